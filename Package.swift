@@ -1,0 +1,61 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Every target of ours is built alike: Swift 6, strict memory safety, no warning left standing.
+let house: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+let package = Package(
+    name: "tapster",
+    products: [.executable(name: "tapster", targets: ["tapster"])],
+    dependencies: [
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+    ],
+    targets: [
+        .executableTarget(
+            name: "tapster",
+            dependencies: [
+                "TapService", "TapKernel", "TapStore", "TapHTTP", "TapCore",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: house),
+        .target(
+            name: "TapService",
+            dependencies: [
+                "TapCore", "TapDocument", "TapStore", "TapHTTP", "OpenAPI",
+                .product(name: "HashTreeCollections", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Yams", package: "Yams"),
+            ],
+            swiftSettings: house),
+        .target(
+            name: "TapStore",
+            dependencies: [
+                "TapCore", "TapDocument", "Migrations", .product(name: "GRDB", package: "GRDB.swift"),
+            ],
+            swiftSettings: house),
+        .target(name: "TapDocument", dependencies: ["TapCore"], swiftSettings: house),
+        .target(name: "TapKernel", dependencies: ["TapCore", "CLinux"], swiftSettings: house),
+        .target(name: "TapHTTP", dependencies: ["CMicroHTTPD"], swiftSettings: house),
+        .target(name: "TapCore", swiftSettings: house),
+        .target(name: "CLinux"),
+        .systemLibrary(
+            name: "CMicroHTTPD", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
+        .target(
+            name: "Migrations", path: "migrations", resources: [.embedInCode("sql")], swiftSettings: house),
+        .target(
+            name: "OpenAPI", path: "openapi", resources: [.embedInCode("tapster.yaml")], swiftSettings: house),
+    ]
+)

@@ -1,0 +1,41 @@
+// What Swift cannot import from Linux: variadic functions, _IOW macros, unions, and what hides behind _GNU_SOURCE.
+#pragma once
+
+#include <linux/if.h>
+#include <linux/if_link.h>
+#include <linux/if_tun.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+// ioctl() is variadic. Each returns what ioctl returns: −1 and errno on failure.
+int clinux_open(const char *path, int flags);
+int clinux_tun_set_interface(int fd, const char *name, uint16_t flags);
+int clinux_tun_get_flags(int fd, uint16_t *flags);
+int clinux_tun_set_queue(int fd, uint16_t flags);
+int clinux_tun_set_persist(int fd, int on);
+int clinux_tun_set_owner(int fd, uid_t owner);
+int clinux_tun_set_group(int fd, gid_t group);
+int clinux_tun_set_offload(int fd, uint32_t offloads);
+int clinux_tun_set_vnet_header_size(int fd, int bytes);
+int clinux_tun_get_vnet_header_size(int fd, int *bytes);
+int clinux_tun_set_send_buffer(int fd, int bytes);
+int clinux_tun_get_send_buffer(int fd, int *bytes);
+int clinux_tun_set_carrier(int fd, int on);
+int clinux_tun_get_features(int fd, uint32_t *flags);
+
+// struct ifreq is a union. `socket` may be any socket; its namespace is the one that is asked.
+int clinux_interface_index(int socket, const char *name, int *index);
+int clinux_interface_name(int socket, int index, char name[IFNAMSIZ]);
+
+// A value macro whose type Swift does not see, and functions behind _GNU_SOURCE.
+int clinux_namespace_cookie(int socket, uint64_t *cookie);
+int clinux_unshare_network(void);
+int clinux_raise_descriptor_limit(uint64_t *limit);
+
+// A function macro, made of errno's address.
+int clinux_errno(void);

@@ -1,0 +1,49 @@
+// libmicrohttpd, and what Swift cannot import of it: MHD_start_daemon is variadic.
+#pragma once
+#include <microhttpd.h>
+#include <string.h>
+
+struct tapster_mhd_settings {
+    int listen_socket;
+    unsigned threads;
+    unsigned connections_max;
+    size_t connection_memory_bytes_max;
+    unsigned idle_seconds_max;
+    MHD_AccessHandlerCallback handler;
+    MHD_RequestCompletedCallback completed;
+    MHD_NotifyConnectionCallback connection;
+    void *context;
+};
+
+// Leaves a URL as it came: a decoded %2F could not be told from a separator.
+static size_t tapster_mhd_keep(void *context, struct MHD_Connection *connection, char *text) {
+    (void)context;
+    (void)connection;
+    return strlen(text);
+}
+
+static inline struct MHD_Daemon *tapster_mhd_start(const struct tapster_mhd_settings *settings) {
+    return MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, settings->handler, settings->context,
+        MHD_OPTION_LISTEN_SOCKET, settings->listen_socket,
+        MHD_OPTION_THREAD_POOL_SIZE, settings->threads,
+        MHD_OPTION_CONNECTION_LIMIT, settings->connections_max,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, settings->connection_memory_bytes_max,
+        MHD_OPTION_CONNECTION_TIMEOUT, settings->idle_seconds_max,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_NOTIFY_COMPLETED, settings->completed, settings->context,
+        MHD_OPTION_NOTIFY_CONNECTION, settings->connection, settings->context,
+        MHD_OPTION_UNESCAPE_CALLBACK, tapster_mhd_keep, NULL,
+        MHD_OPTION_END);
+}
+
+// Both return a union by pointer.
+static inline int tapster_mhd_socket(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    return info == NULL ? -1 : info->connect_fd;
+}
+
+static inline void *tapster_mhd_socket_context(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info == NULL ? NULL : info->socket_context;
+}

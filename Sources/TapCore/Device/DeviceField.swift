@@ -1,0 +1,30 @@
+/// A field of a device that can differ between the spec and the kernel; the raw value is its path in the spec.
+///
+/// A closed set, so that a metric's label stays bounded.
+public enum DeviceField: String, CaseIterable, Hashable, Sendable {
+    /// The whole device is missing.
+    case device
+    case name
+    case kind
+    case multiQueue
+    case packetInfo
+    case vnetHeader
+    case vnetHeaderSize
+    case offloads
+    case sendBuffer = "sendBufferBytes"
+    case owner
+    case group
+    case persistent
+    case anchor
+    case up = "link.up"
+    case mtu = "link.mtu"
+    case macAddress = "link.macAddress"
+    case transmitQueueLength = "link.txQueueLength"
+    case queueDiscipline = "link.queueDiscipline"
+    case carrier = "link.carrier"
+
+    /// The field's place in a device's JSON document (RFC 6901).
+    public var pointer: String {
+        "/spec/" + rawValue.split(separator: ".").joined(separator: "/")
+    }
+}

@@ -1,0 +1,48 @@
+/// The name of a device, which is the name of its network interface.
+///
+/// Narrower than `dev_valid_name()` in `net/core/dev.c` on purpose: a name of ours needs no quoting in a shell, a path
+/// or a URL. The kernel cuts a longer name silently; here it cannot exist.
+public struct DeviceName: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// `IFNAMSIZ` less the closing NUL.
+    public static let bytesMax = 15
+
+    public let text: String
+
+    /// - Throws: `ValidationError` when the kernel would refuse, cut or expand the name.
+    public init(_ text: String) throws(ValidationError) {
+        let bytes = text.utf8
+        guard !bytes.isEmpty else {
+            throw ValidationError("the name is empty; it needs 1 to \(Self.bytesMax) characters")
+        }
+        guard bytes.count <= Self.bytesMax else {
+            throw ValidationError(
+                "the name has \(bytes.count) bytes, but the kernel keeps at most \(Self.bytesMax) (IFNAMSIZ)")
+        }
+        guard bytes.allSatisfy(Self.isAllowed) else {
+            throw ValidationError("the name may contain only letters, digits, '.', '_' and '-' (ASCII)")
+        }
+        guard let first = bytes.first, first != UInt8(ascii: "-"), first != UInt8(ascii: ".") else {
+            throw ValidationError("the name must begin with a letter, a digit or '_'")
+        }
+        // The kernel keeps these for /proc/sys/net/ipv4/conf.
+        guard text != "all", text != "default" else {
+            throw ValidationError("the name '\(text)' is reserved by the kernel")
+        }
+        self.text = text
+    }
+
+    public var description: String { text }
+
+    public static func < (left: Self, right: Self) -> Bool {
+        left.text < right.text
+    }
+
+    private static func isAllowed(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+            true
+        default: false
+        }
+    }
+}

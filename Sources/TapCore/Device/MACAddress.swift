@@ -1,0 +1,52 @@
+/// An Ethernet address (IEEE 802, EUI-48) that an interface may have: unicast and not zero.
+public struct MACAddress: Hashable, Sendable, CustomStringConvertible {
+    /// The six bytes as they stand on the wire, first byte highest.
+    public let rawValue: UInt64
+
+    /// - Throws: `ValidationError` when the text is not six two-digit hexadecimal bytes joined by colons, or is the
+    ///   zero address or a multicast address, which the kernel refuses (`is_valid_ether_addr`).
+    public init(_ text: String) throws(ValidationError) {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        var value: UInt64 = 0
+        guard parts.count == 6 else { throw Self.malformed(text) }
+        for part in parts {
+            guard part.utf8.count == 2, part.first != "+", part.first != "-", let byte = UInt8(part, radix: 16) else {
+                throw Self.malformed(text)
+            }
+            value = value << 8 | UInt64(byte)
+        }
+        guard value != 0 else {
+            throw ValidationError("the MAC address is all zero, which no interface may have")
+        }
+        guard value >> 40 & 1 == 0 else {
+            throw ValidationError("the MAC address \(text) is a multicast address; the first byte must be even")
+        }
+        rawValue = value
+    }
+
+    /// The address in a kernel attribute, or nothing when the bytes are not six (a tun has none).
+    public init?(bytes: some Collection<UInt8>) {
+        guard bytes.count == 6 else { return nil }
+        rawValue = bytes.reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    /// The address of a device whose spec leaves it open: unicast, locally administered, and always the same for one
+    /// device, so that a restart or a repair gives it back. It is set explicitly, since udev's `MACAddressPolicy=`
+    /// rewrites addresses that the kernel made up.
+    public init(derivedFrom identifier: DeviceIdentifier) {
+        let bits = identifier.high ^ (identifier.low &* 0x9E37_79B9_7F4A_7C15)
+        rawValue = (bits >> 16) & 0xFCFF_FFFF_FFFF | 0x0200_0000_0000
+    }
+
+    public var bytes: [UInt8] {
+        (0..<6).map { UInt8(truncatingIfNeeded: rawValue >> (40 - 8 * $0)) }
+    }
+
+    public var description: String {
+        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: ":")
+    }
+
+    private static func malformed(_ text: String) -> ValidationError {
+        ValidationError("'\(text)' is not a MAC address such as 02:00:5e:10:00:01")
+    }
+}

@@ -1,0 +1,58 @@
+/// What the consumer takes off the host's hands (`TUNSETOFFLOAD`, the `TUN_F_` flags of `linux/if_tun.h`).
+public struct Offloads: OptionSet, Hashable, Sendable {
+    /// The kernel's own bits.
+    public let rawValue: UInt32
+
+    public init(rawValue: UInt32) {
+        self.rawValue = rawValue
+    }
+
+    /// `TUN_F_CSUM`: packets may come with an unfinished checksum.
+    public static let checksum = Offloads(rawValue: 0x01)
+    /// `TUN_F_TSO4`: TCP over IPv4 may come in segments larger than the MTU.
+    public static let tso4 = Offloads(rawValue: 0x02)
+    /// `TUN_F_TSO6`: the same over IPv6.
+    public static let tso6 = Offloads(rawValue: 0x04)
+    /// `TUN_F_TSO_ECN`: such segments may carry ECN bits.
+    public static let ecn = Offloads(rawValue: 0x08)
+    /// `TUN_F_UFO`: UDP fragmentation; accepted and ignored by kernels since 4.14.
+    public static let ufo = Offloads(rawValue: 0x10)
+    /// `TUN_F_USO4`: UDP segmentation over IPv4, since 6.2.
+    public static let uso4 = Offloads(rawValue: 0x20)
+    /// `TUN_F_USO6`: UDP segmentation over IPv6, since 6.2.
+    public static let uso6 = Offloads(rawValue: 0x40)
+
+    /// Every offload with its word, in the order of the kernel's bits.
+    public static let words: [(word: String, offload: Offloads)] = [
+        ("checksum", .checksum), ("tso4", .tso4), ("tso6", .tso6), ("ecn", .ecn), ("ufo", .ufo), ("uso4", .uso4),
+        ("uso6", .uso6),
+    ]
+
+    /// The words of the set, in the order of the kernel's bits.
+    public var names: [String] {
+        Self.words.filter { contains($0.offload) }.map(\.word)
+    }
+
+    /// - Throws: `ValidationError` for an unknown word.
+    public init(word: String) throws(ValidationError) {
+        guard let known = Self.words.first(where: { $0.word == word }) else {
+            throw ValidationError(
+                "'\(word)' is not an offload; known are \(Self.words.map(\.word).joined(separator: ", "))")
+        }
+        self = known.offload
+    }
+
+    /// Why the kernel would answer `EINVAL` to this combination (`set_offload()` in `drivers/net/tun.c`), if it would.
+    public var contradiction: String? {
+        if !isEmpty, !contains(.checksum) {
+            return "segmentation without 'checksum' is refused by the kernel; add 'checksum'"
+        }
+        if contains(.ecn), isDisjoint(with: [.tso4, .tso6]) {
+            return "'ecn' needs 'tso4' or 'tso6'"
+        }
+        if contains(.uso4) != contains(.uso6) {
+            return "'uso4' and 'uso6' go together; the kernel refuses one without the other"
+        }
+        return nil
+    }
+}

@@ -1,0 +1,46 @@
+/// Which running kernel, and which network namespace of it, a link index belongs to.
+public struct HostIdentity: Hashable, Sendable {
+    /// `/proc/sys/kernel/random/boot_id`: another one after each boot.
+    public let boot: String
+    /// `SO_NETNS_COOKIE`: unique among all namespaces of one boot.
+    public let namespace: UInt64
+
+    public init(boot: String, namespace: UInt64) {
+        self.boot = boot
+        self.namespace = namespace
+    }
+}
+
+/// Settings of a device that rtnetlink does not show. They belong to the device and outlive every descriptor.
+public struct DescriptorSettings: Hashable, Sendable {
+    public var vnetHeaderSize: VnetHeaderSize?
+    public var offloads: Offloads
+    public var sendBuffer: SendBufferBytes
+
+    public init(_ spec: DeviceSpec) {
+        vnetHeaderSize = spec.vnetHeader ? spec.vnetHeaderSize : nil
+        offloads = spec.offloads
+        sendBuffer = spec.sendBuffer ?? .unlimited
+    }
+
+    public init(vnetHeaderSize: VnetHeaderSize?, offloads: Offloads, sendBuffer: SendBufferBytes) {
+        self.vnetHeaderSize = vnetHeaderSize
+        self.offloads = offloads
+        self.sendBuffer = sendBuffer
+    }
+}
+
+/// The proof that an interface is ours: written to the database while the new device is not yet persistent, so that
+/// at no moment a persistent device of ours exists without it. Before that moment a crash leaves nothing behind.
+public struct Claim: Hashable, Sendable {
+    public let host: HostIdentity
+    public let index: LinkIndex
+    /// What was set through a descriptor, and read back where the kernel lets us.
+    public let settings: DescriptorSettings
+
+    public init(host: HostIdentity, index: LinkIndex, settings: DescriptorSettings) {
+        self.host = host
+        self.index = index
+        self.settings = settings
+    }
+}

@@ -1,0 +1,96 @@
+/// The kernel's number for an interface. Unique within a network namespace, and not used again before it wraps.
+public struct LinkIndex: RawRepresentable, Hashable, Comparable, Sendable {
+    public let rawValue: Int32
+
+    public init(rawValue: Int32) {
+        self.rawValue = rawValue
+    }
+
+    public static func < (left: Self, right: Self) -> Bool {
+        left.rawValue < right.rawValue
+    }
+}
+
+/// RFC 2863 operational state (`IFLA_OPERSTATE`), by its number on the wire.
+public enum OperationalState: UInt8, Hashable, Sendable {
+    case unknown = 0
+    case notPresent, down, lowerLayerDown, testing, dormant, up
+}
+
+/// What the kernel says of an interface, whoever made it.
+public struct ObservedLink: Hashable, Sendable {
+    public var index: LinkIndex
+    public var name: String
+    public var altNames: [String] = []
+    /// `IFLA_INFO_KIND`: `tun` for tap and tun devices alike, nothing for a hardware device.
+    public var kind: String?
+    public var up = false
+    public var mtu = 0
+    public var macAddress: MACAddress?
+    public var transmitQueueLength = 0
+    public var queueDiscipline = ""
+    public var operationalState = OperationalState.unknown
+    public var carrier = false
+    /// Present on tap and tun devices.
+    public var tun: ObservedTun?
+
+    public init(index: LinkIndex, name: String) {
+        self.index = index
+        self.name = name
+    }
+}
+
+/// What rtnetlink adds for a tap or tun device (`IFLA_INFO_DATA`, the `IFLA_TUN_` attributes).
+///
+/// Vnet header size, offloads and send buffer are not among it: they need a descriptor of the device.
+public struct ObservedTun: Hashable, Sendable {
+    public var kind: DeviceKind
+    public var packetInfo = false
+    public var vnetHeader = false
+    public var persistent = false
+    public var multiQueue = false
+    public var owner: UInt32?
+    public var group: UInt32?
+    /// Queues to which the kernel steers. Known for multiqueue devices only.
+    public var attachedQueues: Int?
+    /// Queues that are held but detached, anchors among them. Known for multiqueue devices only.
+    public var detachedQueues: Int?
+
+    public init(kind: DeviceKind) {
+        self.kind = kind
+    }
+}
+
+/// All interfaces of one namespace as last seen, to be found by number and by name.
+public struct LinkTable: Sendable {
+    private var byIndex: [LinkIndex: ObservedLink] = [:]
+    private var indexByName: [String: LinkIndex] = [:]
+
+    public init(_ links: [ObservedLink] = []) {
+        byIndex.reserveCapacity(links.count)
+        for link in links { insert(link) }
+    }
+
+    public var all: some Collection<ObservedLink> { byIndex.values }
+
+    public subscript(index: LinkIndex) -> ObservedLink? { byIndex[index] }
+
+    /// Finds by alternative names too: `TUNSETIFF` would match those as well.
+    public subscript(name: String) -> ObservedLink? {
+        indexByName[name].flatMap { byIndex[$0] }
+    }
+
+    public mutating func insert(_ link: ObservedLink) {
+        remove(link.index)
+        byIndex[link.index] = link
+        for name in link.altNames { indexByName[name] = link.index }
+        indexByName[link.name] = link.index
+    }
+
+    public mutating func remove(_ index: LinkIndex) {
+        guard let old = byIndex.removeValue(forKey: index) else { return }
+        for name in [old.name] + old.altNames where indexByName[name] == index {
+            indexByName[name] = nil
+        }
+    }
+}

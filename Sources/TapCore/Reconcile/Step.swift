@@ -1,0 +1,77 @@
+/// What the kernel fixes when a device is created, as `TUNSETIFF` takes it.
+public struct CreationFlags: Hashable, Sendable {
+    public let kind: DeviceKind
+    public let multiQueue: Bool
+    public let packetInfo: Bool
+    public let vnetHeader: Bool
+
+    public init(_ spec: DeviceSpec) {
+        kind = spec.kind
+        multiQueue = spec.queues.isMultiple
+        packetInfo = spec.packetInfo
+        vnetHeader = spec.vnetHeader
+    }
+}
+
+/// Fields of a link that one `RTM_SETLINK` changes together; nothing means: leave it.
+public struct LinkChange: Hashable, Sendable {
+    public var name: DeviceName?
+    public var mtu: MTU?
+    public var macAddress: MACAddress?
+    public var transmitQueueLength: TransmitQueueLength?
+    public var up: Bool?
+
+    public init() {}
+
+    public var isEmpty: Bool { self == LinkChange() }
+}
+
+/// One thing to do to the kernel or, for `claim` and `forget`, to the database. A plan is a list of them.
+public enum Step: Hashable, Sendable {
+    /// Makes the device, not yet persistent, and holds its first descriptor. Refuses an existing name (`IFF_TUN_EXCL`).
+    case create(CreationFlags)
+    /// Opens a descriptor of an existing device; pins or restores its flags. Attaching turns the carrier on unless
+    /// told to leave it off (`IFF_NO_CARRIER`).
+    case attach(CreationFlags, carrier: Bool)
+    case setOwner(UInt32)
+    case setGroup(UInt32)
+    case setVnetHeaderSize(VnetHeaderSize)
+    case setOffloads(Offloads)
+    case setSendBuffer(SendBufferBytes)
+    /// Writes the proof of ownership, and the settings that only descriptors show, to the database.
+    case claim(DescriptorSettings)
+    /// From here on the device outlives its descriptors, and the daemon.
+    case persist
+    case setQueueDiscipline(QueueDiscipline)
+    case setLink(LinkChange)
+    /// Detaches the held descriptor and keeps it.
+    case anchor
+    case setCarrier(Bool)
+    /// Closes the held descriptor.
+    case release
+    case delete
+    /// Removes the row of a device that is gone.
+    case forget
+
+    /// A word for logs and metrics; the set is closed.
+    public var name: String {
+        switch self {
+        case .create: "create"
+        case .attach: "attach"
+        case .setOwner: "set_owner"
+        case .setGroup: "set_group"
+        case .setVnetHeaderSize: "set_vnet_header_size"
+        case .setOffloads: "set_offloads"
+        case .setSendBuffer: "set_send_buffer"
+        case .claim: "claim"
+        case .persist: "persist"
+        case .setQueueDiscipline: "set_queue_discipline"
+        case .setLink: "set_link"
+        case .anchor: "anchor"
+        case .setCarrier: "set_carrier"
+        case .release: "release"
+        case .delete: "delete"
+        case .forget: "forget"
+        }
+    }
+}

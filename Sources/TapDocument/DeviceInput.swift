@@ -1,0 +1,160 @@
+public import TapCore
+
+/// What somebody says of a device in a request: everything else of its document is ours to tell.
+public struct DeviceInput: Hashable, Sendable {
+    public let name: DeviceName
+    public let labels: Labels
+    public let spec: DeviceSpec
+    /// The version that the sender has seen, where the document names one.
+    public let resourceVersion: Int?
+
+    /// - Parameters:
+    ///   - document: The request's body.
+    ///   - accounts: Where owner and group must exist.
+    ///   - pathName: The name in the path; the body may leave it out, but not name another one.
+    /// - Throws: `InvalidDocument` with every mistake.
+    public init(
+        _ document: JSONValue, accounts: some Accounts, pathName: DeviceName? = nil
+    ) throws(InvalidDocument) {
+        var root = ObjectReader(document, at: "")
+        // A document that was read, edited and sent back has a status; it is not the sender's to say.
+        root.skip(["status"])
+        guard root.issues.isEmpty else { throw InvalidDocument(root.issues) }
+
+        var metadata = ObjectReader(root.take("metadata"), at: "/metadata")
+        let name = metadata.text("name") { (text) throws(ValidationError) in try DeviceName(text) }
+        if let pathName, let name, name != pathName {
+            metadata.note("name", "is '\(name)', but the path says '\(pathName)'; a device cannot be renamed")
+        } else if name == nil, metadata.issues.isEmpty, pathName == nil {
+            metadata.note("name", "is missing; it is the only field that a device must have")
+        }
+        let labels = Labels.reading(metadata.take("labels"), at: "/metadata/labels")
+        metadata.note(labels.issues)
+        let version = metadata.text("resourceVersion", orNull: true) { (text) throws(ValidationError) in
+            guard let number = Int(text), number >= 0 else {
+                throw ValidationError("is not a resource version that this API gave")
+            }
+            return number
+        }
+        let readOnly = ["uid", "generation", "createdAt", "updatedAt", "deletionRequestedAt"]
+        metadata.skip(readOnly)
+        root.note(metadata.finish(known: ["name", "labels", "resourceVersion"] + readOnly))
+
+        let reading = SpecReading(root.take("spec"), accounts: accounts)
+        root.note(reading.issues)
+        let issues = root.finish(known: ["metadata", "spec", "status"])
+        guard issues.isEmpty, let spec = reading.spec, let name = name ?? pathName else {
+            throw InvalidDocument(issues)
+        }
+        self.name = name
+        self.labels = labels.value
+        self.spec = spec
+        resourceVersion = version
+    }
+}
+
+/// Reads `spec`: first every field by itself, then what they say together.
+struct SpecReading {
+    static let fields = [
+        "kind", "multiQueue", "queues", "access", "packetInfo", "vnetHeader", "vnetHeaderSize", "offloads",
+        "sendBufferBytes", "owner", "group", "link",
+    ]
+    static let linkFields = ["up", "mtu", "macAddress", "txQueueLength", "queueDiscipline"]
+
+    private(set) var spec: DeviceSpec?
+    private(set) var issues: [FieldIssue]
+
+    init(_ value: JSONValue?, accounts: some Accounts) {
+        var draft = DeviceSpecDraft()
+        var reader = ObjectReader(value, at: "/spec")
+        if let kind = reader.word("kind", DeviceKind.self) { draft.kind = kind }
+        if let layout = Self.layout(&reader) { draft.queues = layout }
+        if let access = reader.word("access", DeviceAccess.self) { draft.access = access }
+        if let packetInfo = reader.bool("packetInfo") { draft.packetInfo = packetInfo }
+        if let vnetHeader = reader.bool("vnetHeader") { draft.vnetHeader = vnetHeader }
+        if let size = reader.integer("vnetHeaderSize", VnetHeaderSize.self) { draft.vnetHeaderSize = size }
+        draft.offloads = Self.offloads(&reader)
+        draft.sendBuffer = reader.integer("sendBufferBytes", SendBufferBytes.self, orNull: true)
+        draft.owner = Self.principal(&reader, "owner", "user") { accounts.userNumber($0) }
+        draft.group = Self.principal(&reader, "group", "group") { accounts.groupNumber($0) }
+
+        var link = ObjectReader(reader.take("link"), at: "/spec/link")
+        if let up = link.bool("up") { draft.link.up = up }
+        if let mtu = link.integer("mtu", MTU.self) { draft.link.mtu = mtu }
+        draft.link.macAddress = link.text("macAddress", orNull: true) { (text) throws(ValidationError) in
+            try MACAddress(text)
+        }
+        if let length = link.integer("txQueueLength", TransmitQueueLength.self) {
+            draft.link.transmitQueueLength = length
+        }
+        if let discipline = link.word("queueDiscipline", QueueDiscipline.self) {
+            draft.link.queueDiscipline = discipline
+        }
+        reader.note(link.finish(known: Self.linkFields))
+        issues = reader.finish(known: Self.fields)
+
+        // Even with mistakes in single fields, what the others say together is told in the same answer.
+        do throws(SpecContradictions) {
+            let whole = try DeviceSpec(draft)
+            if issues.isEmpty { spec = whole }
+        } catch {
+            issues += error.found.map { FieldIssue(pointer: $0.field.pointer, detail: $0.detail) }
+        }
+    }
+
+    private static func layout(_ reader: inout ObjectReader) -> QueueLayout? {
+        let multiQueue = reader.bool("multiQueue")
+        let queues = reader.integer("queues", QueueCount.self)
+        guard multiQueue == false else { return queues.map { .multiple($0) } }
+        if let queues, queues != .one {
+            reader.note("queues", "is \(queues.value), but a device with multiQueue: false has exactly one")
+        }
+        return .single
+    }
+
+    private static func offloads(_ reader: inout ObjectReader) -> Offloads? {
+        switch reader.take("offloads") {
+        case nil: return nil
+        case .array(let words):
+            var offloads: Offloads = []
+            for (position, word) in words.enumerated() {
+                if case .string(let text) = word {
+                    let key = "offloads"
+                    if let known = reader.noting(key, { () throws(ValidationError) in
+                        try Offloads(word: text.shortened)
+                    }) {
+                        offloads.insert(known)
+                    }
+                } else {
+                    reader.note("offloads", "element \(position) must be a string, found \(word.kind)")
+                }
+            }
+            return offloads
+        case let other?:
+            reader.note("offloads", "must be an array of strings, found \(other.kind)")
+            return nil
+        }
+    }
+
+    private static func principal(
+        _ reader: inout ObjectReader, _ key: String, _ what: String, _ find: (Principal) -> UInt32?
+    ) -> Principal? {
+        let principal: Principal?
+        switch reader.take(key) {
+        case nil, .null: return nil
+        case .integer(let number):
+            principal = reader.noting(key) { () throws(ValidationError) in try Principal(number) }
+        case .string(let name):
+            principal = reader.noting(key) { () throws(ValidationError) in try Principal(name) }
+        case let other?:
+            reader.note(key, "must be a name, a number or null, found \(other.kind)")
+            return nil
+        }
+        guard let principal else { return nil }
+        guard find(principal) != nil else {
+            reader.note(key, "no \(what) '\(principal)' exists on this host")
+            return nil
+        }
+        return principal
+    }
+}

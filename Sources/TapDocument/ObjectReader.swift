@@ -1,0 +1,136 @@
+internal import TapCore
+
+/// One mistake in a document: where (RFC 6901) and what.
+public struct FieldIssue: Hashable, Sendable {
+    public let pointer: String
+    public let detail: String
+
+    public init(pointer: String, detail: String) {
+        self.pointer = pointer
+        self.detail = detail
+    }
+}
+
+/// All mistakes of a document, told at once.
+public struct InvalidDocument: Error, Hashable, Sendable {
+    /// Sorted by pointer; never empty.
+    public let issues: [FieldIssue]
+
+    public init(_ issues: [FieldIssue]) {
+        self.issues = issues.sorted { ($0.pointer, $0.detail) < ($1.pointer, $1.detail) }
+    }
+}
+
+/// Takes the members of an object one by one, notes every mistake instead of stopping at the first, and in the end
+/// refuses what nobody asked for.
+struct ObjectReader {
+    private let pointer: String
+    private var members: [String: JSONValue]
+    private(set) var issues: [FieldIssue] = []
+
+    init(_ value: JSONValue?, at pointer: String) {
+        self.pointer = pointer
+        members = [:]
+        switch value {
+        case .object(let members): self.members = members
+        case nil: break
+        case let other?: issues.append(FieldIssue(pointer: pointer, detail: "must be an object, found \(other.kind)"))
+        }
+    }
+
+    /// A member as it is, for nested objects.
+    mutating func take(_ key: String) -> JSONValue? {
+        members.removeValue(forKey: key)
+    }
+
+    /// Forgets members that are told, but not taken.
+    mutating func skip(_ keys: [String]) {
+        for key in keys { members[key] = nil }
+    }
+
+    mutating func note(_ key: String, _ detail: String) {
+        issues.append(FieldIssue(pointer: pointer + "/" + Self.escape(key), detail: detail))
+    }
+
+    mutating func note(_ others: [FieldIssue]) {
+        issues += others
+    }
+
+    mutating func bool(_ key: String) -> Bool? {
+        switch take(key) {
+        case nil: return nil
+        case .bool(let value): return value
+        case let other?:
+            note(key, "must be true or false, found \(other.kind)")
+            return nil
+        }
+    }
+
+    mutating func integer<Number: BoundedInteger>(_ key: String, _: Number.Type, orNull: Bool = false) -> Number? {
+        switch take(key) {
+        case nil: return nil
+        case .null where orNull: return nil
+        case .integer(let value): return noting(key) { () throws(ValidationError) in try Number(value) }
+        case let other?:
+            note(key, "must be a whole number, found \(other.kind)")
+            return nil
+        }
+    }
+
+    mutating func word<Word: RawRepresentable<String> & CaseIterable>(_ key: String, _: Word.Type) -> Word? {
+        let known = Word.allCases.map { "'\($0.rawValue)'" }.joined(separator: " or ")
+        switch take(key) {
+        case nil: return nil
+        case .string(let text):
+            if let word = Word(rawValue: text) { return word }
+            note(key, "is '\(text.shortened)', but must be \(known)")
+            return nil
+        case let other?:
+            note(key, "must be \(known), found \(other.kind)")
+            return nil
+        }
+    }
+
+    mutating func text<Value>(
+        _ key: String, orNull: Bool = false, _ parse: (String) throws(ValidationError) -> Value
+    ) -> Value? {
+        switch take(key) {
+        case nil: return nil
+        case .null where orNull: return nil
+        case .string(let text): return noting(key) { () throws(ValidationError) in try parse(text) }
+        case let other?:
+            note(key, "must be a string, found \(other.kind)")
+            return nil
+        }
+    }
+
+    mutating func noting<Value>(_ key: String, _ parse: () throws(ValidationError) -> Value) -> Value? {
+        do throws(ValidationError) {
+            return try parse()
+        } catch {
+            note(key, error.detail)
+            return nil
+        }
+    }
+
+    /// Every mistake, what is left over included.
+    consuming func finish(known: [String]) -> [FieldIssue] {
+        for key in members.keys {
+            note(key, "is not a field of this object; known are \(known.joined(separator: ", "))")
+        }
+        return issues
+    }
+
+    /// RFC 6901, section 3; and an unknown key is quoted only as far as a person reads.
+    private static func escape(_ key: String) -> String {
+        key.shortened.split(separator: "~", omittingEmptySubsequences: false).joined(separator: "~0")
+            .split(separator: "/", omittingEmptySubsequences: false).joined(separator: "~1")
+    }
+}
+
+extension String {
+    /// At most 64 characters of it, for an error.
+    var shortened: String {
+        count <= 64 ? self : prefix(63) + "…"
+    }
+}

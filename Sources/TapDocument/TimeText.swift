@@ -1,0 +1,27 @@
+internal import Foundation
+public import TapCore
+
+/// Times and durations as the API writes them.
+extension Timestamp {
+    /// RFC 3339 in UTC, with milliseconds.
+    public var text: String {
+        Date(timeIntervalSince1970: Double(microseconds) / 1e6)
+            .formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+    }
+}
+
+extension Duration {
+    /// Reads `500ms`, `5s`, `2m`, `1h`.
+    ///
+    /// - Throws: `ValidationError` for anything else.
+    public init(text: String) throws(ValidationError) {
+        let digits = text.prefix { $0.isASCII && $0.isNumber }
+        let units: [Substring: Int] = ["ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000]
+        guard let count = Int(digits), let unit = units[text.dropFirst(digits.count)],
+            case let (milliseconds, overflow) = count.multipliedReportingOverflow(by: unit), !overflow
+        else {
+            throw ValidationError("'\(text.shortened)' is not a duration such as 500ms, 5s or 2m")
+        }
+        self = .milliseconds(milliseconds)
+    }
+}

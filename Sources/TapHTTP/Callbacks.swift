@@ -1,0 +1,72 @@
+internal import CMicroHTTPD
+
+// The library calls these on its threads. They capture nothing; the server comes as the context.
+
+/// `MHD_AccessHandlerCallback`: for the headers, for each part of the body, for its end, and after a resume.
+nonisolated(unsafe) let accessCallback: MHD_AccessHandlerCallback = {
+    context, connection, target, method, _, data, size, slot in
+    guard let context = unsafe context, let connection = unsafe connection, let slot = unsafe slot else { return .NO }
+    // SAFETY: `HTTPServer.stop` ends the library's threads before the server can go.
+    let server = unsafe Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue()
+    guard let held = unsafe slot.pointee else {
+        guard let target = unsafe target, let method = unsafe method else { return .NO }
+        let exchange = unsafe server.begin(connection, method: String(cString: method), target: String(cString: target))
+        // SAFETY: released in `completedCallback`, which follows each request whose slot was set.
+        unsafe slot.pointee = Unmanaged.passRetained(exchange).toOpaque()
+        return unsafe server.refuseEarly(exchange, connection)
+    }
+    // SAFETY: retained above.
+    let exchange = unsafe Unmanaged<HTTPExchange>.fromOpaque(held).takeUnretainedValue()
+    if let size = unsafe size, unsafe size.pointee > 0, let data = unsafe data {
+        // SAFETY: the library keeps the part alive during this call.
+        let part = unsafe UnsafeRawBufferPointer(start: data, count: size.pointee)
+        unsafe size.pointee = 0
+        return unsafe server.receive(part, exchange) ? .YES : .NO
+    }
+    return unsafe server.proceed(exchange, connection)
+}
+
+/// `MHD_RequestCompletedCallback`: answered, or the connection broke.
+nonisolated(unsafe) let completedCallback: MHD_RequestCompletedCallback = { context, _, slot, _ in
+    guard let context = unsafe context, let held = unsafe slot?.pointee else { return }
+    let server = unsafe Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue()
+    // SAFETY: this takes the reference of `accessCallback`.
+    let exchange = unsafe Unmanaged<HTTPExchange>.fromOpaque(held).takeRetainedValue()
+    unsafe slot?.pointee = nil
+    server.complete(exchange)
+}
+
+/// `MHD_NotifyConnectionCallback`: a connection begins or ends.
+nonisolated(unsafe) let connectionCallback: MHD_NotifyConnectionCallback = { context, connection, slot, code in
+    guard let context = unsafe context, let connection = unsafe connection, let slot = unsafe slot else { return }
+    let server = unsafe Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue()
+    if code == .NOTIFY_STARTED {
+        let client = unsafe server.connect(socket: tapster_mhd_socket(connection))
+        // SAFETY: released below, when the connection ends.
+        unsafe slot.pointee = Unmanaged.passRetained(client).toOpaque()
+    } else if let held = unsafe slot.pointee {
+        // SAFETY: this takes the reference of the start.
+        server.disconnect(unsafe Unmanaged<ClientConnection>.fromOpaque(held).takeRetainedValue())
+        unsafe slot.pointee = nil
+    }
+}
+
+/// `MHD_KeyValueIterator` over header fields or query parameters: adds to the `FieldList` that comes as the context.
+nonisolated(unsafe) let collectCallback: MHD_KeyValueIterator = { context, _, key, value in
+    guard let context = unsafe context, let key = unsafe key else { return .YES }
+    // SAFETY: the list outlives the iteration, on the same stack.
+    let list = unsafe Unmanaged<FieldList>.fromOpaque(context).takeUnretainedValue()
+    list.fields.append((unsafe String(cString: key), unsafe value.map { unsafe String(cString: $0) } ?? ""))
+    return .YES
+}
+
+/// `MHD_ContentReaderFreeCallback`: an answer has been sent, and lets go of its body.
+nonisolated(unsafe) let freeBodyCallback: MHD_ContentReaderFreeCallback = { context in
+    guard let context = unsafe context else { return }
+    unsafe Unmanaged<HTTPBody>.fromOpaque(context).release()
+}
+
+/// Where `collectCallback` puts what it finds.
+final class FieldList {
+    var fields: [(name: String, value: String)] = []
+}

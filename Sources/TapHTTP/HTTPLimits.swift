@@ -1,0 +1,21 @@
+/// What a client may take at most. Every limit has a name, and its unit comes last.
+public struct HTTPLimits: Sendable {
+    /// A body above it is refused with 413, before it is read where its length was told.
+    public var bodyBytesMax = 1 << 20
+    /// What is read and thrown away of a refused body, so that the client sees the answer; beyond it, the connection ends.
+    public var refusedBodyBytesMax = 16 << 20
+    /// Request line and headers; the library answers 414 or 431 above it.
+    public var headerBytesMax = 32 << 10
+    public var headersMax = 64
+    public var connectionsMax = 512
+    /// From the connection, or the last answer, to the end of the headers: the time of an idle connection too.
+    public var headerSecondsMax = 30
+    /// From the headers to the end of the body.
+    public var bodySecondsMax = 30
+    /// From the answer to its last byte.
+    public var responseSecondsMax = 60
+    /// Threads that serve connections; the library needs two or more.
+    public var threads = 2
+
+    public init() {}
+}

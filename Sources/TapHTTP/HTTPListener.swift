@@ -1,0 +1,82 @@
+internal import Foundation
+internal import Glibc
+
+/// A socket that waits for connections.
+public final class HTTPListener: Sendable, CustomStringConvertible {
+    private static let backlogMax: Int32 = 1_024
+
+    public let description: String
+    let socket: Int32
+    private let path: String?
+
+    /// A Unix socket at `path`, for its owner and `group` alone. A socket that a dead daemon left is replaced.
+    ///
+    /// - Throws: `HTTPServerError` when somebody listens there, or the file cannot be made.
+    public init(unix path: String, group: UInt32?) throws(HTTPServerError) {
+        description = path
+        self.path = path
+        var address = sockaddr_un()
+        let bytes = Array(path.utf8)
+        guard bytes.count < MemoryLayout.size(ofValue: address.sun_path), !bytes.contains(0) else {
+            throw HTTPServerError(
+                description: "the socket's path has \(bytes.count) bytes; at most "
+                    + "\(MemoryLayout.size(ofValue: address.sun_path) - 1) are possible: \(path)")
+        }
+        address.sun_family = sa_family_t(AF_UNIX)
+        // SAFETY: the length is checked above, against the very field.
+        unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: bytes) }
+        let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+        socket = Glibc.socket(AF_UNIX, type, 0)
+        guard socket >= 0 else { throw Self.failure("socket", path) }
+        do throws(HTTPServerError) {
+            try Self.removeStale(address, path: path)
+            // Nobody may connect before owner and mode are right.
+            let mask = umask(0o177)
+            let bound = unsafe Self.call(address) { unsafe bind(socket, $0, $1) }
+            umask(mask)
+            guard bound == 0 else { throw Self.failure("bind", path) }
+            if let group, unsafe chown(path, uid_t.max, group) != 0 { throw Self.failure("chown", path) }
+            guard unsafe chmod(path, 0o660) == 0 else { throw Self.failure("chmod", path) }
+            guard listen(socket, Self.backlogMax) == 0 else { throw Self.failure("listen", path) }
+        } catch {
+            Glibc.close(socket)
+            throw error
+        }
+    }
+
+    /// Ends listening and removes the socket's file.
+    func close() {
+        if let path { unsafe unlink(path) }
+        Glibc.close(socket)
+    }
+
+    private static func removeStale(_ address: sockaddr_un, path: String) throws(HTTPServerError) {
+        var status = stat()
+        guard unsafe lstat(path, &status) == 0 else { return }
+        guard status.st_mode & S_IFMT == S_IFSOCK else {
+            throw HTTPServerError(description: "\(path) exists and is not a socket; remove it, or choose another --socket")
+        }
+        let probe = Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        defer { Glibc.close(probe) }
+        let answer = unsafe call(address) { unsafe connect(probe, $0, $1) }
+        guard answer != 0 else {
+            throw HTTPServerError(description: "somebody listens on \(path) already; is another tapster running?")
+        }
+        unsafe unlink(path)
+    }
+
+    private static func call(
+        _ address: sockaddr_un, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
+    ) -> Int32 {
+        // SAFETY: a sockaddr_un is what AF_UNIX calls expect behind a sockaddr pointer (unix(7)).
+        unsafe withUnsafePointer(to: address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
+                unsafe body(pointer, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+    }
+
+    private static func failure(_ call: String, _ path: String) -> HTTPServerError {
+        HTTPServerError(description: "\(call) for \(path): \(unsafe String(cString: strerror(errno)))")
+    }
+}

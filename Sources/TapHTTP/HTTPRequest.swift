@@ -1,0 +1,52 @@
+/// A complete request.
+public struct HTTPRequest: Sendable {
+    public let method: String
+    /// The path as it came.
+    public let path: String
+    /// The path's segments, each percent-decoded by itself.
+    public let segments: [String]
+    /// The query's parameters, decoded; of a repeated one, the last.
+    public let query: [String: String]
+    /// Header fields by lower-case name.
+    public let headers: [String: String]
+    public internal(set) var body: [UInt8]
+    /// When its headers had arrived.
+    public let received: ContinuousClock.Instant
+    /// `X-Request-Id`: the client's, where it sent a plain one, else ours.
+    public let identifier: String
+}
+
+/// Why a request never reached its handler.
+public enum HTTPRejection: String, CaseIterable, Sendable {
+    case bodyTooLarge
+    case tooManyHeaders
+    /// Two ways to tell where the request ends, or two hosts (RFC 9112, section 6.3; RFC 9110, section 7.2).
+    case ambiguousRequest
+    /// A percent sign without two digits, a NUL, or bytes that are no UTF-8.
+    case malformedTarget
+    case stopping
+}
+
+/// Decodes percent signs (RFC 3986, section 2.1).
+///
+/// - Returns: Nothing when the text is malformed, holds a control character, or is no UTF-8.
+func percentDecoded(_ text: some StringProtocol) -> String? {
+    var bytes: [UInt8] = []
+    var rest = text.utf8.makeIterator()
+    while let byte = rest.next() {
+        var decoded = byte
+        if byte == UInt8(ascii: "%") {
+            guard let high = rest.next().flatMap(hexadecimal), let low = rest.next().flatMap(hexadecimal) else {
+                return nil
+            }
+            decoded = high << 4 | low
+        }
+        guard decoded >= 0x20, decoded != 0x7F else { return nil }
+        bytes.append(decoded)
+    }
+    return String(validating: bytes, as: UTF8.self)
+}
+
+private func hexadecimal(_ byte: UInt8) -> UInt8? {
+    Character(UnicodeScalar(byte)).isASCII ? Character(UnicodeScalar(byte)).hexDigitValue.map(UInt8.init) : nil
+}

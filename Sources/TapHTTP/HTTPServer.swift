@@ -1,0 +1,176 @@
+internal import CMicroHTTPD
+internal import Synchronization
+
+/// A listener that could not be served.
+public struct HTTPServerError: Error, Sendable, CustomStringConvertible {
+    public let description: String
+}
+
+/// libmicrohttpd behind a Swift face: epoll, a few threads, and a handler that may answer when it likes.
+public final class HTTPServer: Sendable {
+    /// The requests in hand, from their last byte to the end of their answer.
+    private struct Current {
+        var isStopping = false
+        var exchanges: [ObjectIdentifier: HTTPExchange] = [:]
+    }
+
+    private let listener: HTTPListener
+    private let limits: HTTPLimits
+    private let handler: any HTTPHandler
+    private let clients = ClientConnections()
+    private let current = Mutex(Current())
+    // SAFETY: the library's handle; `MHD_stop_daemon` is called once, by whoever takes it out.
+    private let daemon = Mutex<Handle?>(nil)
+
+    @safe private struct Handle: @unchecked Sendable {
+        // Unchecked: the library's functions on a daemon may be called from any thread.
+        let pointer: OpaquePointer
+    }
+
+    public init(listener: HTTPListener, limits: HTTPLimits = HTTPLimits(), handler: some HTTPHandler) {
+        self.listener = listener
+        self.limits = limits
+        self.handler = handler
+    }
+
+    /// Connections that were cut off for being slow.
+    public var overdueConnections: Int { clients.overdueCount }
+
+    /// Begins to serve.
+    ///
+    /// - Throws: `HTTPServerError` when the library cannot start its threads.
+    public func start() throws(HTTPServerError) {
+        var settings = unsafe tapster_mhd_settings()
+        unsafe settings.listen_socket = listener.socket
+        unsafe settings.threads = UInt32(limits.threads)
+        unsafe settings.connections_max = UInt32(limits.connectionsMax)
+        unsafe settings.connection_memory_bytes_max = limits.headerBytesMax
+        unsafe settings.idle_seconds_max = UInt32(limits.headerSecondsMax)
+        unsafe settings.handler = accessCallback
+        unsafe settings.completed = completedCallback
+        unsafe settings.connection = connectionCallback
+        // SAFETY: the reference is taken back in `stop`, after the last callback.
+        unsafe settings.context = Unmanaged.passRetained(self).toOpaque()
+        guard let pointer = unsafe tapster_mhd_start(&settings) else {
+            unsafe Unmanaged.passUnretained(self).release()
+            throw HTTPServerError(description: "the HTTP server cannot start on \(listener)")
+        }
+        daemon.withLock { $0 = unsafe Handle(pointer: pointer) }
+    }
+
+    /// Takes no more connections, answers what is parked with 503, and returns when the last thread has ended.
+    public func stop() {
+        guard let handle = daemon.withLock({ $0.take() }) else { return }
+        // The library must not be stopped while connections are suspended.
+        let unanswered = current.withLock { current in
+            current.isStopping = true
+            return Array(current.exchanges.values)
+        }
+        _ = unsafe MHD_quiesce_daemon(handle.pointer)
+        for exchange in unanswered { exchange.respond(handler.refuse(.stopping, limits: limits)) }
+        unsafe MHD_stop_daemon(handle.pointer)
+        clients.stop()
+        listener.close()
+        // SAFETY: the reference of `start`; no callback can come any more.
+        unsafe Unmanaged.passUnretained(self).release()
+    }
+
+    // MARK: Called by the library's threads
+
+    func connect(socket: Int32) -> ClientConnection {
+        let client = ClientConnection(socket: socket)
+        client.expect(within: limits.headerSecondsMax)
+        clients.insert(client)
+        return client
+    }
+
+    func disconnect(_ client: ClientConnection) {
+        clients.remove(client)
+    }
+
+    /// The headers have arrived.
+    func begin(_ connection: OpaquePointer, method: String, target: String) -> HTTPExchange {
+        // SAFETY: the context is the client of `connect`, retained until the connection ends.
+        let client = unsafe tapster_mhd_socket_context(connection).map {
+            unsafe Unmanaged<ClientConnection>.fromOpaque($0).takeUnretainedValue()
+        }
+        client?.expect(within: limits.bodySecondsMax)
+        let exchange = unsafe HTTPExchange(connection, server: self, client: client)
+        let head = unsafe RequestHead(connection)
+        exchange.incoming.rejection = head.rejection(limits)
+        if let request = head.request(method: method, target: target) {
+            exchange.incoming.request = request
+        } else {
+            exchange.incoming.rejection = exchange.incoming.rejection ?? .malformedTarget
+        }
+        return exchange
+    }
+
+    /// Refuses before the body is read, where that is possible.
+    func refuseEarly(_ exchange: HTTPExchange, _ connection: OpaquePointer) -> MHD_Result {
+        guard let rejection = exchange.incoming.rejection else { return .YES }
+        exchange.incoming.isHandled = true
+        return unsafe queue(handler.refuse(rejection, limits: limits), for: exchange, on: connection)
+    }
+
+    /// - Returns: False when the connection shall end.
+    func receive(_ part: UnsafeRawBufferPointer, _ exchange: HTTPExchange) -> Bool {
+        let held = exchange.incoming.request?.body.count ?? 0
+        if exchange.incoming.rejection == nil, held + part.count <= limits.bodyBytesMax {
+            unsafe exchange.incoming.request?.body.append(contentsOf: part)
+            return true
+        }
+        exchange.incoming.rejection = exchange.incoming.rejection ?? .bodyTooLarge
+        exchange.incoming.request?.body = []
+        exchange.incoming.discardedBytes += part.count
+        return exchange.incoming.discardedBytes <= limits.refusedBodyBytesMax
+    }
+
+    /// The request is complete, or its parked connection goes on.
+    func proceed(_ exchange: HTTPExchange, _ connection: OpaquePointer) -> MHD_Result {
+        if !exchange.incoming.isHandled {
+            exchange.incoming.isHandled = true
+            exchange.client?.expectNothing()
+            if !take(exchange) { exchange.incoming.rejection = .stopping }
+            if let rejection = exchange.incoming.rejection {
+                exchange.respond(handler.refuse(rejection, limits: limits))
+            } else if let request = exchange.incoming.request {
+                exchange.incoming.request = nil
+                handler.handle(request, exchange)
+            }
+        }
+        guard let response = exchange.takeOrPark() else { return .YES }
+        return unsafe queue(response, for: exchange, on: connection)
+    }
+
+    func complete(_ exchange: HTTPExchange) {
+        exchange.finish()
+        current.withLock { _ = $0.exchanges.removeValue(forKey: ObjectIdentifier(exchange)) }
+        exchange.client?.expect(within: limits.headerSecondsMax)
+    }
+
+    /// - Returns: False when the server stops: then nobody would answer a parked connection.
+    private func take(_ exchange: HTTPExchange) -> Bool {
+        current.withLock { current in
+            if !current.isStopping { current.exchanges[ObjectIdentifier(exchange)] = exchange }
+            return !current.isStopping
+        }
+    }
+
+    private func queue(_ response: HTTPResponse, for exchange: HTTPExchange, on connection: OpaquePointer) -> MHD_Result {
+        exchange.client?.expect(within: limits.responseSecondsMax)
+        let body = response.body
+        // SAFETY: the body stays retained until the library calls `freeBodyCallback`.
+        guard
+            let made = unsafe MHD_create_response_from_buffer_with_free_callback_cls(
+                body.buffer.count, body.buffer.baseAddress, freeBodyCallback, Unmanaged.passRetained(body).toOpaque())
+        else {
+            unsafe Unmanaged.passUnretained(body).release()
+            return .NO
+        }
+        for (name, value) in response.headers { unsafe MHD_add_response_header(made, name, value) }
+        let result = unsafe MHD_queue_response(connection, UInt32(response.status), made)
+        unsafe MHD_destroy_response(made)
+        return result
+    }
+}

@@ -1,0 +1,75 @@
+internal import CLinux
+internal import Glibc
+internal import TapCore
+
+/// The one epoll on which the worker sleeps: the monitor, and an eventfd by which other threads wake it.
+final class EventLoop {
+    private static let eventsMax: Int32 = 8
+
+    private let poll: FileDescriptor
+    let waker: EventWaker
+
+    /// - Throws: EMFILE, ENFILE, ENOMEM.
+    init() throws(Errno) {
+        poll = FileDescriptor(owning: try systemCall { epoll_create1(Int32(EPOLL_CLOEXEC)) })
+        waker = try EventWaker()
+        try watch(waker.number)
+    }
+
+    /// Level-triggered: it ends a wait for as long as there is something to read.
+    func watch(_ descriptor: Int32) throws(Errno) {
+        let number = poll.number
+        var event = unsafe epoll_event()
+        unsafe event.events = EPOLLIN.rawValue
+        unsafe event.data.fd = descriptor
+        // SAFETY: the kernel copies the event during the call.
+        try systemCall { unsafe epoll_ctl(number, EPOLL_CTL_ADD, descriptor, &event) }
+    }
+
+    /// Returns when something is readable, when somebody woke us, or at the deadline.
+    func wait(until deadline: ContinuousClock.Instant?) throws(Errno) {
+        let number = poll.number
+        var events = unsafe [epoll_event](repeating: epoll_event(), count: Int(Self.eventsMax))
+        // A deadline is counted anew after EINTR, so this call does not go through `systemCall`.
+        while true {
+            // SAFETY: the kernel writes at most `eventsMax` events, during the call.
+            let count = unsafe epoll_wait(number, &events, Self.eventsMax, Self.milliseconds(until: deadline))
+            if count >= 0 { break }
+            let errno = Errno(rawValue: clinux_errno())
+            if errno != .interrupted { throw errno }
+        }
+        waker.reset()
+    }
+
+    /// Rounded up, so that a wait does not end before its deadline and turn into a spin.
+    private static func milliseconds(until deadline: ContinuousClock.Instant?) -> Int32 {
+        guard let deadline else { return -1 }
+        let left = ContinuousClock.now.duration(to: deadline)
+        guard left > .zero else { return 0 }
+        let (seconds, attoseconds) = left.components
+        let milliseconds = seconds * 1_000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
+        return Int32(clamping: milliseconds)
+    }
+}
+
+/// An eventfd(2): a write from any thread makes it readable.
+final class EventWaker: Waker {
+    private let descriptor: FileDescriptor
+
+    init() throws(Errno) {
+        let flags = Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK)
+        descriptor = FileDescriptor(owning: try systemCall { eventfd(0, flags) })
+    }
+
+    var number: Int32 { descriptor.number }
+
+    func wake() {
+        // EAGAIN means that it is readable already.
+        _ = eventfd_write(descriptor.number, 1)
+    }
+
+    func reset() {
+        var count: eventfd_t = 0
+        _ = unsafe eventfd_read(descriptor.number, &count)
+    }
+}

@@ -1,0 +1,50 @@
+internal import Glibc
+public import TapCore
+
+/// The host's users and groups, by getpwnam_r(3) and getgrnam_r(3).
+public struct SystemAccounts: Accounts {
+    /// A group's members may take many bytes; beyond this the group counts as unknown.
+    private static let recordBytesMax = 1 << 20
+
+    public init() {}
+
+    public func userNumber(_ principal: Principal) -> UInt32? {
+        switch principal {
+        case .number(let id): return id
+        case .name(let name):
+            return Self.search { buffer in
+                var record = unsafe passwd()
+                var found: UnsafeMutablePointer<passwd>?
+                // SAFETY: the record's pointers lead into `buffer`, and only its number leaves this closure.
+                let result = unsafe getpwnam_r(name, &record, &buffer, buffer.count, &found)
+                return unsafe (result, found == nil ? nil : record.pw_uid)
+            }
+        }
+    }
+
+    public func groupNumber(_ principal: Principal) -> UInt32? {
+        switch principal {
+        case .number(let id): return id
+        case .name(let name):
+            return Self.search { buffer in
+                var record = unsafe group()
+                var found: UnsafeMutablePointer<group>?
+                // SAFETY: the record's pointers lead into `buffer`, and only its number leaves this closure.
+                let result = unsafe getgrnam_r(name, &record, &buffer, buffer.count, &found)
+                return unsafe (result, found == nil ? nil : record.gr_gid)
+            }
+        }
+    }
+
+    /// Calls with a larger buffer for as long as the last was too small (ERANGE).
+    private static func search(_ lookUp: (inout [CChar]) -> (result: Int32, number: UInt32?)) -> UInt32? {
+        var bytes = 1_024
+        while bytes <= recordBytesMax {
+            var buffer = [CChar](repeating: 0, count: bytes)
+            let answer = lookUp(&buffer)
+            if answer.result != ERANGE { return answer.number }
+            bytes *= 4
+        }
+        return nil
+    }
+}

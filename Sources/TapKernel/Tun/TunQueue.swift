@@ -1,0 +1,97 @@
+internal import CLinux
+internal import Glibc
+internal import TapCore
+
+/// One queue of a tap or tun device: an open file description of `/dev/net/tun`, attached to the device.
+///
+/// See `Documentation/networking/tuntap.rst` and `linux/if_tun.h`. All of it takes the kernel's rtnl lock.
+struct TunQueue: ~Copyable {
+    private static let path = "/dev/net/tun"
+
+    private let descriptor: FileDescriptor
+
+    /// Makes a device that lives as long as this queue, until `persist()`.
+    ///
+    /// - Throws: EBUSY when any interface has the name; EPERM without `CAP_NET_ADMIN`.
+    init(creating name: DeviceName, flags: CreationFlags) throws(Errno) {
+        // Without an attached queue that somebody reads, a carrier would be a black hole.
+        descriptor = try Self.open(name.text, bits: flags.bits | IFF_TUN_EXCL | IFF_NO_CARRIER)
+    }
+
+    /// Attaches to the interface called `name`, or makes it if there is none: look at the index afterwards.
+    ///
+    /// - Throws: EINVAL when kind or multiqueue differ; EBUSY when its only queue is taken; E2BIG at 256 queues.
+    init(attachingTo name: String, flags: CreationFlags, carrier: Bool) throws(Errno) {
+        descriptor = try Self.open(name, bits: flags.bits | (carrier ? 0 : IFF_NO_CARRIER))
+    }
+
+    private static func open(_ name: String, bits: Int32) throws(Errno) -> FileDescriptor {
+        let descriptor = try FileDescriptor(opening: path, flags: O_RDWR | O_NONBLOCK)
+        try systemCall {
+            unsafe clinux_tun_set_interface(descriptor.number, name, UInt16(truncatingIfNeeded: bits))
+        }
+        return descriptor
+    }
+
+    /// `TUNSETPERSIST`: the device outlives its last queue.
+    func persist() throws(Errno) {
+        try systemCall { clinux_tun_set_persist(descriptor.number, 1) }
+    }
+
+    /// `TUNSETOWNER`: who may attach without `CAP_NET_ADMIN`.
+    func setOwner(_ user: UInt32) throws(Errno) {
+        try systemCall { clinux_tun_set_owner(descriptor.number, user) }
+    }
+
+    /// `TUNSETGROUP`: with an owner set too, both must match.
+    func setGroup(_ group: UInt32) throws(Errno) {
+        try systemCall { clinux_tun_set_group(descriptor.number, group) }
+    }
+
+    /// `TUNSETOFFLOAD`. The kernel does not tell it back.
+    func setOffloads(_ offloads: Offloads) throws(Errno) {
+        try systemCall { clinux_tun_set_offload(descriptor.number, offloads.rawValue) }
+    }
+
+    /// `TUNSETVNETHDRSZ`, read back.
+    ///
+    /// - Throws: EBADMSG when the device now has another size.
+    func setVnetHeaderSize(_ size: VnetHeaderSize) throws(Errno) {
+        try systemCall { clinux_tun_set_vnet_header_size(descriptor.number, Int32(size.value)) }
+        var found: Int32 = 0
+        try systemCall { unsafe clinux_tun_get_vnet_header_size(descriptor.number, &found) }
+        guard found == size.value else { throw .badMessage }
+    }
+
+    /// `TUNSETSNDBUF` for the queues that are attached now, read back.
+    ///
+    /// - Throws: EBADMSG when the device now has another size.
+    func setSendBuffer(_ size: SendBufferBytes) throws(Errno) {
+        try systemCall { clinux_tun_set_send_buffer(descriptor.number, Int32(size.value)) }
+        var found: Int32 = 0
+        try systemCall { unsafe clinux_tun_get_send_buffer(descriptor.number, &found) }
+        guard found == size.value else { throw .badMessage }
+    }
+
+    /// `TUNSETQUEUE` with `IFF_DETACH_QUEUE`: the kernel steers nothing here any more, but the queue pins the flags.
+    func detach() throws(Errno) {
+        try systemCall { clinux_tun_set_queue(descriptor.number, UInt16(IFF_DETACH_QUEUE)) }
+    }
+
+    /// `TUNSETCARRIER`.
+    ///
+    /// - Throws: EPERM when turning it on without an attached queue.
+    func setCarrier(_ on: Bool) throws(Errno) {
+        try systemCall { clinux_tun_set_carrier(descriptor.number, on ? 1 : 0) }
+    }
+}
+
+extension CreationFlags {
+    /// The `IFF_` bits of `linux/if_tun.h`.
+    fileprivate var bits: Int32 {
+        (kind == .tap ? IFF_TAP : IFF_TUN)
+            | (multiQueue ? IFF_MULTI_QUEUE : 0)
+            | (packetInfo ? 0 : IFF_NO_PI)
+            | (vnetHeader ? IFF_VNET_HDR : 0)
+    }
+}

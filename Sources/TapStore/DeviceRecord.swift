@@ -1,0 +1,74 @@
+public import TapCore
+public import TapDocument
+
+/// A device as the database keeps it: what was stated, and what proves that its interface is ours.
+public struct DeviceRecord: Hashable, Sendable {
+    public let name: DeviceName
+    public let identifier: DeviceIdentifier
+    public var labels: Labels
+    public var spec: DeviceSpec
+    /// Rises when the spec changes.
+    public var generation = 1
+    /// The database's revision of the last change.
+    public var revision = 0
+    public let createdAt: Timestamp
+    public var updatedAt: Timestamp
+    public var deletionRequestedAt: Timestamp?
+    /// The newest generation that was read back from the kernel and found equal.
+    public var settledGeneration = 0
+    public var claim: Claim?
+
+    public init(
+        name: DeviceName, identifier: DeviceIdentifier, labels: Labels, spec: DeviceSpec, createdAt: Timestamp
+    ) {
+        self.name = name
+        self.identifier = identifier
+        self.labels = labels
+        self.spec = spec
+        self.createdAt = createdAt
+        updatedAt = createdAt
+    }
+}
+
+/// What happened to a device, for people.
+public struct EventRecord: Hashable, Sendable {
+    public enum Severity: String, Hashable, Sendable {
+        case normal = "Normal"
+        case warning = "Warning"
+    }
+
+    /// Rises with each event; nothing before the event is stored.
+    public var id: Int?
+    public let at: Timestamp
+    public let device: DeviceName?
+    public let severity: Severity
+    /// One word in CamelCase.
+    public let reason: String
+    public let message: String
+    public let difference: EventDifference?
+
+    public init(
+        at: Timestamp, device: DeviceName?, severity: Severity = .normal, reason: String, message: String,
+        difference: EventDifference? = nil
+    ) {
+        self.at = at
+        self.device = device
+        self.severity = severity
+        self.reason = reason
+        self.message = message
+        self.difference = difference
+    }
+}
+
+/// A field, what was wanted and what was found.
+public struct EventDifference: Hashable, Sendable {
+    public let field: String
+    public let wanted: JSONValue
+    public let observed: JSONValue
+
+    public init(field: String, wanted: JSONValue, observed: JSONValue) {
+        self.field = field
+        self.wanted = wanted
+        self.observed = observed
+    }
+}

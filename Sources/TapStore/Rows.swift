@@ -1,0 +1,181 @@
+internal import Foundation
+internal import GRDB
+public import TapCore
+internal import TapDocument
+
+/// Between the columns of `device` and `claim` and a record.
+enum DeviceRow {
+    private static let select = """
+        SELECT device.*, boot_id, namespace_cookie, ifindex, vnet_header_size, offloads, send_buffer_bytes
+        FROM device LEFT JOIN claim ON claim.device = device.name
+        """
+
+    static func fetchAll(_ database: Database) throws -> [DeviceRecord] {
+        try Row.fetchAll(database, sql: select).map(decode)
+    }
+
+    static func fetchOne(_ database: Database, name: DeviceName) throws -> DeviceRecord? {
+        let statement = try database.cachedStatement(sql: select + " WHERE name = ?")
+        return try Row.fetchOne(statement, arguments: [name.text]).map(decode)
+    }
+
+    static func save(_ database: Database, _ record: DeviceRecord) throws {
+        let statement = try database.cachedStatement(
+            sql: """
+                INSERT INTO device (name, uid, labels, spec, generation, revision, created_at, updated_at,
+                                    deletion_requested_at, settled_generation)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                ON CONFLICT (name) DO UPDATE SET
+                    labels = excluded.labels, spec = excluded.spec, generation = excluded.generation,
+                    revision = excluded.revision, updated_at = excluded.updated_at,
+                    deletion_requested_at = excluded.deletion_requested_at
+                """)
+        try statement.execute(arguments: [
+            record.name.text, record.identifier.text, record.labels.document.text, record.spec.document.text,
+            record.generation, record.revision, record.createdAt.microseconds, record.updatedAt.microseconds,
+            record.deletionRequestedAt?.microseconds, record.settledGeneration,
+        ])
+    }
+
+    static func settle(_ database: Database, _ name: DeviceName, generation: Int) throws {
+        let statement = try database.cachedStatement(
+            sql: "UPDATE device SET settled_generation = min(?, generation) WHERE name = ?")
+        try statement.execute(arguments: [generation, name.text])
+    }
+
+    static func delete(_ database: Database, _ name: DeviceName) throws {
+        try database.cachedStatement(sql: "DELETE FROM device WHERE name = ?").execute(arguments: [name.text])
+    }
+
+    private static func decode(_ row: Row) throws -> DeviceRecord {
+        let text: String = row["name"]
+        do {
+            let spec: String = row["spec"]
+            let labels: String = row["labels"]
+            guard let identifier = DeviceIdentifier(text: row["uid"]) else {
+                throw StoreError.failed(detail: "'\(row["uid"] as String)' is no uid")
+            }
+            var record = DeviceRecord(
+                name: try DeviceName(text), identifier: identifier,
+                labels: try Labels(stored: JSONValue(parsing: Array(labels.utf8))),
+                spec: try DeviceSpec(stored: JSONValue(parsing: Array(spec.utf8))),
+                createdAt: Timestamp(microseconds: row["created_at"]))
+            record.generation = row["generation"]
+            record.revision = row["revision"]
+            record.updatedAt = Timestamp(microseconds: row["updated_at"])
+            record.deletionRequestedAt = (row["deletion_requested_at"] as Int64?).map(Timestamp.init(microseconds:))
+            record.settledGeneration = row["settled_generation"]
+            record.claim = try ClaimRow.decode(row)
+            return record
+        } catch {
+            throw StoreError.failed(detail: "the row of device '\(text)' cannot be read: \(error)")
+        }
+    }
+}
+
+enum ClaimRow {
+    static func save(_ database: Database, _ claim: Claim, for name: DeviceName) throws {
+        let statement = try database.cachedStatement(
+            sql: """
+                INSERT OR REPLACE INTO claim (device, boot_id, namespace_cookie, ifindex, vnet_header_size, offloads,
+                                              send_buffer_bytes)
+                VALUES (?, ?, ?, ?, ?, ?, ?)
+                """)
+        try statement.execute(arguments: [
+            name.text, claim.host.boot, Int64(bitPattern: claim.host.namespace), claim.index.rawValue,
+            claim.settings.vnetHeaderSize?.value, Int64(claim.settings.offloads.rawValue),
+            claim.settings.sendBuffer.value,
+        ])
+    }
+
+    static func decode(_ row: Row) throws -> Claim? {
+        guard let boot = row["boot_id"] as String? else { return nil }
+        return Claim(
+            host: HostIdentity(boot: boot, namespace: UInt64(bitPattern: row["namespace_cookie"])),
+            index: LinkIndex(rawValue: row["ifindex"]),
+            settings: DescriptorSettings(
+                vnetHeaderSize: try (row["vnet_header_size"] as Int?).map { try VnetHeaderSize($0) },
+                offloads: Offloads(rawValue: row["offloads"]),
+                sendBuffer: try SendBufferBytes(row["send_buffer_bytes"])))
+    }
+}
+
+enum EventRow {
+    /// How many appends go by between two clean-ups.
+    private static let appendsBetweenPrunings = 256
+
+    static func append(_ database: Database, _ event: EventRecord) throws {
+        let statement = try database.cachedStatement(
+            sql: """
+                INSERT INTO event (at, device, type, reason, message, field, wanted, observed)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                """)
+        try statement.execute(arguments: [
+            event.at.microseconds, event.device?.text, event.severity.rawValue, event.reason, event.message,
+            event.difference?.field, event.difference?.wanted.text, event.difference?.observed.text,
+        ])
+        let id = database.lastInsertedRowID
+        if id % Int64(appendsBetweenPrunings) == 0 {
+            try database.cachedStatement(sql: "DELETE FROM event WHERE id <= ?")
+                .execute(arguments: [id - Int64(Store.eventsMax)])
+        }
+    }
+
+    static func fetch(_ database: Database, after id: Int, device: DeviceName?, limit: Int) throws -> [EventRecord] {
+        let filter = device == nil ? "" : "AND device = ?2"
+        let statement = try database.cachedStatement(
+            sql: "SELECT * FROM event WHERE id > ?1 \(filter) ORDER BY id LIMIT \(limit)")
+        var arguments: StatementArguments = [id]
+        if let device { arguments += [device.text] }
+        return try Row.fetchAll(statement, arguments: arguments).map(decode)
+    }
+
+    private static func decode(_ row: Row) throws -> EventRecord {
+        var difference: EventDifference?
+        if let field = row["field"] as String?, let wanted = row["wanted"] as String?,
+            let observed = row["observed"] as String?
+        {
+            difference = EventDifference(
+                field: field, wanted: try JSONValue(parsing: Array(wanted.utf8)),
+                observed: try JSONValue(parsing: Array(observed.utf8)))
+        }
+        var event = EventRecord(
+            at: Timestamp(microseconds: row["at"]), device: try (row["device"] as String?).map { try DeviceName($0) },
+            severity: EventRecord.Severity(rawValue: row["type"]) ?? .normal, reason: row["reason"],
+            message: row["message"], difference: difference)
+        event.id = row["id"]
+        return event
+    }
+}
+
+/// As a UUID (RFC 9562).
+extension DeviceIdentifier {
+    /// A new one, at random.
+    public static func random() -> DeviceIdentifier {
+        let uuid = UUID().uuid
+        func number(_ bytes: [UInt8]) -> UInt64 { bytes.reduce(0) { $0 << 8 | UInt64($1) } }
+        return DeviceIdentifier(
+            high: number([uuid.0, uuid.1, uuid.2, uuid.3, uuid.4, uuid.5, uuid.6, uuid.7]),
+            low: number([uuid.8, uuid.9, uuid.10, uuid.11, uuid.12, uuid.13, uuid.14, uuid.15]))
+    }
+
+    /// Lower-case hexadecimal with hyphens.
+    public var text: String {
+        func digits(_ number: UInt64) -> [Character] {
+            let text = String(number, radix: 16)
+            return Array(String(repeating: "0", count: 16 - text.count) + text)
+        }
+        let all = digits(high) + digits(low)
+        return [all[0..<8], all[8..<12], all[12..<16], all[16..<20], all[20..<32]].map { String($0) }
+            .joined(separator: "-")
+    }
+
+    /// Nothing when the text is no UUID.
+    init?(text: String) {
+        let digits = text.filter { $0 != "-" }
+        guard digits.count == 32, let high = UInt64(digits.prefix(16), radix: 16),
+            let low = UInt64(digits.suffix(16), radix: 16)
+        else { return nil }
+        self.init(high: high, low: low)
+    }
+}

@@ -1,0 +1,125 @@
+internal import Foundation
+internal import GRDB
+public import TapCore
+internal import TapDocument
+
+/// The database: one file, one connection that writes, and nobody else.
+///
+/// A user's write is on the disk when `write` returns (WAL, synchronous=FULL). What the worker learns from the kernel
+/// is written without waiting for the disk: after a power loss the kernel's devices are gone too, and their claims
+/// carry the old boot's identifier.
+public final class Store: Sendable {
+    /// Older events are forgotten.
+    public static let eventsMax = 10_000
+    /// Busy handlers of other readers, such as a backup or an operator's sqlite3.
+    static let busySecondsMax = 5.0
+
+    private let lock: DatabaseLock
+    private let queue: DatabaseQueue
+    public let path: String
+
+    /// Opens or makes the database, checks it and brings its schema up to date.
+    ///
+    /// - Throws: `StoreError`; the file is then as it was.
+    public init(path: String) throws(StoreError) {
+        lock = try DatabaseLock(database: path)
+        self.path = path
+        var configuration = Configuration()
+        configuration.journalMode = .wal
+        configuration.foreignKeysEnabled = true
+        configuration.busyMode = .timeout(Self.busySecondsMax)
+        configuration.label = "tapster.store"
+        configuration.prepareDatabase { try $0.execute(sql: "PRAGMA synchronous = FULL") }
+        do {
+            queue = try DatabaseQueue(path: path, configuration: configuration)
+            try Schema.prepare(queue, path: path)
+        } catch {
+            throw StoreError(error, path: path)
+        }
+    }
+
+    /// Every device, and the revision of the last change.
+    public func load() throws(StoreError) -> (devices: [DeviceRecord], revision: Int) {
+        do {
+            return try queue.read { database in
+                (try DeviceRow.fetchAll(database), try Transaction.currentRevision(database))
+            }
+        } catch {
+            throw StoreError(error, path: path)
+        }
+    }
+
+    /// Runs a user's write as one transaction, and returns when it is on the disk.
+    ///
+    /// - Parameters:
+    ///   - body: Reads and writes; an error rolls all of it back.
+    ///   - committed: Runs after the commit and before the next write, so that what it publishes is in commit order.
+    /// - Throws: What `body` throws, or `StoreError`.
+    public func write<Value>(
+        _ body: (borrowing Transaction) throws -> Value, committed: (Value) -> Void = { _ in }
+    ) throws -> Value {
+        try perform(durably: true, body, committed: committed)
+    }
+
+    /// Writes what was learnt from the kernel, without waiting for the disk.
+    public func record(
+        _ body: (borrowing Transaction) throws -> Void, committed: () -> Void = {}
+    ) throws(StoreError) {
+        do {
+            try perform(durably: false, body, committed: { _ in committed() })
+        } catch {
+            throw StoreError(error, path: path)
+        }
+    }
+
+    /// Events after a given one, oldest first.
+    public func events(after id: Int, device: DeviceName?, limit: Int) throws(StoreError) -> [EventRecord] {
+        do {
+            return try queue.read { try EventRow.fetch($0, after: id, device: device, limit: limit) }
+        } catch {
+            throw StoreError(error, path: path)
+        }
+    }
+
+    /// The size of the write-ahead log, which grows until a checkpoint.
+    public var walBytes: Int {
+        let attributes = try? FileManager.default.attributesOfItem(atPath: path + "-wal")
+        return attributes?[.size] as? Int ?? 0
+    }
+
+    private func perform<Value>(
+        durably: Bool, _ body: (borrowing Transaction) throws -> Value, committed: (Value) -> Void
+    ) throws -> Value {
+        try queue.writeWithoutTransaction { database in
+            if !durably { try database.execute(sql: "PRAGMA synchronous = NORMAL") }
+            defer {
+                // It can only fail inside a transaction, and there is none left.
+                if !durably { try? database.execute(sql: "PRAGMA synchronous = FULL") }
+            }
+            var value: Value?
+            try database.inTransaction(.immediate) {
+                value = try body(Transaction(database))
+                return .commit
+            }
+            guard let value else { throw StoreError.failed(detail: "a transaction ended without a result") }
+            committed(value)
+            return value
+        }
+    }
+}
+
+extension StoreError {
+    init(_ error: any Error, path: String) {
+        switch error {
+        case let error as StoreError: self = error
+        case let error as DatabaseError:
+            switch error.resultCode {
+            case .SQLITE_FULL: self = .full
+            case .SQLITE_CORRUPT, .SQLITE_NOTADB:
+                self = .damaged(path: path, detail: error.message ?? error.resultCode.description)
+            default: self = .failed(detail: error.message ?? error.resultCode.description)
+            }
+        default: self = .failed(detail: String(describing: error))
+        }
+    }
+}

@@ -1,0 +1,16 @@
+/// The database's history: numbered SQL files, embedded in the binary. A released one never changes.
+public struct Migration: Sendable {
+    /// The file's name without its ending.
+    public let identifier: String
+    public let sql: String
+
+    /// All of them, in the order in which they are applied.
+    public static let all = [
+        Migration("m0001_devices", PackageResources.m0001_devices_sql)
+    ]
+
+    private init(_ identifier: String, _ bytes: [UInt8]) {
+        self.identifier = identifier
+        sql = String(decoding: bytes, as: UTF8.self)
+    }
+}
