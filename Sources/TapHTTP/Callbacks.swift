@@ -40,7 +40,7 @@ nonisolated(unsafe) let completedCallback: MHD_RequestCompletedCallback = { cont
 nonisolated(unsafe) let connectionCallback: MHD_NotifyConnectionCallback = { context, connection, slot, code in
     guard let context = unsafe context, let connection = unsafe connection, let slot = unsafe slot else { return }
     let server = unsafe Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue()
-    if code == .NOTIFY_STARTED {
+    if code == .CONNECTION_NOTIFY_STARTED {
         let client = unsafe server.connect(socket: tapster_mhd_socket(connection))
         // SAFETY: released below, when the connection ends.
         unsafe slot.pointee = Unmanaged.passRetained(client).toOpaque()

@@ -89,6 +89,8 @@ public final class LinuxKernel: Kernel {
             throw KernelError(batch[0].step.name, error)
         }
         for (step, refusal) in zip(batch.map(\.step), answers) {
+            // Somebody else was faster: the device is gone, and that is what was wanted.
+            if step == .delete, refusal?.errno == .noDevice { continue }
             if let refusal { throw KernelError(step.name, refusal) }
         }
     }

@@ -14,11 +14,6 @@ enum DeviceRow {
         try Row.fetchAll(database, sql: select).map(decode)
     }
 
-    static func fetchOne(_ database: Database, name: DeviceName) throws -> DeviceRecord? {
-        let statement = try database.cachedStatement(sql: select + " WHERE name = ?")
-        return try Row.fetchOne(statement, arguments: [name.text]).map(decode)
-    }
-
     static func save(_ database: Database, _ record: DeviceRecord) throws {
         let statement = try database.cachedStatement(
             sql: """

@@ -10,10 +10,6 @@ public struct Transaction: ~Copyable {
         self.database = database
     }
 
-    public func device(_ name: DeviceName) throws -> DeviceRecord? {
-        try DeviceRow.fetchOne(database, name: name)
-    }
-
     /// Gives the record the next revision and stores it, new or not; its claim is left alone.
     public func save(_ record: DeviceRecord) throws -> DeviceRecord {
         var record = record

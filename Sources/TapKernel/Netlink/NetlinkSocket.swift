@@ -204,6 +204,16 @@ final class LinkMonitor {
         try? setOption(number, level: SOL_SOCKET, option: SO_RCVBUFFORCE, value: Self.receiveBufferBytes)
         try setOption(
             number, level: SOL_NETLINK, option: NETLINK_ADD_MEMBERSHIP, value: Int32(RTNLGRP_LINK.rawValue))
+        // The kernel passes over a socket without a port, and only a request or bind(2) gives it one.
+        var address = sockaddr_nl()
+        address.nl_family = sa_family_t(AF_NETLINK)
+        // SAFETY: a sockaddr_nl is what AF_NETLINK expects behind a sockaddr pointer (netlink(7)).
+        let bound = unsafe withUnsafePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
+                unsafe bind(number, pointer, socklen_t(MemoryLayout<sockaddr_nl>.size))
+            }
+        }
+        guard bound == 0 else { throw Errno(rawValue: clinux_errno()) }
     }
 
     var number: Int32 { descriptor.number }

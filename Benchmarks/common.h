@@ -1,0 +1,41 @@
+// What every program of the benchmark needs: a clock, and an end at the first failure.
+#pragma once
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+// A benchmark that went on after a failure would measure something else.
+static inline void die(const char *what) {
+    fprintf(stderr, "%s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+static inline int check(int result, const char *what) {
+    if (result < 0) die(what);
+    return result;
+}
+
+// A whole number of at least 1.
+static inline int count_of(const char *text) {
+    char *end;
+    long count = strtol(text, &end, 10);
+    if (*end != '\0' || count < 1 || count > 1000000) {
+        fprintf(stderr, "'%s' is not a number from 1 to 1000000\n", text);
+        exit(2);
+    }
+    return (int)count;
+}
+
+static inline double seconds(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec + time.tv_nsec / 1e9;
+}
+
+static inline int compare_doubles(const void *left, const void *right) {
+    double difference = *(const double *)left - *(const double *)right;
+    return (difference > 0) - (difference < 0);
+}

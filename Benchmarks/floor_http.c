@@ -1,0 +1,103 @@
+// floor_http SOCKET BODYFILE HEADERFILE: answers every request with the same bytes, until SIGTERM.
+//
+// The floor under Tapster's GET: the same library with the same settings, and a handler that does nothing. HEADERFILE
+// has lines of "Name: value".
+#include "../Sources/CMicroHTTPD/shim.h"
+#include "common.h"
+
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { headers_max = 32, header_bytes_max = 1024, backlog = 1024 };
+
+static struct { char text[header_bytes_max]; char *value; } headers[headers_max];
+static int header_count;
+static char *body;
+static size_t body_bytes;
+
+// The library calls twice: for the headers of the request, then for its end, which is where Tapster answers too.
+static enum MHD_Result answer(void *context, struct MHD_Connection *connection, const char *target,
+                              const char *method, const char *version, const char *data, size_t *size, void **slot) {
+    (void)context, (void)target, (void)method, (void)version, (void)data, (void)size;
+    if (*slot == NULL) {
+        *slot = headers;
+        return MHD_YES;
+    }
+    // A fresh response each time, as the daemon must make it: X-Request-Id differs from answer to answer.
+    struct MHD_Response *response = MHD_create_response_from_buffer(body_bytes, body, MHD_RESPMEM_PERSISTENT);
+    for (int i = 0; i < header_count; i++) MHD_add_response_header(response, headers[i].text, headers[i].value);
+    enum MHD_Result result = MHD_queue_response(connection, MHD_HTTP_OK, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+static FILE *open_file(const char *path) {
+    FILE *file = fopen(path, "r");
+    if (file == NULL) die(path);
+    return file;
+}
+
+static void read_body(const char *path) {
+    FILE *file = open_file(path);
+    struct stat status;
+    check(fstat(fileno(file), &status), path);
+    body_bytes = (size_t)status.st_size;
+    body = malloc(body_bytes);
+    if (fread(body, 1, body_bytes, file) != body_bytes) die(path);
+    fclose(file);
+}
+
+static void read_headers(const char *path) {
+    FILE *file = open_file(path);
+    while (header_count < headers_max && fgets(headers[header_count].text, header_bytes_max, file) != NULL) {
+        char *text = headers[header_count].text;
+        text[strcspn(text, "\r\n")] = '\0';
+        char *colon = strstr(text, ": ");
+        if (colon == NULL) continue;
+        *colon = '\0';
+        headers[header_count++].value = colon + 2;
+    }
+    fclose(file);
+}
+
+static int listen_at(const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    unlink(path);
+    int listener = check(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket");
+    check(bind(listener, (struct sockaddr *)&address, sizeof address), path);
+    check(listen(listener, backlog), path);
+    return listener;
+}
+
+int main(int argc, char **argv) {
+    if (argc != 4) {
+        fprintf(stderr, "usage: floor_http SOCKET BODYFILE HEADERFILE\n");
+        return 2;
+    }
+    read_body(argv[2]);
+    read_headers(argv[3]);
+    // The library's threads inherit the mask, so that the signal waits for sigwait().
+    sigset_t end;
+    sigemptyset(&end);
+    sigaddset(&end, SIGTERM);
+    sigprocmask(SIG_BLOCK, &end, NULL);
+    struct tapster_mhd_settings settings = {
+        // As in HTTPLimits.swift.
+        .listen_socket = listen_at(argv[1]),
+        .threads = 2,
+        .connections_max = 512,
+        .connection_memory_bytes_max = 32 << 10,
+        .idle_seconds_max = 30,
+        .handler = answer,
+    };
+    struct MHD_Daemon *daemon = tapster_mhd_start(&settings);
+    if (daemon == NULL) die("libmicrohttpd");
+    int received;
+    sigwait(&end, &received);
+    MHD_stop_daemon(daemon);
+    unlink(argv[1]);
+}

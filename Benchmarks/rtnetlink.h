@@ -1,0 +1,17 @@
+// A request-and-answer rtnetlink socket with the options of Tapster's own (NetlinkSocket.swift).
+#pragma once
+
+#include "common.h"
+
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+
+static inline int open_rtnetlink(void) {
+    int one = 1;
+    int options[] = {NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK};
+    int netlink = check(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE), "rtnetlink socket");
+    for (int i = 0; i < 3; i++)
+        check(setsockopt(netlink, SOL_NETLINK, options[i], &one, sizeof one), "rtnetlink option");
+    return netlink;
+}

@@ -1,0 +1,138 @@
+internal import TapCore
+internal import TapDocument
+internal import TapHTTP
+internal import TapStore
+
+/// A request under way to its answer.
+struct Call: Sendable {
+    /// The longest time that a request may be parked.
+    static let waitSecondsMax = 300
+
+    let request: HTTPRequest
+    let exchange: HTTPExchange
+    let route: String
+    let metrics: Metrics
+
+    func answer(_ response: HTTPResponse) {
+        var response = response
+        response.headers.append(("X-Request-Id", request.identifier))
+        metrics.requests.increment([request.method, route, String(response.status)])
+        metrics.requestDuration.observe(request.received.duration(to: .now))
+        exchange.respond(response)
+    }
+
+    func fail(_ problem: Problem) {
+        answer(problem.response(path: request.path, requestIdentifier: request.identifier))
+    }
+
+    func answer(json: JSONValue, status: Int = 200) {
+        answer(HTTPResponse(status: status, headers: Self.jsonHeaders, body: HTTPBody(json.bytes)))
+    }
+
+    func answer(text: String, status: Int = 200, type: String = "text/plain; charset=utf-8") {
+        answer(HTTPResponse(status: status, headers: [("Content-Type", type)], body: HTTPBody(text)))
+    }
+
+    func answer(_ view: DeviceView, status: Int = 200) {
+        var headers = Self.jsonHeaders + [("ETag", view.entityTag)]
+        if status == 201 { headers.append(("Location", "/v1/devices/\(view.record.name)")) }
+        answer(HTTPResponse(status: status, headers: headers, body: view.body))
+    }
+
+    private static let jsonHeaders: [(name: String, value: String)] = [("Content-Type", "application/json")]
+
+    // MARK: What the request says
+
+    /// The device that the path names.
+    func name() throws(Problem) -> DeviceName {
+        do throws(ValidationError) {
+            return try DeviceName(request.segments[2])
+        } catch {
+            throw .invalidName(error.detail)
+        }
+    }
+
+    /// `wait=5s`; nothing when the request does not wait.
+    func wait() throws(Problem) -> Duration? {
+        guard let text = request.query["wait"] else { return nil }
+        do throws(ValidationError) {
+            let wait = try Duration(text: text)
+            guard wait <= .seconds(Self.waitSecondsMax) else {
+                throw ValidationError("is \(text), but at most \(Self.waitSecondsMax)s are possible")
+            }
+            return wait
+        } catch {
+            throw .invalidParameter(name: "wait", detail: error.detail)
+        }
+    }
+
+    func integer(_ parameter: String, in bounds: ClosedRange<Int>, default fallback: Int) throws(Problem) -> Int {
+        guard let text = request.query[parameter] else { return fallback }
+        guard let number = Int(text), bounds.contains(number) else {
+            throw .invalidParameter(
+                name: parameter, detail: "must be a whole number from \(bounds.lowerBound) to \(bounds.upperBound)")
+        }
+        return number
+    }
+
+    /// The body as JSON of one of the media types.
+    func document(_ types: [String] = ["application/json"]) throws(Problem) -> JSONValue {
+        let type = request.headers["content-type"]
+        let essence = type?.split(separator: ";").first?.lowercased().filter { $0 != " " }
+        guard let essence, types.contains(essence) else {
+            throw .unsupportedMediaType(found: type, wanted: types)
+        }
+        do throws(JSONSyntaxError) {
+            return try JSONValue(parsing: request.body)
+        } catch {
+            throw .notJSON(error.detail)
+        }
+    }
+}
+
+/// `If-Match` and `If-None-Match` (RFC 9110, section 13.1).
+struct Preconditions: Sendable {
+    private enum Tags {
+        case any
+        case some([String])
+
+        init(_ header: String) {
+            let tags = header.split(separator: ",").map { $0.filter { $0 != " " } }
+            self = tags == ["*"] ? .any : .some(tags)
+        }
+
+        func contain(_ tag: String?, weakly: Bool) -> Bool {
+            guard let tag else { return false }
+            switch self {
+            case .any: return true
+            case .some(let tags): return tags.contains(tag) || (weakly && tags.contains("W/" + tag))
+            }
+        }
+    }
+
+    private let ifMatch: Tags?
+    private let ifNoneMatch: Tags?
+
+    init(_ request: HTTPRequest) {
+        ifMatch = request.headers["if-match"].map(Tags.init)
+        ifNoneMatch = request.headers["if-none-match"].map(Tags.init)
+    }
+
+    /// Whether a reader has this version already.
+    func isUnmodified(_ tag: String) -> Bool {
+        ifNoneMatch?.contain(tag, weakly: true) == true
+    }
+
+    /// - Parameter tag: The present version; nothing when there is no device.
+    /// - Throws: `Problem.preconditionFailed`.
+    func check(_ tag: String?) throws(Problem) {
+        if let ifMatch, !ifMatch.contain(tag, weakly: false) {
+            throw .preconditionFailed(
+                tag.map { "If-Match does not name the current version \($0); read the device again" }
+                    ?? "If-Match is set, but there is no such device")
+        }
+        if let ifNoneMatch, ifNoneMatch.contain(tag, weakly: true) {
+            throw .preconditionFailed("If-None-Match is set, but the device exists in version \(tag ?? "*")")
+        }
+    }
+}

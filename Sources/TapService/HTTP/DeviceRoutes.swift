@@ -1,0 +1,129 @@
+internal import HashTreeCollections
+internal import TapCore
+internal import TapDocument
+internal import TapHTTP
+internal import TapStore
+
+/// `/v1/devices` and what lies below it.
+struct DeviceRoutes: Sendable {
+    let board: Board
+    let writes: DeviceWrites
+
+    var routes: [Route] {
+        [
+            Route("GET", "/v1/devices", handler: list),
+            Route("POST", "/v1/devices", parameters: ["wait"], handler: create),
+            Route("GET", "/v1/devices/{name}", handler: read),
+            Route("PUT", "/v1/devices/{name}", parameters: ["wait"], handler: replace),
+            Route("PATCH", "/v1/devices/{name}", parameters: ["wait"], handler: patch),
+            Route("DELETE", "/v1/devices/{name}", parameters: ["wait"], handler: delete),
+            Route("GET", "/v1/devices/{name}/queues", handler: listQueues),
+            Route("GET", "/v1/devices/{name}/queues/{index}", handler: readQueue),
+        ]
+    }
+
+    @Sendable private func list(_ call: Call) throws(Problem) {
+        let snapshot = board.snapshot
+        var bytes = Array(#"{"items":["#.utf8)
+        for (position, view) in snapshot.devices.values.sorted(by: { $0.record.name < $1.record.name }).enumerated() {
+            if position > 0 { bytes.append(UInt8(ascii: ",")) }
+            bytes += view.body.bytes
+        }
+        bytes += Array(#"],"metadata":{"continue":null,"resourceVersion":"\#(snapshot.revision)"}}"#.utf8)
+        call.answer(HTTPResponse(status: 200, headers: [("Content-Type", "application/json")], body: HTTPBody(bytes)))
+    }
+
+    @Sendable private func read(_ call: Call) throws(Problem) {
+        let view = try device(try call.name())
+        if Preconditions(call.request).isUnmodified(view.entityTag) {
+            call.answer(HTTPResponse(status: 304, headers: [("ETag", view.entityTag)]))
+        } else {
+            call.answer(view)
+        }
+    }
+
+    @Sendable private func create(_ call: Call) throws(Problem) {
+        let wait = try call.wait()
+        let input = try writes.input(try call.document())
+        try writes.submit(call, input.name, wait: wait, goal: Self.ready) { (view) throws(Problem) in
+            guard view == nil else { throw .deviceExists(input.name) }
+            return try DeviceWrites.change(nil, to: input)
+        }
+    }
+
+    @Sendable private func replace(_ call: Call) throws(Problem) {
+        let (name, wait) = (try call.name(), try call.wait())
+        let input = try writes.input(try call.document(), name: name)
+        let preconditions = Preconditions(call.request)
+        try writes.submit(call, name, wait: wait, goal: Self.ready) { (view) throws(Problem) in
+            try preconditions.check(view?.entityTag)
+            return try DeviceWrites.change(view?.record, to: input)
+        }
+    }
+
+    @Sendable private func patch(_ call: Call) throws(Problem) {
+        let (name, wait) = (try call.name(), try call.wait())
+        let document = try call.document(["application/merge-patch+json", "application/json"])
+        guard case .object = document else {
+            throw .invalidDocument([FieldIssue(pointer: "", detail: "must be an object, found \(document.kind)")])
+        }
+        let preconditions = Preconditions(call.request)
+        try writes.submit(call, name, wait: wait, goal: Self.ready) { [writes] (view) throws(Problem) in
+            guard let view else { throw .deviceNotFound(name.text) }
+            try preconditions.check(view.entityTag)
+            // The version counts only where the patch names one.
+            let current: JSONValue = [
+                "metadata": ["name": .string(name.text), "labels": view.record.labels.document],
+                "spec": view.record.spec.document,
+            ]
+            return try DeviceWrites.change(view.record, to: try writes.input(current.merging(document), name: name))
+        }
+    }
+
+    @Sendable private func delete(_ call: Call) throws(Problem) {
+        let (name, wait) = (try call.name(), try call.wait())
+        let preconditions = Preconditions(call.request)
+        try writes.submit(call, name, wait: wait, goal: { _ in .gone }) { (view) throws(Problem) in
+            guard let view else { throw .deviceNotFound(name.text) }
+            try preconditions.check(view.entityTag)
+            guard view.record.deletionRequestedAt == nil else { return .nothing(view.record) }
+            var record = view.record
+            record.updatedAt = max(.now(), record.updatedAt)
+            record.deletionRequestedAt = record.updatedAt
+            return .update(record)
+        }
+    }
+
+    @Sendable private func listQueues(_ call: Call) throws(Problem) {
+        let view = try device(try call.name())
+        let count = view.record.spec.queues.count.value
+        call.answer(json: ["items": .array((0..<count).map(Self.queueDocument))])
+    }
+
+    @Sendable private func readQueue(_ call: Call) throws(Problem) {
+        let name = try call.name()
+        let count = try device(name).record.spec.queues.count.value
+        let text = call.request.segments[4]
+        guard let index = Int(text), (0..<count).contains(index) else {
+            throw .queueNotFound(device: name, index: text, count: count)
+        }
+        call.answer(json: Self.queueDocument(index))
+    }
+
+    /// A free queue: enabled, but nobody has it open.
+    private static func queueDocument(_ index: Int) -> JSONValue {
+        [
+            "index": .integer(index), "enabled": true, "kernelIndex": nil, "attached": false, "assignment": nil,
+            "lease": nil, "statistics": nil,
+        ]
+    }
+
+    private func device(_ name: DeviceName) throws(Problem) -> DeviceView {
+        guard let view = board.snapshot.devices[name] else { throw .deviceNotFound(name.text) }
+        return view
+    }
+
+    @Sendable private static func ready(_ record: DeviceRecord) -> Board.Goal {
+        .ready(generation: record.generation)
+    }
+}

@@ -1,0 +1,128 @@
+internal import OpenAPI
+internal import TapCore
+internal import TapDocument
+internal import TapHTTP
+internal import TapStore
+internal import Yams
+
+/// What operators and their machines ask: health, metrics, history, the contract.
+struct OperatorRoutes: Sendable {
+    static let eventsLimitMax = 1_000
+
+    let board: Board
+    let store: Store
+    let queue: WorkQueue
+    let writes: WriteQueue
+    let metrics: Metrics
+
+    /// Those that may be served without a token.
+    var health: [Route] {
+        [
+            Route("GET", "/livez", parameters: ["verbose"]) { $0.answer(text: "ok\n") },
+            Route("GET", "/readyz", parameters: ["verbose"], handler: readyz),
+            Route("GET", "/metrics", handler: exposition),
+        ]
+    }
+
+    var routes: [Route] {
+        health + [
+            Route("GET", "/v1/events", parameters: ["after", "device", "limit"], handler: events),
+            Route("GET", "/version") { $0.answer(json: ["name": "tapster", "version": .string(Tapster.version)]) },
+            Route("GET", "/openapi.yaml") {
+                $0.answer(HTTPResponse(status: 200, headers: [("Content-Type", "application/yaml")], body: Contract.yaml))
+            },
+            Route("GET", "/openapi.json") {
+                $0.answer(HTTPResponse(status: 200, headers: [("Content-Type", "application/json")], body: Contract.json))
+            },
+        ]
+    }
+
+    @Sendable private func readyz(_ call: Call) throws(Problem) {
+        let snapshot = board.snapshot
+        let checks = [
+            ("kernel", snapshot.workerFailure),
+            ("reconciled", snapshot.isReady ? nil : "the first look at the kernel is not complete"),
+        ]
+        let isReady = checks.allSatisfy { $0.1 == nil }
+        var text = isReady ? "ok\n" : "not ready\n"
+        if call.request.query["verbose"] != nil || !isReady {
+            text = checks.map { "[\($0.1 == nil ? "+" : "-")] \($0.0) \($0.1 ?? "ok")\n" }.joined() + text
+        }
+        call.answer(text: text, status: isReady ? 200 : 503)
+    }
+
+    @Sendable private func exposition(_ call: Call) throws(Problem) {
+        call.answer(
+            text: metrics.text(board.snapshot, queueDepth: queue.depth, walBytes: store.walBytes),
+            type: "text/plain; version=0.0.4; charset=utf-8")
+    }
+
+    @Sendable private func events(_ call: Call) throws(Problem) {
+        let after = try call.integer("after", in: 0...Int.max, default: 0)
+        let limit = try call.integer("limit", in: 1...Self.eventsLimitMax, default: 100)
+        var device: DeviceName?
+        if let text = call.request.query["device"] {
+            do throws(ValidationError) { device = try DeviceName(text) } catch {
+                throw .invalidParameter(name: "device", detail: error.detail)
+            }
+        }
+        // The database is read on the writer's thread: there is one connection.
+        let isTaken = writes.add { [device] in
+            do throws(StoreError) {
+                let events = try store.events(after: after, device: device, limit: limit)
+                call.answer(json: ["items": .array(events.map(\.document))])
+            } catch {
+                call.fail(.store(error))
+            }
+        }
+        if !isTaken { throw .tooManyWrites }
+    }
+}
+
+/// The OpenAPI document in both its forms.
+private enum Contract {
+    static let yaml = HTTPBody(OpenAPIDocument.yaml)
+
+    /// Made from the YAML by the first who asks.
+    static let json: HTTPBody = {
+        let tree = try? Yams.compose(yaml: String(decoding: OpenAPIDocument.yaml, as: UTF8.self))
+        return HTTPBody((tree.map(JSONValue.init(_:)) ?? .null).bytes)
+    }()
+}
+
+extension JSONValue {
+    /// YAML's core schema: plain scalars may be numbers, booleans or null, quoted ones are strings.
+    fileprivate init(_ node: Node) {
+        switch node {
+        case .mapping(let mapping):
+            self = .object(
+                Dictionary(
+                    mapping.map { ($0.key.string ?? "", JSONValue($0.value)) }, uniquingKeysWith: { first, _ in first }))
+        case .sequence(let sequence): self = .array(sequence.map(JSONValue.init(_:)))
+        case .scalar(let scalar):
+            if scalar.style != .plain {
+                self = .string(scalar.string)
+            } else if let integer = node.int {
+                self = .integer(integer)
+            } else if let bool = node.bool {
+                self = .bool(bool)
+            } else if let number = node.float {
+                self = .number(number)
+            } else {
+                self = node.null == nil ? .string(scalar.string) : .null
+            }
+        case .alias: self = .null
+        }
+    }
+}
+
+extension EventRecord {
+    fileprivate var document: JSONValue {
+        [
+            "id": JSONValue(id), "time": .string(at.text), "device": JSONValue(device?.text),
+            "type": .string(severity.rawValue), "reason": .string(reason), "message": .string(message),
+            "field": JSONValue(difference?.field), "wanted": difference?.wanted ?? .null,
+            "observed": difference?.observed ?? .null,
+        ]
+    }
+}

@@ -1,0 +1,166 @@
+internal import TapCore
+internal import TapDocument
+internal import TapHTTP
+internal import TapStore
+
+/// Everything that can be wrong with a request.
+enum Problem: Error, Sendable {
+    case malformedTarget
+    case ambiguousRequest
+    case tooManyHeaders(max: Int)
+    case bodyTooLarge(bytesMax: Int)
+    case notJSON(String)
+    case invalidParameter(name: String, detail: String)
+    case routeNotFound(path: String)
+    case methodNotAllowed(method: String, allowed: [String])
+    case unsupportedMediaType(found: String?, wanted: [String])
+    case invalidDocument([FieldIssue])
+    case invalidName(String)
+    case deviceNotFound(String)
+    case queueNotFound(device: DeviceName, index: String, count: Int)
+    case deviceExists(DeviceName)
+    case deviceDeleting(DeviceName)
+    case immutableFields([DeviceField])
+    case staleResourceVersion(found: Int, current: Int)
+    case preconditionFailed(String)
+    case tooManyWrites
+    case stopping
+    case store(StoreError)
+}
+
+extension Problem {
+    private struct Words {
+        let status: Int
+        let code: String
+        let title: String
+        let detail: String
+        var errors: [FieldIssue] = []
+        var headers: [(name: String, value: String)] = []
+    }
+
+    /// One exhaustive table: status, code, and words for people.
+    private var words: Words {
+        switch self {
+        case .malformedTarget:
+            Words(
+                status: 400, code: "MALFORMED_TARGET", title: "The request target cannot be decoded",
+                detail: "a percent sign needs two hexadecimal digits; control characters, encoded slashes and bytes "
+                    + "that are no UTF-8 are refused")
+        case .ambiguousRequest:
+            Words(
+                status: 400, code: "AMBIGUOUS_REQUEST", title: "The request can be read in two ways",
+                detail: "send Host once, and either one Content-Length or one Transfer-Encoding")
+        case .tooManyHeaders(let max):
+            Words(
+                status: 431, code: "TOO_MANY_HEADERS", title: "Too many header fields",
+                detail: "at most \(max) header fields are read")
+        case .bodyTooLarge(let max):
+            Words(
+                status: 413, code: "BODY_TOO_LARGE", title: "The body is too large",
+                detail: "at most \(max) bytes are read")
+        case .notJSON(let detail):
+            Words(status: 400, code: "INVALID_JSON", title: "The body is not JSON", detail: detail)
+        case .invalidParameter(let name, let detail):
+            Words(
+                status: 400, code: "INVALID_PARAMETER", title: "A query parameter is invalid",
+                detail: "'\(name)' \(detail)")
+        case .routeNotFound(let path):
+            Words(
+                status: 404, code: "ROUTE_NOT_FOUND", title: "No such resource",
+                detail: "nothing is served at \(path); GET /openapi.yaml lists what is")
+        case .methodNotAllowed(let method, let allowed):
+            Words(
+                status: 405, code: "METHOD_NOT_ALLOWED", title: "The method is not allowed here",
+                detail: "\(method) is not allowed here; use \(allowed.joined(separator: ", "))",
+                headers: [("Allow", allowed.joined(separator: ", "))])
+        case .unsupportedMediaType(let found, let wanted):
+            Words(
+                status: 415, code: "UNSUPPORTED_MEDIA_TYPE", title: "The body's media type is not supported",
+                detail: "Content-Type is \(found.map { "'\($0)'" } ?? "missing"); send "
+                    + wanted.joined(separator: " or "))
+        case .invalidDocument(let issues):
+            Words(
+                status: 422, code: "INVALID_DOCUMENT", title: "The document is invalid",
+                detail: issues.count == 1
+                    ? "\(issues[0].pointer.isEmpty ? "the document" : issues[0].pointer): \(issues[0].detail)"
+                    : "\(issues.count) fields are invalid; see errors",
+                errors: issues)
+        case .invalidName(let detail):
+            Words(status: 404, code: "DEVICE_NOT_FOUND", title: "No such device", detail: detail)
+        case .deviceNotFound(let name):
+            Words(
+                status: 404, code: "DEVICE_NOT_FOUND", title: "No such device",
+                detail: "no device '\(name)' is stated; GET /v1/devices lists those that are")
+        case .queueNotFound(let device, let index, let count):
+            Words(
+                status: 404, code: "QUEUE_NOT_FOUND", title: "No such queue",
+                detail: "device '\(device)' has the queues 0 to \(count - 1), but not '\(index)'")
+        case .deviceExists(let name):
+            Words(
+                status: 409, code: "DEVICE_EXISTS", title: "The device exists",
+                detail: "device '\(name)' is stated already; PUT replaces it")
+        case .deviceDeleting(let name):
+            Words(
+                status: 409, code: "DEVICE_DELETING", title: "The device is being deleted",
+                detail: "device '\(name)' can be stated again once it is gone; DELETE with wait=5s tells when")
+        case .immutableFields(let fields):
+            Words(
+                status: 409, code: "IMMUTABLE_FIELD", title: "A field is fixed when the device is created",
+                detail: "the kernel fixes \(fields.map(\.rawValue).joined(separator: ", ")) when a device is created; "
+                    + "delete the device and create it again",
+                errors: fields.map { FieldIssue(pointer: $0.pointer, detail: "cannot be changed in place") })
+        case .staleResourceVersion(let found, let current):
+            Words(
+                status: 409, code: "STALE_RESOURCE_VERSION", title: "The device has changed meanwhile",
+                detail: "the document was made from version \(found), but \(current) is current; read it again")
+        case .preconditionFailed(let detail):
+            Words(status: 412, code: "PRECONDITION_FAILED", title: "A precondition does not hold", detail: detail)
+        case .tooManyWrites:
+            Words(
+                status: 503, code: "TOO_MANY_WRITES", title: "Too many writes wait",
+                detail: "try again in a second", headers: [("Retry-After", "1")])
+        case .stopping:
+            Words(
+                status: 503, code: "STOPPING", title: "The daemon is stopping",
+                detail: "try again when it is back", headers: [("Retry-After", "2")])
+        case .store(let error):
+            Words(
+                status: error == .full ? 507 : 503,
+                code: error == .full ? "DATABASE_FULL" : "DATABASE_UNAVAILABLE",
+                title: "The database does not take the change", detail: error.description,
+                headers: [("Retry-After", "5")])
+        }
+    }
+
+    /// The answer (RFC 9457).
+    func response(path: String, requestIdentifier: String) -> HTTPResponse {
+        let words = words
+        var document: [String: JSONValue] = [
+            "type": .string("urn:tapster:problem:\(words.code)"),
+            "title": .string(words.title),
+            "status": .integer(words.status),
+            "detail": .string(words.detail),
+            "instance": .string(path),
+            "code": .string(words.code),
+            "requestId": .string(requestIdentifier),
+        ]
+        if !words.errors.isEmpty {
+            document["errors"] = .array(
+                words.errors.map { ["pointer": .string($0.pointer), "detail": .string($0.detail)] })
+        }
+        return HTTPResponse(
+            status: words.status, headers: words.headers + [("Content-Type", "application/problem+json")],
+            body: HTTPBody(JSONValue.object(document).bytes))
+    }
+
+    /// What the HTTP room refuses by itself.
+    init(_ rejection: HTTPRejection, limits: HTTPLimits) {
+        switch rejection {
+        case .bodyTooLarge: self = .bodyTooLarge(bytesMax: limits.bodyBytesMax)
+        case .tooManyHeaders: self = .tooManyHeaders(max: limits.headersMax)
+        case .ambiguousRequest: self = .ambiguousRequest
+        case .malformedTarget: self = .malformedTarget
+        case .stopping: self = .stopping
+        }
+    }
+}

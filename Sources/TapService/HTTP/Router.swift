@@ -1,0 +1,52 @@
+internal import TapHTTP
+
+/// What may be asked for, and who answers it.
+struct Route: Sendable {
+    let method: String
+    /// A path whose segments in braces match anything; also a metric's label.
+    let pattern: String
+    /// Query parameters that are understood; others are refused, since ignoring one may do the wrong thing.
+    let parameters: Set<String>
+    let handler: @Sendable (Call) throws(Problem) -> Void
+
+    private let segments: [Substring]
+
+    init(
+        _ method: String, _ pattern: String, parameters: Set<String> = [],
+        handler: @escaping @Sendable (Call) throws(Problem) -> Void
+    ) {
+        self.method = method
+        self.pattern = pattern
+        self.parameters = parameters
+        self.handler = handler
+        segments = pattern.split(separator: "/")
+    }
+
+    fileprivate func matches(_ path: [String]) -> Bool {
+        path.count == segments.count && zip(path, segments).allSatisfy { $1.first == "{" || $0 == $1 }
+    }
+}
+
+/// Finds the route of a request.
+struct Router: Sendable {
+    enum Match {
+        case route(Route)
+        /// The path exists for other methods.
+        case otherMethods([String])
+        case none
+    }
+
+    let routes: [Route]
+
+    func match(method: String, path: [String]) -> Match {
+        // HEAD is GET without the body, which the library leaves out.
+        let method = method == "HEAD" ? "GET" : method
+        var others: [String] = []
+        for route in routes where route.matches(path) {
+            if route.method == method { return .route(route) }
+            others.append(route.method)
+        }
+        if others.contains("GET") { others.append("HEAD") }
+        return others.isEmpty ? .none : .otherMethods(others.sorted())
+    }
+}

@@ -1,0 +1,92 @@
+public import Logging
+public import TapCore
+public import TapHTTP
+public import TapStore
+
+/// The daemon without its sockets and its kernel: those come from outside.
+public final class Service: Sendable {
+    /// Every route, for the API's own listeners.
+    public let api: any HTTPHandler
+    /// Health and metrics alone, for a listener without a token.
+    public let health: any HTTPHandler
+
+    private let worker: Worker
+    private let writes: WriteQueue
+
+    /// - Parameters:
+    ///   - kernel: Handed over to the worker's thread; nobody else may use it afterwards.
+    ///   - onReady: Called once, when the kernel has been looked at in full and is as wanted, where it can be.
+    /// - Throws: `StoreError` when the database cannot be read.
+    public init(
+        kernel: some Kernel, store: Store, accounts: some Accounts, log: Logger,
+        onReady: @escaping @Sendable () -> Void
+    ) throws(StoreError) {
+        let board = Board()
+        let metrics = Metrics()
+        let queue = WorkQueue(waker: kernel.waker)
+        let (devices, revision) = try store.load()
+        board.load(devices, revision: revision)
+        writes = WriteQueue()
+        worker = Worker(
+            kernel: kernel, store: store, board: board, queue: queue, accounts: accounts, metrics: metrics, log: log,
+            onReady: onReady)
+        let deviceRoutes = DeviceRoutes(
+            board: board,
+            writes: DeviceWrites(store: store, board: board, queue: queue, writes: writes, accounts: accounts))
+        let operatorRoutes = OperatorRoutes(board: board, store: store, queue: queue, writes: writes, metrics: metrics)
+        api = RoutedHandler(router: Router(routes: deviceRoutes.routes + operatorRoutes.routes), metrics: metrics)
+        health = RoutedHandler(router: Router(routes: operatorRoutes.health), metrics: metrics)
+    }
+
+    public func start() {
+        worker.start()
+    }
+
+    /// Finishes the writes and the pass under way. The kernel stays as it is: traffic goes on.
+    public func stop() {
+        writes.stop()
+        worker.stop()
+    }
+}
+
+/// Leads a request to its route.
+struct RoutedHandler: HTTPHandler {
+    let router: Router
+    let metrics: Metrics
+
+    func handle(_ request: HTTPRequest, _ exchange: HTTPExchange) {
+        switch router.match(method: request.method, path: request.segments) {
+        case .route(let route):
+            let call = Call(request: request, exchange: exchange, route: route.pattern, metrics: metrics)
+            do throws(Problem) {
+                if let unknown = request.query.keys.first(where: { !route.parameters.contains($0) }) {
+                    throw .invalidParameter(
+                        name: unknown,
+                        detail: "is not understood here; known: "
+                            + (route.parameters.isEmpty ? "none" : route.parameters.sorted().joined(separator: ", ")))
+                }
+                try route.handler(call)
+            } catch {
+                call.fail(error)
+            }
+        case .otherMethods(let allowed):
+            refuse(request, exchange, .methodNotAllowed(method: request.method, allowed: allowed))
+        case .none:
+            refuse(request, exchange, .routeNotFound(path: request.path))
+        }
+    }
+
+    func refuse(_ rejection: HTTPRejection, limits: HTTPLimits) -> HTTPResponse {
+        metrics.rejected.increment([rejection.rawValue])
+        return Problem(rejection, limits: limits).response(path: "", requestIdentifier: "")
+    }
+
+    /// Unknown paths and methods share one label, so that strangers cannot make labels.
+    private func refuse(_ request: HTTPRequest, _ exchange: HTTPExchange, _ problem: Problem) {
+        let response = problem.response(path: request.path, requestIdentifier: request.identifier)
+        metrics.requests.increment(["other", "other", String(response.status)])
+        var named = response
+        named.headers.append(("X-Request-Id", request.identifier))
+        exchange.respond(named)
+    }
+}

@@ -1,0 +1,166 @@
+internal import Dispatch
+internal import HashTreeCollections
+internal import Synchronization
+internal import TapCore
+internal import TapStore
+
+/// Everything that readers may see, as one immutable value.
+struct Snapshot: Sendable {
+    var devices: TreeDictionary<DeviceName, DeviceView> = [:]
+    /// The revision of the last committed change.
+    var revision = 0
+    /// Whether the kernel has been looked at once in full.
+    var isReady = false
+    /// Why the worker cannot do its work, if it cannot.
+    var workerFailure: String?
+}
+
+/// Where the newest snapshot hangs: taken under a short lock, so that readers wait for nobody.
+///
+/// Two hands write on it, each its own half: whoever commits a device's record (in the order of the commits), and the
+/// worker, who tells its status.
+final class Board: Sendable {
+    /// Parked requests; above it a request with `wait` is answered at once.
+    static let waitersMax = 1_024
+
+    /// What a parked request waits for.
+    enum Goal: Sendable {
+        /// Read back from the kernel and equal, in this generation or a later one.
+        case ready(generation: Int)
+        case gone
+    }
+
+    fileprivate struct Waiter {
+        let goal: Goal
+        let name: DeviceName
+        let completion: @Sendable (DeviceView?, _ isReached: Bool) -> Void
+    }
+
+    fileprivate struct State {
+        var snapshot = Snapshot()
+        var waiters: [UInt64: Waiter] = [:]
+        var waitersByName: [DeviceName: Set<UInt64>] = [:]
+        var nextWaiter: UInt64 = 0
+    }
+
+    private let state = Mutex(State())
+
+    var snapshot: Snapshot { state.withLock { $0.snapshot } }
+
+    /// The database's contents at the start.
+    func load(_ records: [DeviceRecord], revision: Int) {
+        state.withLock { state in
+            for record in records { state.snapshot.devices[record.name] = DeviceView(record: record) }
+            state.snapshot.revision = revision
+        }
+    }
+
+    func setReady() { state.withLock { $0.snapshot.isReady = true } }
+
+    func setWorkerFailure(_ failure: String?) { state.withLock { $0.snapshot.workerFailure = failure } }
+
+    /// A committed record; the status stays.
+    func publish(_ record: DeviceRecord) {
+        change([record.name]) { snapshot in
+            let status = snapshot.devices[record.name]?.status ?? DeviceStatus()
+            snapshot.devices[record.name] = DeviceView(record: record, status: status)
+            snapshot.revision = max(snapshot.revision, record.revision)
+        }
+    }
+
+    /// Changes what the worker knows of some devices.
+    func publish(_ updates: [WorkerUpdate]) {
+        change(updates.map(\.name)) { snapshot in
+            for update in updates {
+                // Another device of the same name may have come in between.
+                guard let view = snapshot.devices[update.name], view.record.identifier == update.identifier else {
+                    continue
+                }
+                var record = view.record
+                if let claim = update.claim { record.claim = claim }
+                if let settled = update.settledGeneration { record.settledGeneration = settled }
+                snapshot.devices[update.name] = DeviceView(record: record, status: update.status ?? view.status)
+            }
+        }
+    }
+
+    /// Devices that are gone.
+    func remove(_ names: [DeviceName], revision: Int) {
+        change(names) { snapshot in
+            for name in names { snapshot.devices[name] = nil }
+            snapshot.revision = max(snapshot.revision, revision)
+        }
+    }
+
+    /// Calls back once: when the goal is reached, perhaps at once, or when the time is over.
+    func wait(
+        for goal: Goal, of name: DeviceName, atMost time: Duration,
+        completion: @escaping @Sendable (DeviceView?, _ isReached: Bool) -> Void
+    ) {
+        let (view, waiter) = state.withLock { state -> (DeviceView?, UInt64?) in
+            let view = state.snapshot.devices[name]
+            guard !goal.isReached(by: view), state.waiters.count < Self.waitersMax else { return (view, nil) }
+            state.nextWaiter += 1
+            state.waiters[state.nextWaiter] = Waiter(goal: goal, name: name, completion: completion)
+            state.waitersByName[name, default: []].insert(state.nextWaiter)
+            return (view, state.nextWaiter)
+        }
+        guard let waiter else { return completion(view, goal.isReached(by: view)) }
+        let (seconds, attoseconds) = time.components
+        let delay = DispatchTimeInterval.milliseconds(Int(seconds) * 1_000 + Int(attoseconds / 1_000_000_000_000_000))
+        DispatchQueue.global().asyncAfter(deadline: .now() + delay) { [self] in
+            let expired = state.withLock { state in
+                (state.removeWaiter(waiter), state.snapshot.devices[name])
+            }
+            expired.0?.completion(expired.1, false)
+        }
+    }
+
+    private func change(_ names: [DeviceName], _ body: (inout Snapshot) -> Void) {
+        let reached = state.withLock { state in
+            body(&state.snapshot)
+            return state.waiters.isEmpty ? [] : state.takeReached(names)
+        }
+        for (waiter, view) in reached { waiter.completion(view, true) }
+    }
+}
+
+extension Board.State {
+    fileprivate mutating func takeReached(_ names: [DeviceName]) -> [(Board.Waiter, DeviceView?)] {
+        var reached: [(Board.Waiter, DeviceView?)] = []
+        for name in names {
+            let view = snapshot.devices[name]
+            for id in waitersByName[name] ?? [] where waiters[id]?.goal.isReached(by: view) == true {
+                if let waiter = removeWaiter(id) { reached.append((waiter, view)) }
+            }
+        }
+        return reached
+    }
+
+    fileprivate mutating func removeWaiter(_ id: UInt64) -> Board.Waiter? {
+        guard let waiter = waiters.removeValue(forKey: id) else { return nil }
+        waitersByName[waiter.name]?.remove(id)
+        if waitersByName[waiter.name]?.isEmpty == true { waitersByName[waiter.name] = nil }
+        return waiter
+    }
+}
+
+extension Board.Goal {
+    fileprivate func isReached(by view: DeviceView?) -> Bool {
+        switch self {
+        case .ready(let generation):
+            guard let view else { return false }
+            return view.phase == .ready && view.status.observedGeneration >= generation
+        case .gone: return view == nil
+        }
+    }
+}
+
+/// What the worker learnt of one device.
+struct WorkerUpdate: Sendable {
+    let name: DeviceName
+    let identifier: DeviceIdentifier
+    var status: DeviceStatus?
+    var claim: Claim?
+    var settledGeneration: Int?
+}

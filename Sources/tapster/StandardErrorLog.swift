@@ -1,0 +1,46 @@
+internal import Foundation
+internal import Logging
+
+/// How a log line is written.
+enum LogFormat: String {
+    case text
+    case json
+}
+
+/// Log lines on standard error, which is where a service manager expects them.
+struct StandardErrorLog: LogHandler {
+    let format: LogFormat
+    var logLevel: Logger.Level
+    var metadata: Logger.Metadata = [:]
+    var metadataProvider: Logger.MetadataProvider?
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    init(format: LogFormat, logLevel: Logger.Level) {
+        self.format = format
+        self.logLevel = logLevel
+    }
+
+    func log(event: LogEvent) {
+        var fields = metadata.merging(event.metadata ?? [:]) { $1 }.mapValues { "\($0)" }
+        let time = Date().formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+        let line: String
+        switch format {
+        case .text:
+            let tail = fields.sorted { $0.key < $1.key }.map { " \($0)=\($1)" }.joined()
+            line = "\(time) \(event.level) \(event.message)\(tail)"
+        case .json:
+            fields["time"] = time
+            fields["level"] = event.level.rawValue
+            fields["message"] = "\(event.message)"
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+            // Strings alone always encode.
+            line = (try? encoder.encode(fields)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+        }
+        FileHandle.standardError.write(Data((line + "\n").utf8))
+    }
+}

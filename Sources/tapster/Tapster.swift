@@ -1,0 +1,11 @@
+internal import ArgumentParser
+internal import TapService
+
+@main
+struct TapsterCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tapster",
+        abstract: "Owns multiqueue tap and tun devices: state them over REST, Tapster keeps them true in the kernel.",
+        version: Tapster.version,
+        subcommands: [ServeCommand.self])
+}
