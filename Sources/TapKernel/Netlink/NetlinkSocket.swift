@@ -202,11 +202,10 @@ final class LinkMonitor {
         let number = descriptor.number
         // Beyond net.core.rmem_max this needs CAP_NET_ADMIN; without it, an overrun comes sooner and is handled.
         try? setOption(number, level: SOL_SOCKET, option: SO_RCVBUFFORCE, value: Self.receiveBufferBytes)
-        try setOption(
-            number, level: SOL_NETLINK, option: NETLINK_ADD_MEMBERSHIP, value: Int32(RTNLGRP_LINK.rawValue))
-        // The kernel passes over a socket without a port, and only a request or bind(2) gives it one.
+        // Joining by bind(2), not by NETLINK_ADD_MEMBERSHIP: the kernel passes over a socket that has no port yet.
         var address = sockaddr_nl()
         address.nl_family = sa_family_t(AF_NETLINK)
+        address.nl_groups = 1 << (UInt32(RTNLGRP_LINK.rawValue) - 1)
         // SAFETY: a sockaddr_nl is what AF_NETLINK expects behind a sockaddr pointer (netlink(7)).
         let bound = unsafe withUnsafePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
