@@ -12,6 +12,12 @@ let house: [SwiftSetting] = [
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
 ]
 
+// Tests call C and pick at bytes; they need no marks for it.
+let testHouse: [SwiftSetting] = [
+    .swiftLanguageMode(.v6), .treatAllWarnings(as: .error), .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
 let package = Package(
     name: "tapster",
     products: [.executable(name: "tapster", targets: ["tapster"])],
@@ -57,5 +63,35 @@ let package = Package(
             name: "Migrations", path: "migrations", resources: [.embedInCode("sql")], swiftSettings: house),
         .target(
             name: "OpenAPI", path: "openapi", resources: [.embedInCode("tapster.yaml")], swiftSettings: house),
+
+        // What several test targets share: namespaces, a kernel in memory, a small HTTP client, the daemon as a process.
+        .target(
+            name: "TestSupport", dependencies: ["TapCore", "CLinux"], path: "Tests/TestSupport",
+            swiftSettings: testHouse),
+        .testTarget(name: "TapCoreTests", dependencies: ["TapCore", "TestSupport"], swiftSettings: testHouse),
+        .testTarget(
+            name: "TapDocumentTests", dependencies: ["TapDocument", "TapCore", "TestSupport"],
+            swiftSettings: testHouse),
+        .testTarget(
+            name: "TapKernelTests", dependencies: ["TapKernel", "TapCore", "CLinux", "TestSupport"],
+            swiftSettings: testHouse),
+        .testTarget(
+            name: "TapStoreTests",
+            dependencies: [
+                "TapStore", "TapCore", "TapDocument", "Migrations", "TestSupport",
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
+            swiftSettings: testHouse),
+        .testTarget(name: "TapHTTPTests", dependencies: ["TapHTTP", "TestSupport"], swiftSettings: testHouse),
+        .testTarget(
+            name: "TapServiceTests",
+            dependencies: [
+                "TapService", "TapStore", "TapHTTP", "TapCore", "TapDocument", "OpenAPI", "TestSupport",
+                .product(name: "Logging", package: "swift-log"), .product(name: "Yams", package: "Yams"),
+            ],
+            swiftSettings: testHouse),
+        .testTarget(
+            name: "TapsterTests", dependencies: ["tapster", "TapDocument", "TestSupport"],
+            swiftSettings: testHouse),
     ]
 )

@@ -19,7 +19,7 @@ static void dump(int netlink) {
     };
     check(send(netlink, &request, sizeof request, 0), "RTM_GETLINK");
     while (1) {
-        int left = check(recv(netlink, buffer, sizeof buffer, MSG_TRUNC), "answer");
+        unsigned left = check(recv(netlink, buffer, sizeof buffer, MSG_TRUNC), "answer");
         struct nlmsghdr *message = (struct nlmsghdr *)buffer;
         for (; NLMSG_OK(message, left); message = NLMSG_NEXT(message, left)) {
             if (message->nlmsg_type == NLMSG_DONE) return;

@@ -7,7 +7,7 @@ public struct JSONSyntaxError: Error, Hashable, Sendable {
 
 /// JSON as bytes, through Foundation's parser and writer.
 extension JSONValue {
-    /// How many objects and arrays may enclose a value. No document of ours comes near it.
+    /// How many levels a document may have. None of ours comes near it.
     public static let depthMax = 32
 
     /// - Throws: `JSONSyntaxError` with the place where the text stops being JSON.
@@ -24,7 +24,7 @@ extension JSONValue {
     }
 
     private init(_ value: Any, depth: Int) throws(JSONSyntaxError) {
-        guard depth <= Self.depthMax else {
+        guard depth < Self.depthMax else {
             throw JSONSyntaxError(detail: "the body is nested more than \(Self.depthMax) levels deep")
         }
         switch value {

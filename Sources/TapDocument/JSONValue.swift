@@ -31,20 +31,24 @@ public enum JSONValue: Hashable, Sendable {
         var members: [String: JSONValue] = [:]
         if case .object(let present) = self { members = present }
         for (key, change) in changes {
-            members[key] = change == .null ? nil : (members[key] ?? .null).merging(change)
+            if change == .null {
+                members.removeValue(forKey: key)
+            } else {
+                members[key] = (members[key] ?? .null).merging(change)
+            }
         }
         return .object(members)
     }
 }
 
+/// Literals, but not `nil`: where a member is assigned, it would mean null and not absence.
 extension JSONValue: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral,
-    ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral, ExpressibleByNilLiteral
+    ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
     public init(stringLiteral value: String) { self = .string(value) }
     public init(booleanLiteral value: Bool) { self = .bool(value) }
     public init(integerLiteral value: Int) { self = .integer(value) }
     public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
-    public init(nilLiteral: ()) { self = .null }
     public init(dictionaryLiteral elements: (String, JSONValue)...) {
         self = .object(Dictionary(elements, uniquingKeysWith: { $1 }))
     }

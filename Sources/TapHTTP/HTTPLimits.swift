@@ -14,6 +14,8 @@ public struct HTTPLimits: Sendable {
     public var bodySecondsMax = 30
     /// From the answer to its last byte.
     public var responseSecondsMax = 60
+    /// How long a stop waits for the last answers to be read.
+    public var stopMillisecondsMax = 500
     /// Threads that serve connections; the library needs two or more.
     public var threads = 2
 

@@ -1,4 +1,5 @@
 internal import CMicroHTTPD
+internal import Foundation
 internal import Synchronization
 
 /// A listener that could not be served.
@@ -68,11 +69,21 @@ public final class HTTPServer: Sendable {
         }
         _ = unsafe MHD_quiesce_daemon(handle.pointer)
         for exchange in unanswered { exchange.respond(handler.refuse(.stopping, limits: limits)) }
+        waitForAnswers()
         unsafe MHD_stop_daemon(handle.pointer)
         clients.stop()
         listener.close()
         // SAFETY: the reference of `start`; no callback can come any more.
         unsafe Unmanaged.passUnretained(self).release()
+    }
+
+    /// The library throws away what it has not sent when it stops, so this waits; a client that does not read is
+    /// waited for no longer than `HTTPLimits.stopMillisecondsMax`.
+    private func waitForAnswers() {
+        let deadline = ContinuousClock.now + .milliseconds(limits.stopMillisecondsMax)
+        while ContinuousClock.now < deadline, current.withLock({ !$0.exchanges.isEmpty }) {
+            Thread.sleep(forTimeInterval: 0.002)
+        }
     }
 
     // MARK: Called by the library's threads

@@ -55,6 +55,19 @@ public final class LinuxKernel: Kernel {
         _ steps: some Sequence<Step>, on name: DeviceName, at index: LinkIndex?
     ) throws(KernelError) -> LinkIndex? {
         var index = index
+        do throws(KernelError) {
+            try perform(steps, on: name, at: &index)
+        } catch {
+            // A descriptor left open would be a queue that nobody reads; with it goes a device that is not claimed yet.
+            if let index, !anchored.contains(index) { held[index] = nil }
+            throw error
+        }
+        return index
+    }
+
+    private func perform(
+        _ steps: some Sequence<Step>, on name: DeviceName, at index: inout LinkIndex?
+    ) throws(KernelError) {
         // Neighbouring link changes share one send.
         var pending: [(step: Step, request: LinkRequest)] = []
         for step in steps {
@@ -70,7 +83,6 @@ public final class LinuxKernel: Kernel {
             }
         }
         try flush(&pending)
-        return index
     }
 
     public func abandon(_ index: LinkIndex) {

@@ -87,6 +87,11 @@ public final class Store: Sendable {
         return attributes?[.size] as? Int ?? 0
     }
 
+    /// `PRAGMA synchronous` of the connection, for tests: 2 is FULL.
+    package func synchronousLevel() throws -> Int? {
+        try queue.read { try Int.fetchOne($0, sql: "PRAGMA synchronous") }
+    }
+
     private func perform<Value>(
         durably: Bool, _ body: (borrowing Transaction) throws -> Value, committed: (Value) -> Void
     ) throws -> Value {

@@ -113,8 +113,8 @@ struct DeviceRoutes: Sendable {
     /// A free queue: enabled, but nobody has it open.
     private static func queueDocument(_ index: Int) -> JSONValue {
         [
-            "index": .integer(index), "enabled": true, "kernelIndex": nil, "attached": false, "assignment": nil,
-            "lease": nil, "statistics": nil,
+            "index": .integer(index), "enabled": true, "kernelIndex": .null, "attached": false, "assignment": .null,
+            "lease": .null, "statistics": .null,
         ]
     }
 

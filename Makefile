@@ -1,0 +1,42 @@
+# `make run` and `make test` do all set-up themselves, on a fresh Debian 12 with the Swift toolchain.
+
+SHELL := /bin/bash
+binary := .build/release/tapster
+swift_sources := $(wildcard Sources Tests migrations openapi Package.swift)
+
+.PHONY: help run clean-run test bench build lint format clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# A host that cannot run it is told so before the long build. With job control, scripts/run is the terminal's foreground
+# job alone: Control-C then ends it and not make, which would call that an error. Should make die, the script ends too.
+run: ## Build Tapster, run it with an example device, and show what to try
+	@scripts/run --check
+	@scripts/setup run
+	@$(MAKE) --no-print-directory build
+	@set -m; setpriv --pdeathsig TERM scripts/run || exit
+
+clean-run: ## Remove what `make run` made
+	@scripts/clean-run
+
+test: ## Check format, contract and behaviour
+	@scripts/test
+
+bench: build ## Measure Tapster against plain C
+	@scripts/setup bench
+	Benchmarks/run $(binary)
+
+# Swift's own libraries go into the binary, so that it needs only C libraries, which Debian has.
+build: ## Build the release binary
+	@scripts/setup build
+	swift build -c release --product tapster --static-swift-stdlib
+
+lint: ## Check the format of the Swift sources
+	swift format lint --strict --recursive --parallel $(swift_sources)
+
+format: ## Format the Swift sources
+	swift format --in-place --recursive --parallel $(swift_sources)
+
+clean: ## Remove what was built
+	rm -rf .build .build-tools Benchmarks/build

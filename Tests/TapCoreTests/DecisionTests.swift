@@ -1,0 +1,224 @@
+import TapCore
+import TestSupport
+import Testing
+
+/// Plans against the kernel in memory.
+@Suite struct DecisionTests {
+    /// Like the worker: decides, does, looks again.
+    private struct World {
+        let kernel = ModelKernel()
+        var wanted: WantedDevice
+
+        func decide() throws -> Decision {
+            wanted.decide(links: LinkTable(try kernel.links()), anchored: kernel.anchored, host: kernel.host)
+        }
+
+        /// - Returns: The steps of each round until nothing is left to do.
+        mutating func settle() throws -> [[Step]] {
+            var rounds: [[Step]] = []
+            while case .act(let steps, _, let index) = try decide(), steps != [.forget] {
+                rounds.append(steps)
+                try #require(rounds.count <= 3, "plans follow plans: \(rounds)")
+                var index = index
+                for step in steps {
+                    if case .claim(let settings) = step, let index {
+                        wanted = wanted.claiming(Claim(host: kernel.host, index: index, settings: settings))
+                    } else {
+                        index = try kernel.perform([step], on: wanted.name, at: index)
+                    }
+                }
+            }
+            return rounds
+        }
+    }
+
+    private func world(_ draft: DeviceSpecDraft = DeviceSpecDraft(), owner: UInt32? = 0) throws -> World {
+        World(
+            wanted: WantedDevice(
+                name: try DeviceName("web0"), identifier: DeviceIdentifier(high: 1, low: 2), spec: try DeviceSpec(draft),
+                owner: owner))
+    }
+
+    @Test func aMissingDeviceIsClaimedBeforeItPersists() throws {
+        var world = try world()
+        let steps = try #require(try world.settle().first)
+        let claim = try #require(steps.firstIndex { $0.name == "claim" })
+        let persist = try #require(steps.firstIndex(of: .persist))
+        #expect(steps.first?.name == "create")
+        #expect(claim < persist)
+    }
+
+    @Test func theQueueDisciplineComesBeforeTheFirstIfup() throws {
+        var world = try world()
+        let steps = try #require(try world.settle().first)
+        let discipline = try #require(steps.firstIndex(of: .setQueueDiscipline(.noqueue)))
+        let up = try #require(steps.firstIndex { if case .setLink(let change) = $0 { change.up == true } else { false } })
+        #expect(discipline < up)
+    }
+
+    @Test func aSecondLookPlansNothing() throws {
+        var world = try world()
+        _ = try world.settle()
+        guard case .settled(let link) = try world.decide() else { throw TestFailure("not settled") }
+        #expect(link.name == "web0")
+        #expect(link.tun?.persistent == true)
+    }
+
+    @Test func aForeignDeviceIsLeftAlone() throws {
+        let world = try world()
+        var foreign = ObservedLink(index: LinkIndex(rawValue: 7), name: "web0")
+        foreign.kind = "tun"
+        foreign.tun = ObservedTun(kind: .tap)
+        world.kernel.change("web0") { $0 = foreign }
+        #expect(try world.decide() == .blocked(.foreignDevice(kind: "tun", index: LinkIndex(rawValue: 7))))
+    }
+
+    @Test func anAlternativeNameIsInTheWayToo() throws {
+        let world = try world()
+        var foreign = ObservedLink(index: LinkIndex(rawValue: 7), name: "eth0")
+        foreign.altNames = ["web0"]
+        world.kernel.change("eth0") { $0 = foreign }
+        #expect(try world.decide() == .blocked(.foreignDevice(kind: nil, index: LinkIndex(rawValue: 7))))
+    }
+
+    @Test func aClaimOfAnotherBootProvesNothing() throws {
+        var world = try world()
+        _ = try world.settle()
+        let claim = try #require(world.wanted.claim)
+        world.wanted = world.wanted.claiming(
+            Claim(host: HostIdentity(boot: "earlier", namespace: 1), index: claim.index, settings: claim.settings))
+        #expect(try world.decide() == .blocked(.foreignDevice(kind: "tun", index: claim.index)))
+    }
+
+    @Test func aRenamedDeviceGetsItsNameBack() throws {
+        var world = try world()
+        _ = try world.settle()
+        let index = world.wanted.claim?.index
+        world.kernel.change("web0") { $0?.name = "stolen" }
+        _ = try world.settle()
+        #expect(world.kernel.table.map(\.name) == ["web0"])
+        #expect(world.kernel.table.first?.index == index)
+    }
+
+    @Test func deletingForgetsOnlyWhatIsGone() throws {
+        var world = try world()
+        _ = try world.settle()
+        world.wanted = world.wanted.deleting()
+        let index = try #require(world.wanted.claim?.index)
+        #expect(try world.decide() == .act([.delete], differences: [], index: index))
+        _ = try world.settle()
+        #expect(try world.decide() == .act([.forget], differences: [], index: nil))
+        #expect(world.kernel.table.isEmpty)
+    }
+
+    @Test func anOpenMultiqueueDeviceIsAnchoredWithoutACarrier() throws {
+        var draft = DeviceSpecDraft()
+        draft.access = .open
+        var world = try world(draft, owner: nil)
+        _ = try world.settle()
+        let link = try #require(world.kernel.table.first)
+        #expect(world.kernel.anchored == [link.index])
+        #expect(!link.carrier)
+    }
+
+    @Test func theCarrierFollowsTheConsumers() throws {
+        var draft = DeviceSpecDraft()
+        draft.access = .open
+        var world = try world(draft, owner: nil)
+        _ = try world.settle()
+        world.kernel.change("web0") {
+            $0?.tun?.attachedQueues = 1
+            $0?.carrier = true
+        }
+        #expect(try world.settle() == [])
+        world.kernel.change("web0") { $0?.tun?.attachedQueues = 0 }
+        #expect(try world.settle() == [[.setCarrier(false)]])
+    }
+
+    @Test func aSingleQueueDeviceHasNoAnchor() throws {
+        var draft = DeviceSpecDraft()
+        draft.access = .open
+        draft.queues = .single
+        var world = try world(draft, owner: nil)
+        _ = try world.settle()
+        #expect(world.kernel.anchored.isEmpty)
+    }
+
+    /// Whatever is wanted and whatever somebody does to the device: a plan ends, and leaves nothing for the next.
+    @Test func everyPlanEnds() throws {
+        for seed in 0..<1_000 as Range<UInt64> {
+            do {
+                try everyPlanEnds(seed: seed)
+            } catch {
+                throw TestFailure("seed \(seed): \(error)")
+            }
+        }
+    }
+
+    private func everyPlanEnds(seed: UInt64) throws {
+        var random = SeededGenerator(seed: seed)
+        var world = try world(.random(using: &random))
+        _ = try world.settle()
+        for _ in 0..<4 {
+            world.kernel.change("web0") { $0?.disturb(using: &random) }
+            if let spec = try? DeviceSpec(.random(using: &random)),
+                spec.immutableFieldsDiffering(from: world.wanted.spec).isEmpty
+            {
+                world.wanted = world.wanted.wanting(spec)
+            }
+            _ = try world.settle()
+            guard case .settled(let link) = try world.decide() else { throw TestFailure("not settled") }
+            #expect(link.mtu == world.wanted.spec.link.mtu.value)
+            #expect(link.up == world.wanted.spec.link.up)
+            #expect(world.kernel.settings(of: link.index)?.offloads == world.wanted.spec.offloads)
+            #expect(world.kernel.anchored.contains(link.index) == world.wanted.wantsAnchor)
+        }
+    }
+}
+
+extension WantedDevice {
+    fileprivate func claiming(_ claim: Claim) -> WantedDevice { copy(claim: claim) }
+    fileprivate func deleting() -> WantedDevice { copy(claim: claim, isDeletionRequested: true) }
+    fileprivate func wanting(_ spec: DeviceSpec) -> WantedDevice { copy(spec: spec, claim: claim) }
+
+    private func copy(spec: DeviceSpec? = nil, claim: Claim?, isDeletionRequested: Bool = false) -> WantedDevice {
+        WantedDevice(
+            name: name, identifier: identifier, spec: spec ?? self.spec, isDeletionRequested: isDeletionRequested,
+            owner: owner, group: group, claim: claim)
+    }
+}
+
+extension DeviceSpecDraft {
+    fileprivate static func random(using random: inout SeededGenerator) -> DeviceSpecDraft {
+        var draft = DeviceSpecDraft()
+        draft.kind = DeviceKind.allCases.randomElement(using: &random) ?? .tap
+        draft.queues = Bool.random(using: &random) ? .single : .multiple(QueueCount(unchecked: .random(in: 1...255, using: &random)))
+        draft.access = DeviceAccess.allCases.randomElement(using: &random) ?? .brokered
+        draft.packetInfo = Bool.random(using: &random)
+        draft.vnetHeader = Bool.random(using: &random)
+        draft.vnetHeaderSize = VnetHeaderSize(unchecked: [10, 12, 20].randomElement(using: &random) ?? 12)
+        if draft.vnetHeader, Bool.random(using: &random) { draft.offloads = [.checksum] }
+        draft.link.mtu = MTU(unchecked: [1_280, 1_500, 9_000].randomElement(using: &random) ?? 1_500)
+        draft.link.up = Bool.random(using: &random)
+        draft.link.transmitQueueLength = TransmitQueueLength(unchecked: [500, 1_000].randomElement(using: &random) ?? 500)
+        draft.link.queueDiscipline = QueueDiscipline.allCases.randomElement(using: &random) ?? .noqueue
+        return draft
+    }
+}
+
+extension ObservedLink {
+    fileprivate mutating func disturb(using random: inout SeededGenerator) {
+        switch Int.random(in: 0..<10, using: &random) {
+        case 0: up.toggle()
+        case 1: mtu = 1_400
+        case 2: macAddress = MACAddress(bytes: [2, 0, 0, 0, 0, 9])
+        case 3: transmitQueueLength = 17
+        case 4: queueDiscipline = "fq"
+        case 5: name = "renamed"
+        case 6: tun?.persistent = false
+        case 7: tun?.owner = 4_711
+        case 8: carrier.toggle()
+        default: break
+        }
+    }
+}

@@ -1,0 +1,145 @@
+import TapCore
+import TapDocument
+import Testing
+
+private struct OnlyRoot: Accounts {
+    func userNumber(_ principal: Principal) -> UInt32? { principal == .name("root") ? 0 : nil }
+    func groupNumber(_ principal: Principal) -> UInt32? { userNumber(principal) }
+}
+
+@Suite struct DocumentTests {
+    private func read(_ text: String) throws -> DeviceInput {
+        try DeviceInput(try JSONValue(parsing: Array(text.utf8)), accounts: OnlyRoot())
+    }
+
+    private func issues(_ text: String) -> [String] {
+        do {
+            _ = try read(text)
+            return []
+        } catch {
+            return (error as? InvalidDocument)?.issues.map(\.pointer) ?? ["\(error)"]
+        }
+    }
+
+    @Test func onlyTheNameIsNeeded() throws {
+        let input = try read(#"{"metadata": {"name": "web0"}}"#)
+        #expect(input.name.text == "web0")
+        #expect(input.spec == (try DeviceSpec(DeviceSpecDraft())))
+    }
+
+    @Test(arguments: [
+        (#"{}"#, ["/metadata/name"]),
+        (#"[]"#, [""]),
+        (#"{"metadata": {"name": "sixteen-bytes-xx"}}"#, ["/metadata/name"]),
+        (#"{"metadata": {"name": 5}}"#, ["/metadata/name"]),
+        (#"{"metadata": {"name": "a"}, "spec": {"queues": 0}}"#, ["/spec/queues"]),
+        (#"{"metadata": {"name": "a"}, "spec": {"queues": 257}}"#, ["/spec/queues"]),
+        (#"{"metadata": {"name": "a"}, "spec": {"queues": 1.5}}"#, ["/spec/queues"]),
+        (#"{"metadata": {"name": "a"}, "spec": {"queues": true}}"#, ["/spec/queues"]),
+        (#"{"metadata": {"name": "a"}, "spec": {"queues": 1e30}}"#, ["/spec/queues"]),
+        (#"{"metadata": {"name": "a"}, "spec": {"multiQueue": false, "queues": 2}}"#, ["/spec/queues"]),
+        (#"{"metadata": {"name": "a"}, "spec": {"link": {"mtu": 3}}}"#, ["/spec/link/mtu"]),
+        (#"{"metadata": {"name": "a"}, "spec": {"link": []}}"#, ["/spec/link"]),
+        (#"{"metadata": {"name": "a"}, "spec": {"owner": "nobody-here"}}"#, ["/spec/owner"]),
+        (#"{"metadata": {"name": "a"}, "spec": {"owner": -1}}"#, ["/spec/owner"]),
+        (#"{"metadata": {"name": "a"}, "spec": {"offloads": ["tso4"]}}"#, ["/spec/offloads"]),
+        (#"{"metadata": {"name": "a"}, "spec": {"offloads": "tso4"}}"#, ["/spec/offloads"]),
+        (#"{"metadata": {"name": "a"}, "spec": {"kind": "veth"}}"#, ["/spec/kind"]),
+        (#"{"metadata": {"name": "a"}, "spec": {"kind": "tun", "link": {"macAddress": "02:00:00:00:00:01"}}}"#,
+            ["/spec/link/macAddress"]),
+        (#"{"metadata": {"name": "a", "labels": {"a b": "c", "d": "e f"}}}"#,
+            ["/metadata/labels/a b", "/metadata/labels/d"]),
+        (#"{"metadata": {"name": "a"}, "spec": {"vnetHeaderSize": 9}}"#, ["/spec/vnetHeaderSize"]),
+        (#"{"metadata": {"name": "a"}, "spec": {"a/b~c": 1}}"#, ["/spec/a~1b~0c"]),
+    ])
+    func mistakesHaveTheirPlace(text: String, pointers: [String]) {
+        #expect(issues(text) == pointers)
+    }
+
+    @Test func allMistakesAreToldAtOnce() {
+        let text = #"""
+            {"metadata": {"name": "", "color": 1}, "extra": 2,
+             "spec": {"queues": 0, "kind": 1, "link": {"mtu": "big", "speed": 1}}}
+            """#
+        #expect(
+            issues(text) == [
+                "/extra", "/metadata/color", "/metadata/name", "/spec/kind", "/spec/link/mtu", "/spec/link/speed",
+                "/spec/queues",
+            ])
+    }
+
+    @Test func aDocumentThatWasReadMayBeSentBack() throws {
+        let text = #"""
+            {"metadata": {"name": "web0", "uid": "x", "generation": 3, "resourceVersion": "417", "createdAt": "y",
+                          "updatedAt": "z", "deletionRequestedAt": null, "labels": {}},
+             "spec": {}, "status": {"phase": "Ready"}}
+            """#
+        #expect(try read(text).resourceVersion == 417)
+    }
+
+    @Test func specsComeBackAsTheyWere() throws {
+        var draft = DeviceSpecDraft()
+        draft.queues = .multiple(try QueueCount(7))
+        draft.access = .open
+        draft.owner = try Principal("alice")
+        draft.group = try Principal(12)
+        draft.sendBuffer = try SendBufferBytes(65_536)
+        draft.offloads = [.checksum]
+        draft.link.macAddress = try MACAddress("02:00:00:00:00:01")
+        draft.link.queueDiscipline = .kernelDefault
+        draft.link.up = false
+        let spec = try DeviceSpec(draft)
+        #expect(try DeviceSpec(stored: try JSONValue(parsing: spec.document.bytes)) == spec)
+    }
+
+    /// RFC 7396, appendix A.
+    @Test(arguments: [
+        (#"{"a":"b"}"#, #"{"a":"c"}"#, #"{"a":"c"}"#), (#"{"a":"b"}"#, #"{"b":"c"}"#, #"{"a":"b","b":"c"}"#),
+        (#"{"a":"b"}"#, #"{"a":null}"#, #"{}"#), (#"{"a":"b","b":"c"}"#, #"{"a":null}"#, #"{"b":"c"}"#),
+        (#"{"a":["b"]}"#, #"{"a":"c"}"#, #"{"a":"c"}"#), (#"{"a":"c"}"#, #"{"a":["b"]}"#, #"{"a":["b"]}"#),
+        (#"{"a":{"b":"c"}}"#, #"{"a":{"b":"d","c":null}}"#, #"{"a":{"b":"d"}}"#),
+        (#"{"a":[{"b":"c"}]}"#, #"{"a":[1]}"#, #"{"a":[1]}"#), (#"["a","b"]"#, #"["c","d"]"#, #"["c","d"]"#),
+        (#"{"a":"b"}"#, #"["c"]"#, #"["c"]"#), (#"{"a":"foo"}"#, #"null"#, #"null"#),
+        (#"{"a":"foo"}"#, #""bar""#, #""bar""#), (#"{"e":null}"#, #"{"a":1}"#, #"{"a":1,"e":null}"#),
+        (#"[1,2]"#, #"{"a":"b","c":null}"#, #"{"a":"b"}"#),
+        (#"{}"#, #"{"a":{"bb":{"ccc":null}}}"#, #"{"a":{"bb":{}}}"#),
+    ])
+    func mergePatch(original: String, patch: String, result: String) throws {
+        let value = try JSONValue(parsing: Array(original.utf8)).merging(try JSONValue(parsing: Array(patch.utf8)))
+        #expect(value.text == result)
+    }
+
+    @Test(arguments: ["", "{", "{'a':1}", "nul", "{\"a\":}", "\u{0}", "[1 2]"])
+    func whatIsNoJSON(text: String) {
+        #expect(throws: JSONSyntaxError.self) { try JSONValue(parsing: Array(text.utf8)) }
+    }
+
+    @Test(arguments: [33, 513, 100_000])
+    func depthIsLimited(brackets: Int) {
+        let text = String(repeating: "[", count: brackets) + String(repeating: "]", count: brackets)
+        #expect(throws: JSONSyntaxError.self) { try JSONValue(parsing: Array(text.utf8)) }
+    }
+
+    @Test func truthIsNoNumber() throws {
+        let value = try JSONValue(parsing: Array("[true,1,0,false,1.5,-9223372036854775808]".utf8))
+        #expect(value == [true, 1, 0, false, .number(1.5), .integer(.min)])
+    }
+
+    @Test(arguments: [("500ms", Duration.milliseconds(500)), ("5s", .seconds(5)), ("2m", .seconds(120))])
+    func durations(text: String, duration: Duration) throws {
+        #expect(try Duration(text: text) == duration)
+    }
+
+    @Test(arguments: ["", "5", "s", "-5s", "5 s", "1e3s", "99999999999999999999s", "9223372036854775807h", "٥s"])
+    func whatIsNoDuration(text: String) {
+        #expect(throws: ValidationError.self) { try Duration(text: text) }
+    }
+
+    @Test(arguments: [
+        (0, "1970-01-01T00:00:00.000Z"), (951_782_400_123_000, "2000-02-29T00:00:00.123Z"),
+        (1_767_225_600_000_000, "2026-01-01T00:00:00.000Z"),
+    ])
+    func timesAreRFC3339(microseconds: Int64, text: String) {
+        #expect(Timestamp(microseconds: microseconds).text == text)
+    }
+}

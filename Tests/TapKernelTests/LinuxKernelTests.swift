@@ -1,0 +1,167 @@
+import CLinux
+import Foundation
+import TapCore
+import TapKernel
+import TestSupport
+import Testing
+
+/// The real kernel, each test in a namespace of its own.
+@Suite(.privileged) struct LinuxKernelTests {
+    private static func wanted(_ name: String = "web0", _ draft: DeviceSpecDraft = DeviceSpecDraft()) throws
+        -> WantedDevice
+    {
+        WantedDevice(
+            name: try DeviceName(name), identifier: DeviceIdentifier(high: 3, low: 4), spec: try DeviceSpec(draft),
+            owner: draft.access == .brokered ? 0 : nil)
+    }
+
+    /// Decides and does until nothing is left, as the worker would.
+    private static func settle(_ wanted: WantedDevice, _ kernel: LinuxKernel) throws -> WantedDevice {
+        var wanted = wanted
+        for _ in 0..<3 {
+            let decision = wanted.decide(
+                links: LinkTable(try kernel.links()), anchored: kernel.anchored, host: kernel.host)
+            guard case .act(let steps, _, var index) = decision, steps != [.forget] else { break }
+            for step in steps {
+                if case .claim(let settings) = step, let index {
+                    wanted = WantedDevice(
+                        name: wanted.name, identifier: wanted.identifier, spec: wanted.spec, owner: wanted.owner,
+                        claim: Claim(host: kernel.host, index: index, settings: settings))
+                } else {
+                    index = try kernel.perform([step], on: wanted.name, at: index)
+                }
+            }
+        }
+        return wanted
+    }
+
+    private static func decide(_ wanted: WantedDevice, _ kernel: LinuxKernel) throws -> Decision {
+        wanted.decide(links: LinkTable(try kernel.links()), anchored: kernel.anchored, host: kernel.host)
+    }
+
+    @Test(arguments: [DeviceKind.tap, .tun], [DeviceAccess.brokered, .open])
+    func aPlanIsWhatTheKernelDoes(kind: DeviceKind, access: DeviceAccess) async throws {
+        try await inNamespace {
+            for queues in [QueueLayout.single, .multiple(try QueueCount(4))] {
+                var draft = DeviceSpecDraft()
+                draft.kind = kind
+                draft.access = access
+                draft.queues = queues
+                draft.link.mtu = try MTU(1_400)
+                draft.link.transmitQueueLength = try TransmitQueueLength(500)
+                let kernel = try LinuxKernel()
+                let wanted = try Self.settle(try Self.wanted("fifteen-bytes-x", draft), kernel)
+                guard case .settled(let link) = try Self.decide(wanted, kernel) else {
+                    throw TestFailure("\(try Self.decide(wanted, kernel))")
+                }
+                #expect(link.queueDiscipline == "noqueue")
+                #expect(link.tun?.persistent == true)
+                #expect(kernel.anchored.contains(link.index) == wanted.wantsAnchor)
+                try run("ip", "link", "del", "fifteen-bytes-x")
+            }
+        }
+    }
+
+    @Test func aDeviceWithoutItsClaimVanishes() async throws {
+        try await inNamespace {
+            let kernel = try LinuxKernel()
+            let wanted = try Self.wanted()
+            guard case .act(let steps, _, _) = try Self.decide(wanted, kernel) else { throw TestFailure("no plan") }
+            let index = try kernel.perform(steps.prefix { $0.name != "claim" }, on: wanted.name, at: nil)
+            #expect(try kernel.links().contains { $0.name == "web0" })
+            kernel.abandon(try #require(index))
+            #expect(try !kernel.links().contains { $0.name == "web0" })
+        }
+    }
+
+    @Test func aNewAnchorTakesOverWithoutAFlap() async throws {
+        try await inNamespace {
+            var draft = DeviceSpecDraft()
+            draft.access = .open
+            let wanted = try Self.settle(try Self.wanted("web0", draft), try LinuxKernel())
+            let before = try Self.carrierChanges("web0")
+            let second = try LinuxKernel()
+            _ = try Self.settle(wanted, second)
+            #expect(second.anchored.count == 1)
+            #expect(try Self.carrierChanges("web0") == before)
+        }
+    }
+
+    /// From /sys as this thread's namespace sees it, in a mount namespace that goes with the command.
+    private static func carrierChanges(_ name: String) throws -> String {
+        try run(
+            "unshare", "--mount", "sh", "-c", "mount -t sysfs none /sys && cat /sys/class/net/\(name)/carrier_changes")
+    }
+
+    @Test func errorsNameTheStep() async throws {
+        try await inNamespace {
+            let kernel = try LinuxKernel()
+            try run("ip", "tuntap", "add", "dev", "web0", "mode", "tap")
+            let error = #expect(throws: KernelError.self) {
+                try kernel.perform(
+                    [.create(CreationFlags(try Self.wanted().spec))], on: try DeviceName("web0"), at: nil)
+            }
+            #expect(error?.operation == "create")
+            #expect(error?.errno == .busy)
+        }
+    }
+
+    @Test func refusedLinkChangesCarryTheKernelsNumber() async throws {
+        try await inNamespace {
+            let kernel = try LinuxKernel()
+            var change = LinkChange()
+            change.mtu = .ethernet
+            let error = #expect(throws: KernelError.self) {
+                try kernel.perform([.setLink(change)], on: try DeviceName("gone"), at: LinkIndex(rawValue: 999))
+            }
+            #expect(error == KernelError("set_link", .noDevice))
+        }
+    }
+
+    @Test func theMonitorHearsOfEveryChange() async throws {
+        try await inNamespace {
+            let kernel = try LinuxKernel()
+            let wanted = try Self.settle(try Self.wanted(), kernel)
+            let index = try #require(wanted.claim?.index)
+            _ = try kernel.wait(until: .now)
+            for change in [["mtu", "1400"], ["txqueuelen", "7"], ["address", "02:00:00:00:00:09"], ["down"]] {
+                let words = ["link", "set", "web0"] + change
+                try run("ip", words)
+                let signals = try kernel.wait(until: .now + .seconds(10))
+                #expect(signals.touched.contains(index), "\(change)")
+            }
+        }
+    }
+
+    @Test func aLostEventIsAnOverrun() async throws {
+        try await inNamespace {
+            let kernel = try LinuxKernel()
+            // More than 8 MiB of notifications, with nobody reading.
+            try run("bash", "-c", "for i in $(seq 200); do echo tuntap add dev d$i mode tap; done | ip -batch -")
+            for round in 0..<60 {
+                let mtu = 1_300 + round
+                try run("bash", "-c", "for i in $(seq 200); do echo link set d$i mtu \(mtu); done | ip -batch -")
+            }
+            #expect(try kernel.wait(until: .now).wasOverrun)
+        }
+    }
+
+    @Test func accountsAreFound() {
+        let accounts = SystemAccounts()
+        #expect(accounts.userNumber(.name("root")) == 0)
+        #expect(accounts.groupNumber(.name("root")) == 0)
+        #expect(accounts.userNumber(.name("no-such-user-here")) == nil)
+        #expect(accounts.userNumber(.number(4_711)) == 4_711)
+    }
+
+    @Test func manyLinksAreReadTogether() async throws {
+        try await inNamespace {
+            let kernel = try LinuxKernel()
+            for number in 0..<100 { _ = try Self.settle(try Self.wanted("t\(number)"), kernel) }
+            let all = try kernel.links()
+            let some = try kernel.links(at: all.map(\.index) + [LinkIndex(rawValue: 9_999)])
+            #expect(all.count == 101)
+            #expect(Set(some.map(\.name)) == Set(all.map(\.name)))
+        }
+    }
+}

@@ -1,0 +1,320 @@
+import Foundation
+import Logging
+import OpenAPI
+import TapCore
+import TapHTTP
+import TapStore
+import TestSupport
+import Testing
+import Yams
+
+@testable import TapService
+
+private struct OnlyRoot: Accounts {
+    func userNumber(_ principal: Principal) -> UInt32? { principal == .name("root") ? 0 : nil }
+    func groupNumber(_ principal: Principal) -> UInt32? { userNumber(principal) }
+}
+
+/// The whole service over real HTTP and real SQLite; only the kernel is in memory, since the real one needs root.
+private final class World: Sendable {
+    let kernel: ModelKernel
+    let socket: String
+    private let store: Store
+    let service: Service
+    private let server: HTTPServer
+
+    init(_ directory: String, kernel: ModelKernel = ModelKernel()) throws {
+        self.kernel = kernel
+        socket = directory + "/s"
+        store = try Store(path: directory + "/t.db")
+        let ready = DispatchSemaphore(value: 0)
+        service = try Service(
+            kernel: kernel, store: store, accounts: OnlyRoot(), log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        ) { ready.signal() }
+        server = HTTPServer(listener: try HTTPListener(unix: socket, group: nil), handler: service.api)
+        try server.start()
+        service.start()
+        ready.wait()
+    }
+
+    func stop() {
+        server.stop()
+        service.stop()
+    }
+
+    func send(_ method: String, _ target: String, _ json: String? = nil, headers: [String: String] = [:]) throws -> Answer {
+        var headers = headers
+        if json != nil, headers["Content-Type"] == nil { headers["Content-Type"] = "application/json" }
+        return try HTTPClient(socket: socket).send(method, target, headers: headers, body: json)
+    }
+
+    /// The sum of a metric's samples whose labels contain the text.
+    func metric(_ name: String, _ labels: String = "") throws -> Double {
+        try send("GET", "/metrics").text.split(separator: "\n")
+            .filter { $0.hasPrefix(name) && $0.contains(labels) }
+            .compactMap { Double($0.split(separator: " ").last ?? "") }.reduce(0, +)
+    }
+}
+
+@Suite struct APITests {
+    private func withWorld(_ body: @escaping @Sendable (World) throws -> Void) async throws {
+        try await onThread {
+            try withTemporaryDirectory { directory in
+                let world = try World(directory)
+                defer { world.stop() }
+                try body(world)
+            }
+        }
+    }
+
+    private static let web0 = #"{"metadata": {"name": "web0"}, "spec": {"queues": 4}}"#
+
+    @Test func aDeviceFromStatementToReady() async throws {
+        try await withWorld { (world) throws in
+            let created = try world.send("POST", "/v1/devices?wait=5s", Self.web0)
+            #expect(created.status == 201)
+            #expect(created.headers["location"] == "/v1/devices/web0")
+            #expect(created.headers["etag"] == "\"1\"")
+            #expect(created["status", "phase"] as? String == "Ready")
+            #expect(created["spec", "link", "mtu"] as? Int == 1_500)
+            #expect(world.kernel.table.map(\.name) == ["web0"])
+            let queues = try world.send("GET", "/v1/devices/web0/queues")
+            #expect((queues["items"] as? [Any])?.count == 4)
+            #expect(try world.send("GET", "/v1/devices/web0/queues/3")["index"] as? Int == 3)
+            #expect(try world.send("GET", "/v1/devices/web0/queues/4").status == 404)
+            let list = try world.send("GET", "/v1/devices")
+            #expect(list["items", "0", "metadata", "name"] as? String == "web0")
+            #expect(try world.send("DELETE", "/v1/devices/web0?wait=5s").status == 200)
+            #expect(try world.send("GET", "/v1/devices/web0").status == 404)
+            #expect(world.kernel.table.isEmpty)
+        }
+    }
+
+    @Test func anEqualPutChangesNothing() async throws {
+        try await withWorld { (world) throws in
+            #expect(try world.send("PUT", "/v1/devices/web0?wait=5s", Self.web0).status == 201)
+            let first = try world.send("GET", "/v1/devices/web0")
+            let second = try world.send("PUT", "/v1/devices/web0", Self.web0)
+            #expect(second.status == 200)
+            #expect(second.headers["etag"] == first.headers["etag"])
+            #expect(second["metadata", "generation"] as? Int == 1)
+        }
+    }
+
+    @Test func aChangedSpecIsANewGenerationAndALabelIsNot() async throws {
+        try await withWorld { (world) throws in
+            _ = try world.send("PUT", "/v1/devices/web0?wait=5s", Self.web0)
+            let patched = try world.send(
+                "PATCH", "/v1/devices/web0?wait=5s", #"{"spec": {"link": {"mtu": 9000}}}"#,
+                headers: ["Content-Type": "application/merge-patch+json"])
+            #expect(patched.status == 200)
+            #expect(patched["metadata", "generation"] as? Int == 2)
+            #expect(patched["status", "mtu"] as? Int == 9_000)
+            let labelled = try world.send("PATCH", "/v1/devices/web0", #"{"metadata": {"labels": {"a": "b"}}}"#)
+            #expect(labelled["metadata", "generation"] as? Int == 2)
+            #expect(labelled["metadata", "labels", "a"] as? String == "b")
+            let removed = try world.send("PATCH", "/v1/devices/web0", #"{"metadata": {"labels": {"a": null}}}"#)
+            #expect((removed["metadata", "labels"] as? [String: Any])?.isEmpty == true)
+        }
+    }
+
+    @Test func preconditionsHold() async throws {
+        try await withWorld { (world) throws in
+            func put(_ headers: [String: String]) throws -> Int {
+                try world.send("PUT", "/v1/devices/web0", Self.web0, headers: headers).status
+            }
+            #expect(try put(["If-Match": "*"]) == 412)
+            #expect(try put(["If-None-Match": "*"]) == 201)
+            #expect(try put(["If-None-Match": "*"]) == 412)
+            #expect(try put(["If-Match": "\"99\""]) == 412)
+            #expect(try put(["If-Match": "\"98\", \"1\""]) == 200)
+            #expect(try world.send("DELETE", "/v1/devices/web0", headers: ["If-Match": "\"7\""]).status == 412)
+            let unmodified = try world.send("GET", "/v1/devices/web0", headers: ["If-None-Match": "\"1\""])
+            #expect(unmodified.status == 304)
+        }
+    }
+
+    @Test func aStaleDocumentIsRefused() async throws {
+        try await withWorld { (world) throws in
+            _ = try world.send("PUT", "/v1/devices/web0?wait=5s", Self.web0)
+            let read = try world.send("GET", "/v1/devices/web0").text
+            #expect(try world.send("PUT", "/v1/devices/web0", read).status == 200)
+            _ = try world.send("PATCH", "/v1/devices/web0", #"{"spec": {"link": {"mtu": 1400}}}"#)
+            let stale = try world.send("PUT", "/v1/devices/web0", read)
+            #expect(stale.status == 409)
+            #expect(stale["code"] as? String == "STALE_RESOURCE_VERSION")
+        }
+    }
+
+    @Test(arguments: [
+        ("kind", #"{"kind": "tun"}"#), ("multiQueue", #"{"multiQueue": false, "queues": 1}"#),
+        ("packetInfo", #"{"packetInfo": true}"#), ("vnetHeader", #"{"vnetHeader": false, "offloads": []}"#),
+    ])
+    func fixedFieldsAreRefusedByName(field: String, spec: String) async throws {
+        try await withWorld { (world) throws in
+            _ = try world.send("PUT", "/v1/devices/web0?wait=5s", Self.web0)
+            let answer = try world.send("PATCH", "/v1/devices/web0", #"{"spec": \#(spec)}"#)
+            #expect(answer.status == 409)
+            #expect(answer["code"] as? String == "IMMUTABLE_FIELD")
+            #expect(answer["errors", "0", "pointer"] as? String == "/spec/\(field)")
+        }
+    }
+
+    @Test(arguments: [
+        ("POST", "/v1/devices", "{", 400, "INVALID_JSON"),
+        ("POST", "/v1/devices", "", 400, "INVALID_JSON"),
+        ("POST", "/v1/devices", String(repeating: "[", count: 100_000), 400, "INVALID_JSON"),
+        ("POST", "/v1/devices", #"{"metadata": {"name": "sixteen-bytes-xx"}}"#, 422, "INVALID_DOCUMENT"),
+        ("POST", "/v1/devices", #"{"metadata": {"name": "a"}, "spec": {"queues": 257}}"#, 422, "INVALID_DOCUMENT"),
+        ("POST", "/v1/devices?wait=301s", web0, 400, "INVALID_PARAMETER"),
+        ("POST", "/v1/devices?color=red", web0, 400, "INVALID_PARAMETER"),
+        ("PUT", "/v1/devices/db0", web0, 422, "INVALID_DOCUMENT"),
+        ("PATCH", "/v1/devices/web0", "[]", 422, "INVALID_DOCUMENT"),
+        ("PATCH", "/v1/devices/web0", "{}", 404, "DEVICE_NOT_FOUND"),
+        ("GET", "/v1/devices/sixteen-bytes-xx", nil, 404, "DEVICE_NOT_FOUND"),
+        ("DELETE", "/v1/devices/web0", nil, 404, "DEVICE_NOT_FOUND"),
+        ("GET", "/v1/nothing", nil, 404, "ROUTE_NOT_FOUND"),
+        ("BREW", "/v1/devices", nil, 405, "METHOD_NOT_ALLOWED"),
+        ("GET", "/v1/events?limit=0", nil, 400, "INVALID_PARAMETER"),
+        ("POST", "/v1/devices", String(repeating: " ", count: 2 << 20), 413, "BODY_TOO_LARGE"),
+    ])
+    func mistakesAreProblems(method: String, target: String, body: String?, status: Int, code: String) async throws {
+        try await withWorld { (world) throws in
+            let answer = try world.send(method, target, body)
+            #expect(answer.status == status)
+            #expect(answer.headers["content-type"] == "application/problem+json")
+            #expect(answer["code"] as? String == code)
+            #expect(answer["status"] as? Int == status)
+            #expect((answer["detail"] as? String)?.isEmpty == false)
+            #expect(try world.send("GET", "/livez").status == 200)
+        }
+    }
+
+    @Test func theMediaTypeCounts() async throws {
+        try await withWorld { (world) throws in
+            for type in ["text/plain", "application/jsonx"] {
+                let answer = try world.send("POST", "/v1/devices", Self.web0, headers: ["Content-Type": type])
+                #expect(answer.status == 415)
+            }
+            let answer = try world.send(
+                "POST", "/v1/devices", Self.web0, headers: ["Content-Type": "application/json; charset=utf-8"])
+            #expect(answer.status == 201)
+        }
+    }
+
+    @Test func aMethodThatDoesNotFitTellsWhatDoes() async throws {
+        try await withWorld { (world) throws in
+            #expect(try world.send("POST", "/v1/devices/web0", "{}").headers["allow"] == "DELETE, GET, HEAD, PATCH, PUT")
+            #expect(try world.send("HEAD", "/v1/devices").status == 200)
+        }
+    }
+
+    @Test func requestsHaveIdentifiers() async throws {
+        try await withWorld { (world) throws in
+            let own = try world.send("GET", "/livez", headers: ["X-Request-Id": "abc-123"])
+            #expect(own.headers["x-request-id"] == "abc-123")
+            let bad = try world.send("GET", "/livez", headers: ["X-Request-Id": "a\"b"])
+            #expect(bad.headers["x-request-id"] != "a\"b")
+            let problem = try world.send("GET", "/nothing")
+            #expect(problem["requestId"] as? String == problem.headers["x-request-id"])
+        }
+    }
+
+    @Test func driftIsPutRightAndTold() async throws {
+        try await withWorld { (world) throws in
+            _ = try world.send("PUT", "/v1/devices/web0?wait=5s", Self.web0)
+            world.kernel.change("web0") { $0?.mtu = 9_000 }
+            try eventually("the MTU is back") { world.kernel.table.first?.mtu == 1_500 }
+            try eventually("it is counted") { try world.metric("tapster_drift_repairs_total", "link.mtu") == 1 }
+            let events = try world.send("GET", "/v1/events?device=web0")
+            let drift = (events["items"] as? [[String: Any]])?.first { $0["reason"] as? String == "DriftRepaired" }
+            #expect(drift?["field"] as? String == "link.mtu")
+            #expect(drift?["wanted"] as? Int == 1_500)
+            #expect(drift?["observed"] as? Int == 9_000)
+        }
+    }
+
+    @Test func aForeignDeviceIsAConflictUntilItGoes() async throws {
+        try await withWorld { (world) throws in
+            let index = world.kernel.freshIndex()
+            world.kernel.change("web0") { $0 = ObservedLink(index: index, name: "web0") }
+            let answer = try world.send("PUT", "/v1/devices/web0?wait=100ms", Self.web0)
+            #expect(answer.status == 202)
+            #expect(answer["status", "phase"] as? String == "Degraded")
+            let conditions = answer["status", "conditions"] as? [[String: Any]]
+            let conflict = conditions?.first { $0["type"] as? String == "Conflict" }
+            #expect(conflict?["status"] as? String == "True")
+            #expect((conflict?["message"] as? String)?.contains("ip link del web0") == true)
+            #expect(world.kernel.table.map(\.index) == [index])
+            world.kernel.change("web0") { $0 = nil }
+            try eventually("ours takes its place") {
+                try world.send("GET", "/v1/devices/web0")["status", "phase"] as? String == "Ready"
+            }
+        }
+    }
+
+    @Test(arguments: ["create", "set_owner", "set_offloads", "persist", "set_link", "set_queue_discipline"])
+    func aFailingStepIsToldAndTriedAgain(step: String) async throws {
+        try await withWorld { (world) throws in
+            world.kernel.fail(step, with: .outOfMemory)
+            let answer = try world.send("PUT", "/v1/devices/web0?wait=200ms", Self.web0)
+            #expect(answer.status == 202)
+            #expect((answer["status", "lastError"] as? String)?.contains("\(step) failed with ENOMEM") == true)
+            #expect(try world.metric("tapster_kernel_errors_total", "ENOMEM") > 0)
+            // Another device is not held up, unless it fails by itself.
+            world.kernel.fail(step, with: nil)
+            #expect(try world.send("PUT", "/v1/devices/db0?wait=5s", #"{"spec": {}}"#).status == 201)
+            try eventually("it heals by itself") {
+                try world.send("GET", "/v1/devices/web0")["status", "phase"] as? String == "Ready"
+            }
+            #expect(world.kernel.table.count == 2)
+        }
+    }
+
+    @Test func concurrentWritesAreAllKept() async throws {
+        try await withWorld { (world) throws in
+            let socket = world.socket
+            DispatchQueue.concurrentPerform(iterations: 8) { thread in
+                let client = try? HTTPClient(socket: socket)
+                for number in 0..<25 {
+                    let body = #"{"metadata": {"name": "d\#(thread)-\#(number)"}}"#
+                    #expect((try? client?.send("POST", "/v1/devices", json: body).status) == 201)
+                }
+            }
+            try eventually("all are ready") { try world.metric("tapster_devices", #"phase="Ready""#) == 200 }
+            #expect(try world.send("GET", "/v1/devices")["metadata", "resourceVersion"] as? String == "200")
+        }
+    }
+
+    @Test func readinessIsTold() async throws {
+        try await withWorld { (world) throws in
+            let answer = try world.send("GET", "/readyz?verbose")
+            #expect(answer.status == 200)
+            #expect(answer.text.contains("[+] kernel ok"))
+            #expect(answer.headers["content-type"]?.hasPrefix("text/plain") == true)
+        }
+    }
+
+    /// The contract and the router name the same operations.
+    @Test func theContractListsExactlyTheRoutes() async throws {
+        try await withWorld { (world) throws in
+            let yaml = try #require(
+                try Yams.load(yaml: String(decoding: OpenAPIDocument.yaml, as: UTF8.self)) as? [String: Any])
+            let paths = try #require(yaml["paths"] as? [String: [String: Any]])
+            let methods: Set = ["get", "post", "put", "patch", "delete"]
+            let documented = paths.flatMap { path, item in
+                item.keys.filter(methods.contains).map { "\($0.uppercased()) \(path)" }
+            }
+            #expect(documented.sorted() == world.routes.sorted())
+            #expect(try world.send("GET", "/openapi.yaml").body == Data(OpenAPIDocument.yaml))
+            #expect(try world.send("GET", "/openapi.json")["openapi"] as? String == "3.1.0")
+        }
+    }
+}
+
+extension World {
+    /// Every route, as `METHOD pattern`.
+    var routes: [String] {
+        (service.api as? RoutedHandler)?.router.routes.map { "\($0.method) \($0.pattern)" } ?? []
+    }
+}

@@ -1,0 +1,244 @@
+import Foundation
+import GRDB
+import Migrations
+import TapCore
+import TapDocument
+import TapStore
+import TestSupport
+import Testing
+
+@Suite struct StoreTests {
+    private func record(_ name: String = "web0") throws -> DeviceRecord {
+        DeviceRecord(
+            name: try DeviceName(name), identifier: .random(), labels: .none, spec: try DeviceSpec(DeviceSpecDraft()),
+            createdAt: Timestamp(microseconds: 1_000_000))
+    }
+
+    private func claim(_ index: Int32) throws -> Claim {
+        Claim(
+            host: HostIdentity(boot: "b", namespace: .max), index: LinkIndex(rawValue: index),
+            settings: DescriptorSettings(try DeviceSpec(DeviceSpecDraft())))
+    }
+
+    @Test func whatIsWrittenIsThereAfterReopening() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/t.db"
+            var saved = try record()
+            do {
+                let store = try Store(path: path)
+                saved = try store.write { try $0.save(saved) }
+                let claim = try claim(7)
+                try store.record {
+                    try $0.claim(claim, for: saved.name)
+                    try $0.settle(saved.name, generation: 1)
+                }
+                saved.claim = claim
+                saved.settledGeneration = 1
+            }
+            let (devices, revision) = try Store(path: path).load()
+            #expect(devices == [saved])
+            #expect(revision == 1)
+        }
+    }
+
+    @Test func aWriteThatThrowsLeavesNothing() throws {
+        struct Stop: Error {}
+        try withTemporaryDirectory { directory in
+            let store = try Store(path: directory + "/t.db")
+            let record = try record()
+            #expect(throws: Stop.self) {
+                try store.write { transaction in
+                    _ = try transaction.save(record)
+                    throw Stop()
+                }
+            }
+            #expect(try store.load().devices.isEmpty)
+            #expect(try store.load().revision == 0)
+        }
+    }
+
+    @Test func revisionsRiseWithEveryChange() throws {
+        try withTemporaryDirectory { directory in
+            let store = try Store(path: directory + "/t.db")
+            let record = try record()
+            let revisions = try (0..<3).map { _ in try store.write { try $0.save(record).revision } }
+            #expect(revisions == [1, 2, 3])
+            #expect(try store.write { try $0.forget(record.name) } == 4)
+        }
+    }
+
+    @Test func oneInterfaceCannotBelongToTwo() throws {
+        try withTemporaryDirectory { directory in
+            let store = try Store(path: directory + "/t.db")
+            let (first, second) = (try record("a"), try record("b"))
+            _ = try store.write { try $0.save(first) }
+            _ = try store.write { try $0.save(second) }
+            let claim = try claim(7)
+            try store.record { try $0.claim(claim, for: first.name) }
+            // INSERT OR REPLACE moves it: the newer proof counts.
+            try store.record { try $0.claim(claim, for: second.name) }
+            let claims = try store.load().devices.filter { $0.claim != nil }.map(\.name.text)
+            #expect(claims == ["b"])
+        }
+    }
+
+    @Test func aSecondDaemonIsRefused() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/t.db"
+            let first = try Store(path: path)
+            #expect(throws: StoreError.inUse(path: path)) { try Store(path: path) }
+            _ = first.path
+        }
+    }
+
+    @Test func aNewerDatabaseIsRefused() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/t.db"
+            do { _ = try Store(path: path) }
+            do {
+                let queue = try DatabaseQueue(path: path)
+                try queue.write {
+                    try $0.execute(sql: "INSERT INTO grdb_migrations VALUES ('m9999_future')")
+                }
+            }
+            #expect(throws: StoreError.tooNew(path: path, unknown: ["m9999_future"])) { try Store(path: path) }
+        }
+    }
+
+    @Test func aForeignDatabaseIsRefused() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/t.db"
+            do { try DatabaseQueue(path: path).write { try $0.execute(sql: "CREATE TABLE theirs (a)") } }
+            #expect(throws: StoreError.foreign(path: path)) { try Store(path: path) }
+            let tables = try DatabaseQueue(path: path).read {
+                try String.fetchAll($0, sql: "SELECT name FROM sqlite_master")
+            }
+            #expect(tables == ["theirs"])
+        }
+    }
+
+    @Test func whatIsNoDatabaseIsRefused() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/t.db"
+            try Data(repeating: 0x41, count: 8_192).write(to: URL(fileURLWithPath: path))
+            #expect(throws: StoreError.self) { try Store(path: path) }
+        }
+    }
+
+    @Test func damageIsFoundAtTheStart() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/t.db"
+            do {
+                let store = try Store(path: path)
+                for number in 0..<50 {
+                    let record = try record("d\(number)")
+                    _ = try store.write { try $0.save(record) }
+                }
+            }
+            do { try DatabaseQueue(path: path).writeWithoutTransaction { try $0.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE)") } }
+            var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+            for position in 4_096..<bytes.count where position % 7 == 0 { bytes[position] ^= 0xFF }
+            try bytes.write(to: URL(fileURLWithPath: path))
+            let error = #expect(throws: StoreError.self) { try Store(path: path) }
+            #expect("\(try #require(error))".contains("damaged"))
+        }
+    }
+
+    @Test func eventsAreReadInOrderAndPruned() throws {
+        try withTemporaryDirectory { directory in
+            let store = try Store(path: directory + "/t.db")
+            let (web, db) = (try DeviceName("web0"), try DeviceName("db0"))
+            try store.record { transaction in
+                for number in 0..<Store.eventsMax + 600 {
+                    try transaction.append(
+                        EventRecord(
+                            at: Timestamp(microseconds: Int64(number)), device: number % 2 == 0 ? web : db,
+                            severity: .warning, reason: "Test", message: "\(number)",
+                            difference: EventDifference(field: "link.mtu", wanted: 1_500, observed: .null)))
+                }
+            }
+            let first = try #require(try store.events(after: 0, device: nil, limit: 1).first?.id)
+            #expect(first > 256)
+            let events = try store.events(after: first, device: db, limit: 3)
+            #expect(events.map(\.device) == [db, db, db])
+            #expect(events.map(\.id) == events.compactMap(\.id).sorted())
+            #expect(events.first?.difference?.wanted == 1_500)
+        }
+    }
+
+    @Test func theDiskIsWaitedForWhereItCounts() throws {
+        try withTemporaryDirectory { directory in
+            let store = try Store(path: directory + "/t.db")
+            let record = try record()
+            _ = try store.write { try $0.save(record) }
+            // A relaxed write must not leave the connection relaxed.
+            try store.record { try $0.settle(record.name, generation: 1) }
+            #expect(try store.synchronousLevel() == 2)
+        }
+    }
+}
+
+/// Every migration from the schema before it, with data in it.
+@Suite struct MigrationTests {
+    /// What a database of each schema holds; a new migration adds the contents of the one before it.
+    private let contents: [String: String] = [
+        "m0001_devices": """
+            UPDATE revision SET current = 5;
+            INSERT INTO device VALUES ('web0', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{"vm":"web"}',
+                '{"queues":4}', 2, 5, 1, 2, NULL, 2);
+            INSERT INTO claim VALUES ('web0', 'boot', 7, 12, 12, 7, 2147483647);
+            INSERT INTO queue_assignment VALUES ('web0', 3, 'vm-42', '[2,3]', 1);
+            INSERT INTO event (at, device, type, reason, message) VALUES (1, 'web0', 'Normal', 'Converged', 'x');
+            """
+    ]
+
+    @Test func everySchemaHasContents() {
+        #expect(Set(contents.keys) == Set(Migration.all.map(\.identifier)))
+    }
+
+    @Test(arguments: Migration.all.indices)
+    func fromTheSchemaBeforeWithItsData(last: Int) throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/t.db"
+            do {
+                let queue = try DatabaseQueue(path: path)
+                var migrator = DatabaseMigrator()
+                for migration in Migration.all[0...last] {
+                    migrator.registerMigration(migration.identifier) { try $0.execute(sql: migration.sql) }
+                }
+                try migrator.migrate(queue)
+                try queue.write { try $0.execute(sql: contents[Migration.all[last].identifier] ?? "") }
+            }
+            let (devices, revision) = try Store(path: path).load()
+            #expect(revision == 5)
+            #expect(devices.map(\.name.text) == ["web0"])
+            #expect(devices.first?.spec.queues.count.value == 4)
+            #expect(devices.first?.claim?.index == LinkIndex(rawValue: 12))
+            try DatabaseQueue(path: path).read { (database) throws in
+                #expect(try String.fetchAll(database, sql: "PRAGMA integrity_check") == ["ok"])
+                #expect(try Row.fetchAll(database, sql: "PRAGMA foreign_key_check").isEmpty)
+                #expect(try Int.fetchOne(database, sql: "SELECT count(*) FROM queue_assignment") == 1)
+            }
+        }
+    }
+
+    @Test func constraintsHoldInSQLToo() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/t.db"
+            do { _ = try Store(path: path) }
+            let queue = try DatabaseQueue(path: path)
+            for bad in [
+                "INSERT INTO device VALUES ('sixteen-bytes-xx', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{}', '{}', 1, 1, 1, 1, NULL, 0)",
+                "INSERT INTO device VALUES ('a', 'short', '{}', '{}', 1, 1, 1, 1, NULL, 0)",
+                "INSERT INTO device VALUES ('a', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{', '{}', 1, 1, 1, 1, NULL, 0)",
+                "INSERT INTO device VALUES ('a', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{}', '{}', 1, 1, 1, 1, NULL, 2)",
+                "INSERT INTO claim VALUES ('missing', 'b', 1, 1, 12, 0, 1)",
+                "INSERT INTO queue_assignment VALUES ('missing', 0, 'c', '[]', 1)",
+                "INSERT INTO event (at, type, reason, message) VALUES (1, 'Loud', 'a', 'b')",
+                "INSERT INTO revision VALUES (2, 1)",
+            ] {
+                #expect(throws: DatabaseError.self, "\(bad)") { try queue.write { try $0.execute(sql: bad) } }
+            }
+        }
+    }
+}

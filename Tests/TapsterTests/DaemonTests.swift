@@ -1,0 +1,259 @@
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+/// The real daemon on the real kernel, each in a namespace of its own.
+@Suite(.privileged) struct DaemonTests {
+    private static let web0 = #"{"metadata": {"name": "web0"}, "spec": {"queues": 4}}"#
+
+    private func withDaemon(_ body: @escaping @Sendable (Daemon) throws -> Void) async throws {
+        try await inNamespace {
+            try withTemporaryDirectory { directory in
+                let daemon = try Daemon(directory: directory)
+                try body(daemon)
+                daemon.kill()
+            }
+        }
+    }
+
+    private static func link(_ name: String) throws -> [String: Any]? {
+        guard let text = try? run("ip", "-d", "-j", "link", "show", name) else { return nil }
+        return (try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [[String: Any]])?.first
+    }
+
+    private static func tun(_ link: [String: Any]?) -> [String: Any]? {
+        (link?["linkinfo"] as? [String: Any])?["info_data"] as? [String: Any]
+    }
+
+    private static func repairs(_ daemon: Daemon, _ field: String) throws -> String? {
+        try daemon.send("GET", "/metrics").text.split(separator: "\n")
+            .first { $0.hasPrefix("tapster_drift_repairs_total{field=\"\(field)\"}") }
+            .map { String($0.split(separator: " ")[1]) }
+    }
+
+    @Test func aFourQueueTapIsMade() async throws {
+        try await withDaemon { (daemon) throws in
+            #expect(try daemon.send("POST", "/v1/devices?wait=10s", json: Self.web0).status == 201)
+            let link = try #require(try Self.link("web0"))
+            let tun = try #require(Self.tun(link))
+            #expect(tun["type"] as? String == "tap")
+            #expect(tun["persist"] as? Bool == true)
+            #expect(tun["multi_queue"] as? Bool == true)
+            #expect(tun["vnet_hdr"] as? Bool == true)
+            #expect(tun["pi"] as? Bool == false)
+            #expect(tun["user"] as? String == "root")
+            #expect(link["qdisc"] as? String == "noqueue")
+            #expect((link["flags"] as? [String])?.contains("UP") == true)
+        }
+    }
+
+    @Test func everyFieldReachesTheKernel() async throws {
+        try await withDaemon { (daemon) throws in
+            let spec = #"""
+                {"metadata": {"name": "open0"}, "spec": {"kind": "tap", "access": "open", "queues": 2, "owner": 1234,
+                 "group": 4321, "packetInfo": true, "vnetHeader": true, "vnetHeaderSize": 10, "sendBufferBytes": 65536,
+                 "link": {"mtu": 9000, "macAddress": "02:00:00:00:00:17", "txQueueLength": 77, "up": false,
+                          "queueDiscipline": "kernelDefault"}}}
+                """#
+            #expect(try daemon.send("POST", "/v1/devices?wait=10s", json: spec)["status", "phase"] as? String == "Ready")
+            let link = try #require(try Self.link("open0"))
+            let tun = try #require(Self.tun(link))
+            #expect(link["mtu"] as? Int == 9_000)
+            #expect(link["address"] as? String == "02:00:00:00:00:17")
+            #expect(link["txqlen"] as? Int == 77)
+            #expect((link["flags"] as? [String])?.contains("UP") == false)
+            #expect("\(tun["user"] ?? "")" == "1234")
+            #expect("\(tun["group"] ?? "")" == "4321")
+            #expect(tun["pi"] as? Bool == true)
+            // The anchor is the one queue that is held, and it is detached.
+            #expect(tun["numqueues"] as? Int == 0)
+            #expect(tun["numdisabled"] as? Int == 1)
+        }
+    }
+
+    @Test(arguments: [
+        ("link.mtu", ["link", "set", "web0", "mtu", "9000"]),
+        ("link.up", ["link", "set", "web0", "down"]),
+        ("link.macAddress", ["link", "set", "web0", "address", "02:00:00:00:00:99"]),
+        ("link.txQueueLength", ["link", "set", "web0", "txqueuelen", "3"]),
+        ("link.queueDiscipline", []),
+        ("name", ["link", "set", "web0", "name", "stolen"]),
+        ("device", ["link", "del", "web0"]),
+    ])
+    func whatSomebodyChangesIsPutRight(field: String, command: [String]) async throws {
+        try await withDaemon { (daemon) throws in
+            _ = try daemon.send("POST", "/v1/devices?wait=10s", json: Self.web0)
+            let before = try Self.link("web0")
+            if command.isEmpty {
+                try run("tc", "qdisc", "replace", "dev", "web0", "root", "pfifo")
+                // A new qdisc is announced to those who listen to qdiscs; a look finds it.
+                try run("ip", "link", "set", "web0", "txqueuelen", "999")
+            } else {
+                try run("ip", command)
+            }
+            try eventually("\(field) is put right and counted") { try Self.repairs(daemon, field) == "1" }
+            let after = try Self.link("web0")
+            for key in ["mtu", "address", "txqlen", "qdisc"] { #expect("\(after?[key] ?? "")" == "\(before?[key] ?? "")") }
+            #expect((after?["flags"] as? [String])?.contains("UP") == true)
+            if field != "device" { #expect(after?["ifindex"] as? Int == before?["ifindex"] as? Int) }
+            let events = try daemon.send("GET", "/v1/events?device=web0&limit=1000")["items"] as? [[String: Any]]
+            #expect(events?.contains { $0["field"] as? String == field } == true)
+        }
+    }
+
+    @Test func aForeignTapIsLeftAlone() async throws {
+        try await withDaemon { (daemon) throws in
+            try run("ip", "tuntap", "add", "dev", "web0", "mode", "tap")
+            try run("ip", "link", "set", "web0", "mtu", "1234")
+            let answer = try daemon.send("POST", "/v1/devices?wait=200ms", json: Self.web0)
+            #expect(answer.status == 202)
+            let conditions = answer["status", "conditions"] as? [[String: Any]]
+            #expect(conditions?.contains { $0["type"] as? String == "Conflict" && $0["status"] as? String == "True" } == true)
+            #expect(try Self.link("web0")?["mtu"] as? Int == 1_234)
+            // Deleting our statement does not delete their device.
+            #expect(try daemon.send("DELETE", "/v1/devices/web0?wait=10s").status == 200)
+            #expect(try Self.link("web0")?["mtu"] as? Int == 1_234)
+        }
+    }
+
+    @Test func killedAndStartedAgainItAdopts() async throws {
+        try await withDaemon { (daemon) throws in
+            for number in 0..<20 {
+                let access = number % 2 == 0 ? "brokered" : "open"
+                let body = #"{"metadata": {"name": "d\#(number)"}, "spec": {"queues": 2, "access": "\#(access)"}}"#
+                #expect(try daemon.send("POST", "/v1/devices?wait=10s", json: body).status == 201)
+            }
+            let before = try run("ip", "-j", "link")
+            daemon.kill()
+            try daemon.start()
+            let devices = try daemon.send("GET", "/v1/devices")["items"] as? [[String: Any]]
+            #expect(devices?.count == 20)
+            for device in devices ?? [] {
+                #expect((device["status"] as? [String: Any])?["phase"] as? String == "Ready")
+            }
+            #expect(try run("ip", "-j", "link") == before)
+            #expect(try Self.repairs(daemon, "device") == nil)
+        }
+    }
+
+    /// Killed at moments that nobody chose, under writes: what was acknowledged is there, nothing leaks.
+    @Test func killedAnywhereNothingIsLost() async throws {
+        try await withDaemon { (daemon) throws in
+            var random = SeededGenerator(seed: 7)
+            var acknowledged: Set<String> = []
+            var next = 0
+            for _ in 0..<12 {
+                let identifier = try #require(daemon.process?.identifier)
+                let delay = UInt32.random(in: 0..<40_000, using: &random)
+                let killing = DispatchGroup()
+                DispatchQueue.global().async(group: killing) {
+                    usleep(delay)
+                    kill(identifier, SIGKILL)
+                }
+                if let client = try? daemon.connect() {
+                    while true {
+                        let name = "d\(next)"
+                        next += 1
+                        let body = #"{"metadata": {"name": "\#(name)"}, "spec": {"queues": 4}}"#
+                        guard let answer = try? client.send("POST", "/v1/devices", json: body) else { break }
+                        #expect(answer.status == 201)
+                        acknowledged.insert(name)
+                    }
+                }
+                // Not before that is done: a number that was waited for may be somebody else's.
+                killing.wait()
+                daemon.kill()
+                try daemon.start()
+            }
+            let items = try #require(try daemon.send("GET", "/v1/devices")["items"] as? [[String: Any]])
+            let names = Set(items.compactMap { ($0["metadata"] as? [String: Any])?["name"] as? String })
+            #expect(acknowledged.isSubset(of: names))
+            try eventually("all are ready") {
+                try daemon.send("GET", "/metrics").text.contains(#"tapster_devices{phase="Ready"} \#(names.count)"#)
+            }
+            let links = try JSONSerialization.jsonObject(with: Data(try run("ip", "-j", "link").utf8)) as? [[String: Any]]
+            let taps = Set((links ?? []).compactMap { $0["ifname"] as? String }).subtracting(["lo"])
+            #expect(taps == names)
+            // Nobody made one of them twice.
+            #expect(try Self.repairs(daemon, "device") == nil)
+        }
+    }
+
+    @Test func stoppingLeavesTheDevices() async throws {
+        try await withDaemon { (daemon) throws in
+            _ = try daemon.send("POST", "/v1/devices?wait=10s", json: Self.web0)
+            #expect(daemon.stop() == 0)
+            #expect(try Self.link("web0") != nil)
+            #expect(access(daemon.socket, F_OK) != 0)
+        }
+    }
+
+    @Test func deletionThatWasInterruptedIsFinished() async throws {
+        try await withDaemon { (daemon) throws in
+            _ = try daemon.send("POST", "/v1/devices?wait=10s", json: Self.web0)
+            #expect(try daemon.send("DELETE", "/v1/devices/web0").status == 202)
+            daemon.kill()
+            try daemon.start()
+            try eventually("it is gone") { try daemon.send("GET", "/v1/devices/web0").status == 404 }
+            #expect(try Self.link("web0") == nil)
+        }
+    }
+
+    @Test func aDatabaseIsServedByOneDaemon() async throws {
+        try await withDaemon { (daemon) throws in
+            let second = try ChildProcess(
+                Daemon.binary, ["serve", "--database", daemon.database, "--socket", daemon.socket + "2"],
+                output: daemon.directory + "/second")
+            #expect(second.wait() == 1)
+            let words = try String(contentsOfFile: daemon.directory + "/second", encoding: .utf8)
+            #expect(words.contains("in use by another tapster"))
+        }
+    }
+
+    @Test func readinessReachesTheServiceManager() async throws {
+        try await inNamespace {
+            try withTemporaryDirectory { directory in
+                let path = directory + "/notify"
+                let socket = Glibc.socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
+                defer { close(socket) }
+                var address = sockaddr_un()
+                address.sun_family = sa_family_t(AF_UNIX)
+                withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+                _ = withUnsafePointer(to: &address) { pointer in
+                    pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                        bind(socket, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+                    }
+                }
+                let daemon = try ChildProcess(
+                    "env",
+                    [
+                        "NOTIFY_SOCKET=\(path)", Daemon.binary, "serve", "--database", directory + "/t.db", "--socket",
+                        directory + "/s",
+                    ])
+                defer {
+                    daemon.signal(SIGKILL)
+                    daemon.wait()
+                }
+                func receive() -> String {
+                    var buffer = [UInt8](repeating: 0, count: 256)
+                    let count = recv(socket, &buffer, buffer.count, 0)
+                    return String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
+                }
+                var patience = timeval(tv_sec: 30, tv_usec: 0)
+                setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+                #expect(receive() == "READY=1")
+                daemon.signal(SIGTERM)
+                #expect(receive() == "STOPPING=1")
+                #expect(daemon.wait() == 0)
+            }
+        }
+    }
+}
+
+/// Where privileged tests are required, being unable to run them is a failure.
+@Suite struct PrivilegeTests {
+    @Test func privilegedTestsAreNotSkippedWhereTheyAreRequired() {
+        #expect(Privileged.isAvailable || !Privileged.isRequired)
+    }
+}

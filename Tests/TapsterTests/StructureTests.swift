@@ -1,0 +1,53 @@
+import Foundation
+import Testing
+
+/// The rooms and the direction of their imports, as the design draws them.
+@Suite struct StructureTests {
+    /// What each room may import of ours, and of others.
+    private static let allowed: [String: Set<String>] = [
+        "TapCore": [],
+        "TapDocument": ["TapCore", "Foundation"],
+        "TapKernel": ["TapCore", "CLinux", "Glibc"],
+        "TapStore": ["TapCore", "TapDocument", "Migrations", "GRDB", "Foundation", "Glibc"],
+        "TapHTTP": ["CMicroHTTPD", "Foundation", "Glibc", "Synchronization"],
+        "TapService": [
+            "TapCore", "TapDocument", "TapStore", "TapHTTP", "OpenAPI", "Foundation", "Dispatch", "Synchronization",
+            "HashTreeCollections", "Logging", "Yams",
+        ],
+        "tapster": [
+            "TapService", "TapKernel", "TapStore", "TapHTTP", "TapCore", "ArgumentParser", "Logging", "Foundation",
+            "Dispatch", "Glibc",
+        ],
+    ]
+
+    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+
+    private static func sources(_ room: String) throws -> [(path: String, text: String)] {
+        let folder = root.appending(path: "Sources/\(room)")
+        let files = try #require(FileManager.default.enumerator(at: folder, includingPropertiesForKeys: nil))
+        return try files.compactMap { $0 as? URL }.filter { $0.pathExtension == "swift" }
+            .map { ($0.lastPathComponent, try String(contentsOf: $0, encoding: .utf8)) }
+    }
+
+    @Test(arguments: allowed.keys.sorted())
+    func importsGoOneWay(room: String) throws {
+        let sources = try Self.sources(room)
+        #expect(!sources.isEmpty)
+        for (path, text) in sources {
+            for line in text.split(separator: "\n") {
+                let words = line.split(separator: " ")
+                guard let keyword = words.firstIndex(of: "import"), keyword <= 2, !line.hasPrefix("//"),
+                    words.count > keyword + 1
+                else { continue }
+                let module = String(words[keyword + 1])
+                #expect(Self.allowed[room]?.contains(module) == true, "\(room)/\(path) imports \(module)")
+            }
+        }
+    }
+
+    @Test func everyRoomIsKnown() throws {
+        let folders = try FileManager.default.contentsOfDirectory(atPath: Self.root.appending(path: "Sources").path)
+        #expect(Set(folders).subtracting(["CLinux", "CMicroHTTPD"]) == Set(Self.allowed.keys))
+    }
+}

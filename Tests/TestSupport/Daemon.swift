@@ -1,0 +1,68 @@
+import Foundation
+import Glibc
+
+/// The real daemon as a process of the calling thread's namespace.
+public final class Daemon {
+    public let directory: String
+    public private(set) var process: ChildProcess?
+
+    public var socket: String { directory + "/api.sock" }
+    public var database: String { directory + "/tapster.db" }
+
+    /// The binary that was built with these tests.
+    public static var binary: String {
+        // Test bundle and executable lie side by side.
+        Bundle.allBundles.map(\.bundleURL).first { $0.pathExtension == "xctest" }?
+            .deletingLastPathComponent().appending(path: "tapster").path
+            ?? CommandLine.arguments[0].split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 } + "/tapster"
+    }
+
+    public init(directory: String) throws {
+        self.directory = directory
+        try start()
+    }
+
+    deinit {
+        kill()
+    }
+
+    /// Starts it, and waits until it is ready.
+    public func start() throws {
+        let process = try ChildProcess(
+            Self.binary,
+            [
+                "serve", "--database", database, "--socket", socket, "--socket-group", "0", "--log-level", "warning",
+            ], output: directory + "/log")
+        self.process = process
+        try eventually("the daemon is ready", within: 30) {
+            guard process.isRunning else { throw TestFailure("the daemon ended with \(process.wait()): \(log)") }
+            return (try? HTTPClient(socket: socket).send("GET", "/readyz").status) == 200
+        }
+    }
+
+    /// What it has written to its log.
+    public var log: String { (try? String(contentsOfFile: directory + "/log", encoding: .utf8)) ?? "" }
+
+    /// SIGKILL: the daemon has no say in it.
+    public func kill() {
+        process?.signal(SIGKILL)
+        process?.wait()
+    }
+
+    /// SIGTERM.
+    ///
+    /// - Returns: The exit status.
+    public func stop() -> Int32? {
+        process?.signal(SIGTERM)
+        return process?.wait()
+    }
+
+    public func connect() throws -> HTTPClient { try HTTPClient(socket: socket) }
+
+    /// One request on a connection of its own.
+    public func send(_ method: String, _ target: String, json: String? = nil) throws -> Answer {
+        let client = try connect()
+        guard let json else { return try client.send(method, target) }
+        return try client.send(method, target, json: json)
+    }
+}

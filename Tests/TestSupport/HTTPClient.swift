@@ -1,0 +1,119 @@
+import Foundation
+import Glibc
+
+/// An answer as it came.
+public struct Answer: Sendable {
+    public let status: Int
+    public let headers: [String: String]
+    public let body: Data
+
+    public var text: String { String(decoding: body, as: UTF8.self) }
+
+    /// The body as JSON; `NSNull` where it is none.
+    public var json: Any { (try? JSONSerialization.jsonObject(with: body, options: .fragmentsAllowed)) ?? NSNull() }
+
+    /// A value deep in the body: `answer["status", "phase"]`; numbers as indices into arrays.
+    public subscript(path: String...) -> Any? {
+        path.reduce(json as Any?) { value, key in
+            if let index = Int(key), let array = value as? [Any] { return index < array.count ? array[index] : nil }
+            return (value as? [String: Any])?[key]
+        }
+    }
+}
+
+/// One connection to a Unix socket, and just enough HTTP to talk to ourselves, well or badly.
+public final class HTTPClient {
+    private let descriptor: Int32
+    private var received = Data()
+
+    public init(socket path: String) throws {
+        descriptor = Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        let result = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        // A server that never answers fails the test instead of holding it.
+        var patience = timeval(tv_sec: 60, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        guard result == 0 else {
+            // The object is whole by now, so `deinit` closes.
+            throw TestFailure("connect \(path): \(String(cString: strerror(errno)))")
+        }
+    }
+
+    deinit {
+        close(descriptor)
+    }
+
+    public func send(_ method: String, _ target: String, headers: [String: String] = [:], body: String? = nil) throws
+        -> Answer
+    {
+        var text = "\(method) \(target) HTTP/1.1\r\nHost: localhost\r\n"
+        for (name, value) in headers { text += "\(name): \(value)\r\n" }
+        if let body { text += "Content-Length: \(body.utf8.count)\r\n" }
+        // A server may answer, and close, before it has read all.
+        try? write(text + "\r\n" + (body ?? ""))
+        return try readAnswer(hasBody: method != "HEAD")
+    }
+
+    /// Sends a body as JSON.
+    public func send(_ method: String, _ target: String, json: String) throws -> Answer {
+        try send(method, target, headers: ["Content-Type": "application/json"], body: json)
+    }
+
+    /// Sends bytes as they are.
+    public func write(_ text: String) throws {
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let sent = rest.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            guard sent > 0 else { throw TestFailure("the server closed the connection while we wrote") }
+            rest = rest.dropFirst(sent)
+        }
+    }
+
+    public func readAnswer(hasBody: Bool = true) throws -> Answer {
+        let separator = Data("\r\n\r\n".utf8)
+        while received.range(of: separator) == nil { try receive() }
+        guard let end = received.range(of: separator) else { throw TestFailure("no header") }
+        let head = String(decoding: received[..<end.lowerBound], as: UTF8.self).components(separatedBy: "\r\n")
+        var headers: [String: String] = [:]
+        for line in head.dropFirst() {
+            let parts = line.split(separator: ":", maxSplits: 1)
+            headers[parts[0].lowercased()] = parts.count > 1 ? parts[1].trimmingCharacters(in: .whitespaces) : ""
+        }
+        let status = Int(head[0].split(separator: " ").dropFirst().first ?? "") ?? 0
+        // An interim answer is followed by the real one.
+        if status == 100 {
+            received = Data(received[end.upperBound...])
+            return try readAnswer(hasBody: hasBody)
+        }
+        let length = hasBody && status != 304 ? Int(headers["content-length"] ?? "0") ?? 0 : 0
+        while received.count - received.distance(from: received.startIndex, to: end.upperBound) < length {
+            try receive()
+        }
+        let body = received[end.upperBound...].prefix(length)
+        let answer = Answer(status: status, headers: headers, body: Data(body))
+        received = Data(received[end.upperBound...].dropFirst(length))
+        return answer
+    }
+
+    /// Whether the server has closed the connection; waits for it.
+    public func isClosed() -> Bool {
+        do {
+            while true { try receive() }
+        } catch {
+            return true
+        }
+    }
+
+    private func receive() throws {
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        let count = recv(descriptor, &buffer, buffer.count, 0)
+        guard count > 0 else { throw TestFailure("the server closed the connection") }
+        received.append(contentsOf: buffer[0..<count])
+    }
+}
