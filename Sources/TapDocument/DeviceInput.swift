@@ -120,9 +120,12 @@ struct SpecReading {
             for (position, word) in words.enumerated() {
                 if case .string(let text) = word {
                     let key = "offloads"
-                    if let known = reader.noting(key, { () throws(ValidationError) in
-                        try Offloads(word: text.shortened)
-                    }) {
+                    if let known = reader.noting(
+                        key,
+                        { () throws(ValidationError) in
+                            try Offloads(word: text.shortened)
+                        })
+                    {
                         offloads.insert(known)
                     }
                 } else {

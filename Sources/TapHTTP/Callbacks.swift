@@ -56,7 +56,8 @@ nonisolated(unsafe) let collectCallback: MHD_KeyValueIterator = { context, _, ke
     guard let context = unsafe context, let key = unsafe key else { return .YES }
     // SAFETY: the list outlives the iteration, on the same stack.
     let list = unsafe Unmanaged<FieldList>.fromOpaque(context).takeUnretainedValue()
-    list.fields.append((unsafe String(cString: key), unsafe value.map { unsafe String(cString: $0) } ?? ""))
+    let field = (unsafe String(cString: key), unsafe value.map { unsafe String(cString: $0) } ?? "")
+    list.fields.append(field)
     return .YES
 }
 

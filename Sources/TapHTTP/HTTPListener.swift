@@ -54,7 +54,8 @@ public final class HTTPListener: Sendable, CustomStringConvertible {
         var status = stat()
         guard unsafe lstat(path, &status) == 0 else { return }
         guard status.st_mode & S_IFMT == S_IFSOCK else {
-            throw HTTPServerError(description: "\(path) exists and is not a socket; remove it, or choose another --socket")
+            throw HTTPServerError(
+                description: "\(path) exists and is not a socket; remove it, or choose another --socket")
         }
         let probe = Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         defer { Glibc.close(probe) }

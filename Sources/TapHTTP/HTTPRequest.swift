@@ -30,9 +30,13 @@ public enum HTTPRejection: String, CaseIterable, Sendable {
 /// Decodes percent signs (RFC 3986, section 2.1).
 ///
 /// - Returns: Nothing when the text is malformed, holds a control character, or is no UTF-8.
-func percentDecoded(_ text: some StringProtocol) -> String? {
+func percentDecoded(_ text: some Collection<UInt8>) -> String? {
+    // Nearly every text is plain, and then it is what it is.
+    if text.allSatisfy({ $0 >= 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "%") }) {
+        return String(decoding: text, as: UTF8.self)
+    }
     var bytes: [UInt8] = []
-    var rest = text.utf8.makeIterator()
+    var rest = text.makeIterator()
     while let byte = rest.next() {
         var decoded = byte
         if byte == UInt8(ascii: "%") {

@@ -168,7 +168,8 @@ public final class HTTPServer: Sendable {
         }
     }
 
-    private func queue(_ response: HTTPResponse, for exchange: HTTPExchange, on connection: OpaquePointer) -> MHD_Result {
+    private func queue(_ response: HTTPResponse, for exchange: HTTPExchange, on connection: OpaquePointer) -> MHD_Result
+    {
         exchange.client?.expect(within: limits.responseSecondsMax)
         let body = response.body
         // SAFETY: the body stays retained until the library calls `freeBodyCallback`.

@@ -1,4 +1,5 @@
 internal import CMicroHTTPD
+internal import Synchronization
 
 /// What stands before the body, read once from the library.
 struct RequestHead {
@@ -41,13 +42,13 @@ struct RequestHead {
     /// The request without its body, or nothing when its target cannot be decoded.
     func request(method: String, target: String) -> HTTPRequest? {
         var segments: [String] = []
-        for segment in target.split(separator: "/") {
-            guard let decoded = percentDecoded(segment), !decoded.contains("/") else { return nil }
+        for segment in target.utf8.split(separator: UInt8(ascii: "/")) {
+            guard let decoded = percentDecoded(segment), !decoded.utf8.contains(UInt8(ascii: "/")) else { return nil }
             segments.append(decoded)
         }
         var query: [String: String] = [:]
         for (name, value) in parameters {
-            guard let name = percentDecoded(name), let value = percentDecoded(value) else { return nil }
+            guard let name = percentDecoded(name.utf8), let value = percentDecoded(value.utf8) else { return nil }
             query[name] = value
         }
         var headers: [String: String] = [:]
@@ -65,6 +66,10 @@ struct RequestHead {
         {
             return sent
         }
-        return String(UInt64.random(in: (1 << 60)...UInt64.max), radix: 16)
+        return prefix + String(count.add(1, ordering: .relaxed).newValue, radix: 16)
     }
+
+    /// Ours need to be different, not secret: one random number a process, and a count.
+    private static let prefix = String(UInt32.random(in: (1 << 28)...UInt32.max), radix: 16) + "-"
+    private static let count = Atomic<UInt64>(0)
 }

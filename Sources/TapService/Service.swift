@@ -15,6 +15,9 @@ public final class Service: Sendable {
 
     /// - Parameters:
     ///   - kernel: Handed over to the worker's thread; nobody else may use it afterwards.
+    ///   - store: The database, opened and brought up to date.
+    ///   - accounts: Where owners and groups are looked up.
+    ///   - log: Where events and failures go.
     ///   - onReady: Called once, when the kernel has been looked at in full and is as wanted, where it can be.
     /// - Throws: `StoreError` when the database cannot be read.
     public init(

@@ -54,6 +54,7 @@ public final class Store: Sendable {
     /// - Parameters:
     ///   - body: Reads and writes; an error rolls all of it back.
     ///   - committed: Runs after the commit and before the next write, so that what it publishes is in commit order.
+    /// - Returns: What `body` returns.
     /// - Throws: What `body` throws, or `StoreError`.
     public func write<Value>(
         _ body: (borrowing Transaction) throws -> Value, committed: (Value) -> Void = { _ in }

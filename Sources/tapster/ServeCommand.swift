@@ -31,7 +31,8 @@ struct ServeCommand: ParsableCommand {
 
     func validate() throws {
         guard Logger.Level(rawValue: logLevel) != nil else {
-            throw ArgumentParser.ValidationError("--log-level is '\(logLevel)', but must be debug, info, warning or error")
+            throw ArgumentParser.ValidationError(
+                "--log-level is '\(logLevel)', but must be debug, info, warning or error")
         }
         guard LogFormat(rawValue: logFormat) != nil else {
             throw ArgumentParser.ValidationError("--log-format is '\(logFormat)', but must be text or json")
@@ -78,7 +79,8 @@ struct ServeCommand: ParsableCommand {
         let group = (try? Int(socketGroup).map { try Principal($0) } ?? Principal(socketGroup))
             .flatMap { SystemAccounts().groupNumber($0) }
         if group == nil {
-            log.notice("the socket belongs to the daemon's own group: no such group", metadata: ["group": "\(socketGroup)"])
+            log.notice(
+                "the socket belongs to the daemon's own group: no such group", metadata: ["group": "\(socketGroup)"])
         }
         return group
     }

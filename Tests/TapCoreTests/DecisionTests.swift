@@ -35,7 +35,8 @@ import Testing
     private func world(_ draft: DeviceSpecDraft = DeviceSpecDraft(), owner: UInt32? = 0) throws -> World {
         World(
             wanted: WantedDevice(
-                name: try DeviceName("web0"), identifier: DeviceIdentifier(high: 1, low: 2), spec: try DeviceSpec(draft),
+                name: try DeviceName("web0"), identifier: DeviceIdentifier(high: 1, low: 2),
+                spec: try DeviceSpec(draft),
                 owner: owner))
     }
 
@@ -52,7 +53,8 @@ import Testing
         var world = try world()
         let steps = try #require(try world.settle().first)
         let discipline = try #require(steps.firstIndex(of: .setQueueDiscipline(.noqueue)))
-        let up = try #require(steps.firstIndex { if case .setLink(let change) = $0 { change.up == true } else { false } })
+        let up = try #require(
+            steps.firstIndex { if case .setLink(let change) = $0 { change.up == true } else { false } })
         #expect(discipline < up)
     }
 
@@ -192,7 +194,9 @@ extension DeviceSpecDraft {
     fileprivate static func random(using random: inout SeededGenerator) -> DeviceSpecDraft {
         var draft = DeviceSpecDraft()
         draft.kind = DeviceKind.allCases.randomElement(using: &random) ?? .tap
-        draft.queues = Bool.random(using: &random) ? .single : .multiple(QueueCount(unchecked: .random(in: 1...255, using: &random)))
+        draft.queues =
+            Bool.random(using: &random)
+            ? .single : .multiple(QueueCount(unchecked: .random(in: 1...255, using: &random)))
         draft.access = DeviceAccess.allCases.randomElement(using: &random) ?? .brokered
         draft.packetInfo = Bool.random(using: &random)
         draft.vnetHeader = Bool.random(using: &random)
@@ -200,7 +204,8 @@ extension DeviceSpecDraft {
         if draft.vnetHeader, Bool.random(using: &random) { draft.offloads = [.checksum] }
         draft.link.mtu = MTU(unchecked: [1_280, 1_500, 9_000].randomElement(using: &random) ?? 1_500)
         draft.link.up = Bool.random(using: &random)
-        draft.link.transmitQueueLength = TransmitQueueLength(unchecked: [500, 1_000].randomElement(using: &random) ?? 500)
+        draft.link.transmitQueueLength = TransmitQueueLength(
+            unchecked: [500, 1_000].randomElement(using: &random) ?? 500)
         draft.link.queueDiscipline = QueueDiscipline.allCases.randomElement(using: &random) ?? .noqueue
         return draft
     }

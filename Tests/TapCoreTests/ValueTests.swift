@@ -7,7 +7,9 @@ import Testing
         #expect(try DeviceName(text).text == text)
     }
 
-    @Test(arguments: ["", "sixteen-bytes-xx", ".", "..", "a/b", "a:b", "a b", "tap%d", "-del", "all", "default", "é", "a\0"])
+    @Test(arguments: [
+        "", "sixteen-bytes-xx", ".", "..", "a/b", "a:b", "a b", "tap%d", "-del", "all", "default", "é", "a\0",
+    ])
     func deviceNamesThatDoNot(text: String) {
         #expect(throws: ValidationError.self) { try DeviceName(text) }
     }

@@ -45,10 +45,14 @@ private struct OnlyRoot: Accounts {
         (#"{"metadata": {"name": "a"}, "spec": {"offloads": ["tso4"]}}"#, ["/spec/offloads"]),
         (#"{"metadata": {"name": "a"}, "spec": {"offloads": "tso4"}}"#, ["/spec/offloads"]),
         (#"{"metadata": {"name": "a"}, "spec": {"kind": "veth"}}"#, ["/spec/kind"]),
-        (#"{"metadata": {"name": "a"}, "spec": {"kind": "tun", "link": {"macAddress": "02:00:00:00:00:01"}}}"#,
-            ["/spec/link/macAddress"]),
-        (#"{"metadata": {"name": "a", "labels": {"a b": "c", "d": "e f"}}}"#,
-            ["/metadata/labels/a b", "/metadata/labels/d"]),
+        (
+            #"{"metadata": {"name": "a"}, "spec": {"kind": "tun", "link": {"macAddress": "02:00:00:00:00:01"}}}"#,
+            ["/spec/link/macAddress"]
+        ),
+        (
+            #"{"metadata": {"name": "a", "labels": {"a b": "c", "d": "e f"}}}"#,
+            ["/metadata/labels/a b", "/metadata/labels/d"]
+        ),
         (#"{"metadata": {"name": "a"}, "spec": {"vnetHeaderSize": 9}}"#, ["/spec/vnetHeaderSize"]),
         (#"{"metadata": {"name": "a"}, "spec": {"a/b~c": 1}}"#, ["/spec/a~1b~0c"]),
     ])

@@ -29,7 +29,8 @@ private final class World: Sendable {
         store = try Store(path: directory + "/t.db")
         let ready = DispatchSemaphore(value: 0)
         service = try Service(
-            kernel: kernel, store: store, accounts: OnlyRoot(), log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            kernel: kernel, store: store, accounts: OnlyRoot(),
+            log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         ) { ready.signal() }
         server = HTTPServer(listener: try HTTPListener(unix: socket, group: nil), handler: service.api)
         try server.start()
@@ -42,7 +43,9 @@ private final class World: Sendable {
         service.stop()
     }
 
-    func send(_ method: String, _ target: String, _ json: String? = nil, headers: [String: String] = [:]) throws -> Answer {
+    func send(_ method: String, _ target: String, _ json: String? = nil, headers: [String: String] = [:]) throws
+        -> Answer
+    {
         var headers = headers
         if json != nil, headers["Content-Type"] == nil { headers["Content-Type"] = "application/json" }
         return try HTTPClient(socket: socket).send(method, target, headers: headers, body: json)
@@ -204,7 +207,8 @@ private final class World: Sendable {
 
     @Test func aMethodThatDoesNotFitTellsWhatDoes() async throws {
         try await withWorld { (world) throws in
-            #expect(try world.send("POST", "/v1/devices/web0", "{}").headers["allow"] == "DELETE, GET, HEAD, PATCH, PUT")
+            #expect(
+                try world.send("POST", "/v1/devices/web0", "{}").headers["allow"] == "DELETE, GET, HEAD, PATCH, PUT")
             #expect(try world.send("HEAD", "/v1/devices").status == 200)
         }
     }

@@ -135,7 +135,11 @@ import Testing
                     _ = try store.write { try $0.save(record) }
                 }
             }
-            do { try DatabaseQueue(path: path).writeWithoutTransaction { try $0.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE)") } }
+            do {
+                try DatabaseQueue(path: path).writeWithoutTransaction {
+                    try $0.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE)")
+                }
+            }
             var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
             for position in 4_096..<bytes.count where position % 7 == 0 { bytes[position] ^= 0xFF }
             try bytes.write(to: URL(fileURLWithPath: path))
@@ -183,13 +187,13 @@ import Testing
     /// What a database of each schema holds; a new migration adds the contents of the one before it.
     private let contents: [String: String] = [
         "m0001_devices": """
-            UPDATE revision SET current = 5;
-            INSERT INTO device VALUES ('web0', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{"vm":"web"}',
-                '{"queues":4}', 2, 5, 1, 2, NULL, 2);
-            INSERT INTO claim VALUES ('web0', 'boot', 7, 12, 12, 7, 2147483647);
-            INSERT INTO queue_assignment VALUES ('web0', 3, 'vm-42', '[2,3]', 1);
-            INSERT INTO event (at, device, type, reason, message) VALUES (1, 'web0', 'Normal', 'Converged', 'x');
-            """
+        UPDATE revision SET current = 5;
+        INSERT INTO device VALUES ('web0', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{"vm":"web"}',
+            '{"queues":4}', 2, 5, 1, 2, NULL, 2);
+        INSERT INTO claim VALUES ('web0', 'boot', 7, 12, 12, 7, 2147483647);
+        INSERT INTO queue_assignment VALUES ('web0', 3, 'vm-42', '[2,3]', 1);
+        INSERT INTO event (at, device, type, reason, message) VALUES (1, 'web0', 'Normal', 'Converged', 'x');
+        """
     ]
 
     @Test func everySchemaHasContents() {

@@ -8,7 +8,9 @@ public final class ChildProcess {
     public let identifier: pid_t
     private var status: Int32?
 
-    /// - Parameter output: A file for standard output and standard error; nothing throws them away.
+    /// Standard output and standard error go to the file `output`, or nowhere.
+    ///
+    /// - Throws: `TestFailure` when there is no such program.
     public init(_ program: String, _ arguments: [String], output: String? = nil) throws {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)

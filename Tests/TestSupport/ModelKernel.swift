@@ -189,7 +189,8 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
 
     private func needsDescriptor(_ step: Step) -> Bool {
         switch step {
-        case .setOwner, .setGroup, .setVnetHeaderSize, .setOffloads, .setSendBuffer, .persist, .anchor, .setCarrier: true
+        case .setOwner, .setGroup, .setVnetHeaderSize, .setOffloads, .setSendBuffer, .persist, .anchor, .setCarrier:
+            true
         default: false
         }
     }

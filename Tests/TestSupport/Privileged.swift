@@ -70,4 +70,3 @@ public func eventually(
         usleep(5_000)
     }
 }
-

@@ -9,7 +9,8 @@ public enum Principal: Hashable, Sendable, CustomStringConvertible {
     /// - Throws: `ValidationError` for −1 (`(uid_t)-1` means "nobody" to the kernel) and what does not fit 32 bits.
     public init(_ number: Int) throws(ValidationError) {
         guard let id = UInt32(exactly: number), id != .max else {
-            throw ValidationError("\(number) is not a user or group number; it must lie between 0 and \(UInt32.max - 1)")
+            throw ValidationError(
+                "\(number) is not a user or group number; it must lie between 0 and \(UInt32.max - 1)")
         }
         self = .number(id)
     }

@@ -22,6 +22,7 @@ extension WantedDevice {
     ///   - links: Every interface of the namespace.
     ///   - anchored: The devices of which we hold a detached descriptor.
     ///   - host: The kernel and namespace that `links` come from.
+    /// - Returns: Whether all is well, what to do, or why nothing can be done.
     public func decide(links: LinkTable, anchored: Set<LinkIndex>, host: HostIdentity) -> Decision {
         let mine = ownLink(in: links, host: host)
         if isDeletionRequested {

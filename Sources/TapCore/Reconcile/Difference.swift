@@ -25,6 +25,7 @@ extension WantedDevice {
     /// - Parameters:
     ///   - link: What the kernel says of the device.
     ///   - isAnchored: Whether we hold a detached descriptor of it.
+    /// - Returns: Nothing when the kernel is as wanted.
     public func differences(from link: ObservedLink, isAnchored: Bool) -> [Difference] {
         guard let tun = link.tun else { return [Difference(.device, wanted: .text("present"), observed: .nothing)] }
         var found: [Difference] = []

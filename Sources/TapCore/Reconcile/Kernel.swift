@@ -90,6 +90,7 @@ public protocol Kernel: AnyObject {
     ///   - name: The device's name.
     ///   - index: The device's number; nothing before `create`.
     /// - Returns: The device's number.
+    /// - Throws: `KernelError` with the name of the step that failed.
     func perform(_ steps: some Sequence<Step>, on name: DeviceName, at index: LinkIndex?) throws(KernelError)
         -> LinkIndex?
 
@@ -99,5 +100,7 @@ public protocol Kernel: AnyObject {
     /// Waits for a notification, a wake-up or the deadline.
     ///
     /// - Parameter deadline: When to return at the latest; in the past, it collects without waiting.
+    /// - Returns: What was heard since the last call.
+    /// - Throws: `KernelError` when the monitor is broken.
     func wait(until deadline: ContinuousClock.Instant?) throws(KernelError) -> KernelSignals
 }

@@ -30,7 +30,7 @@ enum LinkMessage {
         return link
     }
 
-    /// The interface that any link message is about.
+    /// The interface that a link or qdisc message is about: `struct ifinfomsg` and `struct tcmsg` begin alike.
     static func index(_ payload: RawSpan) throws(MalformedNetlink) -> LinkIndex {
         guard payload.byteCount >= interfaceBytes else {
             throw MalformedNetlink(reason: "link message of \(payload.byteCount) bytes")

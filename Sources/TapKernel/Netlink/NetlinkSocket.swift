@@ -188,10 +188,15 @@ final class NetlinkSocket {
     }
 }
 
-/// Hears of every change to a link of the namespace (`RTNLGRP_LINK`). What it hears is a hint; the truth is asked for.
+/// Hears of every change to a link of the namespace, its qdisc included (`RTNLGRP_LINK`, `RTNLGRP_TC`). What it hears is a hint; the truth is asked for.
 final class LinkMonitor {
     /// The default buffer holds some 92 creations; this one holds more than 1,500.
     static let receiveBufferBytes: Int32 = 8 << 20
+
+    /// All of them keep the interface's number in the same place.
+    private static let types: Set<Int32> = [
+        Int32(RTM_NEWLINK), Int32(RTM_DELLINK), Int32(RTM_NEWQDISC), Int32(RTM_DELQDISC),
+    ]
 
     private let descriptor: FileDescriptor
     private var buffer = [UInt8](repeating: 0, count: NetlinkSocket.datagramBytesMax)
@@ -205,7 +210,7 @@ final class LinkMonitor {
         // Joining by bind(2), not by NETLINK_ADD_MEMBERSHIP: the kernel passes over a socket that has no port yet.
         var address = sockaddr_nl()
         address.nl_family = sa_family_t(AF_NETLINK)
-        address.nl_groups = 1 << (UInt32(RTNLGRP_LINK.rawValue) - 1)
+        address.nl_groups = 1 << (UInt32(RTNLGRP_LINK.rawValue) - 1) | 1 << (UInt32(RTNLGRP_TC.rawValue) - 1)
         // SAFETY: a sockaddr_nl is what AF_NETLINK expects behind a sockaddr pointer (netlink(7)).
         let bound = unsafe withUnsafePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
@@ -236,9 +241,10 @@ final class LinkMonitor {
             let datagram = buffer
             do {
                 // SAFETY: bytes are initialised, and every bit pattern is a byte.
-                try unsafe walkMessages(datagram.span.bytes.extracting(0..<count)) { (header, payload) throws(MalformedNetlink) in
+                try unsafe walkMessages(datagram.span.bytes.extracting(0..<count)) {
+                    (header, payload) throws(MalformedNetlink) in
                     let type = Int32(header.type)
-                    guard type == Int32(RTM_NEWLINK) || type == Int32(RTM_DELLINK) else { return }
+                    guard Self.types.contains(type) else { return }
                     signals.touched.insert(try LinkMessage.index(payload))
                 }
             } catch {

@@ -22,9 +22,13 @@ struct DeviceWrites: Sendable {
     /// Decides in the writer's turn, commits, publishes, wakes the worker, and answers, perhaps after a wait.
     ///
     /// - Parameters:
-    ///   - decide: From the committed state of the device to its change.
-    ///   - goal: What `wait` waits for.
+    ///   - call: The request; it is answered here.
+    ///   - name: The device's name.
+    ///   - wait: How long the answer may wait for the goal.
+    ///   - goal: What it waits for.
     ///   - unreached: The status when the time is over before that.
+    ///   - decide: From the committed state of the device to its change.
+    /// - Throws: `Problem.tooManyWrites`; every other problem becomes the answer.
     func submit(
         _ call: Call, _ name: DeviceName, wait: Duration?,
         goal: @escaping @Sendable (DeviceRecord) -> Board.Goal,

@@ -29,10 +29,12 @@ struct OperatorRoutes: Sendable {
             Route("GET", "/v1/events", parameters: ["after", "device", "limit"], handler: events),
             Route("GET", "/version") { $0.answer(json: ["name": "tapster", "version": .string(Tapster.version)]) },
             Route("GET", "/openapi.yaml") {
-                $0.answer(HTTPResponse(status: 200, headers: [("Content-Type", "application/yaml")], body: Contract.yaml))
+                $0.answer(
+                    HTTPResponse(status: 200, headers: [("Content-Type", "application/yaml")], body: Contract.yaml))
             },
             Route("GET", "/openapi.json") {
-                $0.answer(HTTPResponse(status: 200, headers: [("Content-Type", "application/json")], body: Contract.json))
+                $0.answer(
+                    HTTPResponse(status: 200, headers: [("Content-Type", "application/json")], body: Contract.json))
             },
         ]
     }
@@ -97,7 +99,8 @@ extension JSONValue {
         case .mapping(let mapping):
             self = .object(
                 Dictionary(
-                    mapping.map { ($0.key.string ?? "", JSONValue($0.value)) }, uniquingKeysWith: { first, _ in first }))
+                    mapping.map { ($0.key.string ?? "", JSONValue($0.value)) }, uniquingKeysWith: { first, _ in first })
+            )
         case .sequence(let sequence): self = .array(sequence.map(JSONValue.init(_:)))
         case .scalar(let scalar):
             if scalar.style != .plain {

@@ -9,7 +9,7 @@ struct Route: Sendable {
     let parameters: Set<String>
     let handler: @Sendable (Call) throws(Problem) -> Void
 
-    private let segments: [Substring]
+    private let segments: [String]
 
     init(
         _ method: String, _ pattern: String, parameters: Set<String> = [],
@@ -19,11 +19,12 @@ struct Route: Sendable {
         self.pattern = pattern
         self.parameters = parameters
         self.handler = handler
-        segments = pattern.split(separator: "/")
+        segments = pattern.split(separator: "/").map { String($0) }
     }
 
     fileprivate func matches(_ path: [String]) -> Bool {
-        path.count == segments.count && zip(path, segments).allSatisfy { $1.first == "{" || $0 == $1 }
+        path.count == segments.count
+            && zip(path, segments).allSatisfy { $1.utf8.first == UInt8(ascii: "{") || $0 == $1 }
     }
 }
 

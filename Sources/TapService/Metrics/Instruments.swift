@@ -7,7 +7,7 @@ final class Counter: Sendable {
     let labels: [String]
     private let values: Mutex<[[String]: UInt64]>
 
-    /// - Parameter labels: The labels' names; without any, the counter starts at zero instead of being absent.
+    /// Without labels, the counter starts at zero instead of being absent.
     init(_ name: String, _ help: String, labels: [String] = []) {
         self.name = name
         self.help = help
@@ -59,7 +59,10 @@ final class Histogram: Sendable {
     private let bounds: [Double]
     private let state: Mutex<State>
 
-    init(_ name: String, _ help: String, bounds: [Double] = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10]) {
+    init(
+        _ name: String, _ help: String,
+        bounds: [Double] = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10]
+    ) {
         self.name = name
         self.help = help
         self.bounds = bounds

@@ -32,7 +32,9 @@ final class Metrics: Sendable {
         var text = MetricsText()
         text.family("tapster_build_info", "Always 1; the version is a label.", type: "gauge")
         text.sample("tapster_build_info", [("version", Tapster.version)], 1)
-        gauge(&text, "tapster_ready", "Whether readyz says yes.", snapshot.isReady && snapshot.workerFailure == nil ? 1 : 0)
+        gauge(
+            &text, "tapster_ready", "Whether readyz says yes.",
+            snapshot.isReady && snapshot.workerFailure == nil ? 1 : 0)
         gauge(&text, "tapster_start_time_seconds", "When the daemon started, in Unix time.", started)
         devices(&text, snapshot)
         gauge(&text, "tapster_workqueue_depth", "Changed devices that wait for a pass.", Double(queueDepth))

@@ -93,10 +93,12 @@ struct Job {
             status.set(.ready, holds: true, reason: "Converged", message: "the kernel matches the spec", at: now)
         case .blocked(let obstacle):
             conflict = obstacle.message(for: view.record.name)
-            status.set(.ready, holds: false, reason: "Conflict", message: obstacle.message(for: view.record.name), at: now)
+            status.set(
+                .ready, holds: false, reason: "Conflict", message: obstacle.message(for: view.record.name), at: now)
         case .failed(let reason):
             status.lastError = reason
-            status.set(.ready, holds: false, reason: "StepFailed", message: reason + "; it will be tried again", at: now)
+            status.set(
+                .ready, holds: false, reason: "StepFailed", message: reason + "; it will be tried again", at: now)
         case .open, .closed: break
         }
         status.set(
@@ -109,7 +111,8 @@ struct Job {
         status.set(
             .drifted, holds: !remaining.isEmpty, reason: remaining.isEmpty ? "None" : "KernelDiffers",
             message: remaining.isEmpty
-                ? "the kernel has not been changed behind our back" : remaining.map(\.field.rawValue).joined(separator: ", "),
+                ? "the kernel has not been changed behind our back"
+                : remaining.map(\.field.rawValue).joined(separator: ", "),
             at: now)
         return status
     }

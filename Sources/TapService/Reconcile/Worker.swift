@@ -12,8 +12,9 @@ final class Worker: @unchecked Sendable {
 
     /// A full look happens this often, and up to a fifth earlier or later.
     static let resyncSeconds = 60.0
-    /// Devices that are made together: each holds a descriptor until their claims are committed.
-    static let batchDevicesMax = 64
+    /// Devices that are made together: each holds a descriptor until their claims are committed. A stop waits for one
+    /// batch, and a deletion may take 25 ms.
+    static let batchDevicesMax = 32
     /// A plan and its verification; some plans have a sequel, such as forgetting what was deleted.
     static let roundsMax = 3
 
@@ -115,7 +116,7 @@ final class Worker: @unchecked Sendable {
         names.formUnion(takeDueRetries(began))
         guard !names.isEmpty || isFull else { return }
 
-        for batch in Array(names).chunked(Self.batchDevicesMax) { try reconcile(batch) }
+        for batch in Array(names).chunked(Self.batchDevicesMax) where !queue.isStopping { try reconcile(batch) }
 
         metrics.passes.increment(["success"])
         metrics.passDuration.observe(began.duration(to: .now))
@@ -192,9 +193,13 @@ final class Worker: @unchecked Sendable {
 
     /// Kernel, database, kernel: no device becomes persistent before its claim is committed.
     private func perform(_ jobs: inout [Job]) {
-        for position in jobs.indices where jobs[position].isOpen { run(&jobs[position], jobs[position].stepsBeforeClaim) }
+        for position in jobs.indices where jobs[position].isOpen {
+            run(&jobs[position], jobs[position].stepsBeforeClaim)
+        }
         commitClaims(&jobs)
-        for position in jobs.indices where jobs[position].isOpen { run(&jobs[position], jobs[position].stepsAfterClaim) }
+        for position in jobs.indices where jobs[position].isOpen {
+            run(&jobs[position], jobs[position].stepsAfterClaim)
+        }
         forget(&jobs)
     }
 
