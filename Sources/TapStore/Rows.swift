@@ -32,10 +32,10 @@ enum DeviceRow {
         ])
     }
 
-    static func settle(_ database: Database, _ name: DeviceName, generation: Int) throws {
+    static func settle(_ database: Database, _ identifier: DeviceIdentifier, generation: Int) throws {
         let statement = try database.cachedStatement(
-            sql: "UPDATE device SET settled_generation = min(?, generation) WHERE name = ?")
-        try statement.execute(arguments: [generation, name.text])
+            sql: "UPDATE device SET settled_generation = min(?, generation) WHERE uid = ?")
+        try statement.execute(arguments: [generation, identifier.text])
     }
 
     static func delete(_ database: Database, _ name: DeviceName) throws {

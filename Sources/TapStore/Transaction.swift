@@ -23,9 +23,9 @@ public struct Transaction: ~Copyable {
         try ClaimRow.save(database, claim, for: name)
     }
 
-    /// Notes that a generation was read back from the kernel and found equal.
-    public func settle(_ name: DeviceName, generation: Int) throws {
-        try DeviceRow.settle(database, name, generation: generation)
+    /// Notes that a generation was read back from the kernel and found equal; nothing when the device is gone.
+    public func settle(_ identifier: DeviceIdentifier, generation: Int) throws {
+        try DeviceRow.settle(database, identifier, generation: generation)
     }
 
     /// Removes a device that is gone, with its claim and its assignments.

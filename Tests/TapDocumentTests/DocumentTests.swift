@@ -1,5 +1,6 @@
 import TapCore
 import TapDocument
+import TestSupport
 import Testing
 
 private struct OnlyRoot: Accounts {
@@ -122,6 +123,15 @@ private struct OnlyRoot: Accounts {
     func depthIsLimited(brackets: Int) {
         let text = String(repeating: "[", count: brackets) + String(repeating: "]", count: brackets)
         #expect(throws: JSONSyntaxError.self) { try JSONValue(parsing: Array(text.utf8)) }
+    }
+
+    @Test func everyStringComesBack() throws {
+        var random = SeededGenerator(seed: 1)
+        for _ in 0..<2_000 {
+            let scalars = (0..<20).compactMap { _ in Unicode.Scalar(UInt32.random(in: 0..<0x3000, using: &random)) }
+            let value = JSONValue.array([.string(String(String.UnicodeScalarView(scalars))), .number(0.5), .null])
+            #expect(try JSONValue(parsing: value.bytes) == value)
+        }
     }
 
     @Test func truthIsNoNumber() throws {

@@ -230,8 +230,12 @@ private final class World: Sendable {
             world.kernel.change("web0") { $0?.mtu = 9_000 }
             try eventually("the MTU is back") { world.kernel.table.first?.mtu == 1_500 }
             try eventually("it is counted") { try world.metric("tapster_drift_repairs_total", "link.mtu") == 1 }
-            let events = try world.send("GET", "/v1/events?device=web0")
-            let drift = (events["items"] as? [[String: Any]])?.first { $0["reason"] as? String == "DriftRepaired" }
+            var drift: [String: Any]?
+            try eventually("it is in the history") {
+                let events = try world.send("GET", "/v1/events?device=web0")["items"] as? [[String: Any]]
+                drift = events?.first { $0["reason"] as? String == "DriftRepaired" }
+                return drift != nil
+            }
             #expect(drift?["field"] as? String == "link.mtu")
             #expect(drift?["wanted"] as? Int == 1_500)
             #expect(drift?["observed"] as? Int == 9_000)

@@ -30,7 +30,7 @@ import Testing
                 let claim = try claim(7)
                 try store.record {
                     try $0.claim(claim, for: saved.name)
-                    try $0.settle(saved.name, generation: 1)
+                    try $0.settle(saved.identifier, generation: 1)
                 }
                 saved.claim = claim
                 saved.settledGeneration = 1
@@ -176,7 +176,7 @@ import Testing
             let record = try record()
             _ = try store.write { try $0.save(record) }
             // A relaxed write must not leave the connection relaxed.
-            try store.record { try $0.settle(record.name, generation: 1) }
+            try store.record { try $0.settle(record.identifier, generation: 1) }
             #expect(try store.synchronousLevel() == 2)
         }
     }

@@ -94,8 +94,10 @@ import Testing
             }
             #expect((after?["flags"] as? [String])?.contains("UP") == true)
             if field != "device" { #expect(after?["ifindex"] as? Int == before?["ifindex"] as? Int) }
-            let events = try daemon.send("GET", "/v1/events?device=web0&limit=1000")["items"] as? [[String: Any]]
-            #expect(events?.contains { $0["field"] as? String == field } == true)
+            try eventually("it is in the history") {
+                let events = try daemon.send("GET", "/v1/events?device=web0&limit=1000")["items"] as? [[String: Any]]
+                return events?.contains { $0["field"] as? String == field } == true
+            }
         }
     }
 

@@ -15,6 +15,8 @@ final class Worker: @unchecked Sendable {
     /// Devices that are made together: each holds a descriptor until their claims are committed. A stop waits for one
     /// batch, and a deletion may take 25 ms.
     static let batchDevicesMax = 32
+    /// How long what happened may wait for being written. A crash loses that much of the history, and no device.
+    static let historyMillisecondsMax = 20
     /// A plan and its verification; some plans have a sequel, such as forgetting what was deleted.
     static let roundsMax = 3
 
@@ -34,7 +36,19 @@ final class Worker: @unchecked Sendable {
     private var nextResync = ContinuousClock.now
     /// What the kernel said while a pass was running, of devices that the pass had not touched.
     private var heard = KernelSignals()
+    private var unwritten = History()
     private let ended = DispatchSemaphore(value: 0)
+
+    /// Events and settled generations that wait to be written together: one transaction for many, and none between a
+    /// user's write and the next.
+    private struct History {
+        var events: [EventRecord] = []
+        var settled: [WorkerUpdate] = []
+        var since: ContinuousClock.Instant?
+
+        var isEmpty: Bool { events.isEmpty && settled.isEmpty }
+        var due: ContinuousClock.Instant? { since.map { $0 + .milliseconds(Worker.historyMillisecondsMax) } }
+    }
 
     private struct Retry {
         var backoff = Backoff()
@@ -81,12 +95,15 @@ final class Worker: @unchecked Sendable {
             } catch {
                 fail(error)
             }
+            if let due = unwritten.due, due <= .now { writeHistory() }
         }
+        writeHistory()
     }
 
     private func nextWake() -> ContinuousClock.Instant {
         guard queue.isEmpty, heard == KernelSignals() else { return .now }
-        return retries.values.map(\.due).reduce(nextResync, min)
+        let soonest = retries.values.map(\.due).reduce(nextResync, min)
+        return unwritten.due.map { min($0, soonest) } ?? soonest
     }
 
     /// The kernel cannot even be looked at: say so, and look again in full a little later.
@@ -281,7 +298,7 @@ final class Worker: @unchecked Sendable {
         try refresh(touched)
     }
 
-    /// Tells what became of the batch: events and settled generations in the database, the status on the board.
+    /// Tells what became of the batch: the status on the board, and events and settled generations for the history.
     private func conclude(_ jobs: [Job]) {
         var updates: [WorkerUpdate] = []
         var events: [EventRecord] = []
@@ -299,25 +316,27 @@ final class Worker: @unchecked Sendable {
                 updates.append(update)
             }
         }
-        guard !updates.isEmpty || !events.isEmpty else { return }
-        do throws(StoreError) {
-            try record(events, updates)
-        } catch {
-            log.error("events were not recorded", metadata: ["error": "\(error)"])
-            // The kernel is as it is, and readers shall see it.
-            board.publish(updates)
-        }
+        if !updates.isEmpty { board.publish(updates) }
+        unwritten.events += events
+        unwritten.settled += updates.filter { $0.settledGeneration != nil }
+        if unwritten.since == nil, !unwritten.isEmpty { unwritten.since = .now }
         for event in events { log.log(event) }
     }
 
-    private func record(_ events: [EventRecord], _ updates: [WorkerUpdate]) throws(StoreError) {
-        let settled = updates.filter { $0.settledGeneration != nil }
-        guard !events.isEmpty || !settled.isEmpty else { return board.publish(updates) }
-        try store.record { transaction in
-            for update in settled { try transaction.settle(update.name, generation: update.settledGeneration ?? 0) }
-            for event in events { try transaction.append(event) }
-        } committed: {
-            board.publish(updates)
+    private func writeHistory() {
+        guard !unwritten.isEmpty else { return }
+        let history = unwritten
+        unwritten = History()
+        do throws(StoreError) {
+            try store.record { transaction in
+                for update in history.settled {
+                    try transaction.settle(update.identifier, generation: update.settledGeneration ?? 0)
+                }
+                for event in history.events { try transaction.append(event) }
+            }
+        } catch {
+            // The kernel is as it is; a later start finds the devices settled and says so.
+            log.error("what happened was not recorded", metadata: ["error": "\(error)"])
         }
     }
 
