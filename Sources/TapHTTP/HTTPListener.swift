@@ -44,6 +44,42 @@ public final class HTTPListener: Sendable, CustomStringConvertible {
         }
     }
 
+    /// A TCP port of a numeric address: `127.0.0.1:9480` or `[::1]:9480`.
+    ///
+    /// - Throws: `HTTPServerError` when the address is none, or is taken.
+    public init(tcp address: String) throws(HTTPServerError) {
+        description = address
+        path = nil
+        guard let colon = address.lastIndex(of: ":"), case let port = address[address.index(after: colon)...],
+            UInt16(port) != nil
+        else {
+            throw HTTPServerError(description: "'\(address)' is not an address such as 127.0.0.1:9480 or [::1]:9480")
+        }
+        let host = address[..<colon].filter { $0 != "[" && $0 != "]" }
+        var hints = unsafe addrinfo()
+        unsafe hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE
+        unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        var found: UnsafeMutablePointer<addrinfo>?
+        // SAFETY: the list is freed below, and used only before.
+        guard unsafe getaddrinfo(String(host), String(port), &hints, &found) == 0, let info = unsafe found else {
+            throw HTTPServerError(description: "'\(address)' is not a numeric address and port")
+        }
+        defer { unsafe freeaddrinfo(info) }
+        let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+        socket = unsafe Glibc.socket(info.pointee.ai_family, type, 0)
+        guard socket >= 0 else { throw Self.failure("socket", address) }
+        // A restart must not wait for the last connections' TIME_WAIT.
+        var yes: Int32 = 1
+        _ = unsafe setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
+        guard unsafe bind(socket, info.pointee.ai_addr, info.pointee.ai_addrlen) == 0,
+            listen(socket, Self.backlogMax) == 0
+        else {
+            let failure = Self.failure("listen", address)
+            Glibc.close(socket)
+            throw failure
+        }
+    }
+
     /// Ends listening and removes the socket's file.
     func close() {
         if let path { unsafe unlink(path) }

@@ -23,6 +23,9 @@ struct ServeCommand: ParsableCommand {
     @Option(help: "The group that may use the socket, by name or number.")
     var socketGroup = Environment.value("SOCKET_GROUP") ?? "tapster"
 
+    @Option(help: "An address such as 127.0.0.1:9480 that serves /metrics, /livez and /readyz alone, to everybody.")
+    var metricsListen: String?
+
     @Option(help: "The least severe level that is logged: debug, info, warning or error.")
     var logLevel = Environment.value("LOG_LEVEL") ?? "info"
 
@@ -56,15 +59,19 @@ struct ServeCommand: ParsableCommand {
         let listener = try attempt { () throws(HTTPServerError) in
             try HTTPListener(unix: socket, group: socketGroupNumber(log))
         }
-        let server = HTTPServer(listener: listener, handler: service.api)
-        try attempt { () throws(HTTPServerError) in try server.start() }
+        var servers = [HTTPServer(listener: listener, handler: service.api)]
+        if let metricsListen = metricsListen ?? Environment.value("METRICS_LISTEN") {
+            let metricsListener = try attempt { () throws(HTTPServerError) in try HTTPListener(tcp: metricsListen) }
+            servers.append(HTTPServer(listener: metricsListener, handler: service.health))
+        }
+        for server in servers { try attempt { () throws(HTTPServerError) in try server.start() } }
         service.start()
         log.info("serving", metadata: ["socket": "\(socket)", "database": "\(database)"])
 
         let signal = signals.wait()
         log.info("stopping", metadata: ["signal": "\(signal)"])
         notifier.stopping()
-        server.stop()
+        for server in servers { server.stop() }
         service.stop()
         log.info("stopped; the devices stay")
     }

@@ -17,8 +17,11 @@ public final class Daemon {
             ?? CommandLine.arguments[0].split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 } + "/tapster"
     }
 
-    public init(directory: String) throws {
+    private let options: [String]
+
+    public init(directory: String, options: [String] = []) throws {
         self.directory = directory
+        self.options = options
         try start()
     }
 
@@ -32,7 +35,7 @@ public final class Daemon {
             Self.binary,
             [
                 "serve", "--database", database, "--socket", socket, "--socket-group", "0", "--log-level", "warning",
-            ], output: directory + "/log")
+            ] + options, output: directory + "/log")
         self.process = process
         try eventually("the daemon is ready", within: 30) {
             guard process.isRunning else { throw TestFailure("the daemon ended with \(process.wait()): \(log)") }

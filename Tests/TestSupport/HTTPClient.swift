@@ -45,6 +45,21 @@ public final class HTTPClient {
         }
     }
 
+    /// A connection to a port of this namespace's 127.0.0.1.
+    public init(port: UInt16) throws {
+        descriptor = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        let result = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        guard result == 0 else { throw TestFailure("connect \(port): \(String(cString: strerror(errno)))") }
+    }
+
     deinit {
         close(descriptor)
     }
