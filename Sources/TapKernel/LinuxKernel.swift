@@ -178,6 +178,8 @@ public final class LinuxKernel: Kernel {
         case (.create, .busy), (.create, .exists):
             "an interface of this name exists, perhaps since this moment"
         case (.create, .noPermission): "the daemon needs CAP_NET_ADMIN"
+        case (.create, .accessDenied), (.attach, .accessDenied):
+            "the daemon's user may not open /dev/net/tun; udev's default mode is 0666"
         case (.create, .noEntry), (.create, .noDevice):
             "/dev/net/tun is missing; load the module with 'modprobe tun'"
         case (.attach, .busy): "another process holds the only queue of this single-queue device"

@@ -5,13 +5,23 @@ internal import TapDocument
 
 /// Between the columns of `device` and `claim` and a record.
 enum DeviceRow {
+    /// The columns of `select`, by their place: looking for names costs more than reading what they hold.
+    enum Column: Int {
+        case name, uid, labels, spec, generation, revision, createdAt, updatedAt, deletionRequestedAt, settledGeneration
+        case bootID, namespaceCookie, ifindex, vnetHeaderSize, offloads, sendBufferBytes
+    }
+
     private static let select = """
-        SELECT device.*, boot_id, namespace_cookie, ifindex, vnet_header_size, offloads, send_buffer_bytes
+        SELECT name, uid, labels, spec, generation, revision, created_at, updated_at, deletion_requested_at,
+               settled_generation, boot_id, namespace_cookie, ifindex, vnet_header_size, offloads, send_buffer_bytes
         FROM device LEFT JOIN claim ON claim.device = device.name
         """
 
     static func fetchAll(_ database: Database) throws -> [DeviceRecord] {
-        try Row.fetchAll(database, sql: select).map(decode)
+        let rows = try Row.fetchCursor(database, sql: select)
+        var records: [DeviceRecord] = []
+        while let row = try rows.next() { records.append(try decode(row)) }
+        return records
     }
 
     static func save(_ database: Database, _ record: DeviceRecord) throws {
@@ -43,23 +53,24 @@ enum DeviceRow {
     }
 
     private static func decode(_ row: Row) throws -> DeviceRecord {
-        let text: String = row["name"]
+        let text: String = row[.name]
         do {
-            let spec: String = row["spec"]
-            let labels: String = row["labels"]
-            guard let identifier = DeviceIdentifier(text: row["uid"]) else {
-                throw StoreError.failed(detail: "'\(row["uid"] as String)' is no uid")
+            let spec: String = row[.spec]
+            let labels: String = row[.labels]
+            guard let identifier = DeviceIdentifier(text: row[.uid]) else {
+                throw StoreError.failed(detail: "'\(row[.uid] as String)' is no uid")
             }
             var record = DeviceRecord(
                 name: try DeviceName(text), identifier: identifier,
                 labels: try Labels(stored: JSONValue(parsing: Array(labels.utf8))),
                 spec: try DeviceSpec(stored: JSONValue(parsing: Array(spec.utf8))),
-                createdAt: Timestamp(microseconds: row["created_at"]))
-            record.generation = row["generation"]
-            record.revision = row["revision"]
-            record.updatedAt = Timestamp(microseconds: row["updated_at"])
-            record.deletionRequestedAt = (row["deletion_requested_at"] as Int64?).map(Timestamp.init(microseconds:))
-            record.settledGeneration = row["settled_generation"]
+                createdAt: Timestamp(microseconds: row[.createdAt]))
+            record.generation = row[.generation]
+            record.revision = row[.revision]
+            record.updatedAt = Timestamp(microseconds: row[.updatedAt])
+            record.deletionRequestedAt = row.optional(.deletionRequestedAt, Int64.self).map(
+                Timestamp.init(microseconds:))
+            record.settledGeneration = row[.settledGeneration]
             record.claim = try ClaimRow.decode(row)
             return record
         } catch {
@@ -84,14 +95,14 @@ enum ClaimRow {
     }
 
     static func decode(_ row: Row) throws -> Claim? {
-        guard let boot = row["boot_id"] as String? else { return nil }
+        guard let boot = row.optional(.bootID, String.self) else { return nil }
         return Claim(
-            host: HostIdentity(boot: boot, namespace: UInt64(bitPattern: row["namespace_cookie"])),
-            index: LinkIndex(rawValue: row["ifindex"]),
+            host: HostIdentity(boot: boot, namespace: UInt64(bitPattern: row[.namespaceCookie])),
+            index: LinkIndex(rawValue: row[.ifindex]),
             settings: DescriptorSettings(
-                vnetHeaderSize: try (row["vnet_header_size"] as Int?).map { try VnetHeaderSize($0) },
-                offloads: Offloads(rawValue: row["offloads"]),
-                sendBuffer: try SendBufferBytes(row["send_buffer_bytes"])))
+                vnetHeaderSize: try row.optional(.vnetHeaderSize, Int.self).map { try VnetHeaderSize($0) },
+                offloads: Offloads(rawValue: row[.offloads]),
+                sendBuffer: try SendBufferBytes(row[.sendBufferBytes])))
     }
 }
 
@@ -141,6 +152,17 @@ enum EventRow {
         event.id = row["id"]
         return event
     }
+}
+
+extension Row {
+    fileprivate subscript<Value: DatabaseValueConvertible & StatementColumnConvertible>(
+        _ column: DeviceRow.Column
+    ) -> Value { self[column.rawValue] }
+
+    /// A column that may be NULL.
+    fileprivate func optional<Value: DatabaseValueConvertible & StatementColumnConvertible>(
+        _ column: DeviceRow.Column, _: Value.Type
+    ) -> Value? { self[column.rawValue] }
 }
 
 /// As a UUID (RFC 9562).

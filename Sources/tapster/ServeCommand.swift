@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Foundation
+internal import Glibc
 internal import Logging
 internal import TapCore
 internal import TapHTTP
@@ -45,6 +46,8 @@ struct ServeCommand: ParsableCommand {
     func run() throws {
         let log = makeLogger()
         let signals = StopSignals()
+        // The database is for nobody else; the socket sets its own mode.
+        umask(0o077)
         if DescriptorLimit.raise() == nil { log.warning("the limit of open files cannot be raised") }
         let notifier = ServiceNotifier(path: ProcessInfo.processInfo.environment["NOTIFY_SOCKET"])
 

@@ -114,7 +114,13 @@ private struct OnlyRoot: Accounts {
         #expect(value.text == result)
     }
 
-    @Test(arguments: ["", "{", "{'a':1}", "nul", "{\"a\":}", "\u{0}", "[1 2]"])
+    @Test(arguments: [
+        "", " ", "{", "[", "{'a':1}", "nul", "nulll", "{\"a\":}", "\u{0}", "[1 2]", "[1,]", "{\"a\":1,}", "01", "-",
+        "1.", "1e",
+        "+1", "\"a", "\"\\x\"", "\"\\u12\"", "\"\\ud800\"", "\"\\udc00\\ud800\"", "\"a\nb\"", "{\"a\":1,\"a\":2}",
+        "1e999", "{} {}",
+        "\u{FEFF}{}",
+    ])
     func whatIsNoJSON(text: String) {
         #expect(throws: JSONSyntaxError.self) { try JSONValue(parsing: Array(text.utf8)) }
     }
@@ -131,6 +137,36 @@ private struct OnlyRoot: Accounts {
             let scalars = (0..<20).compactMap { _ in Unicode.Scalar(UInt32.random(in: 0..<0x3000, using: &random)) }
             let value = JSONValue.array([.string(String(String.UnicodeScalarView(scalars))), .number(0.5), .null])
             #expect(try JSONValue(parsing: value.bytes) == value)
+        }
+    }
+
+    @Test func escapesAreRead() throws {
+        let value = try JSONValue(parsing: Array(#" "\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00" "#.utf8))
+        #expect(value == "\"\\/\u{8}\u{C}\n\r\té😀")
+    }
+
+    @Test func errorsTellThePlace() {
+        let error = #expect(throws: JSONSyntaxError.self) {
+            try JSONValue(parsing: Array("{\"a\":1\n    \"b\":2}".utf8))
+        }
+        #expect(error?.detail.contains("',' or '}' was expected at line 2, column 5") == true)
+    }
+
+    @Test func bytesThatAreNoUTF8AreNoJSON() {
+        #expect(throws: JSONSyntaxError.self) { try JSONValue(parsing: [0x22, 0xFF, 0x22]) }
+    }
+
+    /// No bytes make it crash or loop: Swift traps on what is out of bounds, and the test would end.
+    @Test func anyBytesAreReadOrRefused() {
+        var random = SeededGenerator(seed: 8_259)
+        let alphabet = Array(#"{}[]",:0123456789.eE+-truefalsn\u \#n"#.utf8) + [0, 0xC3, 0xA9, 0xFF]
+        for _ in 0..<50_000 {
+            let bytes = (0..<Int.random(in: 0..<40, using: &random)).compactMap { _ in
+                alphabet.randomElement(using: &random)
+            }
+            if let value = try? JSONValue(parsing: bytes) {
+                #expect((try? JSONValue(parsing: value.bytes)) == value)
+            }
         }
     }
 

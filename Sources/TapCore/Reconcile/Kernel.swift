@@ -11,6 +11,7 @@ public struct Errno: Error, Hashable, Sendable, CustomStringConvertible {
     public static let interrupted = Errno(rawValue: 4)
     public static let wouldBlock = Errno(rawValue: 11)
     public static let outOfMemory = Errno(rawValue: 12)
+    public static let accessDenied = Errno(rawValue: 13)
     public static let busy = Errno(rawValue: 16)
     public static let exists = Errno(rawValue: 17)
     public static let noDevice = Errno(rawValue: 19)
