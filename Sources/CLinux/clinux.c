@@ -24,14 +24,6 @@ int clinux_tun_set_interface(int fd, const char *name, uint16_t flags) {
     return ioctl(fd, TUNSETIFF, &request);
 }
 
-int clinux_tun_get_flags(int fd, uint16_t *flags) {
-    struct ifreq request;
-    set_name(&request, "");
-    int result = ioctl(fd, TUNGETIFF, &request);
-    *flags = (uint16_t)request.ifr_flags;
-    return result;
-}
-
 int clinux_tun_set_queue(int fd, uint16_t flags) {
     struct ifreq request;
     set_name(&request, "");
@@ -45,10 +37,7 @@ int clinux_tun_set_group(int fd, gid_t group) { return ioctl(fd, TUNSETGROUP, (u
 int clinux_tun_set_offload(int fd, uint32_t offloads) { return ioctl(fd, TUNSETOFFLOAD, (unsigned long)offloads); }
 int clinux_tun_set_vnet_header_size(int fd, int bytes) { return ioctl(fd, TUNSETVNETHDRSZ, &bytes); }
 int clinux_tun_get_vnet_header_size(int fd, int *bytes) { return ioctl(fd, TUNGETVNETHDRSZ, bytes); }
-int clinux_tun_set_send_buffer(int fd, int bytes) { return ioctl(fd, TUNSETSNDBUF, &bytes); }
-int clinux_tun_get_send_buffer(int fd, int *bytes) { return ioctl(fd, TUNGETSNDBUF, bytes); }
 int clinux_tun_set_carrier(int fd, int on) { return ioctl(fd, TUNSETCARRIER, &on); }
-int clinux_tun_get_features(int fd, uint32_t *flags) { return ioctl(fd, TUNGETFEATURES, flags); }
 
 int clinux_interface_index(int socket, const char *name, int *index) {
     struct ifreq request;

@@ -36,9 +36,8 @@ public struct DeviceInput: Hashable, Sendable {
             }
             return number
         }
-        let readOnly = ["uid", "generation", "createdAt", "updatedAt", "deletionRequestedAt"]
-        metadata.skip(readOnly)
-        root.note(metadata.finish(known: ["name", "labels", "resourceVersion"] + readOnly))
+        metadata.skip(Self.readOnlyMetadata)
+        root.note(metadata.finish(known: Self.metadataFields))
 
         let reading = SpecReading(root.take("spec"), accounts: accounts)
         root.note(reading.issues)
@@ -50,6 +49,25 @@ public struct DeviceInput: Hashable, Sendable {
         self.labels = labels.value
         self.spec = spec
         resourceVersion = version
+    }
+}
+
+extension DeviceInput {
+    private static let readOnlyMetadata = ["uid", "generation", "createdAt", "updatedAt", "deletionRequestedAt"]
+    private static let metadataFields = ["name", "labels", "resourceVersion"] + readOnlyMetadata
+
+    /// Fields of a merge patch that no device has: a null would remove them without a trace.
+    public static func unknownFields(inPatch patch: JSONValue) -> [FieldIssue] {
+        func unknown(_ value: JSONValue?, at pointer: String, known: [String]) -> [FieldIssue] {
+            guard case .object(let members) = value else { return [] }
+            var reader = ObjectReader(.object(members), at: pointer)
+            reader.skip(known)
+            return reader.finish(known: known)
+        }
+        return unknown(patch, at: "", known: ["metadata", "spec", "status"])
+            + unknown(patch["metadata"], at: "/metadata", known: metadataFields)
+            + unknown(patch["spec"], at: "/spec", known: SpecReading.fields)
+            + unknown(patch["spec"]?["link"], at: "/spec/link", known: SpecReading.linkFields)
     }
 }
 

@@ -93,10 +93,12 @@ public final class HTTPListener: Sendable, CustomStringConvertible {
             throw HTTPServerError(
                 description: "\(path) exists and is not a socket; remove it, or choose another --socket")
         }
-        let probe = Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        let probe = Glibc.socket(
+            AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
         defer { Glibc.close(probe) }
         let answer = unsafe call(address) { unsafe connect(probe, $0, $1) }
-        guard answer != 0 else {
+        // Refused means that nobody listens. Anything else, a full backlog too, means that somebody may.
+        guard answer != 0, errno == ECONNREFUSED else {
             throw HTTPServerError(description: "somebody listens on \(path) already; is another tapster running?")
         }
         unsafe unlink(path)

@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// A complete request.
 public struct HTTPRequest: Sendable {
     public let method: String
@@ -14,6 +16,14 @@ public struct HTTPRequest: Sendable {
     public let received: ContinuousClock.Instant
     /// `X-Request-Id`: the client's, where it sent a plain one, else ours.
     public let identifier: String
+
+    /// A new identifier: it needs to be different, not secret, so it is one random number a process, and a count.
+    public static func freshIdentifier() -> String {
+        identifierPrefix + String(identifierCount.add(1, ordering: .relaxed).newValue, radix: 16)
+    }
+
+    private static let identifierPrefix = String(UInt32.random(in: (1 << 28)...UInt32.max), radix: 16) + "-"
+    private static let identifierCount = Atomic<UInt64>(0)
 }
 
 /// Why a request never reached its handler.

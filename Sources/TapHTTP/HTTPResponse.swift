@@ -40,5 +40,7 @@ public protocol HTTPHandler: Sendable {
     func handle(_ request: HTTPRequest, _ exchange: HTTPExchange)
 
     /// Words the refusal of a request that never became one.
-    func refuse(_ rejection: HTTPRejection, limits: HTTPLimits) -> HTTPResponse
+    ///
+    /// `request` has no body, and is missing where its target cannot be decoded.
+    func refuse(_ rejection: HTTPRejection, _ request: HTTPRequest?, limits: HTTPLimits) -> HTTPResponse
 }

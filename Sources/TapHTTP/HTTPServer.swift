@@ -68,7 +68,7 @@ public final class HTTPServer: Sendable {
             return Array(current.exchanges.values)
         }
         _ = unsafe MHD_quiesce_daemon(handle.pointer)
-        for exchange in unanswered { exchange.respond(handler.refuse(.stopping, limits: limits)) }
+        for exchange in unanswered { exchange.respond(handler.refuse(.stopping, nil, limits: limits)) }
         waitForAnswers()
         unsafe MHD_stop_daemon(handle.pointer)
         clients.stop()
@@ -121,7 +121,8 @@ public final class HTTPServer: Sendable {
     func refuseEarly(_ exchange: HTTPExchange, _ connection: OpaquePointer) -> MHD_Result {
         guard let rejection = exchange.incoming.rejection else { return .YES }
         exchange.incoming.isHandled = true
-        return unsafe queue(handler.refuse(rejection, limits: limits), for: exchange, on: connection)
+        return unsafe queue(
+            handler.refuse(rejection, exchange.incoming.request, limits: limits), for: exchange, on: connection)
     }
 
     /// - Returns: False when the connection shall end.
@@ -144,7 +145,7 @@ public final class HTTPServer: Sendable {
             exchange.client?.expectNothing()
             if !take(exchange) { exchange.incoming.rejection = .stopping }
             if let rejection = exchange.incoming.rejection {
-                exchange.respond(handler.refuse(rejection, limits: limits))
+                exchange.respond(handler.refuse(rejection, exchange.incoming.request, limits: limits))
             } else if let request = exchange.incoming.request {
                 exchange.incoming.request = nil
                 handler.handle(request, exchange)

@@ -1,5 +1,4 @@
 internal import CMicroHTTPD
-internal import Synchronization
 
 /// What stands before the body, read once from the library.
 struct RequestHead {
@@ -61,15 +60,9 @@ struct RequestHead {
     private static let identifierBytesMax = 64
 
     private static func identifier(_ sent: String?) -> String {
-        if let sent, !sent.isEmpty, sent.utf8.count <= identifierBytesMax,
+        guard let sent, !sent.isEmpty, sent.utf8.count <= identifierBytesMax,
             sent.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_") })
-        {
-            return sent
-        }
-        return prefix + String(count.add(1, ordering: .relaxed).newValue, radix: 16)
+        else { return HTTPRequest.freshIdentifier() }
+        return sent
     }
-
-    /// Ours need to be different, not secret: one random number a process, and a count.
-    private static let prefix = String(UInt32.random(in: (1 << 28)...UInt32.max), radix: 16) + "-"
-    private static let count = Atomic<UInt64>(0)
 }

@@ -68,21 +68,17 @@ public final class LinuxKernel: Kernel {
     private func perform(
         _ steps: some Sequence<Step>, on name: DeviceName, at index: inout LinkIndex?
     ) throws(KernelError) {
-        // Neighbouring link changes share one send.
-        var pending: [(step: Step, request: LinkRequest)] = []
         for step in steps {
             if let index, let request = LinkRequest(step, on: index) {
-                pending.append((step, request))
+                try change(step, request)
                 continue
             }
-            try flush(&pending)
             do throws(Errno) {
                 index = try performOnDescriptor(step, name: name, index: index)
             } catch {
                 throw KernelError(step.name, error, advice: Self.advice(for: step, error))
             }
         }
-        try flush(&pending)
     }
 
     public func abandon(_ index: LinkIndex) {
@@ -90,20 +86,13 @@ public final class LinuxKernel: Kernel {
         anchored.remove(index)
     }
 
-    private func flush(_ pending: inout [(step: Step, request: LinkRequest)]) throws(KernelError) {
-        guard !pending.isEmpty else { return }
-        let batch = pending
-        pending = []
-        let answers: [NetlinkRefusal?]
+    private func change(_ step: Step, _ request: LinkRequest) throws(KernelError) {
         do throws(NetlinkRefusal) {
-            answers = try netlink.change(batch.map(\.request))
+            try netlink.change(request)
         } catch {
-            throw KernelError(batch[0].step.name, error)
-        }
-        for (step, refusal) in zip(batch.map(\.step), answers) {
             // Somebody else was faster: the device is gone, and that is what was wanted.
-            if step == .delete, refusal?.errno == .noDevice { continue }
-            if let refusal { throw KernelError(step.name, refusal) }
+            if step == .delete, error.errno == .noDevice { return }
+            throw KernelError(step.name, error)
         }
     }
 
@@ -122,7 +111,6 @@ public final class LinuxKernel: Kernel {
         case .setGroup(let group): try queue(index).setGroup(group)
         case .setVnetHeaderSize(let size): try queue(index).setVnetHeaderSize(size)
         case .setOffloads(let offloads): try queue(index).setOffloads(offloads)
-        case .setSendBuffer(let size): try queue(index).setSendBuffer(size)
         case .persist: try queue(index).persist()
         case .setCarrier(let on): try queue(index).setCarrier(on)
         case .anchor:
@@ -203,7 +191,6 @@ private final class HeldQueue {
     func setGroup(_ group: UInt32) throws(Errno) { try queue.setGroup(group) }
     func setOffloads(_ offloads: Offloads) throws(Errno) { try queue.setOffloads(offloads) }
     func setVnetHeaderSize(_ size: VnetHeaderSize) throws(Errno) { try queue.setVnetHeaderSize(size) }
-    func setSendBuffer(_ size: SendBufferBytes) throws(Errno) { try queue.setSendBuffer(size) }
     func detach() throws(Errno) { try queue.detach() }
     func setCarrier(_ on: Bool) throws(Errno) { try queue.setCarrier(on) }
 }

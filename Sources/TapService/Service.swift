@@ -45,9 +45,13 @@ public final class Service: Sendable {
         worker.start()
     }
 
-    /// Finishes the writes and the pass under way. The kernel stays as it is: traffic goes on.
-    public func stop() {
+    /// Finishes and answers the writes that wait; no more are taken. The first step of a stop.
+    public func finishWrites() {
         writes.stop()
+    }
+
+    /// Finishes the pass under way. The kernel stays as it is: traffic goes on.
+    public func stop() {
         worker.stop()
     }
 }
@@ -79,9 +83,13 @@ struct RoutedHandler: HTTPHandler {
         }
     }
 
-    func refuse(_ rejection: HTTPRejection, limits: HTTPLimits) -> HTTPResponse {
+    func refuse(_ rejection: HTTPRejection, _ request: HTTPRequest?, limits: HTTPLimits) -> HTTPResponse {
         metrics.rejected.increment([rejection.rawValue])
-        return Problem(rejection, limits: limits).response(path: "", requestIdentifier: "")
+        let identifier = request?.identifier ?? HTTPRequest.freshIdentifier()
+        var response = Problem(rejection, limits: limits)
+            .response(path: request?.path ?? "", requestIdentifier: identifier)
+        response.headers.append(("X-Request-Id", identifier))
+        return response
     }
 
     /// Unknown paths and methods share one label, so that strangers cannot make labels.

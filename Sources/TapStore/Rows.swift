@@ -8,12 +8,12 @@ enum DeviceRow {
     /// The columns of `select`, by their place: looking for names costs more than reading what they hold.
     enum Column: Int {
         case name, uid, labels, spec, generation, revision, createdAt, updatedAt, deletionRequestedAt, settledGeneration
-        case bootID, namespaceCookie, ifindex, vnetHeaderSize, offloads, sendBufferBytes
+        case bootID, namespaceCookie, ifindex, vnetHeaderSize, offloads
     }
 
     private static let select = """
         SELECT name, uid, labels, spec, generation, revision, created_at, updated_at, deletion_requested_at,
-               settled_generation, boot_id, namespace_cookie, ifindex, vnet_header_size, offloads, send_buffer_bytes
+               settled_generation, boot_id, namespace_cookie, ifindex, vnet_header_size, offloads
         FROM device LEFT JOIN claim ON claim.device = device.name
         """
 
@@ -83,14 +83,12 @@ enum ClaimRow {
     static func save(_ database: Database, _ claim: Claim, for name: DeviceName) throws {
         let statement = try database.cachedStatement(
             sql: """
-                INSERT OR REPLACE INTO claim (device, boot_id, namespace_cookie, ifindex, vnet_header_size, offloads,
-                                              send_buffer_bytes)
-                VALUES (?, ?, ?, ?, ?, ?, ?)
+                INSERT OR REPLACE INTO claim (device, boot_id, namespace_cookie, ifindex, vnet_header_size, offloads)
+                VALUES (?, ?, ?, ?, ?, ?)
                 """)
         try statement.execute(arguments: [
             name.text, claim.host.boot, Int64(bitPattern: claim.host.namespace), claim.index.rawValue,
             claim.settings.vnetHeaderSize?.value, Int64(claim.settings.offloads.rawValue),
-            claim.settings.sendBuffer.value,
         ])
     }
 
@@ -101,8 +99,7 @@ enum ClaimRow {
             index: LinkIndex(rawValue: row[.ifindex]),
             settings: DescriptorSettings(
                 vnetHeaderSize: try row.optional(.vnetHeaderSize, Int.self).map { try VnetHeaderSize($0) },
-                offloads: Offloads(rawValue: row[.offloads]),
-                sendBuffer: try SendBufferBytes(row[.sendBufferBytes])))
+                offloads: Offloads(rawValue: row[.offloads])))
     }
 }
 

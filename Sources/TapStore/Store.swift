@@ -59,7 +59,11 @@ public final class Store: Sendable {
     public func write<Value>(
         _ body: (borrowing Transaction) throws -> Value, committed: (Value) -> Void = { _ in }
     ) throws -> Value {
-        try perform(durably: true, body, committed: committed)
+        do {
+            return try perform(durably: true, body, committed: committed)
+        } catch let error as DatabaseError {
+            throw StoreError(error, path: path)
+        }
     }
 
     /// Writes what was learnt from the kernel, without waiting for the disk.

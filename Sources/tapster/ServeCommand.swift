@@ -74,6 +74,7 @@ struct ServeCommand: ParsableCommand {
         let signal = signals.wait()
         log.info("stopping", metadata: ["signal": "\(signal)"])
         notifier.stopping()
+        service.finishWrites()
         for server in servers { server.stop() }
         service.stop()
         log.info("stopped; the devices stay")

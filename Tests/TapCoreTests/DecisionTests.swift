@@ -102,6 +102,24 @@ import Testing
         #expect(world.kernel.table.first?.index == index)
     }
 
+    @Test func aNameThatSomebodyTookIsAConflict() throws {
+        var world = try world()
+        _ = try world.settle()
+        world.kernel.change("web0") { $0?.name = "stolen" }
+        let index = world.kernel.freshIndex()
+        world.kernel.change("web0") { $0 = ObservedLink(index: index, name: "web0") }
+        #expect(try world.decide() == .blocked(.foreignDevice(kind: nil, index: index)))
+    }
+
+    @Test func anOwnerThatCannotBeClearedIsTold() throws {
+        var draft = DeviceSpecDraft()
+        draft.access = .open
+        var world = try world(draft, owner: nil)
+        _ = try world.settle()
+        world.kernel.change("web0") { $0?.tun?.group = 12 }
+        #expect(try world.decide() == .blocked(.immutable([.group])))
+    }
+
     @Test func deletingForgetsOnlyWhatIsGone() throws {
         var world = try world()
         _ = try world.settle()
@@ -159,12 +177,13 @@ import Testing
 
     private func everyPlanEnds(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
-        var world = try world(.random(using: &random))
+        let draft = DeviceSpecDraft.random(using: &random)
+        var world = try world(draft, owner: draft.access == .brokered ? 0 : nil)
         _ = try world.settle()
         for _ in 0..<4 {
             world.kernel.change("web0") { $0?.disturb(using: &random) }
             if let spec = try? DeviceSpec(.random(using: &random)),
-                spec.immutableFieldsDiffering(from: world.wanted.spec).isEmpty
+                spec.immutableFieldsDiffering(from: world.wanted.spec).isEmpty, spec.access == world.wanted.spec.access
             {
                 world.wanted = world.wanted.wanting(spec)
             }
@@ -221,7 +240,7 @@ extension ObservedLink {
         case 4: queueDiscipline = "fq"
         case 5: name = "renamed"
         case 6: tun?.persistent = false
-        case 7: tun?.owner = 4_711
+        case 7: if tun?.owner != nil { tun?.owner = 4_711 }
         case 8: carrier.toggle()
         default: break
         }

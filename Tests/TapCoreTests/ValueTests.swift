@@ -72,11 +72,13 @@ import Testing
         draft.kind = .tun
         draft.vnetHeader = false
         draft.offloads = [.checksum]
+        draft.access = .open
+        draft.sendBuffer = try SendBufferBytes(65_536)
         draft.link.macAddress = try MACAddress("02:00:00:00:00:01")
         #expect {
             try DeviceSpec(draft)
         } throws: { error in
-            (error as? SpecContradictions)?.found.map(\.field) == [.offloads, .macAddress]
+            (error as? SpecContradictions)?.found.map(\.field) == [.offloads, .macAddress, .sendBuffer]
         }
     }
 

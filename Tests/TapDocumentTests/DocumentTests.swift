@@ -88,7 +88,6 @@ private struct OnlyRoot: Accounts {
         draft.access = .open
         draft.owner = try Principal("alice")
         draft.group = try Principal(12)
-        draft.sendBuffer = try SendBufferBytes(65_536)
         draft.offloads = [.checksum]
         draft.link.macAddress = try MACAddress("02:00:00:00:00:01")
         draft.link.queueDiscipline = .kernelDefault

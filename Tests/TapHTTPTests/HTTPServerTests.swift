@@ -21,7 +21,7 @@ private final class Handler: HTTPHandler {
         }
     }
 
-    func refuse(_ rejection: HTTPRejection, limits: HTTPLimits) -> HTTPResponse {
+    func refuse(_ rejection: HTTPRejection, _ request: HTTPRequest?, limits: HTTPLimits) -> HTTPResponse {
         HTTPResponse(status: rejection == .stopping ? 503 : 400, body: HTTPBody(rejection.rawValue))
     }
 

@@ -39,6 +39,7 @@ private final class World: Sendable {
     }
 
     func stop() {
+        service.finishWrites()
         server.stop()
         service.stop()
     }
@@ -173,6 +174,7 @@ private final class World: Sendable {
         ("POST", "/v1/devices?color=red", web0, 400, "INVALID_PARAMETER"),
         ("PUT", "/v1/devices/db0", web0, 422, "INVALID_DOCUMENT"),
         ("PATCH", "/v1/devices/web0", "[]", 422, "INVALID_DOCUMENT"),
+        ("PATCH", "/v1/devices/web0", #"{"spec": {"link": {"macAdress": null}}}"#, 422, "INVALID_DOCUMENT"),
         ("PATCH", "/v1/devices/web0", "{}", 404, "DEVICE_NOT_FOUND"),
         ("GET", "/v1/devices/sixteen-bytes-xx", nil, 404, "DEVICE_NOT_FOUND"),
         ("DELETE", "/v1/devices/web0", nil, 404, "DEVICE_NOT_FOUND"),
@@ -246,9 +248,11 @@ private final class World: Sendable {
         try await withWorld { (world) throws in
             let index = world.kernel.freshIndex()
             world.kernel.change("web0") { $0 = ObservedLink(index: index, name: "web0") }
-            let answer = try world.send("PUT", "/v1/devices/web0?wait=100ms", Self.web0)
-            #expect(answer.status == 202)
-            #expect(answer["status", "phase"] as? String == "Degraded")
+            #expect(try world.send("PUT", "/v1/devices/web0?wait=1ms", Self.web0).status == 202)
+            try eventually("the conflict is told") {
+                try world.send("GET", "/v1/devices/web0")["status", "phase"] as? String == "Degraded"
+            }
+            let answer = try world.send("GET", "/v1/devices/web0")
             let conditions = answer["status", "conditions"] as? [[String: Any]]
             let conflict = conditions?.first { $0["type"] as? String == "Conflict" }
             #expect(conflict?["status"] as? String == "True")
@@ -265,9 +269,11 @@ private final class World: Sendable {
     func aFailingStepIsToldAndTriedAgain(step: String) async throws {
         try await withWorld { (world) throws in
             world.kernel.fail(step, with: .outOfMemory)
-            let answer = try world.send("PUT", "/v1/devices/web0?wait=200ms", Self.web0)
-            #expect(answer.status == 202)
-            #expect((answer["status", "lastError"] as? String)?.contains("\(step) failed with ENOMEM") == true)
+            #expect(try world.send("PUT", "/v1/devices/web0?wait=1ms", Self.web0).status == 202)
+            try eventually("the failure is told") {
+                let error = try world.send("GET", "/v1/devices/web0")["status", "lastError"] as? String
+                return error?.contains("\(step) failed with ENOMEM") == true
+            }
             #expect(try world.metric("tapster_kernel_errors_total", "ENOMEM") > 0)
             // Another device is not held up, unless it fails by itself.
             world.kernel.fail(step, with: nil)
@@ -276,6 +282,23 @@ private final class World: Sendable {
                 try world.send("GET", "/v1/devices/web0")["status", "phase"] as? String == "Ready"
             }
             #expect(world.kernel.table.count == 2)
+        }
+    }
+
+    @Test func aDeletionThatSucceedsLaterLeavesThePassesAtRest() async throws {
+        try await withWorld { (world) throws in
+            _ = try world.send("PUT", "/v1/devices/web0?wait=5s", Self.web0)
+            world.kernel.fail("delete", with: .outOfMemory)
+            #expect(try world.send("DELETE", "/v1/devices/web0?wait=50ms").status == 202)
+            try eventually("the failure is told") {
+                try world.send("GET", "/v1/devices/web0")["status", "lastError"] is String
+            }
+            world.kernel.fail("delete", with: nil)
+            try eventually("it is gone") { try world.send("GET", "/v1/devices/web0").status == 404 }
+            usleep(100_000)
+            let passes = try world.metric("tapster_reconcile_passes_total")
+            usleep(300_000)
+            #expect(try world.metric("tapster_reconcile_passes_total") == passes)
         }
     }
 

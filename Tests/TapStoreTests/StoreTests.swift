@@ -190,7 +190,7 @@ import Testing
         UPDATE revision SET current = 5;
         INSERT INTO device VALUES ('web0', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{"vm":"web"}',
             '{"queues":4}', 2, 5, 1, 2, NULL, 2);
-        INSERT INTO claim VALUES ('web0', 'boot', 7, 12, 12, 7, 2147483647);
+        INSERT INTO claim VALUES ('web0', 'boot', 7, 12, 12, 7);
         INSERT INTO queue_assignment VALUES ('web0', 3, 'vm-42', '[2,3]', 1);
         INSERT INTO event (at, device, type, reason, message) VALUES (1, 'web0', 'Normal', 'Converged', 'x');
         """
@@ -236,7 +236,7 @@ import Testing
                 "INSERT INTO device VALUES ('a', 'short', '{}', '{}', 1, 1, 1, 1, NULL, 0)",
                 "INSERT INTO device VALUES ('a', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{', '{}', 1, 1, 1, 1, NULL, 0)",
                 "INSERT INTO device VALUES ('a', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{}', '{}', 1, 1, 1, 1, NULL, 2)",
-                "INSERT INTO claim VALUES ('missing', 'b', 1, 1, 12, 0, 1)",
+                "INSERT INTO claim VALUES ('missing', 'b', 1, 1, 12, 0)",
                 "INSERT INTO queue_assignment VALUES ('missing', 0, 'c', '[]', 1)",
                 "INSERT INTO event (at, type, reason, message) VALUES (1, 'Loud', 'a', 'b')",
                 "INSERT INTO revision VALUES (2, 1)",

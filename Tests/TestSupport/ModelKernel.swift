@@ -139,7 +139,6 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
         case .setGroup(let group): link.tun?.group = group
         case .setVnetHeaderSize(let size): settings[index]?.vnetHeaderSize = size
         case .setOffloads(let offloads): settings[index]?.offloads = offloads
-        case .setSendBuffer(let size): settings[index]?.sendBuffer = size
         case .persist: link.tun?.persistent = true
         case .setQueueDiscipline(let discipline):
             link.queueDiscipline = discipline == .noqueue ? "noqueue" : "mq"
@@ -181,7 +180,7 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
         tun.detachedQueues = flags.multiQueue ? 0 : nil
         link.tun = tun
         devices[link.index] = link
-        settings[link.index] = DescriptorSettings(vnetHeaderSize: nil, offloads: [], sendBuffer: .unlimited)
+        settings[link.index] = DescriptorSettings(vnetHeaderSize: nil, offloads: [])
         held.insert(link.index)
         touched.insert(link.index)
         return link.index
@@ -189,7 +188,7 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
 
     private func needsDescriptor(_ step: Step) -> Bool {
         switch step {
-        case .setOwner, .setGroup, .setVnetHeaderSize, .setOffloads, .setSendBuffer, .persist, .anchor, .setCarrier:
+        case .setOwner, .setGroup, .setVnetHeaderSize, .setOffloads, .persist, .anchor, .setCarrier:
             true
         default: false
         }

@@ -35,7 +35,6 @@ CREATE TABLE claim (
     -- What rtnetlink does not tell back.
     vnet_header_size  INTEGER CHECK (vnet_header_size BETWEEN 10 AND 64),
     offloads          INTEGER NOT NULL CHECK (offloads >= 0),
-    send_buffer_bytes INTEGER NOT NULL CHECK (send_buffer_bytes >= 1),
     UNIQUE (boot_id, namespace_cookie, ifindex)
 ) STRICT, WITHOUT ROWID;
 

@@ -15,7 +15,6 @@
 // ioctl() is variadic. Each returns what ioctl returns: −1 and errno on failure.
 int clinux_open(const char *path, int flags);
 int clinux_tun_set_interface(int fd, const char *name, uint16_t flags);
-int clinux_tun_get_flags(int fd, uint16_t *flags);
 int clinux_tun_set_queue(int fd, uint16_t flags);
 int clinux_tun_set_persist(int fd, int on);
 int clinux_tun_set_owner(int fd, uid_t owner);
@@ -23,10 +22,7 @@ int clinux_tun_set_group(int fd, gid_t group);
 int clinux_tun_set_offload(int fd, uint32_t offloads);
 int clinux_tun_set_vnet_header_size(int fd, int bytes);
 int clinux_tun_get_vnet_header_size(int fd, int *bytes);
-int clinux_tun_set_send_buffer(int fd, int bytes);
-int clinux_tun_get_send_buffer(int fd, int *bytes);
 int clinux_tun_set_carrier(int fd, int on);
-int clinux_tun_get_features(int fd, uint32_t *flags);
 
 // struct ifreq is a union. `socket` may be any socket; its namespace is the one that is asked.
 int clinux_interface_index(int socket, const char *name, int *index);

@@ -69,6 +69,4 @@ public struct SendBufferBytes: BoundedInteger {
     public static let quantity = "send buffer in bytes"
     public let value: Int
     public init(unchecked value: Int) { self.value = value }
-    /// What the kernel gives a queue when nobody says anything (`INT_MAX`).
-    public static let unlimited = SendBufferBytes(unchecked: Int(Int32.max))
 }

@@ -69,7 +69,7 @@ public struct DeviceSpecDraft: Hashable, Sendable {
     public var vnetHeaderSize = VnetHeaderSize.mergeable
     /// Nothing means: checksum, tso4 and tso6 with a vnet header, none without.
     public var offloads: Offloads?
-    /// Nothing means: unlimited, the kernel's default.
+    /// For each queue that is leased. Nothing means: unlimited, the kernel's default.
     public var sendBuffer: SendBufferBytes?
     public var owner: Principal?
     public var group: Principal?
@@ -107,6 +107,13 @@ public struct DeviceSpec: Hashable, Sendable {
         }
         if draft.kind == .tun, draft.link.macAddress != nil {
             found.append(.init(.macAddress, "a tun carries IP packets and has no MAC address; leave it out"))
+        }
+        if draft.access == .open, draft.sendBuffer != nil {
+            found.append(
+                .init(
+                    .sendBuffer,
+                    "it belongs to each queue, and with access 'open' the consumers open them; leave it out, and let "
+                        + "them set it (TUNSETSNDBUF)"))
         }
         guard found.isEmpty else { throw SpecContradictions(found: found) }
         kind = draft.kind

@@ -15,18 +15,15 @@ public struct HostIdentity: Hashable, Sendable {
 public struct DescriptorSettings: Hashable, Sendable {
     public var vnetHeaderSize: VnetHeaderSize?
     public var offloads: Offloads
-    public var sendBuffer: SendBufferBytes
 
     public init(_ spec: DeviceSpec) {
         vnetHeaderSize = spec.vnetHeader ? spec.vnetHeaderSize : nil
         offloads = spec.offloads
-        sendBuffer = spec.sendBuffer ?? .unlimited
     }
 
-    public init(vnetHeaderSize: VnetHeaderSize?, offloads: Offloads, sendBuffer: SendBufferBytes) {
+    public init(vnetHeaderSize: VnetHeaderSize?, offloads: Offloads) {
         self.vnetHeaderSize = vnetHeaderSize
         self.offloads = offloads
-        self.sendBuffer = sendBuffer
     }
 }
 

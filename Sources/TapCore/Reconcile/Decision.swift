@@ -36,10 +36,14 @@ extension WantedDevice {
             let missing = Difference(.device, wanted: .text("present"), observed: .nothing)
             return .act(stepsToCreate(), differences: [missing], index: nil)
         }
+        if let other = links[name.text], other.index != mine.index {
+            // Ours was renamed, and somebody took its name.
+            return .blocked(.foreignDevice(kind: other.kind, index: other.index))
+        }
         let isAnchored = anchored.contains(mine.index)
         let differences = differences(from: mine, isAnchored: isAnchored)
         guard !differences.isEmpty else { return .settled(mine) }
-        let fixed = differences.map(\.field).filter { $0 == .kind || $0 == .multiQueue }
+        let fixed = differences.filter(\.isFixed).map(\.field)
         guard fixed.isEmpty else { return .blocked(.immutable(fixed)) }
         let steps = stepsToRepair(differences, of: mine, isAnchored: isAnchored)
         return .act(steps, differences: differences, index: mine.index)
@@ -74,14 +78,13 @@ extension WantedDevice {
         var steps: [Step] = []
         if let size = settings.vnetHeaderSize { steps.append(.setVnetHeaderSize(size)) }
         steps.append(.setOffloads(settings.offloads))
-        steps.append(.setSendBuffer(settings.sendBuffer))
         return steps
     }
 
     private func stepsToRepair(_ differences: [Difference], of link: ObservedLink, isAnchored: Bool) -> [Step] {
         let fields = Set(differences.map(\.field))
         let throughDescriptor: Set<DeviceField> = [
-            .packetInfo, .vnetHeader, .persistent, .owner, .group, .vnetHeaderSize, .offloads, .sendBuffer,
+            .packetInfo, .vnetHeader, .persistent, .owner, .group, .vnetHeaderSize, .offloads,
         ]
         let needsDescriptor = !fields.isDisjoint(with: throughDescriptor)
         // Attaching restores the flags of a device that has no queue; an anchor pins them, so it is renewed.
@@ -93,21 +96,30 @@ extension WantedDevice {
         if attaches { steps.append(.attach(CreationFlags(spec), carrier: link.carrier)) }
         if fields.contains(.owner), let owner { steps.append(.setOwner(owner)) }
         if fields.contains(.group), let group { steps.append(.setGroup(group)) }
-        if !fields.isDisjoint(with: [.vnetHeaderSize, .offloads, .sendBuffer]) {
+        if !fields.isDisjoint(with: [.vnetHeaderSize, .offloads]) {
             let settings = DescriptorSettings(spec)
             steps += stepsToSet(settings) + [.claim(settings)]
         }
         if fields.contains(.persistent) { steps.append(.persist) }
         if attaches { steps.append(wantsAnchor ? .anchor : .release) }
         if isAnchored, !wantsAnchor { steps.append(.release) }
-        return steps + linkSteps(fields) + carrierSteps(differences)
+        return steps + linkSteps(fields, of: link) + carrierSteps(differences)
     }
 
-    private func linkSteps(_ fields: Set<DeviceField>) -> [Step] {
+    private func linkSteps(_ fields: Set<DeviceField>, of link: ObservedLink) -> [Step] {
         var steps: [Step] = []
         if fields.contains(.queueDiscipline) { steps.append(.setQueueDiscipline(spec.link.queueDiscipline)) }
         var change = LinkChange()
-        if fields.contains(.name) { change.name = name }
+        if fields.contains(.name) {
+            change.name = name
+            if link.up {
+                // Kernels before 6.2 rename nothing that is up.
+                var down = LinkChange()
+                down.up = false
+                steps.append(.setLink(down))
+                change.up = spec.link.up
+            }
+        }
         if fields.contains(.mtu) { change.mtu = spec.link.mtu }
         if fields.contains(.macAddress) { change.macAddress = macAddress }
         if fields.contains(.transmitQueueLength) { change.transmitQueueLength = spec.link.transmitQueueLength }
@@ -119,5 +131,16 @@ extension WantedDevice {
     private func carrierSteps(_ differences: [Difference]) -> [Step] {
         guard let carrier = differences.first(where: { $0.field == .carrier }) else { return [] }
         return [.setCarrier(carrier.wanted == .bool(true))]
+    }
+}
+
+extension Difference {
+    /// Whether the kernel fixes the field at creation: an owner and a group, once set, cannot be cleared.
+    fileprivate var isFixed: Bool {
+        switch field {
+        case .kind, .multiQueue: true
+        case .owner, .group: wanted == .nothing
+        default: false
+        }
     }
 }

@@ -6,6 +6,8 @@ public struct Difference: Hashable, Sendable {
         case integer(Int)
         case text(String)
         case words([String])
+
+        fileprivate init(_ number: UInt32?) { self = number.map { .integer(Int($0)) } ?? .nothing }
     }
 
     public let field: DeviceField
@@ -38,8 +40,11 @@ extension WantedDevice {
         compare(.packetInfo, .bool(spec.packetInfo), .bool(tun.packetInfo))
         compare(.vnetHeader, .bool(spec.vnetHeader), .bool(tun.vnetHeader))
         compare(.persistent, .bool(true), .bool(tun.persistent))
-        if let owner { compare(.owner, .integer(Int(owner)), tun.owner.map { .integer(Int($0)) } ?? .nothing) }
-        if let group { compare(.group, .integer(Int(group)), tun.group.map { .integer(Int($0)) } ?? .nothing) }
+        // On a brokered device a group that an earlier spec left only narrows further who else may open it.
+        compare(.owner, Difference.Value(owner), Difference.Value(tun.owner))
+        if group != nil || spec.access == .open {
+            compare(.group, Difference.Value(group), Difference.Value(tun.group))
+        }
         compareSettings(compare)
         compareLink(link, compare)
         compare(.anchor, .bool(wantsAnchor), .bool(isAnchored))
@@ -60,9 +65,6 @@ extension WantedDevice {
                 .vnetHeaderSize, .integer(size.value), settings?.vnetHeaderSize.map { .integer($0.value) } ?? .nothing)
         }
         compare(.offloads, .words(wanted.offloads.names), settings.map { .words($0.offloads.names) } ?? .nothing)
-        compare(
-            .sendBuffer, .integer(wanted.sendBuffer.value),
-            settings.map { .integer($0.sendBuffer.value) } ?? .nothing)
     }
 
     private func compareLink(_ link: ObservedLink, _ compare: Compare) {

@@ -37,7 +37,6 @@ public enum Step: Hashable, Sendable {
     case setGroup(UInt32)
     case setVnetHeaderSize(VnetHeaderSize)
     case setOffloads(Offloads)
-    case setSendBuffer(SendBufferBytes)
     /// Writes the proof of ownership, and the settings that only descriptors show, to the database.
     case claim(DescriptorSettings)
     /// From here on the device outlives its descriptors, and the daemon.
@@ -62,7 +61,6 @@ public enum Step: Hashable, Sendable {
         case .setGroup: "set_group"
         case .setVnetHeaderSize: "set_vnet_header_size"
         case .setOffloads: "set_offloads"
-        case .setSendBuffer: "set_send_buffer"
         case .claim: "claim"
         case .persist: "persist"
         case .setQueueDiscipline: "set_queue_discipline"

@@ -13,7 +13,6 @@ public struct ServiceNotifier: Sendable {
 
     public func ready() { send("READY=1") }
     public func stopping() { send("STOPPING=1") }
-    public func status(_ text: String) { send("STATUS=\(text)") }
 
     /// A manager that does not listen is no reason to fail.
     private func send(_ state: String) {

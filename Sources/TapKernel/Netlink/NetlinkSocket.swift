@@ -52,8 +52,8 @@ final class NetlinkSocket {
                 guard header.sequence == first else { return false }
                 if header.isDumpInterrupted { isWhole = false }
                 switch Int32(header.type) {
-                case NLMSG_DONE: return true
-                case NLMSG_ERROR:
+                // Both begin with an error number: of a dump that ended before its end, too.
+                case NLMSG_DONE, NLMSG_ERROR:
                     if let refusal = try Self.refusal(payload) { throw refusal }
                     return true
                 default:
@@ -91,20 +91,14 @@ final class NetlinkSocket {
         return links
     }
 
-    /// Sends changes together and tells for each what became of it; one that fails does not stop the others.
-    func change(_ requests: [LinkRequest]) throws(NetlinkRefusal) -> [NetlinkRefusal?] {
-        var answers: [NetlinkRefusal?] = []
-        for start in stride(from: 0, to: requests.count, by: Self.requestsPerSendMax) {
-            let batch = requests[start..<min(start + Self.requestsPerSendMax, requests.count)]
-            let first = try send(Array(batch))
-            let end = start + batch.count
-            try receive { (header, payload) throws(NetlinkRefusal) in
-                guard header.sequence &- first < UInt32(batch.count) else { return false }
-                if Int32(header.type) == NLMSG_ERROR { answers.append(try Self.refusal(payload)) }
-                return answers.count == end
-            }
+    /// Makes a change, and waits for its acknowledgement.
+    func change(_ request: LinkRequest) throws(NetlinkRefusal) {
+        let sequence = try send([request])
+        try receive { (header, payload) throws(NetlinkRefusal) in
+            guard header.sequence == sequence, Int32(header.type) == NLMSG_ERROR else { return false }
+            if let refusal = try Self.refusal(payload) { throw refusal }
+            return true
         }
-        return answers
     }
 
     /// - Returns: The sequence number of the first request; the others follow it.

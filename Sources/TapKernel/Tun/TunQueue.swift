@@ -63,16 +63,6 @@ struct TunQueue: ~Copyable {
         guard found == size.value else { throw .badMessage }
     }
 
-    /// `TUNSETSNDBUF` for the queues that are attached now, read back.
-    ///
-    /// - Throws: EBADMSG when the device now has another size.
-    func setSendBuffer(_ size: SendBufferBytes) throws(Errno) {
-        try systemCall { clinux_tun_set_send_buffer(descriptor.number, Int32(size.value)) }
-        var found: Int32 = 0
-        try systemCall { unsafe clinux_tun_get_send_buffer(descriptor.number, &found) }
-        guard found == size.value else { throw .badMessage }
-    }
-
     /// `TUNSETQUEUE` with `IFF_DETACH_QUEUE`: the kernel steers nothing here any more, but the queue pins the flags.
     func detach() throws(Errno) {
         try systemCall { clinux_tun_set_queue(descriptor.number, UInt16(IFF_DETACH_QUEUE)) }

@@ -67,6 +67,8 @@ struct DeviceRoutes: Sendable {
         guard case .object = document else {
             throw .invalidDocument([FieldIssue(pointer: "", detail: "must be an object, found \(document.kind)")])
         }
+        let unknown = DeviceInput.unknownFields(inPatch: document)
+        guard unknown.isEmpty else { throw .invalidDocument(InvalidDocument(unknown).issues) }
         let preconditions = Preconditions(call.request)
         try writes.submit(call, name, wait: wait, goal: Self.ready) { [writes] (view) throws(Problem) in
             guard let view else { throw .deviceNotFound(name.text) }

@@ -12,6 +12,9 @@ struct DeviceWrites: Sendable {
     let writes: WriteQueue
     let accounts: any Accounts
 
+    /// 202: it is stated, but not yet so.
+    private static let unreached = 202
+
     /// What a statement comes to.
     enum Change {
         case create(DeviceRecord)
@@ -26,20 +29,18 @@ struct DeviceWrites: Sendable {
     ///   - name: The device's name.
     ///   - wait: How long the answer may wait for the goal.
     ///   - goal: What it waits for.
-    ///   - unreached: The status when the time is over before that.
     ///   - decide: From the committed state of the device to its change.
     /// - Throws: `Problem.tooManyWrites`; every other problem becomes the answer.
     func submit(
         _ call: Call, _ name: DeviceName, wait: Duration?,
         goal: @escaping @Sendable (DeviceRecord) -> Board.Goal,
-        unreached: Int = 202,
         decide: @escaping @Sendable (DeviceView?) throws(Problem) -> Change
     ) throws(Problem) {
         let isTaken = writes.add {
             do throws(Problem) {
                 let (record, status) = try commit(call, name, decide)
                 queue.add(name)
-                answer(call, record, status: status, wait: wait, goal: goal(record), unreached: unreached)
+                answer(call, record, status: status, wait: wait, goal: goal(record))
             } catch {
                 call.fail(error)
             }
@@ -62,10 +63,12 @@ struct DeviceWrites: Sendable {
             } committed: { record, _ in
                 call.metrics.commitDuration.observe(began.duration(to: .now))
                 board.publish(record)
+                board.setStoreFailure(nil)
             }
         } catch let problem as Problem {
             throw problem
         } catch let error as StoreError {
+            board.setStoreFailure(error.description)
             throw .store(error)
         } catch {
             throw .store(.failed(detail: "\(error)"))
@@ -73,15 +76,15 @@ struct DeviceWrites: Sendable {
     }
 
     private func answer(
-        _ call: Call, _ record: DeviceRecord, status: Int, wait: Duration?, goal: Board.Goal, unreached: Int
+        _ call: Call, _ record: DeviceRecord, status: Int, wait: Duration?, goal: Board.Goal
     ) {
         let view = board.snapshot.devices[record.name] ?? DeviceView(record: record)
         guard let wait else {
-            if case .gone = goal { return call.answer(view, status: unreached) }
+            if case .gone = goal { return call.answer(view, status: Self.unreached) }
             return call.answer(view, status: status)
         }
         board.wait(for: goal, of: record.name, atMost: wait) { now, isReached in
-            call.answer(now ?? view, status: isReached ? status : unreached)
+            call.answer(now ?? view, status: isReached ? status : Self.unreached)
         }
     }
 

@@ -43,6 +43,7 @@ struct OperatorRoutes: Sendable {
         let snapshot = board.snapshot
         let checks = [
             ("kernel", snapshot.workerFailure),
+            ("database", snapshot.storeFailure),
             ("reconciled", snapshot.isReady ? nil : "the first look at the kernel is not complete"),
         ]
         let isReady = checks.allSatisfy { $0.1 == nil }

@@ -5,7 +5,7 @@ final class WriteQueue: @unchecked Sendable {
     // Unchecked: `waiting` and `isStopping` are only touched while `condition` is locked.
 
     /// Writes that wait; above it a request is told to come again.
-    static let waitingMax = 4_096
+    static let waitingMax = 256
 
     private let condition = NSCondition()
     private var waiting: [@Sendable () -> Void] = []

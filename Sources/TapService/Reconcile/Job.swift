@@ -88,11 +88,13 @@ struct Job {
         status.link = link
         status.lastError = nil
         var conflict: String?
+        var conflictReason = "None"
         switch outcome {
         case .settled:
             status.set(.ready, holds: true, reason: "Converged", message: "the kernel matches the spec", at: now)
         case .blocked(let obstacle):
             conflict = obstacle.message(for: view.record.name)
+            conflictReason = obstacle.reason
             status.set(
                 .ready, holds: false, reason: "Conflict", message: obstacle.message(for: view.record.name), at: now)
         case .failed(let reason):
@@ -102,7 +104,7 @@ struct Job {
         case .open, .closed: break
         }
         status.set(
-            .conflict, holds: conflict != nil, reason: conflict == nil ? "None" : "ForeignDevice",
+            .conflict, holds: conflict != nil, reason: conflictReason,
             message: conflict ?? "no other interface is in the way", at: now)
         let remaining = isSettled ? [] : drift
         status.drift = remaining.map { difference in
@@ -162,6 +164,14 @@ extension Step {
 }
 
 extension Obstacle {
+    /// One word for machines.
+    var reason: String {
+        switch self {
+        case .foreignDevice: "ForeignDevice"
+        case .immutable: "ImmutableField"
+        }
+    }
+
     /// What is in the way, and what to do.
     func message(for name: DeviceName) -> String {
         switch self {

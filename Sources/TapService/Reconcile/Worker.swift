@@ -138,7 +138,7 @@ final class Worker: @unchecked Sendable {
         metrics.passes.increment(["success"])
         metrics.passDuration.observe(began.duration(to: .now))
         metrics.lastSuccess.set(Date().timeIntervalSince1970)
-        if isFull, !board.snapshot.isReady {
+        if isFull, !board.snapshot.isReady, !queue.isStopping {
             board.setReady()
             onReady()
         }
@@ -182,6 +182,7 @@ final class Worker: @unchecked Sendable {
     private func reconcile(_ names: [DeviceName]) throws(KernelError) {
         let devices = board.snapshot.devices
         var jobs = names.compactMap { name in devices[name].map { Job($0, host: kernel.host) } }
+        for name in names where devices[name] == nil { retries[name] = nil }
         for round in 1...Self.roundsMax {
             for position in jobs.indices where jobs[position].isOpen { decide(&jobs[position], round: round) }
             guard jobs.contains(where: \.isOpen) else { break }
@@ -279,6 +280,7 @@ final class Worker: @unchecked Sendable {
                     kernel.abandon(index)
                 }
             }
+            for name in names { retries[name] = nil }
             for position in jobs.indices where jobs[position].isOpen && jobs[position].forgets {
                 jobs[position].close()
             }
@@ -289,9 +291,10 @@ final class Worker: @unchecked Sendable {
         }
     }
 
-    /// Reads back what was touched. What the kernel had said of it before is then older than what we know.
+    /// Reads back what was touched. What the kernel had said of it before is then older than what we know; of a device
+    /// that was settled in an earlier round it is news.
     private func verify(_ jobs: [Job]) throws(KernelError) {
-        let touched = jobs.compactMap(\.index)
+        let touched = jobs.filter { !$0.isSettled }.compactMap(\.index)
         let signals = try kernel.wait(until: .now)
         heard.touched.formUnion(signals.touched.subtracting(touched))
         heard.wasOverrun = heard.wasOverrun || signals.wasOverrun
@@ -337,6 +340,7 @@ final class Worker: @unchecked Sendable {
         } catch {
             // The kernel is as it is; a later start finds the devices settled and says so.
             log.error("what happened was not recorded", metadata: ["error": "\(error)"])
+            board.setStoreFailure(error.description)
         }
     }
 

@@ -13,6 +13,8 @@ struct Snapshot: Sendable {
     var isReady = false
     /// Why the worker cannot do its work, if it cannot.
     var workerFailure: String?
+    /// Why the last write to the database failed, if it did.
+    var storeFailure: String?
 }
 
 /// Where the newest snapshot hangs: taken under a short lock, so that readers wait for nobody.
@@ -21,7 +23,8 @@ struct Snapshot: Sendable {
 /// worker, who tells its status.
 final class Board: Sendable {
     /// Parked requests; above it a request with `wait` is answered at once.
-    static let waitersMax = 1_024
+    /// Each holds a connection, so there are fewer than `HTTPLimits.connectionsMax`: others shall get through.
+    static let waitersMax = 256
 
     /// What a parked request waits for.
     enum Goal: Sendable {
@@ -33,6 +36,7 @@ final class Board: Sendable {
     fileprivate struct Waiter {
         let goal: Goal
         let name: DeviceName
+        let deadline: DispatchTime
         let completion: @Sendable (DeviceView?, _ isReached: Bool) -> Void
     }
 
@@ -44,6 +48,17 @@ final class Board: Sendable {
     }
 
     private let state = Mutex(State())
+    // SAFETY: a dispatch source may be used from any thread; only its protocol does not say so.
+    private nonisolated(unsafe) let timer = DispatchSource.makeTimerSource()
+
+    init() {
+        unsafe timer.setEventHandler { [weak self] in self?.expire() }
+        unsafe timer.resume()
+    }
+
+    deinit {
+        unsafe timer.cancel()
+    }
 
     var snapshot: Snapshot { state.withLock { $0.snapshot } }
 
@@ -57,13 +72,20 @@ final class Board: Sendable {
 
     func setReady() { state.withLock { $0.snapshot.isReady = true } }
 
+    func setStoreFailure(_ failure: String?) { state.withLock { $0.snapshot.storeFailure = failure } }
+
     func setWorkerFailure(_ failure: String?) { state.withLock { $0.snapshot.workerFailure = failure } }
 
     /// A committed record; the status stays.
     func publish(_ record: DeviceRecord) {
         change([record.name]) { snapshot in
-            let status = snapshot.devices[record.name]?.status ?? DeviceStatus()
-            snapshot.devices[record.name] = DeviceView(record: record, status: status)
+            var record = record
+            let old = snapshot.devices[record.name]
+            if let old, old.record.identifier == record.identifier {
+                // The worker may have settled it since the record was read.
+                record.settledGeneration = max(record.settledGeneration, old.record.settledGeneration)
+            }
+            snapshot.devices[record.name] = DeviceView(record: record, status: old?.status ?? DeviceStatus())
             snapshot.revision = max(snapshot.revision, record.revision)
         }
     }
@@ -97,23 +119,37 @@ final class Board: Sendable {
         for goal: Goal, of name: DeviceName, atMost time: Duration,
         completion: @escaping @Sendable (DeviceView?, _ isReached: Bool) -> Void
     ) {
-        let (view, waiter) = state.withLock { state -> (DeviceView?, UInt64?) in
-            let view = state.snapshot.devices[name]
-            guard !goal.isReached(by: view), state.waiters.count < Self.waitersMax else { return (view, nil) }
-            state.nextWaiter += 1
-            state.waiters[state.nextWaiter] = Waiter(goal: goal, name: name, completion: completion)
-            state.waitersByName[name, default: []].insert(state.nextWaiter)
-            return (view, state.nextWaiter)
-        }
-        guard let waiter else { return completion(view, goal.isReached(by: view)) }
         let (seconds, attoseconds) = time.components
-        let delay = DispatchTimeInterval.milliseconds(Int(seconds) * 1_000 + Int(attoseconds / 1_000_000_000_000_000))
-        DispatchQueue.global().asyncAfter(deadline: .now() + delay) { [self] in
-            let expired = state.withLock { state in
-                (state.removeWaiter(waiter), state.snapshot.devices[name])
-            }
-            expired.0?.completion(expired.1, false)
+        let deadline =
+            DispatchTime.now() + .milliseconds(Int(seconds) * 1_000 + Int(attoseconds / 1_000_000_000_000_000))
+        let (view, isParked) = state.withLock { state -> (DeviceView?, Bool) in
+            let view = state.snapshot.devices[name]
+            guard !goal.isReached(by: view), state.waiters.count < Self.waitersMax else { return (view, false) }
+            state.nextWaiter += 1
+            state.waiters[state.nextWaiter] = Waiter(
+                goal: goal, name: name, deadline: deadline, completion: completion)
+            state.waitersByName[name, default: []].insert(state.nextWaiter)
+            return (view, true)
         }
+        guard isParked else { return completion(view, goal.isReached(by: view)) }
+        setTimer()
+    }
+
+    /// One timer for all, set to the earliest deadline.
+    private func setTimer() {
+        state.withLock { state in
+            if let earliest = state.waiters.values.map(\.deadline).min() { unsafe timer.schedule(deadline: earliest) }
+        }
+    }
+
+    private func expire() {
+        let expired = state.withLock { state in
+            let now = DispatchTime.now()
+            return state.waiters.filter { $0.value.deadline <= now }.keys
+                .compactMap { state.removeWaiter($0) }.map { ($0, state.snapshot.devices[$0.name]) }
+        }
+        for (waiter, view) in expired { waiter.completion(view, false) }
+        setTimer()
     }
 
     private func change(_ names: [DeviceName], _ body: (inout Snapshot) -> Void) {
