@@ -2,20 +2,9 @@ internal import Synchronization
 
 /// A complete request.
 public struct HTTPRequest: Sendable {
-    public let method: String
-    /// The path as it came.
-    public let path: String
-    /// The path's segments, each percent-decoded by itself.
-    public let segments: [String]
-    /// The query's parameters, decoded; of a repeated one, the last.
-    public let query: [String: String]
-    /// Header fields by lower-case name.
-    public let headers: [String: String]
-    public internal(set) var body: [UInt8]
-    /// When its headers had arrived.
-    public let received: ContinuousClock.Instant
-    /// `X-Request-Id`: the client's, where it sent a plain one, else ours.
-    public let identifier: String
+    /// What came before the body, shared by all copies of the request.
+    public let head: RequestHead
+    public internal(set) var body: [UInt8] = []
 
     /// A new identifier: it needs to be different, not secret, so it is one random number a process, and a count.
     public static func freshIdentifier() -> String {

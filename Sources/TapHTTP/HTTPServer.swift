@@ -107,10 +107,10 @@ public final class HTTPServer: Sendable {
         }
         client?.expect(within: limits.bodySecondsMax)
         let exchange = unsafe HTTPExchange(connection, server: self, client: client)
-        let head = unsafe RequestHead(connection)
-        exchange.incoming.rejection = head.rejection(limits)
-        if let request = head.request(method: method, target: target) {
-            exchange.incoming.request = request
+        let fields = unsafe collect(.HEADER_KIND, of: connection)
+        exchange.incoming.rejection = HTTPRejection(fields, limits: limits)
+        if let head = unsafe RequestHead(method: method, target: target, fields: fields, connection: connection) {
+            exchange.incoming.request = HTTPRequest(head: head)
         } else {
             exchange.incoming.rejection = exchange.incoming.rejection ?? .malformedTarget
         }

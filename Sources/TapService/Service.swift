@@ -62,11 +62,11 @@ struct RoutedHandler: HTTPHandler {
     let metrics: Metrics
 
     func handle(_ request: HTTPRequest, _ exchange: HTTPExchange) {
-        switch router.match(method: request.method, path: request.segments) {
+        switch router.match(method: request.head.method, path: request.head.segments) {
         case .route(let route):
             let call = Call(request: request, exchange: exchange, route: route.pattern, metrics: metrics)
             do throws(Problem) {
-                if let unknown = request.query.keys.first(where: { !route.parameters.contains($0) }) {
+                if let unknown = request.head.query.keys.first(where: { !route.parameters.contains($0) }) {
                     throw .invalidParameter(
                         name: unknown,
                         detail: "is not understood here; known: "
@@ -77,27 +77,27 @@ struct RoutedHandler: HTTPHandler {
                 call.fail(error)
             }
         case .otherMethods(let allowed):
-            refuse(request, exchange, .methodNotAllowed(method: request.method, allowed: allowed))
+            refuse(request, exchange, .methodNotAllowed(method: request.head.method, allowed: allowed))
         case .none:
-            refuse(request, exchange, .routeNotFound(path: request.path))
+            refuse(request, exchange, .routeNotFound(path: request.head.path))
         }
     }
 
     func refuse(_ rejection: HTTPRejection, _ request: HTTPRequest?, limits: HTTPLimits) -> HTTPResponse {
         metrics.rejected.increment([rejection.rawValue])
-        let identifier = request?.identifier ?? HTTPRequest.freshIdentifier()
+        let identifier = request?.head.identifier ?? HTTPRequest.freshIdentifier()
         var response = Problem(rejection, limits: limits)
-            .response(path: request?.path ?? "", requestIdentifier: identifier)
+            .response(path: request?.head.path ?? "", requestIdentifier: identifier)
         response.headers.append(("X-Request-Id", identifier))
         return response
     }
 
     /// Unknown paths and methods share one label, so that strangers cannot make labels.
     private func refuse(_ request: HTTPRequest, _ exchange: HTTPExchange, _ problem: Problem) {
-        let response = problem.response(path: request.path, requestIdentifier: request.identifier)
+        let response = problem.response(path: request.head.path, requestIdentifier: request.head.identifier)
         metrics.requests.increment(["other", "other", String(response.status)])
         var named = response
-        named.headers.append(("X-Request-Id", request.identifier))
+        named.headers.append(("X-Request-Id", request.head.identifier))
         exchange.respond(named)
     }
 }

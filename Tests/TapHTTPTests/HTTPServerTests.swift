@@ -9,12 +9,12 @@ private final class Handler: HTTPHandler {
     let parked = Mutex<[HTTPExchange]>([])
 
     func handle(_ request: HTTPRequest, _ exchange: HTTPExchange) {
-        switch request.segments.first {
+        switch request.head.segments.first {
         case "park": parked.withLock { $0.append(exchange) }
-        case "segments": exchange.respond(text(request.segments.joined(separator: "|")))
+        case "segments": exchange.respond(text(request.head.segments.joined(separator: "|")))
         case "query":
             exchange.respond(
-                text(request.query.sorted { $0.key < $1.key }.map { "\($0)=\($1)" }.joined(separator: "&")))
+                text(request.head.query.sorted { $0.key < $1.key }.map { "\($0)=\($1)" }.joined(separator: "&")))
         case "later":
             DispatchQueue.global().asyncAfter(deadline: .now() + 0.02) { exchange.respond(self.text("late")) }
         default: exchange.respond(HTTPResponse(status: 200, body: HTTPBody(request.body)))

@@ -15,14 +15,14 @@ struct Call: Sendable {
 
     func answer(_ response: HTTPResponse) {
         var response = response
-        response.headers.append(("X-Request-Id", request.identifier))
-        metrics.requests.increment([request.method, route, String(response.status)])
-        metrics.requestDuration.observe(request.received.duration(to: .now))
+        response.headers.append(("X-Request-Id", request.head.identifier))
+        metrics.requests.increment([request.head.method, route, String(response.status)])
+        metrics.requestDuration.observe(request.head.received.duration(to: .now))
         exchange.respond(response)
     }
 
     func fail(_ problem: Problem) {
-        answer(problem.response(path: request.path, requestIdentifier: request.identifier))
+        answer(problem.response(path: request.head.path, requestIdentifier: request.head.identifier))
     }
 
     func answer(json: JSONValue, status: Int = 200) {
@@ -46,7 +46,7 @@ struct Call: Sendable {
     /// The device that the path names.
     func name() throws(Problem) -> DeviceName {
         do throws(ValidationError) {
-            return try DeviceName(request.segments[2])
+            return try DeviceName(request.head.segments[2])
         } catch {
             throw .invalidName(error.detail)
         }
@@ -54,7 +54,7 @@ struct Call: Sendable {
 
     /// `wait=5s`; nothing when the request does not wait.
     func wait() throws(Problem) -> Duration? {
-        guard let text = request.query["wait"] else { return nil }
+        guard let text = request.head.query["wait"] else { return nil }
         do throws(ValidationError) {
             let wait = try Duration(text: text)
             guard wait <= .seconds(Self.waitSecondsMax) else {
@@ -67,7 +67,7 @@ struct Call: Sendable {
     }
 
     func integer(_ parameter: String, in bounds: ClosedRange<Int>, default fallback: Int) throws(Problem) -> Int {
-        guard let text = request.query[parameter] else { return fallback }
+        guard let text = request.head.query[parameter] else { return fallback }
         guard let number = Int(text), bounds.contains(number) else {
             throw .invalidParameter(
                 name: parameter, detail: "must be a whole number from \(bounds.lowerBound) to \(bounds.upperBound)")
@@ -77,7 +77,7 @@ struct Call: Sendable {
 
     /// The body as JSON of one of the media types.
     func document(_ types: [String] = ["application/json"]) throws(Problem) -> JSONValue {
-        let type = request.headers["content-type"]
+        let type = request.head.header("content-type")
         let essence = type?.split(separator: ";").first?.lowercased().filter { $0 != " " }
         guard let essence, types.contains(essence) else {
             throw .unsupportedMediaType(found: type, wanted: types)
@@ -114,8 +114,8 @@ struct Preconditions: Sendable {
     private let ifNoneMatch: Tags?
 
     init(_ request: HTTPRequest) {
-        ifMatch = request.headers["if-match"].map(Tags.init)
-        ifNoneMatch = request.headers["if-none-match"].map(Tags.init)
+        ifMatch = request.head.header("if-match").map(Tags.init)
+        ifNoneMatch = request.head.header("if-none-match").map(Tags.init)
     }
 
     /// Whether a reader has this version already.

@@ -105,7 +105,7 @@ struct DeviceRoutes: Sendable {
     @Sendable private func readQueue(_ call: Call) throws(Problem) {
         let name = try call.name()
         let count = try device(name).record.spec.queues.count.value
-        let text = call.request.segments[4]
+        let text = call.request.head.segments[4]
         guard let index = Int(text), (0..<count).contains(index) else {
             throw .queueNotFound(device: name, index: text, count: count)
         }

@@ -48,7 +48,7 @@ struct OperatorRoutes: Sendable {
         ]
         let isReady = checks.allSatisfy { $0.1 == nil }
         var text = isReady ? "ok\n" : "not ready\n"
-        if call.request.query["verbose"] != nil || !isReady {
+        if call.request.head.query["verbose"] != nil || !isReady {
             text = checks.map { "[\($0.1 == nil ? "+" : "-")] \($0.0) \($0.1 ?? "ok")\n" }.joined() + text
         }
         call.answer(text: text, status: isReady ? 200 : 503)
@@ -64,7 +64,7 @@ struct OperatorRoutes: Sendable {
         let after = try call.integer("after", in: 0...Int.max, default: 0)
         let limit = try call.integer("limit", in: 1...Self.eventsLimitMax, default: 100)
         var device: DeviceName?
-        if let text = call.request.query["device"] {
+        if let text = call.request.head.query["device"] {
             do throws(ValidationError) { device = try DeviceName(text) } catch {
                 throw .invalidParameter(name: "device", detail: error.detail)
             }
