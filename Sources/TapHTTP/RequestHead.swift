@@ -36,9 +36,7 @@ public final class RequestHead: Sendable {
         identifier = Self.identifier(fields.first { isField($0.name, "x-request-id") }?.value)
     }
 
-    /// The value of a header field; of a repeated one, the last.
-    ///
-    /// - Parameter name: The field's name in lower case.
+    /// The value of a header field, which is named in lower case; of a repeated one, the last.
     public func header(_ name: String) -> String? {
         fields.last { isField($0.name, name) }?.value
     }
