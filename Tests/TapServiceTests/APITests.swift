@@ -302,6 +302,18 @@ private final class World: Sendable {
         }
     }
 
+    @Test func whoWaitsForADeviceThatIsDeletedIsToldAtOnce() async throws {
+        try await withWorld { (world) throws in
+            world.kernel.fail("create", with: .outOfMemory)
+            let waiting = try HTTPClient(socket: world.socket)
+            let head = "Host: x\r\nContent-Type: application/json\r\nContent-Length: \(Self.web0.utf8.count)"
+            try waiting.write("PUT /v1/devices/web0?wait=300s HTTP/1.1\r\n\(head)\r\n\r\n\(Self.web0)")
+            try eventually("it is stated") { try world.send("GET", "/v1/devices/web0").status == 200 }
+            #expect(try world.send("DELETE", "/v1/devices/web0?wait=10s").status == 200)
+            #expect(try waiting.readAnswer().status == 202)
+        }
+    }
+
     @Test func concurrentWritesAreAllKept() async throws {
         try await withWorld { (world) throws in
             let socket = world.socket

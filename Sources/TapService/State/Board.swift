@@ -124,14 +124,14 @@ final class Board: Sendable {
             DispatchTime.now() + .milliseconds(Int(seconds) * 1_000 + Int(attoseconds / 1_000_000_000_000_000))
         let (view, isParked) = state.withLock { state -> (DeviceView?, Bool) in
             let view = state.snapshot.devices[name]
-            guard !goal.isReached(by: view), state.waiters.count < Self.waitersMax else { return (view, false) }
+            guard goal.isReached(by: view) == nil, state.waiters.count < Self.waitersMax else { return (view, false) }
             state.nextWaiter += 1
             state.waiters[state.nextWaiter] = Waiter(
                 goal: goal, name: name, deadline: deadline, completion: completion)
             state.waitersByName[name, default: []].insert(state.nextWaiter)
             return (view, true)
         }
-        guard isParked else { return completion(view, goal.isReached(by: view)) }
+        guard isParked else { return completion(view, goal.isReached(by: view) ?? false) }
         setTimer()
     }
 
@@ -157,17 +157,21 @@ final class Board: Sendable {
             body(&state.snapshot)
             return state.waiters.isEmpty ? [] : state.takeReached(names)
         }
-        for (waiter, view) in reached { waiter.completion(view, true) }
+        for (waiter, view, isReached) in reached { waiter.completion(view, isReached) }
     }
 }
 
 extension Board.State {
-    fileprivate mutating func takeReached(_ names: [DeviceName]) -> [(Board.Waiter, DeviceView?)] {
-        var reached: [(Board.Waiter, DeviceView?)] = []
+    /// Those who need not wait any longer.
+    fileprivate mutating func takeReached(_ names: [DeviceName]) -> [(Board.Waiter, DeviceView?, isReached: Bool)] {
+        var reached: [(Board.Waiter, DeviceView?, isReached: Bool)] = []
         for name in names {
             let view = snapshot.devices[name]
-            for id in waitersByName[name] ?? [] where waiters[id]?.goal.isReached(by: view) == true {
-                if let waiter = removeWaiter(id) { reached.append((waiter, view)) }
+            for id in waitersByName[name] ?? [] {
+                guard let isReached = waiters[id]?.goal.isReached(by: view), let waiter = removeWaiter(id) else {
+                    continue
+                }
+                reached.append((waiter, view, isReached))
             }
         }
         return reached
@@ -182,12 +186,13 @@ extension Board.State {
 }
 
 extension Board.Goal {
-    fileprivate func isReached(by view: DeviceView?) -> Bool {
+    /// Nothing while it may still be reached; false when the device went before it was ready.
+    fileprivate func isReached(by view: DeviceView?) -> Bool? {
         switch self {
         case .ready(let generation):
             guard let view else { return false }
-            return view.phase == .ready && view.status.observedGeneration >= generation
-        case .gone: return view == nil
+            return view.phase == .ready && view.status.observedGeneration >= generation ? true : nil
+        case .gone: return view == nil ? true : nil
         }
     }
 }
