@@ -13,7 +13,8 @@ public enum JSONValue: Hashable, Sendable {
         switch self {
         case .null: "null"
         case .bool: "true or false"
-        case .integer, .number: "a number"
+        case .integer: "a number"
+        case .number: "a number with a fraction"
         case .string: "a string"
         case .array: "an array"
         case .object: "an object"

@@ -8,7 +8,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "sixteen-bytes-xx", ".", "..", "a/b", "a:b", "a b", "tap%d", "-del", "all", "default", "é", "a\0",
+        "", "sixteen-bytes-xx", ".", "..", "a/b", "a:b", "a b", "tap%d", "-del", "all", "default", "lo", "é", "a\0",
     ])
     func deviceNamesThatDoNot(text: String) {
         #expect(throws: ValidationError.self) { try DeviceName(text) }

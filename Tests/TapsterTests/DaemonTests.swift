@@ -89,6 +89,8 @@ import Testing
         ("link.queueDiscipline", ["tc", "qdisc", "replace", "dev", "web0", "root", "pfifo"]),
         ("name", ["ip", "link", "set", "web0", "name", "stolen"]),
         ("device", ["ip", "link", "del", "web0"]),
+        // Attaches with other flags, clears the persistence, and lets go.
+        ("device", ["ip", "tuntap", "del", "dev", "web0", "mode", "tap", "multi_queue"]),
     ])
     func whatSomebodyChangesIsPutRight(field: String, command: [String]) async throws {
         try await withDaemon { (daemon) throws in

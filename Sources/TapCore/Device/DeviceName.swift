@@ -24,8 +24,8 @@ public struct DeviceName: Hashable, Comparable, Sendable, CustomStringConvertibl
         guard let first = bytes.first, first != UInt8(ascii: "-"), first != UInt8(ascii: ".") else {
             throw ValidationError("the name must begin with a letter, a digit or '_'")
         }
-        // The kernel keeps these for /proc/sys/net/ipv4/conf.
-        guard text != "all", text != "default" else {
+        // The kernel keeps two for /proc/sys/net/ipv4/conf, and one for the loopback device of each namespace.
+        guard text != "all", text != "default", text != "lo" else {
             throw ValidationError("the name '\(text)' is reserved by the kernel")
         }
         self.text = text

@@ -52,9 +52,13 @@ struct Job {
             outcome = .settled
         case .blocked(let obstacle): outcome = .blocked(obstacle)
         case .act(let steps, let differences, let index):
+            // A device that went while it was put right counts as missing, whatever was wrong with it before.
+            if case .create = steps.first { found = differences }
             found = found ?? differences
             if isLastRound {
-                fail("read back after the change and still different: \(differences.map(\.field.rawValue))")
+                let fields = differences.map(\.field.rawValue).joined(separator: ", ")
+                fail(
+                    "read back after the change and still different: \(fields); somebody else may hold the device open")
             } else {
                 self.steps = steps
                 self.index = index
@@ -139,9 +143,7 @@ struct Job {
                 return [event("Recreated", "the device did not exist on this boot and has been made")]
             }
             return drift.map { difference in
-                event(
-                    "DriftRepaired", "\(difference.field.rawValue) was changed by somebody else and has been put right",
-                    .warning, EventDifference(difference))
+                event("DriftRepaired", message(for: difference), .warning, EventDifference(difference))
             }
         case .blocked(let obstacle):
             return view.status[.conflict]?.holds == true
@@ -150,6 +152,16 @@ struct Job {
             return view.status.lastError == reason ? [] : [event("StepFailed", reason, .warning)]
         case .open, .closed: return []
         }
+    }
+}
+
+extension Job {
+    private func message(for difference: Difference) -> String {
+        guard difference.field == .device else {
+            return "\(difference.field.rawValue) was changed by somebody else and has been put right"
+        }
+        let index = link.map { " as interface \($0.index.rawValue)" } ?? ""
+        return "the device was removed by somebody else and has been made again\(index)"
     }
 }
 
@@ -176,7 +188,7 @@ extension Obstacle {
     func message(for name: DeviceName) -> String {
         switch self {
         case .foreignDevice(let kind, let index):
-            "an interface '\(name)' (number \(index.rawValue), kind \(kind ?? "physical")) exists that Tapster did not "
+            "an interface '\(name)' (number \(index.rawValue), kind \(kind ?? "none")) exists that Tapster did not "
                 + "make; it is left alone. Remove it ('ip link del \(name)') or give the device another name"
         case .immutable(let fields):
             "the interface's \(fields.map(\.rawValue).joined(separator: ", ")) cannot be changed while it exists; "
