@@ -70,4 +70,6 @@ nonisolated(unsafe) let freeBodyCallback: MHD_ContentReaderFreeCallback = { cont
 /// Where `collectCallback` puts what it finds.
 final class FieldList {
     var fields: [(name: String, value: String)] = []
+
+    init() { fields.reserveCapacity(8) }
 }

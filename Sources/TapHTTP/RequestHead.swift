@@ -82,6 +82,8 @@ extension HTTPRejection {
 
 /// The library's list of one kind.
 func collect(_ kind: MHD_ValueKind, of connection: OpaquePointer) -> [(name: String, value: String)] {
+    // Most requests have no query: then there is nothing to make a list for.
+    guard unsafe MHD_get_connection_values(connection, kind, nil, nil) > 0 else { return [] }
     let list = FieldList()
     // SAFETY: the list lives until the iteration is over.
     _ = unsafe MHD_get_connection_values(connection, kind, collectCallback, Unmanaged.passUnretained(list).toOpaque())

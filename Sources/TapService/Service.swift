@@ -95,7 +95,7 @@ struct RoutedHandler: HTTPHandler {
     /// Unknown paths and methods share one label, so that strangers cannot make labels.
     private func refuse(_ request: HTTPRequest, _ exchange: HTTPExchange, _ problem: Problem) {
         let response = problem.response(path: request.head.path, requestIdentifier: request.head.identifier)
-        metrics.requests.increment(["other", "other", String(response.status)])
+        metrics.requests.increment(method: "other", route: "other", code: response.status)
         var named = response
         named.headers.append(("X-Request-Id", request.head.identifier))
         exchange.respond(named)

@@ -16,7 +16,7 @@ struct Call: Sendable {
     func answer(_ response: HTTPResponse) {
         var response = response
         response.headers.append(("X-Request-Id", request.head.identifier))
-        metrics.requests.increment([request.head.method, route, String(response.status)])
+        metrics.requests.increment(method: request.head.method, route: route, code: response.status)
         metrics.requestDuration.observe(request.head.received.duration(to: .now))
         exchange.respond(response)
     }
@@ -34,7 +34,11 @@ struct Call: Sendable {
     }
 
     func answer(_ view: DeviceView, status: Int = 200) {
-        var headers = Self.jsonHeaders + [("ETag", view.entityTag)]
+        var headers: [(name: String, value: String)] = []
+        // With the identifier of the request that `answer` adds, and perhaps a location.
+        headers.reserveCapacity(4)
+        headers.append(("Content-Type", "application/json"))
+        headers.append(("ETag", view.entityTag))
         if status == 201 { headers.append(("Location", "/v1/devices/\(view.record.name)")) }
         answer(HTTPResponse(status: status, headers: headers, body: view.body))
     }

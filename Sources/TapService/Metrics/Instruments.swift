@@ -28,6 +28,33 @@ final class Counter: Sendable {
     }
 }
 
+/// The one counter that every request raises: its key needs no memory of its own.
+final class RequestCounter: Sendable {
+    private struct Key: Hashable, Sendable {
+        let method: String
+        let route: String
+        let code: Int
+    }
+
+    private static let name = "tapster_http_requests_total"
+    private let values = Mutex<[Key: UInt64]>([:])
+
+    func increment(method: String, route: String, code: Int) {
+        values.withLock { $0[Key(method: method, route: route, code: code), default: 0] += 1 }
+    }
+
+    func write(to text: inout MetricsText) {
+        text.family(Self.name, "Requests answered.", type: "counter")
+        let values = values.withLock { $0 }
+        for (key, value) in values.sorted(by: {
+            ($0.key.route, $0.key.method, $0.key.code) < ($1.key.route, $1.key.method, $1.key.code)
+        }) {
+            text.sample(
+                Self.name, [("method", key.method), ("route", key.route), ("code", String(key.code))], Double(value))
+        }
+    }
+}
+
 /// A number that goes up and down.
 final class Gauge: Sendable {
     let name: String

@@ -17,8 +17,7 @@ final class Metrics: Sendable {
     let kernelErrors = Counter(
         "tapster_kernel_errors_total", "Steps that the kernel has refused.", labels: ["operation", "errno"])
     let overruns = Counter("tapster_netlink_overruns_total", "Times that kernel notifications were lost.")
-    let requests = Counter(
-        "tapster_http_requests_total", "Requests answered.", labels: ["method", "route", "code"])
+    let requests = RequestCounter()
     let requestDuration = Histogram(
         "tapster_http_request_duration_seconds", "From a request's headers to its answer; parked time counts.")
     let rejected = Counter(
@@ -39,9 +38,10 @@ final class Metrics: Sendable {
         devices(&text, snapshot)
         gauge(&text, "tapster_workqueue_depth", "Changed devices that wait for a pass.", Double(queueDepth))
         gauge(&text, "tapster_database_wal_bytes", "Size of the write-ahead log.", Double(walBytes))
-        for counter in [passes, driftRepairs, operations, kernelErrors, overruns, requests, rejected] {
+        for counter in [passes, driftRepairs, operations, kernelErrors, overruns, rejected] {
             counter.write(to: &text)
         }
+        requests.write(to: &text)
         lastSuccess.write(to: &text)
         for histogram in [passDuration, queueWait, requestDuration, commitDuration] { histogram.write(to: &text) }
         ProcessMetrics.write(to: &text)

@@ -14,6 +14,7 @@ final class DeviceView: Sendable {
     init(record: DeviceRecord, status: DeviceStatus = DeviceStatus()) {
         self.record = record
         self.status = status
+        entityTag = "\"\(record.revision)\""
     }
 
     /// The device's JSON document.
@@ -26,7 +27,8 @@ final class DeviceView: Sendable {
         }
     }
 
-    var entityTag: String { "\"\(record.revision)\"" }
+    /// The version of the statement as HTTP quotes it.
+    let entityTag: String
 
     var phase: DevicePhase {
         status.phase(generation: record.generation, isDeletionRequested: record.deletionRequestedAt != nil)
