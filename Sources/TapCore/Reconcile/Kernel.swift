@@ -17,7 +17,6 @@ public struct Errno: Error, Hashable, Sendable, CustomStringConvertible {
     public static let noDevice = Errno(rawValue: 19)
     public static let invalid = Errno(rawValue: 22)
     public static let tooManyOpenFiles = Errno(rawValue: 24)
-    public static let notSupported = Errno(rawValue: 95)
     public static let noBufferSpace = Errno(rawValue: 105)
     public static let badMessage = Errno(rawValue: 74)
 
