@@ -6,7 +6,8 @@ public struct Migration: Sendable {
 
     /// All of them, in the order in which they are applied.
     public static let all = [
-        Migration("m0001_devices", PackageResources.m0001_devices_sql)
+        Migration("m0001_devices", PackageResources.m0001_devices_sql),
+        Migration("m0002_reconciler", PackageResources.m0002_reconciler_sql),
     ]
 
     private init(_ identifier: String, _ bytes: [UInt8]) {

@@ -4,10 +4,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
+#include <linux/magic.h>
+#include <linux/nsfs.h>
 #include <linux/sockios.h>
 
 int clinux_open(const char *path, int flags) { return open(path, flags); }
@@ -37,7 +43,7 @@ int clinux_tun_set_group(int fd, gid_t group) { return ioctl(fd, TUNSETGROUP, (u
 int clinux_tun_set_offload(int fd, uint32_t offloads) { return ioctl(fd, TUNSETOFFLOAD, (unsigned long)offloads); }
 int clinux_tun_set_vnet_header_size(int fd, int bytes) { return ioctl(fd, TUNSETVNETHDRSZ, &bytes); }
 int clinux_tun_get_vnet_header_size(int fd, int *bytes) { return ioctl(fd, TUNGETVNETHDRSZ, bytes); }
-int clinux_tun_set_carrier(int fd, int on) { return ioctl(fd, TUNSETCARRIER, &on); }
+int clinux_tun_get_features(int fd, unsigned int *features) { return ioctl(fd, TUNGETFEATURES, features); }
 
 int clinux_interface_index(int socket, const char *name, int *index) {
     struct ifreq request;
@@ -62,6 +68,36 @@ int clinux_namespace_cookie(int socket, uint64_t *cookie) {
 }
 
 int clinux_unshare_network(void) { return unshare(CLONE_NEWNET); }
+int clinux_enter_network(int fd) { return setns(fd, CLONE_NEWNET); }
+
+int clinux_network_inode(const char *path, uint64_t *inode) {
+    struct statfs filesystem;
+    struct stat status;
+    if (statfs(path, &filesystem) != 0 || stat(path, &status) != 0) return -1;
+    if (filesystem.f_type != NSFS_MAGIC) {
+        errno = ENOTTY;
+        return -1;
+    }
+    *inode = status.st_ino;
+    return 0;
+}
+
+int clinux_open_network(const char *path, uint64_t *inode) {
+    int place = open(path, O_PATH | O_CLOEXEC);
+    if (place < 0) return -1;
+    char link[32];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", place);
+    int fd = clinux_network_inode(link, inode) == 0 ? open(link, O_RDONLY | O_CLOEXEC) : -1;
+    int reason = errno;
+    close(place);
+    if (fd >= 0 && ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET) {
+        close(fd);
+        fd = -1;
+        reason = ENOTTY;
+    }
+    errno = reason;
+    return fd;
+}
 
 int clinux_raise_descriptor_limit(uint64_t *limit) {
     struct rlimit files;

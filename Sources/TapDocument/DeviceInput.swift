@@ -39,7 +39,7 @@ public struct DeviceInput: Hashable, Sendable {
         metadata.skip(Self.readOnlyMetadata)
         root.note(metadata.finish(known: Self.metadataFields))
 
-        let reading = SpecReading(root.take("spec"), accounts: accounts)
+        let reading = SpecReading(root.take("spec"), accounts: accounts, name: name ?? pathName)
         root.note(reading.issues)
         let issues = root.finish(known: ["metadata", "spec", "status"])
         guard issues.isEmpty, let spec = reading.spec, let name = name ?? pathName else {
@@ -75,14 +75,18 @@ extension DeviceInput {
 struct SpecReading {
     static let fields = [
         "kind", "multiQueue", "queues", "access", "packetInfo", "vnetHeader", "vnetHeaderSize", "offloads",
-        "sendBufferBytes", "owner", "group", "link",
+        "sendBufferBytes", "owner", "group", "napi", "napiFrags", "networkNamespace", "link", "adoption",
+        "driftPolicy",
     ]
-    static let linkFields = ["up", "mtu", "macAddress", "txQueueLength", "queueDiscipline"]
+    static let linkFields = [
+        "up", "mtu", "macAddress", "txQueueLength", "queueDiscipline", "controller", "alias", "altNames", "addresses",
+        "carrier",
+    ]
 
     private(set) var spec: DeviceSpec?
     private(set) var issues: [FieldIssue]
 
-    init(_ value: JSONValue?, accounts: some Accounts) {
+    init(_ value: JSONValue?, accounts: some Accounts, name: DeviceName? = nil) {
         var draft = DeviceSpecDraft()
         var reader = ObjectReader(value, at: "/spec")
         if let kind = reader.word("kind", DeviceKind.self) { draft.kind = kind }
@@ -95,19 +99,16 @@ struct SpecReading {
         draft.sendBuffer = reader.integer("sendBufferBytes", SendBufferBytes.self, orNull: true)
         draft.owner = Self.principal(&reader, "owner", "user") { accounts.userNumber($0) }
         draft.group = Self.principal(&reader, "group", "group") { accounts.groupNumber($0) }
+        if let napi = reader.bool("napi") { draft.napi = napi }
+        if let napiFrags = reader.bool("napiFrags") { draft.napiFrags = napiFrags }
+        draft.networkNamespace = reader.text("networkNamespace", orNull: true) { (text) throws(ValidationError) in
+            try NetworkNamespace(text)
+        }
+        if let adoption = reader.word("adoption", AdoptionPolicy.self) { draft.adoption = adoption }
+        if let policy = reader.word("driftPolicy", DriftPolicy.self) { draft.driftPolicy = policy }
 
         var link = ObjectReader(reader.take("link"), at: "/spec/link")
-        if let up = link.bool("up") { draft.link.up = up }
-        if let mtu = link.integer("mtu", MTU.self) { draft.link.mtu = mtu }
-        draft.link.macAddress = link.text("macAddress", orNull: true) { (text) throws(ValidationError) in
-            try MACAddress(text)
-        }
-        if let length = link.integer("txQueueLength", TransmitQueueLength.self) {
-            draft.link.transmitQueueLength = length
-        }
-        if let discipline = link.word("queueDiscipline", QueueDiscipline.self) {
-            draft.link.queueDiscipline = discipline
-        }
+        draft.link = Self.link(&link, name: name)
         reader.note(link.finish(known: Self.linkFields))
         issues = reader.finish(known: Self.fields)
 
@@ -118,6 +119,33 @@ struct SpecReading {
         } catch {
             issues += error.found.map { FieldIssue(pointer: $0.field.pointer, detail: $0.detail) }
         }
+    }
+
+    private static func link(_ link: inout ObjectReader, name: DeviceName?) -> LinkSpec {
+        var draft = LinkSpec()
+        if let up = link.bool("up") { draft.up = up }
+        if let mtu = link.integer("mtu", MTU.self) { draft.mtu = mtu }
+        draft.macAddress = link.text("macAddress", orNull: true) { (text) throws(ValidationError) in
+            try MACAddress(text)
+        }
+        if let length = link.integer("txQueueLength", TransmitQueueLength.self) {
+            draft.transmitQueueLength = length
+        }
+        if let discipline = link.word("queueDiscipline", QueueDiscipline.self) { draft.queueDiscipline = discipline }
+        draft.controller = link.text("controller", orNull: true) { (text) throws(ValidationError) in
+            guard text != name?.text else { throw ValidationError("a device cannot belong to itself") }
+            return try InterfaceName(text)
+        }
+        draft.alias = link.text("alias", orNull: true) { (text) throws(ValidationError) in try LinkAlias(text) }
+        draft.altNames = link.list("altNames", countMax: AlternativeName.countMax) { (text) throws(ValidationError) in
+            guard text != name?.text else { throw ValidationError("'\(text)' is the device's own name") }
+            return try AlternativeName(text)
+        }
+        draft.addresses = link.list("addresses", countMax: InterfaceAddress.countMax) {
+            (text) throws(ValidationError) in try InterfaceAddress(text)
+        }
+        if let carrier = link.word("carrier", CarrierPolicy.self) { draft.carrier = carrier }
+        return draft
     }
 
     private static func layout(_ reader: inout ObjectReader) -> QueueLayout? {

@@ -47,7 +47,7 @@ public struct Labels: Hashable, Sendable {
         return Reading(value: Labels(unchecked: values), issues: reader.issues)
     }
 
-    private static func isKey(_ text: String) -> Bool {
+    static func isKey(_ text: String) -> Bool {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         switch parts.count {
         case 1: return isName(text)
@@ -56,7 +56,7 @@ public struct Labels: Hashable, Sendable {
         }
     }
 
-    private static func isName(_ text: some StringProtocol, bytesMax: Int = nameBytesMax) -> Bool {
+    static func isName(_ text: some StringProtocol, bytesMax: Int = nameBytesMax) -> Bool {
         let bytes = text.utf8
         guard let first = bytes.first, let last = text.last?.utf8.last, bytes.count <= bytesMax else { return false }
         return isAlphanumeric(first) && isAlphanumeric(last)

@@ -104,6 +104,38 @@ struct ObjectReader {
         }
     }
 
+    /// An array of different strings, sorted.
+    mutating func list<Value: Hashable & Comparable>(
+        _ key: String, countMax: Int, _ parse: (String) throws(ValidationError) -> Value
+    ) -> [Value] {
+        switch take(key) {
+        case nil: return []
+        case .array(let elements):
+            guard elements.count <= countMax else {
+                note(key, "has \(elements.count) elements; \(countMax) are allowed")
+                return []
+            }
+            var values: Set<Value> = []
+            for (position, element) in elements.enumerated() {
+                let place = "\(pointer)/\(key)/\(position)"
+                guard case .string(let text) = element else {
+                    note([FieldIssue(pointer: place, detail: "must be a string, found \(element.kind)")])
+                    continue
+                }
+                do throws(ValidationError) {
+                    let (isNew, _) = values.insert(try parse(text))
+                    if !isNew { note([FieldIssue(pointer: place, detail: "'\(text.shortened)' is there twice")]) }
+                } catch {
+                    note([FieldIssue(pointer: place, detail: error.detail)])
+                }
+            }
+            return values.sorted()
+        case let other?:
+            note(key, "must be an array of strings, found \(other.kind)")
+            return []
+        }
+    }
+
     mutating func noting<Value>(_ key: String, _ parse: () throws(ValidationError) -> Value) -> Value? {
         do throws(ValidationError) {
             return try parse()

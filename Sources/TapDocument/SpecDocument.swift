@@ -16,12 +16,22 @@ extension DeviceSpec {
             "sendBufferBytes": JSONValue(sendBuffer?.value),
             "owner": owner?.document ?? .null,
             "group": group?.document ?? .null,
+            "napi": .bool(napi),
+            "napiFrags": .bool(napiFrags),
+            "networkNamespace": JSONValue(networkNamespace?.text),
+            "adoption": .string(adoption.rawValue),
+            "driftPolicy": .string(driftPolicy.rawValue),
             "link": [
                 "up": .bool(link.up),
                 "mtu": .integer(link.mtu.value),
                 "macAddress": JSONValue(link.macAddress?.description),
                 "txQueueLength": .integer(link.transmitQueueLength.value),
                 "queueDiscipline": .string(link.queueDiscipline.rawValue),
+                "controller": JSONValue(link.controller?.text),
+                "alias": JSONValue(link.alias?.text),
+                "altNames": .array(link.altNames.map { .string($0.text) }),
+                "addresses": .array(link.addresses.map { .string($0.description) }),
+                "carrier": .string(link.carrier.rawValue),
             ],
         ]
     }

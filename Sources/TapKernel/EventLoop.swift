@@ -2,43 +2,52 @@ internal import CLinux
 internal import Glibc
 internal import TapCore
 
-/// The one epoll on which the worker sleeps: the monitor, and an eventfd by which other threads wake it.
+/// The one epoll on which the worker sleeps: the monitors, an eventfd by which other threads wake it, and the table of
+/// mounts, since a named network namespace comes and goes with a mount.
 final class EventLoop {
-    private static let eventsMax: Int32 = 8
+    private static let eventsMax: Int32 = 64
 
     private let poll: FileDescriptor
+    private let mounts: FileDescriptor
     let waker: EventWaker
 
     /// - Throws: EMFILE, ENFILE, ENOMEM.
     init() throws(Errno) {
         poll = FileDescriptor(owning: try systemCall { epoll_create1(Int32(EPOLL_CLOEXEC)) })
         waker = try EventWaker()
+        mounts = try FileDescriptor(opening: "/proc/self/mountinfo", flags: O_RDONLY)
         try watch(waker.number)
+        // A change of the table is told as a priority event, once (proc(5)).
+        try watch(mounts.number, events: EPOLLPRI.rawValue)
     }
 
     /// Level-triggered: it ends a wait for as long as there is something to read.
-    func watch(_ descriptor: Int32) throws(Errno) {
+    func watch(_ descriptor: Int32, events: UInt32 = EPOLLIN.rawValue) throws(Errno) {
         let number = poll.number
         var event = unsafe epoll_event()
-        unsafe event.events = EPOLLIN.rawValue
+        unsafe event.events = events
         unsafe event.data.fd = descriptor
         // SAFETY: the kernel copies the event during the call.
         try systemCall { unsafe epoll_ctl(number, EPOLL_CTL_ADD, descriptor, &event) }
     }
 
     /// Returns when something is readable, when somebody woke us, or at the deadline.
-    func wait(until deadline: ContinuousClock.Instant?) throws(Errno) {
+    ///
+    /// - Returns: Whether something was mounted or unmounted.
+    func wait(until deadline: ContinuousClock.Instant?) throws(Errno) -> Bool {
         let number = poll.number
         var events = unsafe [epoll_event](repeating: epoll_event(), count: Int(Self.eventsMax))
+        var count: Int32
         // A deadline is counted anew after EINTR, so this call does not go through `systemCall`.
         while true {
             // SAFETY: the kernel writes at most `eventsMax` events, during the call.
-            let count = unsafe epoll_wait(number, &events, Self.eventsMax, Self.milliseconds(until: deadline))
+            count = unsafe epoll_wait(number, &events, Self.eventsMax, Self.milliseconds(until: deadline))
             if count >= 0 { break }
             let errno = Errno(rawValue: clinux_errno())
             if errno != .interrupted { throw errno }
         }
         waker.reset()
+        return unsafe events[0..<Int(count)].contains { unsafe $0.data.fd == mounts.number }
     }
 
     /// Rounded up, so that a wait does not end before its deadline and turn into a spin.

@@ -33,9 +33,12 @@ public final class Service: Sendable {
         worker = Worker(
             kernel: kernel, store: store, board: board, queue: queue, accounts: accounts, metrics: metrics, log: log,
             onReady: onReady)
+        let deviceWrites = DeviceWrites(
+            store: store, board: board, queue: queue, writes: writes, accounts: accounts, features: kernel.features,
+            metrics: metrics)
         let deviceRoutes = DeviceRoutes(
             board: board,
-            writes: DeviceWrites(store: store, board: board, queue: queue, writes: writes, accounts: accounts))
+            writes: deviceWrites)
         let operatorRoutes = OperatorRoutes(board: board, store: store, queue: queue, writes: writes, metrics: metrics)
         api = RoutedHandler(router: Router(routes: deviceRoutes.routes + operatorRoutes.routes), metrics: metrics)
         health = RoutedHandler(router: Router(routes: operatorRoutes.health), metrics: metrics)

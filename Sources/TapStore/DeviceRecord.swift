@@ -16,7 +16,12 @@ public struct DeviceRecord: Hashable, Sendable {
     public var deletionRequestedAt: Timestamp?
     /// The newest generation that was read back from the kernel and found equal.
     public var settledGeneration = 0
+    /// The newest generation for which somebody allowed the device to be made anew.
+    public var recreateGeneration = 0
     public var claim: Claim?
+
+    /// Whether the present generation may cost the device its interface.
+    public var mayRecreate: Bool { recreateGeneration > settledGeneration }
 
     public init(
         name: DeviceName, identifier: DeviceIdentifier, labels: Labels, spec: DeviceSpec, createdAt: Timestamp

@@ -8,12 +8,13 @@ enum DeviceRow {
     /// The columns of `select`, by their place: looking for names costs more than reading what they hold.
     enum Column: Int {
         case name, uid, labels, spec, generation, revision, createdAt, updatedAt, deletionRequestedAt, settledGeneration
-        case bootID, namespaceCookie, ifindex, vnetHeaderSize, offloads
+        case recreateGeneration, bootID, namespaceCookie, namespace, ifindex, vnetHeaderSize, offloads
     }
 
     private static let select = """
         SELECT name, uid, labels, spec, generation, revision, created_at, updated_at, deletion_requested_at,
-               settled_generation, boot_id, namespace_cookie, ifindex, vnet_header_size, offloads
+               settled_generation, recreate_generation, boot_id, namespace_cookie, namespace, ifindex,
+               vnet_header_size, offloads
         FROM device LEFT JOIN claim ON claim.device = device.name
         """
 
@@ -28,17 +29,18 @@ enum DeviceRow {
         let statement = try database.cachedStatement(
             sql: """
                 INSERT INTO device (name, uid, labels, spec, generation, revision, created_at, updated_at,
-                                    deletion_requested_at, settled_generation)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                                    deletion_requested_at, settled_generation, recreate_generation)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT (name) DO UPDATE SET
                     labels = excluded.labels, spec = excluded.spec, generation = excluded.generation,
                     revision = excluded.revision, updated_at = excluded.updated_at,
-                    deletion_requested_at = excluded.deletion_requested_at
+                    deletion_requested_at = excluded.deletion_requested_at,
+                    recreate_generation = excluded.recreate_generation
                 """)
         try statement.execute(arguments: [
             record.name.text, record.identifier.text, record.labels.document.text, record.spec.document.text,
             record.generation, record.revision, record.createdAt.microseconds, record.updatedAt.microseconds,
-            record.deletionRequestedAt?.microseconds, record.settledGeneration,
+            record.deletionRequestedAt?.microseconds, record.settledGeneration, record.recreateGeneration,
         ])
     }
 
@@ -48,8 +50,11 @@ enum DeviceRow {
         try statement.execute(arguments: [generation, identifier.text])
     }
 
-    static func delete(_ database: Database, _ name: DeviceName) throws {
-        try database.cachedStatement(sql: "DELETE FROM device WHERE name = ?").execute(arguments: [name.text])
+    /// Not when somebody has taken the mark of deletion back, or has stated another device of the name.
+    static func delete(_ database: Database, _ identifier: DeviceIdentifier) throws -> Bool {
+        try database.cachedStatement(sql: "DELETE FROM device WHERE uid = ? AND deletion_requested_at IS NOT NULL")
+            .execute(arguments: [identifier.text])
+        return database.changesCount > 0
     }
 
     private static func decode(_ row: Row) throws -> DeviceRecord {
@@ -71,6 +76,7 @@ enum DeviceRow {
             record.deletionRequestedAt = row.optional(.deletionRequestedAt, Int64.self).map(
                 Timestamp.init(microseconds:))
             record.settledGeneration = row[.settledGeneration]
+            record.recreateGeneration = row[.recreateGeneration]
             record.claim = try ClaimRow.decode(row)
             return record
         } catch {
@@ -83,12 +89,14 @@ enum ClaimRow {
     static func save(_ database: Database, _ claim: Claim, for name: DeviceName) throws {
         let statement = try database.cachedStatement(
             sql: """
-                INSERT OR REPLACE INTO claim (device, boot_id, namespace_cookie, ifindex, vnet_header_size, offloads)
-                VALUES (?, ?, ?, ?, ?, ?)
+                INSERT OR REPLACE INTO claim (device, boot_id, namespace_cookie, namespace, ifindex,
+                                              vnet_header_size, offloads)
+                VALUES (?, ?, ?, ?, ?, ?, ?)
                 """)
         try statement.execute(arguments: [
-            name.text, claim.host.boot, Int64(bitPattern: claim.host.namespace), claim.index.rawValue,
-            claim.settings.vnetHeaderSize?.value, Int64(claim.settings.offloads.rawValue),
+            name.text, claim.host.boot, Int64(bitPattern: claim.host.namespace), claim.namespace?.text,
+            claim.index.rawValue, claim.settings.vnetHeaderSize?.value,
+            claim.settings.offloads.map { Int64($0.rawValue) },
         ])
     }
 
@@ -96,10 +104,11 @@ enum ClaimRow {
         guard let boot = row.optional(.bootID, String.self) else { return nil }
         return Claim(
             host: HostIdentity(boot: boot, namespace: UInt64(bitPattern: row[.namespaceCookie])),
+            namespace: try row.optional(.namespace, String.self).map { try NetworkNamespace($0) },
             index: LinkIndex(rawValue: row[.ifindex]),
             settings: DescriptorSettings(
                 vnetHeaderSize: try row.optional(.vnetHeaderSize, Int.self).map { try VnetHeaderSize($0) },
-                offloads: Offloads(rawValue: row[.offloads])))
+                offloads: row.optional(.offloads, UInt32.self).map(Offloads.init(rawValue:))))
     }
 }
 

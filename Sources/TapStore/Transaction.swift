@@ -10,10 +10,18 @@ public struct Transaction: ~Copyable {
         self.database = database
     }
 
-    /// Gives the record the next revision and stores it, new or not; its claim is left alone.
-    public func save(_ record: DeviceRecord) throws -> DeviceRecord {
+    /// The next revision, for all that this transaction changes.
+    public func nextRevision() throws -> Int {
+        try database.cachedStatement(sql: "UPDATE revision SET current = current + 1").execute()
+        return try Self.currentRevision(database)
+    }
+
+    /// Stores the record, new or not; its claim is left alone.
+    ///
+    /// - Returns: The record in its new revision.
+    public func save(_ record: DeviceRecord, revision: Int) throws -> DeviceRecord {
         var record = record
-        record.revision = try nextRevision()
+        record.revision = revision
         try DeviceRow.save(database, record)
         return record
     }
@@ -30,10 +38,9 @@ public struct Transaction: ~Copyable {
 
     /// Removes a device that is gone, with its claim and its assignments.
     ///
-    /// - Returns: The revision of the removal.
-    public func forget(_ name: DeviceName) throws -> Int {
-        try DeviceRow.delete(database, name)
-        return try nextRevision()
+    /// - Returns: False when somebody wants it again.
+    public func forget(_ identifier: DeviceIdentifier) throws -> Bool {
+        try DeviceRow.delete(database, identifier)
     }
 
     public func append(_ event: EventRecord) throws {
@@ -42,10 +49,5 @@ public struct Transaction: ~Copyable {
 
     static func currentRevision(_ database: Database) throws -> Int {
         try Int.fetchOne(database, sql: "SELECT current FROM revision") ?? 0
-    }
-
-    private func nextRevision() throws -> Int {
-        try database.cachedStatement(sql: "UPDATE revision SET current = current + 1").execute()
-        return try Self.currentRevision(database)
     }
 }

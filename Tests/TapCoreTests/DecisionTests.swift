@@ -6,11 +6,13 @@ import Testing
 @Suite struct DecisionTests {
     /// Like the worker: decides, does, looks again.
     private struct World {
-        let kernel = ModelKernel()
+        let kernel = ModelKernel().own
         var wanted: WantedDevice
 
-        func decide() throws -> Decision {
-            wanted.decide(links: LinkTable(try kernel.links()), anchored: kernel.anchored, host: kernel.host)
+        func decide() throws -> Decision { wanted.decide(in: kernel.observed) }
+
+        func obstacle() throws -> Obstacle? {
+            if case .blocked(let obstacle, _, _) = try decide() { obstacle } else { nil }
         }
 
         /// - Returns: The steps of each round until nothing is left to do.
@@ -19,13 +21,20 @@ import Testing
             while case .act(let steps, _, let index) = try decide(), steps != [.forget] {
                 rounds.append(steps)
                 try #require(rounds.count <= 3, "plans follow plans: \(rounds)")
+                if steps == [.delete] {
+                    try kernel.delete([try #require(index)])
+                    continue
+                }
                 var index = index
                 for step in steps {
                     if case .claim(let settings) = step, let index {
                         wanted = wanted.claiming(Claim(host: kernel.host, index: index, settings: settings))
-                    } else {
-                        index = try kernel.perform([step], on: wanted.name, at: index)
+                        continue
                     }
+                    var runs = [StepRun([step], on: wanted.name, at: index)]
+                    kernel.perform(&runs) { _ in }
+                    if let failure = runs[0].failure { throw failure }
+                    index = runs[0].index
                 }
             }
             return rounds
@@ -72,7 +81,7 @@ import Testing
         foreign.kind = "tun"
         foreign.tun = ObservedTun(kind: .tap)
         world.kernel.change("web0") { $0 = foreign }
-        #expect(try world.decide() == .blocked(.foreignDevice(kind: "tun", index: LinkIndex(rawValue: 7))))
+        #expect(try world.obstacle() == .foreignDevice(kind: "tun", index: LinkIndex(rawValue: 7), mismatches: []))
     }
 
     @Test func anAlternativeNameIsInTheWayToo() throws {
@@ -80,7 +89,7 @@ import Testing
         var foreign = ObservedLink(index: LinkIndex(rawValue: 7), name: "eth0")
         foreign.altNames = ["web0"]
         world.kernel.change("eth0") { $0 = foreign }
-        #expect(try world.decide() == .blocked(.foreignDevice(kind: nil, index: LinkIndex(rawValue: 7))))
+        #expect(try world.obstacle() == .foreignDevice(kind: nil, index: LinkIndex(rawValue: 7), mismatches: []))
     }
 
     @Test func aClaimOfAnotherBootProvesNothing() throws {
@@ -89,7 +98,7 @@ import Testing
         let claim = try #require(world.wanted.claim)
         world.wanted = world.wanted.claiming(
             Claim(host: HostIdentity(boot: "earlier", namespace: 1), index: claim.index, settings: claim.settings))
-        #expect(try world.decide() == .blocked(.foreignDevice(kind: "tun", index: claim.index)))
+        #expect(try world.obstacle() == .foreignDevice(kind: "tun", index: claim.index, mismatches: []))
     }
 
     @Test func aRenamedDeviceGetsItsNameBack() throws {
@@ -108,7 +117,7 @@ import Testing
         world.kernel.change("web0") { $0?.name = "stolen" }
         let index = world.kernel.freshIndex()
         world.kernel.change("web0") { $0 = ObservedLink(index: index, name: "web0") }
-        #expect(try world.decide() == .blocked(.foreignDevice(kind: nil, index: index)))
+        #expect(try world.obstacle() == .foreignDevice(kind: nil, index: index, mismatches: []))
     }
 
     @Test func anOwnerThatCannotBeClearedIsTold() throws {
@@ -117,7 +126,7 @@ import Testing
         var world = try world(draft, owner: nil)
         _ = try world.settle()
         world.kernel.change("web0") { $0?.tun?.group = 12 }
-        #expect(try world.decide() == .blocked(.immutable([.group])))
+        #expect(try world.obstacle() == .immutable([.group]))
     }
 
     @Test func deletingForgetsOnlyWhatIsGone() throws {

@@ -1,9 +1,10 @@
 import CLinux
 import Foundation
 import TapCore
-import TapKernel
 import TestSupport
 import Testing
+
+@testable import TapKernel
 
 /// The real kernel, each test in a namespace of its own.
 @Suite(.privileged) struct LinuxKernelTests {
@@ -15,28 +16,47 @@ import Testing
             owner: draft.access == .brokered ? 0 : nil)
     }
 
+    private static func open() throws -> LinuxNamespace {
+        try #require(try LinuxKernel().open(nil) as? LinuxNamespace)
+    }
+
+    private static func observe(_ kernel: some KernelNamespace) throws -> ObservedNamespace {
+        var observed = ObservedNamespace(host: kernel.host, links: try kernel.links())
+        observed.anchored = kernel.anchored
+        observed.addresses = try kernel.addresses()
+        return observed
+    }
+
+    @discardableResult
+    private static func perform(
+        _ steps: some Sequence<Step>, on name: DeviceName, at index: LinkIndex?, _ kernel: some KernelNamespace
+    ) throws -> LinkIndex? {
+        var runs = [StepRun(steps, on: name, at: index)]
+        kernel.perform(&runs) { _ in }
+        if let failure = runs[0].failure { throw failure }
+        return runs[0].index
+    }
+
     /// Decides and does until nothing is left, as the worker would.
-    private static func settle(_ wanted: WantedDevice, _ kernel: LinuxKernel) throws -> WantedDevice {
+    private static func settle(_ wanted: WantedDevice, _ kernel: some KernelNamespace) throws -> WantedDevice {
         var wanted = wanted
         for _ in 0..<3 {
-            let decision = wanted.decide(
-                links: LinkTable(try kernel.links()), anchored: kernel.anchored, host: kernel.host)
-            guard case .act(let steps, _, var index) = decision, steps != [.forget] else { break }
+            guard case .act(let steps, _, var index) = try decide(wanted, kernel), steps != [.forget] else { break }
             for step in steps {
                 if case .claim(let settings) = step, let index {
                     wanted = WantedDevice(
                         name: wanted.name, identifier: wanted.identifier, spec: wanted.spec, owner: wanted.owner,
                         claim: Claim(host: kernel.host, index: index, settings: settings))
                 } else {
-                    index = try kernel.perform([step], on: wanted.name, at: index)
+                    index = try perform([step], on: wanted.name, at: index, kernel)
                 }
             }
         }
         return wanted
     }
 
-    private static func decide(_ wanted: WantedDevice, _ kernel: LinuxKernel) throws -> Decision {
-        wanted.decide(links: LinkTable(try kernel.links()), anchored: kernel.anchored, host: kernel.host)
+    private static func decide(_ wanted: WantedDevice, _ kernel: some KernelNamespace) throws -> Decision {
+        wanted.decide(in: try observe(kernel))
     }
 
     @Test(arguments: [DeviceKind.tap, .tun], [DeviceAccess.brokered, .open])
@@ -49,7 +69,7 @@ import Testing
                 draft.queues = queues
                 draft.link.mtu = try MTU(1_400)
                 draft.link.transmitQueueLength = try TransmitQueueLength(500)
-                let kernel = try LinuxKernel()
+                let kernel = try Self.open()
                 let wanted = try Self.settle(try Self.wanted("fifteen-bytes-x", draft), kernel)
                 guard case .settled(let link) = try Self.decide(wanted, kernel) else {
                     throw TestFailure("\(try Self.decide(wanted, kernel))")
@@ -64,10 +84,10 @@ import Testing
 
     @Test func aDeviceWithoutItsClaimVanishes() async throws {
         try await inNamespace {
-            let kernel = try LinuxKernel()
+            let kernel = try Self.open()
             let wanted = try Self.wanted()
             guard case .act(let steps, _, _) = try Self.decide(wanted, kernel) else { throw TestFailure("no plan") }
-            let index = try kernel.perform(steps.prefix { $0.name != "claim" }, on: wanted.name, at: nil)
+            let index = try Self.perform(steps.prefix { $0.name != "claim" }, on: wanted.name, at: nil, kernel)
             #expect(try kernel.links().contains { $0.name == "web0" })
             kernel.abandon(try #require(index))
             #expect(try !kernel.links().contains { $0.name == "web0" })
@@ -78,9 +98,9 @@ import Testing
         try await inNamespace {
             var draft = DeviceSpecDraft()
             draft.access = .open
-            let wanted = try Self.settle(try Self.wanted("web0", draft), try LinuxKernel())
+            let wanted = try Self.settle(try Self.wanted("web0", draft), try Self.open())
             let before = try Self.carrierChanges("web0")
-            let second = try LinuxKernel()
+            let second = try Self.open()
             _ = try Self.settle(wanted, second)
             #expect(second.anchored.count == 1)
             #expect(try Self.carrierChanges("web0") == before)
@@ -95,11 +115,11 @@ import Testing
 
     @Test func errorsNameTheStep() async throws {
         try await inNamespace {
-            let kernel = try LinuxKernel()
+            let kernel = try Self.open()
             try run("ip", "tuntap", "add", "dev", "web0", "mode", "tap")
             let error = #expect(throws: KernelError.self) {
-                try kernel.perform(
-                    [.create(CreationFlags(try Self.wanted().spec))], on: try DeviceName("web0"), at: nil)
+                try Self.perform(
+                    [.create(CreationFlags(try Self.wanted().spec))], on: try DeviceName("web0"), at: nil, kernel)
             }
             #expect(error?.operation == "create")
             #expect(error?.errno == .busy)
@@ -108,11 +128,11 @@ import Testing
 
     @Test func refusedLinkChangesCarryTheKernelsNumber() async throws {
         try await inNamespace {
-            let kernel = try LinuxKernel()
+            let kernel = try Self.open()
             var change = LinkChange()
             change.mtu = .ethernet
             let error = #expect(throws: KernelError.self) {
-                try kernel.perform([.setLink(change)], on: try DeviceName("gone"), at: LinkIndex(rawValue: 999))
+                try Self.perform([.setLink(change)], on: try DeviceName("gone"), at: LinkIndex(rawValue: 999), kernel)
             }
             #expect(error == KernelError("set_link", .noDevice))
         }
@@ -120,29 +140,28 @@ import Testing
 
     @Test func theMonitorHearsOfEveryChange() async throws {
         try await inNamespace {
-            let kernel = try LinuxKernel()
+            let kernel = try Self.open()
             let wanted = try Self.settle(try Self.wanted(), kernel)
             let index = try #require(wanted.claim?.index)
-            _ = try kernel.wait(until: .now)
+            _ = try kernel.signals()
             for change in [["mtu", "1400"], ["txqueuelen", "7"], ["address", "02:00:00:00:00:09"], ["down"]] {
                 let words = ["link", "set", "web0"] + change
                 try run("ip", words)
-                let signals = try kernel.wait(until: .now + .seconds(10))
-                #expect(signals.touched.contains(index), "\(change)")
+                #expect(try kernel.signals().touched.contains(index), "\(change)")
             }
         }
     }
 
     @Test func aLostEventIsAnOverrun() async throws {
         try await inNamespace {
-            let kernel = try LinuxKernel()
+            let kernel = try Self.open()
             // More than 8 MiB of notifications, with nobody reading.
             try run("bash", "-c", "for i in $(seq 200); do echo tuntap add dev d$i mode tap; done | ip -batch -")
             for round in 0..<60 {
                 let mtu = 1_300 + round
                 try run("bash", "-c", "for i in $(seq 200); do echo link set d$i mtu \(mtu); done | ip -batch -")
             }
-            #expect(try kernel.wait(until: .now).wasOverrun)
+            #expect(try kernel.signals().wasOverrun)
         }
     }
 
@@ -156,7 +175,7 @@ import Testing
 
     @Test func manyLinksAreReadTogether() async throws {
         try await inNamespace {
-            let kernel = try LinuxKernel()
+            let kernel = try Self.open()
             for number in 0..<100 { _ = try Self.settle(try Self.wanted("t\(number)"), kernel) }
             let all = try kernel.links()
             let some = try kernel.links(at: all.map(\.index) + [LinkIndex(rawValue: 9_999)])

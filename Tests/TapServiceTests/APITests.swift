@@ -81,7 +81,7 @@ private final class World: Sendable {
             #expect(created.headers["etag"] == "\"1\"")
             #expect(created["status", "phase"] as? String == "Ready")
             #expect(created["spec", "link", "mtu"] as? Int == 1_500)
-            #expect(world.kernel.table.map(\.name) == ["web0"])
+            #expect(world.kernel.own.table.map(\.name) == ["web0"])
             let queues = try world.send("GET", "/v1/devices/web0/queues")
             #expect((queues["items"] as? [Any])?.count == 4)
             #expect(try world.send("GET", "/v1/devices/web0/queues/3")["index"] as? Int == 3)
@@ -90,7 +90,7 @@ private final class World: Sendable {
             #expect(list["items", "0", "metadata", "name"] as? String == "web0")
             #expect(try world.send("DELETE", "/v1/devices/web0?wait=5s").status == 200)
             #expect(try world.send("GET", "/v1/devices/web0").status == 404)
-            #expect(world.kernel.table.isEmpty)
+            #expect(world.kernel.own.table.isEmpty)
         }
     }
 
@@ -229,8 +229,8 @@ private final class World: Sendable {
     @Test func driftIsPutRightAndTold() async throws {
         try await withWorld { (world) throws in
             _ = try world.send("PUT", "/v1/devices/web0?wait=5s", Self.web0)
-            world.kernel.change("web0") { $0?.mtu = 9_000 }
-            try eventually("the MTU is back") { world.kernel.table.first?.mtu == 1_500 }
+            world.kernel.own.change("web0") { $0?.mtu = 9_000 }
+            try eventually("the MTU is back") { world.kernel.own.table.first?.mtu == 1_500 }
             try eventually("it is counted") { try world.metric("tapster_drift_repairs_total", "link.mtu") == 1 }
             var drift: [String: Any]?
             try eventually("it is in the history") {
@@ -246,8 +246,8 @@ private final class World: Sendable {
 
     @Test func aForeignDeviceIsAConflictUntilItGoes() async throws {
         try await withWorld { (world) throws in
-            let index = world.kernel.freshIndex()
-            world.kernel.change("web0") { $0 = ObservedLink(index: index, name: "web0") }
+            let index = world.kernel.own.freshIndex()
+            world.kernel.own.change("web0") { $0 = ObservedLink(index: index, name: "web0") }
             #expect(try world.send("PUT", "/v1/devices/web0?wait=1ms", Self.web0).status == 202)
             try eventually("the conflict is told") {
                 try world.send("GET", "/v1/devices/web0")["status", "phase"] as? String == "Degraded"
@@ -257,8 +257,8 @@ private final class World: Sendable {
             let conflict = conditions?.first { $0["type"] as? String == "Conflict" }
             #expect(conflict?["status"] as? String == "True")
             #expect((conflict?["message"] as? String)?.contains("ip link del web0") == true)
-            #expect(world.kernel.table.map(\.index) == [index])
-            world.kernel.change("web0") { $0 = nil }
+            #expect(world.kernel.own.table.map(\.index) == [index])
+            world.kernel.own.change("web0") { $0 = nil }
             try eventually("ours takes its place") {
                 try world.send("GET", "/v1/devices/web0")["status", "phase"] as? String == "Ready"
             }
@@ -268,7 +268,7 @@ private final class World: Sendable {
     @Test(arguments: ["create", "set_owner", "set_offloads", "persist", "set_link", "set_queue_discipline"])
     func aFailingStepIsToldAndTriedAgain(step: String) async throws {
         try await withWorld { (world) throws in
-            world.kernel.fail(step, with: .outOfMemory)
+            world.kernel.own.fail(step, with: .outOfMemory)
             #expect(try world.send("PUT", "/v1/devices/web0?wait=1ms", Self.web0).status == 202)
             try eventually("the failure is told") {
                 let error = try world.send("GET", "/v1/devices/web0")["status", "lastError"] as? String
@@ -276,24 +276,24 @@ private final class World: Sendable {
             }
             #expect(try world.metric("tapster_kernel_errors_total", "ENOMEM") > 0)
             // Another device is not held up, unless it fails by itself.
-            world.kernel.fail(step, with: nil)
+            world.kernel.own.fail(step, with: nil)
             #expect(try world.send("PUT", "/v1/devices/db0?wait=5s", #"{"spec": {}}"#).status == 201)
             try eventually("it heals by itself") {
                 try world.send("GET", "/v1/devices/web0")["status", "phase"] as? String == "Ready"
             }
-            #expect(world.kernel.table.count == 2)
+            #expect(world.kernel.own.table.count == 2)
         }
     }
 
     @Test func aDeletionThatSucceedsLaterLeavesThePassesAtRest() async throws {
         try await withWorld { (world) throws in
             _ = try world.send("PUT", "/v1/devices/web0?wait=5s", Self.web0)
-            world.kernel.fail("delete", with: .outOfMemory)
+            world.kernel.own.fail("delete", with: .outOfMemory)
             #expect(try world.send("DELETE", "/v1/devices/web0?wait=50ms").status == 202)
             try eventually("the failure is told") {
                 try world.send("GET", "/v1/devices/web0")["status", "lastError"] is String
             }
-            world.kernel.fail("delete", with: nil)
+            world.kernel.own.fail("delete", with: nil)
             try eventually("it is gone") { try world.send("GET", "/v1/devices/web0").status == 404 }
             usleep(100_000)
             let passes = try world.metric("tapster_reconcile_passes_total")
@@ -304,7 +304,7 @@ private final class World: Sendable {
 
     @Test func whoWaitsForADeviceThatIsDeletedIsToldAtOnce() async throws {
         try await withWorld { (world) throws in
-            world.kernel.fail("create", with: .outOfMemory)
+            world.kernel.own.fail("create", with: .outOfMemory)
             let waiting = try HTTPClient(socket: world.socket)
             let head = "Host: x\r\nContent-Type: application/json\r\nContent-Length: \(Self.web0.utf8.count)"
             try waiting.write("PUT /v1/devices/web0?wait=300s HTTP/1.1\r\n\(head)\r\n\r\n\(Self.web0)")

@@ -26,7 +26,7 @@ import Testing
             var saved = try record()
             do {
                 let store = try Store(path: path)
-                saved = try store.write { try $0.save(saved) }
+                saved = try store.write { try $0.save(saved, revision: $0.nextRevision()) }
                 let claim = try claim(7)
                 try store.record {
                     try $0.claim(claim, for: saved.name)
@@ -48,7 +48,7 @@ import Testing
             let record = try record()
             #expect(throws: Stop.self) {
                 try store.write { transaction in
-                    _ = try transaction.save(record)
+                    _ = try transaction.save(record, revision: transaction.nextRevision())
                     throw Stop()
                 }
             }
@@ -61,9 +61,24 @@ import Testing
         try withTemporaryDirectory { directory in
             let store = try Store(path: directory + "/t.db")
             let record = try record()
-            let revisions = try (0..<3).map { _ in try store.write { try $0.save(record).revision } }
+            let revisions = try (0..<3).map { _ in
+                try store.write { try $0.save(record, revision: $0.nextRevision()).revision }
+            }
             #expect(revisions == [1, 2, 3])
-            #expect(try store.write { try $0.forget(record.name) } == 4)
+        }
+    }
+
+    @Test func onlyWhatIsMarkedIsForgotten() throws {
+        try withTemporaryDirectory { directory in
+            let store = try Store(path: directory + "/t.db")
+            var record = try record()
+            _ = try store.write { try $0.save(record, revision: $0.nextRevision()) }
+            // Somebody took the mark of deletion back while the worker was about to forget the device.
+            #expect(try !store.write { try $0.forget(record.identifier) })
+            record.deletionRequestedAt = record.updatedAt
+            _ = try store.write { try $0.save(record, revision: $0.nextRevision()) }
+            #expect(try store.write { try $0.forget(record.identifier) })
+            #expect(try store.load().devices.isEmpty)
         }
     }
 
@@ -71,8 +86,8 @@ import Testing
         try withTemporaryDirectory { directory in
             let store = try Store(path: directory + "/t.db")
             let (first, second) = (try record("a"), try record("b"))
-            _ = try store.write { try $0.save(first) }
-            _ = try store.write { try $0.save(second) }
+            _ = try store.write { try $0.save(first, revision: $0.nextRevision()) }
+            _ = try store.write { try $0.save(second, revision: $0.nextRevision()) }
             let claim = try claim(7)
             try store.record { try $0.claim(claim, for: first.name) }
             // INSERT OR REPLACE moves it: the newer proof counts.
@@ -132,7 +147,7 @@ import Testing
                 let store = try Store(path: path)
                 for number in 0..<50 {
                     let record = try record("d\(number)")
-                    _ = try store.write { try $0.save(record) }
+                    _ = try store.write { try $0.save(record, revision: $0.nextRevision()) }
                 }
             }
             do {
@@ -174,7 +189,7 @@ import Testing
         try withTemporaryDirectory { directory in
             let store = try Store(path: directory + "/t.db")
             let record = try record()
-            _ = try store.write { try $0.save(record) }
+            _ = try store.write { try $0.save(record, revision: $0.nextRevision()) }
             // A relaxed write must not leave the connection relaxed.
             try store.record { try $0.settle(record.identifier, generation: 1) }
             #expect(try store.synchronousLevel() == 2)
@@ -193,7 +208,16 @@ import Testing
         INSERT INTO claim VALUES ('web0', 'boot', 7, 12, 12, 7);
         INSERT INTO queue_assignment VALUES ('web0', 3, 'vm-42', '[2,3]', 1);
         INSERT INTO event (at, device, type, reason, message) VALUES (1, 'web0', 'Normal', 'Converged', 'x');
-        """
+        """,
+        "m0002_reconciler": """
+        UPDATE revision SET current = 5;
+        INSERT INTO device VALUES ('web0', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{"vm":"web"}',
+            '{"queues":4}', 2, 5, 1, 2, NULL, 2, 2);
+        INSERT INTO claim VALUES ('web0', 'boot', 7, 'blue', 12, 12, NULL);
+        INSERT INTO queue_assignment VALUES ('web0', 3, 'vm-42', '[2,3]', 1);
+        INSERT INTO apply VALUES (5, 1, 'pending');
+        INSERT INTO apply_device VALUES (5, 'web0', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', 0, '{}', '{}', 1);
+        """,
     ]
 
     @Test func everySchemaHasContents() {

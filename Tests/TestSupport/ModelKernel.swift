@@ -4,9 +4,9 @@ import TapCore
 /// A kernel in memory, for what needs no root: properties of plans, and the API. It does what tun and rtnetlink do,
 /// as far as plans can tell.
 public final class ModelKernel: Kernel, @unchecked Sendable {
-    // Unchecked: everything mutable is only touched while `condition` is locked.
+    // Unchecked: everything mutable is only touched while the signal's condition is locked.
 
-    private final class Signal: Waker, @unchecked Sendable {
+    fileprivate final class Signal: Waker, @unchecked Sendable {
         let condition = NSCondition()
         var isSet = false
 
@@ -18,29 +18,108 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
         }
     }
 
-    public let host: HostIdentity
     public let daemonUser: UInt32 = 0
+    public let features: KernelFeatures
+    private let boot: String
     private let signal = Signal()
-    private var condition: NSCondition { signal.condition }
-    private var devices: [LinkIndex: ObservedLink] = [:]
-    private var settings: [LinkIndex: DescriptorSettings] = [:]
-    private var held: Set<LinkIndex> = []
-    private var anchors: Set<LinkIndex> = []
-    private var nextIndex: Int32 = 2
-    private var touched: Set<LinkIndex> = []
-    private var failures: [String: Errno] = [:]
+    private var namespaces: [NetworkNamespace?: ModelNamespace] = [:]
+    private var haveMountsChanged = false
+    private var nextCookie: UInt64 = 1
 
-    public init(boot: String = "boot") {
-        host = HostIdentity(boot: boot, namespace: 1)
+    public init(boot: String = "boot", features: KernelFeatures = .all) {
+        self.boot = boot
+        self.features = features
+        addNamespace(nil)
     }
 
     public var waker: any Waker { signal }
-    public var anchored: Set<LinkIndex> { condition.withLock { anchors } }
+
+    /// The daemon's own namespace.
+    public var own: ModelNamespace { signal.condition.withLock { namespaces[nil]! } }
+
+    @discardableResult
+    public func addNamespace(_ location: NetworkNamespace?) -> ModelNamespace {
+        signal.condition.withLock {
+            let namespace = ModelNamespace(host: HostIdentity(boot: boot, namespace: nextCookie), signal: signal)
+            nextCookie += 1
+            namespaces[location] = namespace
+            haveMountsChanged = true
+            signal.isSet = true
+            signal.condition.signal()
+            return namespace
+        }
+    }
+
+    public func removeNamespace(_ location: NetworkNamespace) {
+        signal.condition.withLock {
+            namespaces.removeValue(forKey: location)?.isRemoved = true
+            haveMountsChanged = true
+            signal.isSet = true
+            signal.condition.signal()
+        }
+    }
+
+    public func open(_ location: NetworkNamespace?) throws(NamespaceFailure) -> any KernelNamespace {
+        guard let namespace = signal.condition.withLock({ namespaces[location] }) else {
+            throw .missing("\(location?.path ?? "") does not exist")
+        }
+        return namespace
+    }
+
+    public func wait(until deadline: ContinuousClock.Instant?) throws(KernelError) -> Bool {
+        signal.condition.withLock {
+            while !signal.isSet, deadline.map({ ContinuousClock.now < $0 }) ?? true {
+                let left = deadline.map { ContinuousClock.now.duration(to: $0) } ?? .seconds(3_600)
+                let seconds = Double(left.components.seconds) + Double(left.components.attoseconds) / 1e18
+                _ = signal.condition.wait(until: Date(timeIntervalSinceNow: seconds))
+            }
+            signal.isSet = false
+            defer { haveMountsChanged = false }
+            return haveMountsChanged
+        }
+    }
+
+    public func holders(of name: String) -> [DescriptorHolder] {
+        [DescriptorHolder(process: 4_711, command: "qemu", descriptors: 2)]
+    }
+}
+
+/// One namespace of the kernel in memory.
+public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
+    // Unchecked: everything mutable is only touched while `condition` is locked.
+
+    public let host: HostIdentity
+    fileprivate var isRemoved = false
+    private let signal: ModelKernel.Signal
+    private var condition: NSCondition { signal.condition }
+    private var devices: [LinkIndex: ObservedLink] = [:]
+    private var settings: [LinkIndex: DescriptorSettings] = [:]
+    private var addressesByLink: [LinkIndex: [ObservedAddress]] = [:]
+    private var held: Set<LinkIndex> = []
+    private var anchors: Set<LinkIndex> = []
+    private var nextIndex: Int32 = 2
+    private var heard = KernelSignals()
+    private var failures: [String: Errno] = [:]
+
+    fileprivate init(host: HostIdentity, signal: ModelKernel.Signal) {
+        self.host = host
+        self.signal = signal
+    }
 
     // MARK: What a test does to it
 
     /// Every device, as a look would show it.
     public var table: [ObservedLink] { condition.withLock { Array(devices.values) } }
+
+    /// All that a plan needs.
+    public var observed: ObservedNamespace {
+        condition.withLock {
+            var observed = ObservedNamespace(host: host, links: Array(devices.values))
+            observed.anchored = anchors
+            observed.addresses = addressesByLink
+            return observed
+        }
+    }
 
     /// Changes a link behind the daemon's back; nothing removes it.
     public func change(_ name: String, _ body: (inout ObservedLink?) -> Void) {
@@ -50,10 +129,21 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
             body(&link)
             if let link {
                 devices[link.index] = link
-                touched.insert(link.index)
+                heard.touched.insert(link.index)
             } else if let index {
                 remove(index)
             }
+            signal.isSet = true
+            condition.signal()
+        }
+    }
+
+    /// Changes a link's addresses behind the daemon's back.
+    public func changeAddresses(_ name: String, _ body: (inout [ObservedAddress]) -> Void) {
+        condition.withLock {
+            guard let index = devices.values.first(where: { $0.name == name })?.index else { return }
+            body(&addressesByLink[index, default: []])
+            heard.readdressed.insert(index)
             signal.isSet = true
             condition.signal()
         }
@@ -75,7 +165,18 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
     /// What was set through descriptors.
     public func settings(of index: LinkIndex) -> DescriptorSettings? { condition.withLock { settings[index] } }
 
-    // MARK: Kernel
+    // MARK: KernelNamespace
+
+    public var anchored: Set<LinkIndex> { condition.withLock { anchors } }
+
+    public var isCurrent: Bool { condition.withLock { !isRemoved } }
+
+    public func signals() throws(KernelError) -> KernelSignals {
+        condition.withLock {
+            defer { heard = KernelSignals() }
+            return heard
+        }
+    }
 
     public func links() throws(KernelError) -> [ObservedLink] { condition.withLock { Array(devices.values) } }
 
@@ -83,49 +184,43 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
         condition.withLock { indexes.compactMap { devices[$0] } }
     }
 
-    public func perform(
-        _ steps: some Sequence<Step>, on name: DeviceName, at index: LinkIndex?
-    ) throws(KernelError) -> LinkIndex? {
+    public func addresses() throws(KernelError) -> [LinkIndex: [ObservedAddress]] {
+        condition.withLock { addressesByLink }
+    }
+
+    public func perform(_ runs: inout [StepRun], before: (Step) -> Void) {
         condition.lock()
         defer { condition.unlock() }
-        var index = index
-        for step in steps {
-            if let errno = failures[step.name] {
-                if let index, !anchors.contains(index) { close(index) }
-                throw KernelError(step.name, errno)
-            }
-            do throws(Errno) {
-                index = try perform(step, name, index)
-            } catch {
-                throw KernelError(step.name, error)
+        for position in runs.indices {
+            while let step = runs[position].next {
+                before(step)
+                do throws(Errno) {
+                    if let errno = failures[step.name] { throw errno }
+                    runs[position].index = try perform(step, runs[position].name, runs[position].index)
+                    runs[position].done += 1
+                } catch {
+                    runs[position].failure = KernelError(step.name, error)
+                    if let index = runs[position].index, !anchors.contains(index) { close(index) }
+                }
             }
         }
-        return index
+    }
+
+    public func delete(_ indexes: [LinkIndex]) throws(KernelError) {
+        condition.lock()
+        defer { condition.unlock() }
+        if let errno = failures[Step.delete.name] { throw KernelError(Step.delete.name, errno) }
+        for index in indexes { remove(index) }
     }
 
     public func abandon(_ index: LinkIndex) {
         condition.withLock { close(index) }
     }
 
-    public func wait(until deadline: ContinuousClock.Instant?) throws(KernelError) -> KernelSignals {
-        condition.withLock {
-            while !signal.isSet, deadline.map({ ContinuousClock.now < $0 }) ?? true {
-                let left = deadline.map { ContinuousClock.now.duration(to: $0) } ?? .seconds(3_600)
-                let seconds = Double(left.components.seconds) + Double(left.components.attoseconds) / 1e18
-                _ = condition.wait(until: Date(timeIntervalSinceNow: seconds))
-            }
-            signal.isSet = false
-            var signals = KernelSignals()
-            signals.touched = touched
-            touched = []
-            return signals
-        }
-    }
-
     private func perform(_ step: Step, _ name: DeviceName, _ index: LinkIndex?) throws(Errno) -> LinkIndex? {
         if case .create(let flags) = step { return try create(name, flags) }
         guard let index, var link = devices[index] else { throw .noDevice }
-        touched.insert(index)
+        heard.touched.insert(index)
         if needsDescriptor(step), !held.contains(index) { throw .invalid }
         switch step {
         case .attach(let flags, let carrier):
@@ -142,26 +237,42 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
         case .persist: link.tun?.persistent = true
         case .setQueueDiscipline(let discipline):
             link.queueDiscipline = discipline == .noqueue ? "noqueue" : "mq"
-        case .setLink(let change):
-            if let name = change.name { link.name = name.text }
-            if let mtu = change.mtu { link.mtu = mtu.value }
-            if let address = change.macAddress { link.macAddress = address }
-            if let length = change.transmitQueueLength { link.transmitQueueLength = length.value }
-            if let up = change.up { link.up = up }
+        case .setLink(let change): try apply(change, to: &link)
+        case .addAltNames(let names): link.altNames += names.map(\.text)
+        case .removeAltNames(let names): link.altNames.removeAll { names.contains($0) }
+        case .addAddress(let address): addressesByLink[index, default: []].append(.init(address, isOurs: true))
+        case .removeAddress(let address): addressesByLink[index]?.removeAll { $0.address == address }
         case .anchor:
             anchors.insert(index)
             link.tun?.detachedQueues = 1
-        case .setCarrier(let on): link.carrier = on
+        case .setCarrier(let on):
+            if on, !held.contains(index) || anchors.contains(index), link.tun?.attachedQueues == 0 {
+                throw .noPermission
+            }
+            link.carrier = on
         case .release:
             close(index)
             return index
-        case .delete:
-            remove(index)
-            return index
-        case .create, .claim, .forget: throw .invalid
+        case .create, .claim, .forget, .delete: throw .invalid
         }
         devices[index] = link
         return index
+    }
+
+    private func apply(_ change: LinkChange, to link: inout ObservedLink) throws(Errno) {
+        if let name = change.name { link.name = name.text }
+        if let mtu = change.mtu { link.mtu = mtu.value }
+        if let address = change.macAddress { link.macAddress = address }
+        if let length = change.transmitQueueLength { link.transmitQueueLength = length.value }
+        if let alias = change.alias { link.alias = alias.isEmpty ? nil : alias }
+        switch change.controller {
+        case .join(_, let controller):
+            guard devices[controller] != nil else { throw .noDevice }
+            link.controller = controller
+        case .leave: link.controller = nil
+        case nil: break
+        }
+        if let up = change.up { link.up = up }
     }
 
     private func create(_ name: DeviceName, _ flags: CreationFlags) throws(Errno) -> LinkIndex {
@@ -182,14 +293,13 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
         devices[link.index] = link
         settings[link.index] = DescriptorSettings(vnetHeaderSize: nil, offloads: [])
         held.insert(link.index)
-        touched.insert(link.index)
+        heard.touched.insert(link.index)
         return link.index
     }
 
     private func needsDescriptor(_ step: Step) -> Bool {
         switch step {
-        case .setOwner, .setGroup, .setVnetHeaderSize, .setOffloads, .persist, .anchor, .setCarrier:
-            true
+        case .setOwner, .setGroup, .setVnetHeaderSize, .setOffloads, .persist, .anchor: true
         default: false
         }
     }
@@ -203,8 +313,10 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
     private func remove(_ index: LinkIndex) {
         devices[index] = nil
         settings[index] = nil
+        addressesByLink[index] = nil
         held.remove(index)
         anchors.remove(index)
-        touched.insert(index)
+        for other in devices.keys where devices[other]?.controller == index { devices[other]?.controller = nil }
+        heard.touched.insert(index)
     }
 }

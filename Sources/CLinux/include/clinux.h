@@ -2,6 +2,7 @@
 #pragma once
 
 #include <linux/if.h>
+#include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/if_tun.h>
 #include <linux/netlink.h>
@@ -22,7 +23,7 @@ int clinux_tun_set_group(int fd, gid_t group);
 int clinux_tun_set_offload(int fd, uint32_t offloads);
 int clinux_tun_set_vnet_header_size(int fd, int bytes);
 int clinux_tun_get_vnet_header_size(int fd, int *bytes);
-int clinux_tun_set_carrier(int fd, int on);
+int clinux_tun_get_features(int fd, unsigned int *features);
 
 // struct ifreq is a union. `socket` may be any socket; its namespace is the one that is asked.
 int clinux_interface_index(int socket, const char *name, int *index);
@@ -31,6 +32,11 @@ int clinux_interface_name(int socket, int index, char name[IFNAMSIZ]);
 // A value macro whose type Swift does not see, and functions behind _GNU_SOURCE.
 int clinux_namespace_cookie(int socket, uint64_t *cookie);
 int clinux_unshare_network(void);
+int clinux_enter_network(int fd);
+// The inode of the namespace that `path` leads to, or −1: ENOTTY when it leads to something else. Opens nothing that
+// is not a namespace, since opening some files does something.
+int clinux_open_network(const char *path, uint64_t *inode);
+int clinux_network_inode(const char *path, uint64_t *inode);
 int clinux_raise_descriptor_limit(uint64_t *limit);
 
 // A function macro, made of errno's address.

@@ -11,6 +11,9 @@ public enum DeviceField: String, CaseIterable, Hashable, Sendable {
     case vnetHeader
     case vnetHeaderSize
     case offloads
+    case networkNamespace
+    case napi
+    case napiFrags
     case sendBuffer = "sendBufferBytes"
     case owner
     case group
@@ -22,6 +25,10 @@ public enum DeviceField: String, CaseIterable, Hashable, Sendable {
     case transmitQueueLength = "link.txQueueLength"
     case queueDiscipline = "link.queueDiscipline"
     case carrier = "link.carrier"
+    case controller = "link.controller"
+    case alias = "link.alias"
+    case altNames = "link.altNames"
+    case addresses = "link.addresses"
 
     /// The field's place in a device's JSON document (RFC 6901).
     public var pointer: String {

@@ -45,6 +45,29 @@ public enum QueueDiscipline: String, CaseIterable, Hashable, Sendable {
     case kernelDefault
 }
 
+/// Whether the interface has a carrier, without which nobody sends through it.
+public enum CarrierPolicy: String, CaseIterable, Hashable, Sendable {
+    /// While at least one queue is attached: a carrier without one is a black hole.
+    case automatic
+    /// Without a consumer too, for bridges that must not flap. An anchor keeps it.
+    case on
+    case off
+}
+
+/// Whether an interface that somebody else made may be taken over.
+public enum AdoptionPolicy: String, CaseIterable, Hashable, Sendable {
+    case never
+    /// When its kind and what else is fixed at creation are as stated.
+    case compatible
+}
+
+/// What is done about a field that somebody else has changed.
+public enum DriftPolicy: String, CaseIterable, Hashable, Sendable {
+    case repair
+    /// It is told, and left as it is.
+    case report
+}
+
 /// The wanted state of the network interface.
 public struct LinkSpec: Hashable, Sendable {
     public var up = true
@@ -53,6 +76,14 @@ public struct LinkSpec: Hashable, Sendable {
     public var macAddress: MACAddress?
     public var transmitQueueLength = TransmitQueueLength.standard
     public var queueDiscipline = QueueDiscipline.noqueue
+    /// The bridge or VRF that the interface belongs to.
+    public var controller: InterfaceName?
+    public var alias: LinkAlias?
+    /// All of them, sorted.
+    public var altNames: [AlternativeName] = []
+    /// Those that are ours to keep, sorted; others are left alone.
+    public var addresses: [InterfaceAddress] = []
+    public var carrier = CarrierPolicy.automatic
 
     public init() {}
 }
@@ -62,6 +93,8 @@ public struct DeviceSpecDraft: Hashable, Sendable {
     public var kind = DeviceKind.tap
     public var queues = QueueLayout.multiple(.one)
     public var access = DeviceAccess.brokered
+    /// Nothing means: the daemon's own.
+    public var networkNamespace: NetworkNamespace?
     /// Four bytes of flags and protocol before each packet (the opposite of `IFF_NO_PI`).
     public var packetInfo = false
     /// A virtio-net header before each packet (`IFF_VNET_HDR`).
@@ -73,7 +106,13 @@ public struct DeviceSpecDraft: Hashable, Sendable {
     public var sendBuffer: SendBufferBytes?
     public var owner: Principal?
     public var group: Principal?
+    /// Packets from the consumer go through NAPI (`IFF_NAPI`). For each queue that is leased.
+    public var napi = false
+    /// And through `napi_gro_frags` (`IFF_NAPI_FRAGS`).
+    public var napiFrags = false
     public var link = LinkSpec()
+    public var adoption = AdoptionPolicy.never
+    public var driftPolicy = DriftPolicy.repair
 
     public init() {}
 }
@@ -83,6 +122,7 @@ public struct DeviceSpec: Hashable, Sendable {
     public let kind: DeviceKind
     public let queues: QueueLayout
     public let access: DeviceAccess
+    public let networkNamespace: NetworkNamespace?
     public let packetInfo: Bool
     public let vnetHeader: Bool
     public let vnetHeaderSize: VnetHeaderSize
@@ -90,7 +130,11 @@ public struct DeviceSpec: Hashable, Sendable {
     public let sendBuffer: SendBufferBytes?
     public let owner: Principal?
     public let group: Principal?
+    public let napi: Bool
+    public let napiFrags: Bool
     public let link: LinkSpec
+    public let adoption: AdoptionPolicy
+    public let driftPolicy: DriftPolicy
 
     /// - Throws: `SpecContradictions` with every pair of fields that cannot stand together.
     public init(_ draft: DeviceSpecDraft) throws(SpecContradictions) {
@@ -115,10 +159,34 @@ public struct DeviceSpec: Hashable, Sendable {
                     "it belongs to each queue, and with access 'open' the consumers open them; leave it out, and let "
                         + "them set it (TUNSETSNDBUF)"))
         }
+        if draft.napi, draft.access == .open {
+            found.append(
+                .init(
+                    .napi,
+                    "it belongs to each queue, and with access 'open' the consumers open them; leave it out, and let "
+                        + "them set it (IFF_NAPI)"))
+        }
+        if draft.napiFrags, !draft.napi || draft.kind == .tun {
+            found.append(.init(.napiFrags, "the kernel does it only on a tap, and only with napi: true"))
+        }
+        if draft.link.carrier == .on, !draft.queues.isMultiple {
+            found.append(
+                .init(
+                    .carrier,
+                    "'on' needs a queue that keeps the carrier, and a device with multiQueue: false has no place for "
+                        + "it"))
+        }
+        if draft.link.mtu.value < Self.ipv6MTUMin, draft.link.addresses.contains(where: \.isIPv6) {
+            found.append(
+                .init(
+                    .addresses,
+                    "IPv6 needs an MTU of at least \(Self.ipv6MTUMin) (RFC 8200), but it is \(draft.link.mtu.value)"))
+        }
         guard found.isEmpty else { throw SpecContradictions(found: found) }
         kind = draft.kind
         queues = draft.queues
         access = draft.access
+        networkNamespace = draft.networkNamespace
         packetInfo = draft.packetInfo
         vnetHeader = draft.vnetHeader
         vnetHeaderSize = draft.vnetHeaderSize
@@ -126,12 +194,20 @@ public struct DeviceSpec: Hashable, Sendable {
         sendBuffer = draft.sendBuffer
         owner = draft.owner
         group = draft.group
+        napi = draft.napi
+        napiFrags = draft.napiFrags
         link = draft.link
+        adoption = draft.adoption
+        driftPolicy = draft.driftPolicy
     }
+
+    /// Below it the kernel takes IPv6 off an interface (`IPV6_MIN_MTU`).
+    private static let ipv6MTUMin = 1_280
 
     /// The fields that differ from `other` although the kernel fixes them when a device is created.
     public func immutableFieldsDiffering(from other: DeviceSpec) -> [DeviceField] {
         var fields: [DeviceField] = []
+        if networkNamespace != other.networkNamespace { fields.append(.networkNamespace) }
         if kind != other.kind { fields.append(.kind) }
         if queues.isMultiple != other.queues.isMultiple { fields.append(.multiQueue) }
         if packetInfo != other.packetInfo { fields.append(.packetInfo) }
@@ -154,7 +230,7 @@ public struct SpecContradictions: Error, Hashable, Sendable {
         public let field: DeviceField
         public let detail: String
 
-        init(_ field: DeviceField, _ detail: String) {
+        public init(_ field: DeviceField, _ detail: String) {
             self.field = field
             self.detail = detail
         }

@@ -14,14 +14,15 @@ public struct HostIdentity: Hashable, Sendable {
 /// Settings of a device that rtnetlink does not show. They belong to the device and outlive every descriptor.
 public struct DescriptorSettings: Hashable, Sendable {
     public var vnetHeaderSize: VnetHeaderSize?
-    public var offloads: Offloads
+    /// Nothing when nobody knows, as with a device that was taken over.
+    public var offloads: Offloads?
 
     public init(_ spec: DeviceSpec) {
         vnetHeaderSize = spec.vnetHeader ? spec.vnetHeaderSize : nil
         offloads = spec.offloads
     }
 
-    public init(vnetHeaderSize: VnetHeaderSize?, offloads: Offloads) {
+    public init(vnetHeaderSize: VnetHeaderSize?, offloads: Offloads?) {
         self.vnetHeaderSize = vnetHeaderSize
         self.offloads = offloads
     }
@@ -31,12 +32,17 @@ public struct DescriptorSettings: Hashable, Sendable {
 /// at no moment a persistent device of ours exists without it. Before that moment a crash leaves nothing behind.
 public struct Claim: Hashable, Sendable {
     public let host: HostIdentity
+    /// Where the namespace was found when the device was made.
+    public let namespace: NetworkNamespace?
     public let index: LinkIndex
     /// What was set through a descriptor, and read back where the kernel lets us.
     public let settings: DescriptorSettings
 
-    public init(host: HostIdentity, index: LinkIndex, settings: DescriptorSettings) {
+    public init(
+        host: HostIdentity, namespace: NetworkNamespace? = nil, index: LinkIndex, settings: DescriptorSettings
+    ) {
         self.host = host
+        self.namespace = namespace
         self.index = index
         self.settings = settings
     }

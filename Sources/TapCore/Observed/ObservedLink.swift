@@ -31,6 +31,11 @@ public struct ObservedLink: Hashable, Sendable {
     public var queueDiscipline = ""
     public var operationalState = OperationalState.unknown
     public var carrier = false
+    /// The bridge or VRF that it belongs to (`IFLA_MASTER`).
+    public var controller: LinkIndex?
+    public var alias: String?
+    /// `IFLA_GROUP`; zero is the default.
+    public var group: UInt32 = 0
     /// Present on tap and tun devices.
     public var tun: ObservedTun?
 
@@ -42,7 +47,7 @@ public struct ObservedLink: Hashable, Sendable {
 
 /// What rtnetlink adds for a tap or tun device (`IFLA_INFO_DATA`, the `IFLA_TUN_` attributes).
 ///
-/// Vnet header size, offloads and send buffer are not among it: they need a descriptor of the device.
+/// Offloads and send buffer are not among it, and the vnet header's size needs a descriptor of the device.
 public struct ObservedTun: Hashable, Sendable {
     public var kind: DeviceKind
     public var packetInfo = false
@@ -51,6 +56,8 @@ public struct ObservedTun: Hashable, Sendable {
     public var multiQueue = false
     public var owner: UInt32?
     public var group: UInt32?
+    /// Read through a held descriptor (`TUNGETVNETHDRSZ`), where there is one.
+    public var vnetHeaderSize: Int?
     /// Queues to which the kernel steers. Known for multiqueue devices only.
     public var attachedQueues: Int?
     /// Queues that are held but detached, anchors among them. Known for multiqueue devices only.
@@ -58,39 +65,5 @@ public struct ObservedTun: Hashable, Sendable {
 
     public init(kind: DeviceKind) {
         self.kind = kind
-    }
-}
-
-/// All interfaces of one namespace as last seen, to be found by number and by name.
-public struct LinkTable: Sendable {
-    private var byIndex: [LinkIndex: ObservedLink] = [:]
-    private var indexByName: [String: LinkIndex] = [:]
-
-    public init(_ links: [ObservedLink] = []) {
-        byIndex.reserveCapacity(links.count)
-        for link in links { insert(link) }
-    }
-
-    public var all: some Collection<ObservedLink> { byIndex.values }
-
-    public subscript(index: LinkIndex) -> ObservedLink? { byIndex[index] }
-
-    /// Finds by alternative names too: `TUNSETIFF` would match those as well.
-    public subscript(name: String) -> ObservedLink? {
-        indexByName[name].flatMap { byIndex[$0] }
-    }
-
-    public mutating func insert(_ link: ObservedLink) {
-        remove(link.index)
-        byIndex[link.index] = link
-        for name in link.altNames { indexByName[name] = link.index }
-        indexByName[link.name] = link.index
-    }
-
-    public mutating func remove(_ index: LinkIndex) {
-        guard let old = byIndex.removeValue(forKey: index) else { return }
-        for name in [old.name] + old.altNames where indexByName[name] == index {
-            indexByName[name] = nil
-        }
     }
 }

@@ -1,136 +1,160 @@
-/// Why a device is left alone although it is not as wanted.
-public enum Obstacle: Hashable, Sendable {
-    /// Somebody else's interface has the name.
-    case foreignDevice(kind: String?, index: LinkIndex)
-    /// The device is ours, but something that the kernel fixes at creation is not as wanted.
-    case immutable([DeviceField])
-}
-
 /// What to do about one device: a pure value, shown by a dry run and executed by the worker.
 public enum Decision: Hashable, Sendable {
     /// The kernel is as wanted.
     case settled(ObservedLink)
     /// These steps, for these differences.
     case act([Step], differences: [Difference], index: LinkIndex?)
-    case blocked(Obstacle)
+    /// Nothing is done. The differences stay, and the steps are what would be done if the obstacle were gone.
+    case blocked(Obstacle, differences: [Difference], steps: [Step])
 }
 
 extension WantedDevice {
     /// Decides from the wanted and the observed alone; a second look after the steps were done decides `settled`.
     ///
     /// - Parameters:
-    ///   - links: Every interface of the namespace.
-    ///   - anchored: The devices of which we hold a detached descriptor.
-    ///   - host: The kernel and namespace that `links` come from.
+    ///   - namespace: All that is known of the namespace in which the device is wanted.
+    ///   - contested: Fields that somebody changes again and again; they are not repaired now.
     /// - Returns: Whether all is well, what to do, or why nothing can be done.
-    public func decide(links: LinkTable, anchored: Set<LinkIndex>, host: HostIdentity) -> Decision {
-        let mine = ownLink(in: links, host: host)
+    public func decide(in namespace: ObservedNamespace, contested: Set<DeviceField> = []) -> Decision {
+        let mine = ownLink(in: namespace)
         if isDeletionRequested {
             guard let mine else { return .act([.forget], differences: [], index: nil) }
             return .act([.delete], differences: [], index: mine.index)
         }
-        guard let mine else {
-            if let foreign = links[name.text] {
-                return .blocked(.foreignDevice(kind: foreign.kind, index: foreign.index))
-            }
-            let missing = Difference(.device, wanted: .text("present"), observed: .nothing)
-            return .act(stepsToCreate(), differences: [missing], index: nil)
-        }
-        if let other = links[name.text], other.index != mine.index {
+        guard let mine else { return decideOnMissing(in: namespace, contested: contested) }
+        if let other = namespace[name.text], other.index != mine.index {
             // Ours was renamed, and somebody took its name.
-            return .blocked(.foreignDevice(kind: other.kind, index: other.index))
+            let difference = Difference(.name, wanted: .text(name.text), observed: .text(mine.name))
+            return .blocked(
+                .foreignDevice(kind: other.kind, index: other.index, mismatches: []), differences: [difference],
+                steps: [])
         }
-        let isAnchored = anchored.contains(mine.index)
-        let differences = differences(from: mine, isAnchored: isAnchored)
+        let differences = differences(from: mine, in: namespace)
         guard !differences.isEmpty else { return .settled(mine) }
-        let fixed = differences.filter(\.isFixed).map(\.field)
-        guard fixed.isEmpty else { return .blocked(.immutable(fixed)) }
-        let steps = stepsToRepair(differences, of: mine, isAnchored: isAnchored)
-        return .act(steps, differences: differences, index: mine.index)
+        let fixed = differences.filter(\.isFixed)
+        guard fixed.isEmpty else {
+            if mayRecreate { return .act([.delete], differences: differences, index: mine.index) }
+            return .blocked(.immutable(fixed.map(\.field)), differences: differences, steps: [])
+        }
+        return decideOnDifferences(differences, of: mine, in: namespace, contested: contested)
+    }
+
+    /// What to do in the namespace that a device shall leave, when its spec names another one.
+    public func decideOnLeaving(_ namespace: ObservedNamespace) -> Decision? {
+        guard let mine = ownLink(in: namespace) else { return nil }
+        let wanted = spec.networkNamespace?.text
+        let difference = Difference(
+            .networkNamespace, wanted: wanted.map { .text($0) } ?? .nothing,
+            observed: namespace.location.map { .text($0.text) } ?? .nothing)
+        if isDeletionRequested || mayRecreate {
+            return .act([.delete], differences: [difference], index: mine.index)
+        }
+        return .blocked(.immutable([.networkNamespace]), differences: [difference], steps: [])
     }
 
     /// The interface that the claim names, whatever it is called now.
-    public func ownLink(in links: LinkTable, host: HostIdentity) -> ObservedLink? {
-        guard let claim, claim.host == host, let link = links[claim.index], link.tun != nil else { return nil }
+    public func ownLink(in namespace: ObservedNamespace) -> ObservedLink? {
+        guard let claim, claim.host == namespace.host, let link = namespace[claim.index], link.tun != nil else {
+            return nil
+        }
         return link
     }
 
-    private func stepsToCreate() -> [Step] {
-        let settings = DescriptorSettings(spec)
-        var steps: [Step] = [.create(CreationFlags(spec))]
-        if let owner { steps.append(.setOwner(owner)) }
-        if let group { steps.append(.setGroup(group)) }
-        steps += stepsToSet(settings)
-        // The order is what makes a crash harmless: proof first, persistence second.
-        steps += [.claim(settings), .persist]
-        // The first ifup of a device without a qdisc builds 256 of them, so the qdisc comes before the link.
-        if spec.link.queueDiscipline == .noqueue { steps.append(.setQueueDiscipline(.noqueue)) }
-        var change = LinkChange()
-        change.macAddress = macAddress
-        if spec.link.mtu != .ethernet { change.mtu = spec.link.mtu }
-        if spec.link.transmitQueueLength != .standard { change.transmitQueueLength = spec.link.transmitQueueLength }
-        if spec.link.up { change.up = true }
-        if !change.isEmpty { steps.append(.setLink(change)) }
-        return steps + (wantsAnchor ? [.anchor, .setCarrier(false)] : [.release])
-    }
-
-    private func stepsToSet(_ settings: DescriptorSettings) -> [Step] {
-        var steps: [Step] = []
-        if let size = settings.vnetHeaderSize { steps.append(.setVnetHeaderSize(size)) }
-        steps.append(.setOffloads(settings.offloads))
-        return steps
-    }
-
-    private func stepsToRepair(_ differences: [Difference], of link: ObservedLink, isAnchored: Bool) -> [Step] {
-        let fields = Set(differences.map(\.field))
-        let throughDescriptor: Set<DeviceField> = [
-            .packetInfo, .vnetHeader, .persistent, .owner, .group, .vnetHeaderSize, .offloads,
-        ]
-        let needsDescriptor = !fields.isDisjoint(with: throughDescriptor)
-        // Attaching restores the flags of a device that has no queue; an anchor pins them, so it is renewed.
-        let restoresFlags = fields.contains(.packetInfo) || fields.contains(.vnetHeader)
-        let reattaches = isAnchored && restoresFlags
-        let attaches = (needsDescriptor || wantsAnchor) && (!isAnchored || reattaches)
-        var steps: [Step] = []
-        if reattaches { steps.append(.release) }
-        if attaches { steps.append(.attach(CreationFlags(spec), carrier: link.carrier)) }
-        if fields.contains(.owner), let owner { steps.append(.setOwner(owner)) }
-        if fields.contains(.group), let group { steps.append(.setGroup(group)) }
-        if !fields.isDisjoint(with: [.vnetHeaderSize, .offloads]) {
-            let settings = DescriptorSettings(spec)
-            steps += stepsToSet(settings) + [.claim(settings)]
+    private func decideOnMissing(in namespace: ObservedNamespace, contested: Set<DeviceField>) -> Decision {
+        let missing = Difference(.device, wanted: .text("present"), observed: .nothing)
+        if let foreign = namespace[name.text] {
+            let mismatches = mismatches(foreign)
+            guard spec.adoption == .compatible, let mismatches, mismatches.isEmpty, foreign.name == name.text else {
+                let isTun = foreign.tun != nil && spec.adoption == .compatible
+                return .blocked(
+                    .foreignDevice(
+                        kind: foreign.kind, index: foreign.index, mismatches: isTun ? mismatches ?? [] : []),
+                    differences: [missing], steps: [])
+            }
+            // Nobody knows yet what was set through its descriptors.
+            let unknown = DescriptorSettings(vnetHeaderSize: nil, offloads: nil)
+            return .act([.claim(unknown)], differences: [missing], index: foreign.index)
         }
-        if fields.contains(.persistent) { steps.append(.persist) }
-        if attaches { steps.append(wantsAnchor ? .anchor : .release) }
-        if isAnchored, !wantsAnchor { steps.append(.release) }
-        return steps + linkSteps(fields, of: link) + carrierSteps(differences)
-    }
-
-    private func linkSteps(_ fields: Set<DeviceField>, of link: ObservedLink) -> [Step] {
-        var steps: [Step] = []
-        if fields.contains(.queueDiscipline) { steps.append(.setQueueDiscipline(spec.link.queueDiscipline)) }
-        var change = LinkChange()
-        if fields.contains(.name) {
-            change.name = name
-            if link.up {
-                // Kernels before 6.2 rename nothing that is up.
-                var down = LinkChange()
-                down.up = false
-                steps.append(.setLink(down))
-                change.up = spec.link.up
+        let steps = stepsToCreate(in: namespace)
+        // On another boot, or in a namespace that was made anew, a missing device is nobody's doing.
+        if isReached, claim?.host == namespace.host {
+            if spec.driftPolicy == .report {
+                return .blocked(.reportOnly([.device]), differences: [missing], steps: steps)
+            }
+            if contested.contains(.device) {
+                return .blocked(.contested([.device]), differences: [missing], steps: steps)
             }
         }
-        if fields.contains(.mtu) { change.mtu = spec.link.mtu }
-        if fields.contains(.macAddress) { change.macAddress = macAddress }
-        if fields.contains(.transmitQueueLength) { change.transmitQueueLength = spec.link.transmitQueueLength }
-        if fields.contains(.up) { change.up = spec.link.up }
-        if !change.isEmpty { steps.append(.setLink(change)) }
-        return steps
+        return .act(steps, differences: [missing], index: nil)
     }
 
-    private func carrierSteps(_ differences: [Difference]) -> [Step] {
-        guard let carrier = differences.first(where: { $0.field == .carrier }) else { return [] }
-        return [.setCarrier(carrier.wanted == .bool(true))]
+    /// What keeps somebody else's device from being adopted; nothing when it is no tap or tun at all.
+    private func mismatches(_ foreign: ObservedLink) -> [DeviceField]? {
+        guard let tun = foreign.tun else { return nil }
+        var fields: [DeviceField] = []
+        if tun.kind != spec.kind { fields.append(.kind) }
+        if tun.multiQueue != spec.queues.isMultiple { fields.append(.multiQueue) }
+        if tun.packetInfo != spec.packetInfo { fields.append(.packetInfo) }
+        if tun.vnetHeader != spec.vnetHeader { fields.append(.vnetHeader) }
+        if owner == nil, tun.owner != nil { fields.append(.owner) }
+        if spec.access == .open, group == nil, tun.group != nil { fields.append(.group) }
+        return fields
+    }
+
+    private func decideOnDifferences(
+        _ differences: [Difference], of link: ObservedLink, in namespace: ObservedNamespace,
+        contested: Set<DeviceField>
+    ) -> Decision {
+        var withheld: [Difference] = []
+        var obstacle: Obstacle?
+        func withhold(_ others: [Difference], _ reason: ([DeviceField]) -> Obstacle) {
+            guard !others.isEmpty else { return }
+            withheld += others
+            obstacle = obstacle ?? reason(others.map(\.field))
+        }
+        var open = differences
+        if isReached, spec.driftPolicy == .report {
+            withhold(open.filter { spec.isStrangersDoing($0.field) }) { .reportOnly($0) }
+            open.removeAll { withheld.contains($0) }
+        }
+        if let attached = link.tun?.attachedQueues, attached > 0 {
+            withhold(open.filter { $0.field == .vnetHeaderSize || $0.field == .offloads }) { .inUse($0) }
+            open.removeAll { withheld.contains($0) }
+        }
+        withhold(open.filter { contested.contains($0.field) }) { .contested($0) }
+        open.removeAll { withheld.contains($0) }
+        if open.contains(where: { $0.field == .controller }), let inTheWay = controllerObstacle(in: namespace) {
+            withhold(open.filter { $0.field == .controller }) { _ in inTheWay }
+            open.removeAll { withheld.contains($0) }
+        }
+        if open.isEmpty, let obstacle {
+            let steps = stepsToRepair(withheld, of: link, in: namespace)
+            return .blocked(obstacle, differences: withheld, steps: steps)
+        }
+        return .act(stepsToRepair(open, of: link, in: namespace), differences: open, index: link.index)
+    }
+
+    /// What keeps the device from joining its controller, if anything does.
+    func controllerObstacle(in namespace: ObservedNamespace) -> Obstacle? {
+        guard let name = spec.link.controller else { return nil }
+        guard let controller = namespace[name.text] else { return .controllerMissing(name) }
+        switch controller.kind {
+        case "bridge" where spec.kind == .tap:
+            return namespace.ports(of: controller.index) >= Obstacle.bridgePortsMax ? .controllerFull(name) : nil
+        case "vrf": return nil
+        default: return .controllerUnsuitable(name, kind: controller.kind)
+        }
+    }
+}
+
+extension DeviceSpec {
+    /// A carrier that follows the consumers, and our anchors, which end with the daemon, are no stranger's doing.
+    public func isStrangersDoing(_ field: DeviceField) -> Bool {
+        switch field {
+        case .anchor: false
+        case .carrier: link.carrier != .automatic
+        default: true
+        }
     }
 }
 

@@ -1,65 +1,19 @@
-/// An error number of the kernel (`errno.h`).
-public struct Errno: Error, Hashable, Sendable, CustomStringConvertible {
-    public let rawValue: Int32
-
-    public init(rawValue: Int32) {
-        self.rawValue = rawValue
-    }
-
-    public static let noPermission = Errno(rawValue: 1)
-    public static let noEntry = Errno(rawValue: 2)
-    public static let interrupted = Errno(rawValue: 4)
-    public static let wouldBlock = Errno(rawValue: 11)
-    public static let outOfMemory = Errno(rawValue: 12)
-    public static let accessDenied = Errno(rawValue: 13)
-    public static let busy = Errno(rawValue: 16)
-    public static let exists = Errno(rawValue: 17)
-    public static let noDevice = Errno(rawValue: 19)
-    public static let invalid = Errno(rawValue: 22)
-    public static let tooManyOpenFiles = Errno(rawValue: 24)
-    public static let noBufferSpace = Errno(rawValue: 105)
-    public static let badMessage = Errno(rawValue: 74)
-
-    private static let symbols: [Int32: String] = [
-        1: "EPERM", 2: "ENOENT", 4: "EINTR", 5: "EIO", 6: "ENXIO", 7: "E2BIG", 9: "EBADF", 11: "EAGAIN", 12: "ENOMEM",
-        13: "EACCES", 14: "EFAULT", 16: "EBUSY", 17: "EEXIST", 19: "ENODEV", 22: "EINVAL", 23: "ENFILE", 24: "EMFILE",
-        28: "ENOSPC", 34: "ERANGE", 74: "EBADMSG", 77: "EBADFD", 90: "EMSGSIZE", 95: "EOPNOTSUPP",
-        99: "EADDRNOTAVAIL", 105: "ENOBUFS", 110: "ETIMEDOUT",
-    ]
-
-    /// The symbol, such as `EBUSY`.
-    public var description: String {
-        Self.symbols[rawValue] ?? "errno \(rawValue)"
-    }
-}
-
-/// The kernel refused a step.
-public struct KernelError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// The step's name, or `observe` and `wait` for what is no step.
-    public let operation: String
-    public let errno: Errno
-    /// What it means and what to do, where more is known than the number says.
-    public let advice: String?
-
-    public init(_ operation: String, _ errno: Errno, advice: String? = nil) {
-        self.operation = operation
-        self.errno = errno
-        self.advice = advice
-    }
-
-    public var description: String {
-        "\(operation) failed with \(errno)" + (advice.map { ": \($0)" } ?? "")
-    }
-}
-
-/// Why the worker woke up. A hint where to look, never the truth about what is there.
+/// What was heard of a namespace. A hint where to look, never the truth about what is there.
 public struct KernelSignals: Hashable, Sendable {
     /// Links about which the kernel said something.
     public var touched: Set<LinkIndex> = []
+    /// Links whose addresses came or went.
+    public var readdressed: Set<LinkIndex> = []
     /// Notifications were lost (ENOBUFS): only a dump tells what happened.
     public var wasOverrun = false
 
     public init() {}
+
+    public mutating func merge(_ other: KernelSignals) {
+        touched.formUnion(other.touched)
+        readdressed.formUnion(other.readdressed)
+        wasOverrun = wasOverrun || other.wasOverrun
+    }
 }
 
 /// Ends a `Kernel.wait` from any thread.
@@ -67,40 +21,98 @@ public protocol Waker: Sendable {
     func wake()
 }
 
-/// The kernel's side of the reconciler, for one network namespace. Used by one thread only, but for `waker`.
+/// The kernel's side of the reconciler. Used by one thread only, but for `waker`.
 public protocol Kernel: AnyObject {
-    var host: HostIdentity { get }
     var waker: any Waker { get }
     /// The user that owns brokered devices: the daemon's own.
     var daemonUser: UInt32 { get }
+    var features: KernelFeatures { get }
+
+    /// Enters a namespace, with a monitor of its own; nothing means the daemon's.
+    ///
+    /// - Throws: `NamespaceFailure` when there is none, or it cannot be worked in.
+    func open(_ location: NetworkNamespace?) throws(NamespaceFailure) -> any KernelNamespace
+
+    /// Waits until a namespace has something to tell, for a wake-up or for the deadline.
+    ///
+    /// - Parameter deadline: When to return at the latest; in the past, it looks without waiting.
+    /// - Returns: Whether namespaces may have come or gone.
+    /// - Throws: `KernelError` when it cannot be waited.
+    func wait(until deadline: ContinuousClock.Instant?) throws(KernelError) -> Bool
+
+    /// Who holds descriptors of an interface of this name, as far as the daemon may see.
+    func holders(of name: String) -> [DescriptorHolder]
+}
+
+/// A process that holds descriptors of a tap or tun device.
+public struct DescriptorHolder: Hashable, Sendable {
+    public let process: Int32
+    public let command: String
+    public let descriptors: Int
+
+    public init(process: Int32, command: String, descriptors: Int) {
+        self.process = process
+        self.command = command
+        self.descriptors = descriptors
+    }
+}
+
+/// Steps to do on one device, and how far they came.
+public struct StepRun: Sendable {
+    public let name: DeviceName
+    /// The device's number; nothing before `create`.
+    public var index: LinkIndex?
+    /// Any but `claim`, `forget` and `delete`.
+    public let steps: [Step]
+    /// How many are done.
+    public var done = 0
+    /// Why the next one failed.
+    public var failure: KernelError?
+
+    public init(_ steps: some Sequence<Step>, on name: DeviceName, at index: LinkIndex?) {
+        self.name = name
+        self.index = index
+        self.steps = Array(steps)
+    }
+
+    /// The step to do next, if nothing has failed.
+    public var next: Step? { failure == nil && done < steps.count ? steps[done] : nil }
+}
+
+/// One network namespace, until it is let go.
+public protocol KernelNamespace: AnyObject {
+    var host: HostIdentity { get }
     /// Devices of which a detached descriptor is held.
     var anchored: Set<LinkIndex> { get }
 
-    /// Every interface of the namespace.
+    /// Whether its location still leads here.
+    var isCurrent: Bool { get }
+
+    /// What was heard since the last call, without waiting.
+    ///
+    /// - Throws: `KernelError` when the monitor is broken.
+    func signals() throws(KernelError) -> KernelSignals
+
+    /// Every interface.
     func links() throws(KernelError) -> [ObservedLink]
 
     /// Those of the given interfaces that exist.
     func links(at indexes: [LinkIndex]) throws(KernelError) -> [ObservedLink]
 
-    /// Does the steps in their order and stops at the first that fails. A device that is not yet persistent by then is
-    /// gone again.
+    /// Every address of every interface.
+    func addresses() throws(KernelError) -> [LinkIndex: [ObservedAddress]]
+
+    /// Does the steps of each run in their order, and stops a run at its first failure. A device that is not yet
+    /// persistent by then is gone again. Link changes of many devices share a send.
     ///
     /// - Parameters:
-    ///   - steps: Any but `claim` and `forget`, which are the store's.
-    ///   - name: The device's name.
-    ///   - index: The device's number; nothing before `create`.
-    /// - Returns: The device's number.
-    /// - Throws: `KernelError` with the name of the step that failed.
-    func perform(_ steps: some Sequence<Step>, on name: DeviceName, at index: LinkIndex?) throws(KernelError)
-        -> LinkIndex?
+    ///   - runs: What to do; it tells afterwards how far it came.
+    ///   - before: Called before each step.
+    func perform(_ runs: inout [StepRun], before: (Step) -> Void)
+
+    /// Deletes the devices, many in one call. Those that are gone already are no failure.
+    func delete(_ indexes: [LinkIndex]) throws(KernelError)
 
     /// Lets go of a descriptor that a half-done plan left open; an unclaimed device vanishes with it.
     func abandon(_ index: LinkIndex)
-
-    /// Waits for a notification, a wake-up or the deadline.
-    ///
-    /// - Parameter deadline: When to return at the latest; in the past, it collects without waiting.
-    /// - Returns: What was heard since the last call.
-    /// - Throws: `KernelError` when the monitor is broken.
-    func wait(until deadline: ContinuousClock.Instant?) throws(KernelError) -> KernelSignals
 }

@@ -4,13 +4,23 @@ public struct CreationFlags: Hashable, Sendable {
     public let multiQueue: Bool
     public let packetInfo: Bool
     public let vnetHeader: Bool
+    public let napi: Bool
+    public let napiFrags: Bool
 
     public init(_ spec: DeviceSpec) {
         kind = spec.kind
         multiQueue = spec.queues.isMultiple
         packetInfo = spec.packetInfo
         vnetHeader = spec.vnetHeader
+        napi = spec.napi
+        napiFrags = spec.napiFrags
     }
+}
+
+/// Joining or leaving a bridge or VRF (`IFLA_MASTER`).
+public enum ControllerChange: Hashable, Sendable {
+    case join(InterfaceName, LinkIndex)
+    case leave
 }
 
 /// Fields of a link that one `RTM_SETLINK` changes together; nothing means: leave it.
@@ -19,6 +29,9 @@ public struct LinkChange: Hashable, Sendable {
     public var mtu: MTU?
     public var macAddress: MACAddress?
     public var transmitQueueLength: TransmitQueueLength?
+    public var controller: ControllerChange?
+    /// An empty text removes it.
+    public var alias: String?
     public var up: Bool?
 
     public init() {}
@@ -42,7 +55,12 @@ public enum Step: Hashable, Sendable {
     /// From here on the device outlives its descriptors, and the daemon.
     case persist
     case setQueueDiscipline(QueueDiscipline)
+    /// One message, in which the kernel changes the MTU before it lets the link join a controller, and then brings it up.
     case setLink(LinkChange)
+    case addAltNames([AlternativeName])
+    case removeAltNames([String])
+    case addAddress(InterfaceAddress)
+    case removeAddress(InterfaceAddress)
     /// Detaches the held descriptor and keeps it.
     case anchor
     case setCarrier(Bool)
@@ -52,7 +70,15 @@ public enum Step: Hashable, Sendable {
     /// Removes the row of a device that is gone.
     case forget
 
-    /// A word for logs and metrics; the set is closed.
+    /// Done by the store, not by the kernel.
+    public var isForStore: Bool {
+        switch self {
+        case .claim, .forget: true
+        default: false
+        }
+    }
+
+    /// A word for logs, metrics and crash points; the set is closed.
     public var name: String {
         switch self {
         case .create: "create"
@@ -65,6 +91,10 @@ public enum Step: Hashable, Sendable {
         case .persist: "persist"
         case .setQueueDiscipline: "set_queue_discipline"
         case .setLink: "set_link"
+        case .addAltNames: "add_alt_names"
+        case .removeAltNames: "remove_alt_names"
+        case .addAddress: "add_address"
+        case .removeAddress: "remove_address"
         case .anchor: "anchor"
         case .setCarrier: "set_carrier"
         case .release: "release"

@@ -8,10 +8,15 @@ public struct WantedDevice: Hashable, Sendable {
     public let owner: UInt32?
     public let group: UInt32?
     public let claim: Claim?
+    /// Whether this very spec had been reached: what differs now is somebody else's doing.
+    public let isReached: Bool
+    /// Whether somebody has asked for what needs a new device.
+    public let mayRecreate: Bool
 
     public init(
         name: DeviceName, identifier: DeviceIdentifier, spec: DeviceSpec, isDeletionRequested: Bool = false,
-        owner: UInt32? = nil, group: UInt32? = nil, claim: Claim? = nil
+        owner: UInt32? = nil, group: UInt32? = nil, claim: Claim? = nil, isReached: Bool = false,
+        mayRecreate: Bool = false
     ) {
         self.name = name
         self.identifier = identifier
@@ -20,12 +25,15 @@ public struct WantedDevice: Hashable, Sendable {
         self.owner = owner
         self.group = group
         self.claim = claim
+        self.isReached = isReached
+        self.mayRecreate = mayRecreate
     }
 
     /// An anchor costs a descriptor and an RCU wait, so only the devices that earn it have one: those that others open
-    /// by name. A single-queue device cannot have one, since its only queue would be taken.
+    /// by name, and those whose carrier shall stay on without a consumer. A single-queue device cannot have one, since
+    /// its only queue would be taken.
     public var wantsAnchor: Bool {
-        spec.access == .open && spec.queues.isMultiple
+        spec.queues.isMultiple && (spec.access == .open || spec.link.carrier == .on)
     }
 
     /// The MAC address to keep: the spec's, or the one that belongs to the device. A tun has none.

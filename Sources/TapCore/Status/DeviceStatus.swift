@@ -60,6 +60,8 @@ public struct DeviceStatus: Hashable, Sendable {
     public var observedGeneration = 0
     public var link: ObservedLink?
     public var drift: [Drift] = []
+    /// What would be done about the drift, if it were not left alone.
+    public var plannedSteps: [Step] = []
     public var lastError: String?
     public var conditions: [Condition] = []
 

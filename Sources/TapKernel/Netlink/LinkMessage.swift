@@ -18,6 +18,9 @@ enum LinkMessage {
             case Int(IFLA_QDISC): link.queueDiscipline = value.text()
             case Int(IFLA_OPERSTATE):
                 link.operationalState = OperationalState(rawValue: try value.load(UInt8.self)) ?? .unknown
+            case Int(IFLA_MASTER): link.controller = LinkIndex(rawValue: try value.load(Int32.self))
+            case Int(IFLA_IFALIAS): link.alias = value.text()
+            case Int(IFLA_GROUP): link.group = try value.load(UInt32.self)
             case Int(IFLA_CARRIER): link.carrier = try value.load(UInt8.self) != 0
             case Int(IFLA_LINKINFO): try decodeInformation(value, into: &link)
             case Int(IFLA_PROP_LIST):
@@ -69,70 +72,5 @@ enum LinkMessage {
             }
         }
         return tun
-    }
-}
-
-/// What we ask of rtnetlink.
-enum LinkRequest {
-    /// `RTM_GETLINK` of every interface.
-    case dump
-    /// `RTM_GETLINK` of one.
-    case get(LinkIndex)
-    /// `RTM_SETLINK`.
-    case change(LinkIndex, LinkChange)
-    /// `RTM_DELLINK`.
-    case delete(LinkIndex)
-    /// `RTM_NEWQDISC` at the root, or `RTM_DELQDISC` of it, which lets the kernel put its default there.
-    case queueDiscipline(LinkIndex, QueueDiscipline)
-
-    func encode(into writer: inout NetlinkWriter, sequence: UInt32) {
-        switch self {
-        case .dump:
-            writer.begin(type: UInt16(RTM_GETLINK), flags: UInt16(NLM_F_REQUEST | NLM_F_DUMP), sequence: sequence)
-            writer.appendInterface(index: 0)
-            writer.attribute(Int(IFLA_EXT_MASK), Self.withoutStatistics)
-        case .get(let index):
-            writer.begin(type: UInt16(RTM_GETLINK), flags: UInt16(NLM_F_REQUEST), sequence: sequence)
-            writer.appendInterface(index: index.rawValue)
-            writer.attribute(Int(IFLA_EXT_MASK), Self.withoutStatistics)
-        case .change(let index, let change):
-            begin(&writer, type: RTM_SETLINK, sequence: sequence)
-            writer.appendInterface(
-                index: index.rawValue, flags: change.up == true ? 1 : 0, change: change.up == nil ? 0 : 1)
-            if let name = change.name { writer.attribute(Int(IFLA_IFNAME), text: name.text) }
-            if let mtu = change.mtu { writer.attribute(Int(IFLA_MTU), UInt32(mtu.value)) }
-            if let address = change.macAddress { writer.attribute(Int(IFLA_ADDRESS), bytes: address.bytes) }
-            if let length = change.transmitQueueLength {
-                writer.attribute(Int(IFLA_TXQLEN), UInt32(length.value))
-            }
-        case .delete(let index):
-            begin(&writer, type: RTM_DELLINK, sequence: sequence)
-            writer.appendInterface(index: index.rawValue)
-        case .queueDiscipline(let index, .noqueue):
-            let replace = NLM_F_CREATE | NLM_F_REPLACE
-            begin(&writer, type: RTM_NEWQDISC, flags: replace, sequence: sequence)
-            appendTraffic(&writer, index)
-            writer.attribute(Int(TCA_KIND), text: "noqueue")
-        case .queueDiscipline(let index, .kernelDefault):
-            begin(&writer, type: RTM_DELQDISC, sequence: sequence)
-            appendTraffic(&writer, index)
-        }
-        writer.end()
-    }
-
-    /// `RTEXT_FILTER_SKIP_STATS`: the counters are more than half of a link message, and nobody reads them here.
-    private static let withoutStatistics: UInt32 = 1 << 3
-
-    private func begin(_ writer: inout NetlinkWriter, type: some BinaryInteger, flags: Int32 = 0, sequence: UInt32) {
-        writer.begin(type: UInt16(type), flags: UInt16(NLM_F_REQUEST | NLM_F_ACK | flags), sequence: sequence)
-    }
-
-    /// `struct tcmsg` for the root qdisc.
-    private func appendTraffic(_ writer: inout NetlinkWriter, _ index: LinkIndex) {
-        writer.append(UInt32(AF_UNSPEC))
-        writer.append(index.rawValue)
-        writer.append(UInt32(0))
-        writer.append(UInt32(0xFFFF_FFFF))  // TC_H_ROOT
-        writer.append(UInt32(0))
     }
 }

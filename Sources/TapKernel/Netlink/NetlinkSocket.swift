@@ -22,6 +22,8 @@ final class NetlinkSocket {
     static let datagramBytesMax = 65_536
     /// Requests in one send. Their answers must fit into the receive buffer together.
     static let requestsPerSendMax = 32
+    /// Changes in one send: acknowledgements are small.
+    static let changesPerSendMax = 96
     /// A dump that changes while it is read begins again, this often.
     static let dumpAttemptsMax = 16
 
@@ -42,12 +44,24 @@ final class NetlinkSocket {
     /// Any socket tells an interface's number and name, and its namespace's cookie.
     var number: Int32 { descriptor.number }
 
-    /// All interfaces. A dump that the kernel could not give in one piece is asked for again.
-    func dump() throws(NetlinkRefusal) -> [ObservedLink] {
+    /// All interfaces.
+    func links() throws(NetlinkRefusal) -> [ObservedLink] {
+        try dump(.dump) { (payload) throws(MalformedNetlink) in try LinkMessage.decode(payload) }
+    }
+
+    /// All addresses.
+    func addresses() throws(NetlinkRefusal) -> [(LinkIndex, ObservedAddress)] {
+        try dump(.dumpAddresses) { (payload) throws(MalformedNetlink) in try AddressMessage.decode(payload) }
+    }
+
+    /// A dump that the kernel could not give in one piece is asked for again.
+    private func dump<Element>(
+        _ request: LinkRequest, _ decode: (RawSpan) throws(MalformedNetlink) -> Element?
+    ) throws(NetlinkRefusal) -> [Element] {
         for _ in 0..<Self.dumpAttemptsMax {
-            var links: [ObservedLink] = []
+            var elements: [Element] = []
             var isWhole = true
-            let first = try send([.dump])
+            let first = try send([request])
             try receive { (header, payload) throws(NetlinkRefusal) in
                 guard header.sequence == first else { return false }
                 if header.isDumpInterrupted { isWhole = false }
@@ -57,14 +71,14 @@ final class NetlinkSocket {
                     if let refusal = try Self.refusal(payload) { throw refusal }
                     return true
                 default:
-                    let link = try Self.parse { () throws(MalformedNetlink) in try LinkMessage.decode(payload) }
-                    if let link { links.append(link) }
+                    let element = try Self.parse { () throws(MalformedNetlink) in try decode(payload) }
+                    if let element { elements.append(element) }
                     return false
                 }
             }
-            if isWhole { return links }
+            if isWhole { return elements }
         }
-        throw NetlinkRefusal(.interrupted, message: "the interfaces changed during each of many dumps")
+        throw NetlinkRefusal(.interrupted, message: "what was dumped changed during each of many dumps")
     }
 
     /// Those of the given interfaces that exist.
@@ -91,14 +105,38 @@ final class NetlinkSocket {
         return links
     }
 
-    /// Makes a change, and waits for its acknowledgement.
-    func change(_ request: LinkRequest) throws(NetlinkRefusal) {
-        let sequence = try send([request])
-        try receive { (header, payload) throws(NetlinkRefusal) in
-            guard header.sequence == sequence, Int32(header.type) == NLMSG_ERROR else { return false }
-            if let refusal = try Self.refusal(payload) { throw refusal }
-            return true
+    /// Makes changes, many in a send, and waits for their acknowledgements.
+    ///
+    /// - Returns: For each request why it was refused; nothing where it was done.
+    func change(_ requests: [LinkRequest]) -> [NetlinkRefusal?] {
+        var refusals: [NetlinkRefusal?] = []
+        refusals.reserveCapacity(requests.count)
+        for start in stride(from: 0, to: requests.count, by: Self.changesPerSendMax) {
+            let batch = Array(requests[start..<min(start + Self.changesPerSendMax, requests.count)])
+            refusals += changeTogether(batch)
         }
+        return refusals
+    }
+
+    private func changeTogether(_ batch: [LinkRequest]) -> [NetlinkRefusal?] {
+        var refusals = [NetlinkRefusal?](repeating: nil, count: batch.count)
+        var answered = [Bool](repeating: false, count: batch.count)
+        var left = batch.count
+        do throws(NetlinkRefusal) {
+            let first = try send(batch)
+            try receive { (header, payload) throws(NetlinkRefusal) in
+                let place = Int(header.sequence &- first)
+                guard place < batch.count, Int32(header.type) == NLMSG_ERROR, !answered[place] else { return false }
+                refusals[place] = try Self.refusal(payload)
+                answered[place] = true
+                left -= 1
+                return left == 0
+            }
+        } catch {
+            // What was not answered may have been done or not: the next look tells.
+            for place in batch.indices where !answered[place] { refusals[place] = error }
+        }
+        return refusals
     }
 
     /// - Returns: The sequence number of the first request; the others follow it.
@@ -182,82 +220,15 @@ final class NetlinkSocket {
     }
 }
 
-/// Hears of every change to a link of the namespace, its qdisc included (`RTNLGRP_LINK`, `RTNLGRP_TC`). What it hears is a hint; the truth is asked for.
-final class LinkMonitor {
-    /// The default buffer holds some 92 creations; this one holds more than 1,500.
-    static let receiveBufferBytes: Int32 = 8 << 20
-
-    /// All of them keep the interface's number in the same place.
-    private static let types: Set<Int32> = [
-        Int32(RTM_NEWLINK), Int32(RTM_DELLINK), Int32(RTM_NEWQDISC), Int32(RTM_DELQDISC),
-    ]
-
-    private let descriptor: FileDescriptor
-    private var buffer = [UInt8](repeating: 0, count: NetlinkSocket.datagramBytesMax)
-
-    /// - Throws: EMFILE, ENFILE, ENOBUFS.
-    init() throws(Errno) {
-        descriptor = try FileDescriptor(netlink: SOCK_RAW_FLAGS | Int32(SOCK_NONBLOCK.rawValue))
-        let number = descriptor.number
-        // Beyond net.core.rmem_max this needs CAP_NET_ADMIN; without it, an overrun comes sooner and is handled.
-        try? setOption(number, level: SOL_SOCKET, option: SO_RCVBUFFORCE, value: Self.receiveBufferBytes)
-        // Joining by bind(2), not by NETLINK_ADD_MEMBERSHIP: the kernel passes over a socket that has no port yet.
-        var address = sockaddr_nl()
-        address.nl_family = sa_family_t(AF_NETLINK)
-        address.nl_groups = 1 << (UInt32(RTNLGRP_LINK.rawValue) - 1) | 1 << (UInt32(RTNLGRP_TC.rawValue) - 1)
-        // SAFETY: a sockaddr_nl is what AF_NETLINK expects behind a sockaddr pointer (netlink(7)).
-        let bound = unsafe withUnsafePointer(to: &address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                unsafe bind(number, pointer, socklen_t(MemoryLayout<sockaddr_nl>.size))
-            }
-        }
-        guard bound == 0 else { throw Errno(rawValue: clinux_errno()) }
-    }
-
-    var number: Int32 { descriptor.number }
-
-    /// Adds all that waits to `signals`.
-    ///
-    /// - Throws: Anything but EAGAIN and ENOBUFS, which are the end and an overrun.
-    func drain(into signals: inout KernelSignals) throws(Errno) {
-        while true {
-            let number = descriptor.number
-            let count: Int
-            do throws(Errno) {
-                // SAFETY: the kernel writes at most the array's bytes, during the call.
-                count = try systemCall { unsafe recv(number, &buffer, NetlinkSocket.datagramBytesMax, 0) }
-            } catch {
-                if error == .wouldBlock { return }
-                guard error == .noBufferSpace else { throw error }
-                signals.wasOverrun = true
-                continue
-            }
-            let datagram = buffer
-            do {
-                // SAFETY: bytes are initialised, and every bit pattern is a byte.
-                try unsafe walkMessages(datagram.span.bytes.extracting(0..<count)) {
-                    (header, payload) throws(MalformedNetlink) in
-                    let type = Int32(header.type)
-                    guard Self.types.contains(type) else { return }
-                    signals.touched.insert(try LinkMessage.index(payload))
-                }
-            } catch {
-                // What cannot be read may have said anything, just like what was lost.
-                signals.wasOverrun = true
-            }
-        }
-    }
-}
-
-private let SOCK_RAW_FLAGS = Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+let SOCK_RAW_FLAGS = Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
 
 extension FileDescriptor {
-    fileprivate init(netlink type: Int32) throws(Errno) {
+    init(netlink type: Int32) throws(Errno) {
         self.init(owning: try systemCall { socket(AF_NETLINK, type, NETLINK_ROUTE) })
     }
 }
 
-private func setOption(_ socket: Int32, level: Int32, option: Int32, value: Int32) throws(Errno) {
+func setOption(_ socket: Int32, level: Int32, option: Int32, value: Int32) throws(Errno) {
     var value = value
     // SAFETY: the kernel reads the number during the call.
     try systemCall { unsafe setsockopt(socket, level, option, &value, socklen_t(MemoryLayout<Int32>.size)) }

@@ -37,6 +37,14 @@ struct NetlinkWriter {
         append(change)
     }
 
+    /// `struct ifaddrmsg`.
+    mutating func appendAddress(family: Int32, prefixLength: UInt8, index: Int32) {
+        append(UInt8(family))
+        append(prefixLength)
+        append(UInt16(0))
+        append(index)
+    }
+
     mutating func attribute(_ type: Int, _ value: UInt32) {
         attribute(type) { $0.append(value) }
     }

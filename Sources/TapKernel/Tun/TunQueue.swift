@@ -13,20 +13,35 @@ struct TunQueue: ~Copyable {
     /// Makes a device that lives as long as this queue, until `persist()`.
     ///
     /// - Throws: EBUSY when any interface has the name; EPERM without `CAP_NET_ADMIN`.
-    init(creating name: DeviceName, flags: CreationFlags) throws(Errno) {
+    init(creating name: DeviceName, flags: CreationFlags, in door: NamespaceDoor?) throws(Errno) {
         // Without an attached queue that somebody reads, a carrier would be a black hole.
-        descriptor = try Self.open(name.text, bits: flags.bits | IFF_TUN_EXCL | IFF_NO_CARRIER)
+        descriptor = try Self.open(name.text, bits: flags.bits | IFF_TUN_EXCL | IFF_NO_CARRIER, in: door)
     }
 
     /// Attaches to the interface called `name`, or makes it if there is none: look at the index afterwards.
     ///
     /// - Throws: EINVAL when kind or multiqueue differ; EBUSY when its only queue is taken; E2BIG at 256 queues.
-    init(attachingTo name: String, flags: CreationFlags, carrier: Bool) throws(Errno) {
-        descriptor = try Self.open(name, bits: flags.bits | (carrier ? 0 : IFF_NO_CARRIER))
+    init(
+        attachingTo name: String, flags: CreationFlags, carrier: Bool, in door: NamespaceDoor?
+    ) throws(Errno) {
+        descriptor = try Self.open(name, bits: flags.bits | (carrier ? 0 : IFF_NO_CARRIER), in: door)
     }
 
-    private static func open(_ name: String, bits: Int32) throws(Errno) -> FileDescriptor {
+    /// The driver's features (`TUNGETFEATURES`), asked without a device.
+    static func features() throws(Errno) -> KernelFeatures {
         let descriptor = try FileDescriptor(opening: path, flags: O_RDWR | O_NONBLOCK)
+        var bits: UInt32 = 0
+        try systemCall { unsafe clinux_tun_get_features(descriptor.number, &bits) }
+        return KernelFeatures(rawValue: bits)
+    }
+
+    /// A queue belongs to the namespace in which its file was opened.
+    private static func open(
+        _ name: String, bits: Int32, in door: NamespaceDoor?
+    ) throws(Errno) -> FileDescriptor {
+        let descriptor = try door.inside { () throws(Errno) in
+            try FileDescriptor(opening: path, flags: O_RDWR | O_NONBLOCK)
+        }
         try systemCall {
             unsafe clinux_tun_set_interface(descriptor.number, name, UInt16(truncatingIfNeeded: bits))
         }
@@ -58,9 +73,7 @@ struct TunQueue: ~Copyable {
     /// - Throws: EBADMSG when the device now has another size.
     func setVnetHeaderSize(_ size: VnetHeaderSize) throws(Errno) {
         try systemCall { clinux_tun_set_vnet_header_size(descriptor.number, Int32(size.value)) }
-        var found: Int32 = 0
-        try systemCall { unsafe clinux_tun_get_vnet_header_size(descriptor.number, &found) }
-        guard found == size.value else { throw .badMessage }
+        guard try vnetHeaderSize() == size.value else { throw .badMessage }
     }
 
     /// `TUNSETQUEUE` with `IFF_DETACH_QUEUE`: the kernel steers nothing here any more, but the queue pins the flags.
@@ -68,11 +81,11 @@ struct TunQueue: ~Copyable {
         try systemCall { clinux_tun_set_queue(descriptor.number, UInt16(IFF_DETACH_QUEUE)) }
     }
 
-    /// `TUNSETCARRIER`.
-    ///
-    /// - Throws: EPERM when turning it on without an attached queue.
-    func setCarrier(_ on: Bool) throws(Errno) {
-        try systemCall { clinux_tun_set_carrier(descriptor.number, on ? 1 : 0) }
+    /// `TUNGETVNETHDRSZ`, in bytes.
+    func vnetHeaderSize() throws(Errno) -> Int {
+        var size: Int32 = 0
+        try systemCall { unsafe clinux_tun_get_vnet_header_size(descriptor.number, &size) }
+        return Int(size)
     }
 }
 
@@ -83,5 +96,7 @@ extension CreationFlags {
             | (multiQueue ? IFF_MULTI_QUEUE : 0)
             | (packetInfo ? 0 : IFF_NO_PI)
             | (vnetHeader ? IFF_VNET_HDR : 0)
+            | (napi ? IFF_NAPI : 0)
+            | (napiFrags ? IFF_NAPI_FRAGS : 0)
     }
 }

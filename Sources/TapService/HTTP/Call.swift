@@ -58,15 +58,36 @@ struct Call: Sendable {
 
     /// `wait=5s`; nothing when the request does not wait.
     func wait() throws(Problem) -> Duration? {
-        guard let text = request.head.query["wait"] else { return nil }
+        try duration("wait", in: .zero ... .seconds(Self.waitSecondsMax))
+    }
+
+    /// `true` or `false`; a parameter that is not there is false.
+    func flag(_ parameter: String) throws(Problem) -> Bool {
+        switch request.head.query[parameter] {
+        case nil, "false": return false
+        case "true": return true
+        default: throw .invalidParameter(name: parameter, detail: "must be true or false")
+        }
+    }
+
+    func labelSelector() throws(Problem) -> LabelSelector? {
+        guard let text = request.head.query["labelSelector"] else { return nil }
+        do throws(ValidationError) { return try LabelSelector(text) } catch {
+            throw .invalidParameter(name: "labelSelector", detail: error.detail)
+        }
+    }
+
+    /// A duration within bounds; nothing when the request does not name it.
+    func duration(_ parameter: String, in bounds: ClosedRange<Duration>) throws(Problem) -> Duration? {
+        guard let text = request.head.query[parameter] else { return nil }
         do throws(ValidationError) {
-            let wait = try Duration(text: text)
-            guard wait <= .seconds(Self.waitSecondsMax) else {
-                throw ValidationError("is \(text), but at most \(Self.waitSecondsMax)s are possible")
+            let duration = try Duration(text: text)
+            guard bounds.contains(duration) else {
+                throw ValidationError("is \(text), but must be \(bounds.lowerBound) to \(bounds.upperBound)")
             }
-            return wait
+            return duration
         } catch {
-            throw .invalidParameter(name: "wait", detail: error.detail)
+            throw .invalidParameter(name: parameter, detail: error.detail)
         }
     }
 

@@ -11,11 +11,11 @@ struct DeviceRoutes: Sendable {
 
     var routes: [Route] {
         [
-            Route("GET", "/v1/devices", handler: list),
+            Route("GET", "/v1/devices", parameters: ["labelSelector"], handler: list),
             Route("POST", "/v1/devices", parameters: ["wait"], handler: create),
             Route("GET", "/v1/devices/{name}", handler: read),
-            Route("PUT", "/v1/devices/{name}", parameters: ["wait"], handler: replace),
-            Route("PATCH", "/v1/devices/{name}", parameters: ["wait"], handler: patch),
+            Route("PUT", "/v1/devices/{name}", parameters: ["wait", "recreate"], handler: replace),
+            Route("PATCH", "/v1/devices/{name}", parameters: ["wait", "recreate"], handler: patch),
             Route("DELETE", "/v1/devices/{name}", parameters: ["wait"], handler: delete),
             Route("GET", "/v1/devices/{name}/queues", handler: listQueues),
             Route("GET", "/v1/devices/{name}/queues/{index}", handler: readQueue),
@@ -23,9 +23,11 @@ struct DeviceRoutes: Sendable {
     }
 
     @Sendable private func list(_ call: Call) throws(Problem) {
+        let selector = try call.labelSelector()
         let snapshot = board.snapshot
+        let selected = snapshot.devices.values.filter { selector?.matches($0.record.labels) ?? true }
         var bytes = Array(#"{"items":["#.utf8)
-        for (position, view) in snapshot.devices.values.sorted(by: { $0.record.name < $1.record.name }).enumerated() {
+        for (position, view) in selected.sorted(by: { $0.record.name < $1.record.name }).enumerated() {
             if position > 0 { bytes.append(UInt8(ascii: ",")) }
             bytes += view.body.bytes
         }
@@ -47,22 +49,22 @@ struct DeviceRoutes: Sendable {
         let input = try writes.input(try call.document())
         try writes.submit(call, input.name, wait: wait, goal: Self.ready) { (view) throws(Problem) in
             guard view == nil else { throw .deviceExists(input.name) }
-            return try DeviceWrites.change(nil, to: input)
+            return try DeviceWrites.change(nil, to: input, mayRecreate: false)
         }
     }
 
     @Sendable private func replace(_ call: Call) throws(Problem) {
-        let (name, wait) = (try call.name(), try call.wait())
+        let (name, wait, mayRecreate) = (try call.name(), try call.wait(), try call.flag("recreate"))
         let input = try writes.input(try call.document(), name: name)
         let preconditions = Preconditions(call.request)
         try writes.submit(call, name, wait: wait, goal: Self.ready) { (view) throws(Problem) in
             try preconditions.check(view?.entityTag)
-            return try DeviceWrites.change(view?.record, to: input)
+            return try DeviceWrites.change(view?.record, to: input, mayRecreate: mayRecreate)
         }
     }
 
     @Sendable private func patch(_ call: Call) throws(Problem) {
-        let (name, wait) = (try call.name(), try call.wait())
+        let (name, wait, mayRecreate) = (try call.name(), try call.wait(), try call.flag("recreate"))
         let document = try call.document(["application/merge-patch+json", "application/json"])
         guard case .object = document else {
             throw .invalidDocument([FieldIssue(pointer: "", detail: "must be an object, found \(document.kind)")])
@@ -78,7 +80,8 @@ struct DeviceRoutes: Sendable {
                 "metadata": ["name": .string(name.text), "labels": view.record.labels.document],
                 "spec": view.record.spec.document,
             ]
-            return try DeviceWrites.change(view.record, to: try writes.input(current.merging(document), name: name))
+            let input = try writes.input(current.merging(document), name: name)
+            return try DeviceWrites.change(view.record, to: input, mayRecreate: mayRecreate)
         }
     }
 
@@ -88,11 +91,7 @@ struct DeviceRoutes: Sendable {
         try writes.submit(call, name, wait: wait, goal: { _ in .gone }) { (view) throws(Problem) in
             guard let view else { throw .deviceNotFound(name.text) }
             try preconditions.check(view.entityTag)
-            guard view.record.deletionRequestedAt == nil else { return .nothing(view.record) }
-            var record = view.record
-            record.updatedAt = max(.now(), record.updatedAt)
-            record.deletionRequestedAt = record.updatedAt
-            return .update(record)
+            return DeviceWrites.deletion(of: view.record)
         }
     }
 

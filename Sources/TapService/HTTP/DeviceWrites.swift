@@ -4,22 +4,44 @@ internal import TapDocument
 internal import TapHTTP
 internal import TapStore
 
-/// Statements about a device: decided within the transaction, against what is committed.
+/// Statements about devices: decided within the transaction, against what is committed.
 struct DeviceWrites: Sendable {
     let store: Store
     let board: Board
     let queue: WorkQueue
     let writes: WriteQueue
     let accounts: any Accounts
+    let features: KernelFeatures
+    let metrics: Metrics
 
     /// 202: it is stated, but not yet so.
-    private static let unreached = 202
+    static let unreached = 202
 
-    /// What a statement comes to.
+    typealias Devices = TreeDictionary<DeviceName, DeviceView>
+
+    /// What a statement comes to for one device.
     enum Change {
         case create(DeviceRecord)
         case update(DeviceRecord)
         case nothing(DeviceRecord)
+
+        var record: DeviceRecord {
+            switch self {
+            case .create(let record), .update(let record), .nothing(let record): record
+            }
+        }
+
+        var isChange: Bool {
+            if case .nothing = self { false } else { true }
+        }
+    }
+
+    /// What was committed.
+    struct Committed {
+        /// In their new revision.
+        let records: [DeviceRecord]
+        /// The transaction's, or the present one where nothing changed.
+        let revision: Int
     }
 
     /// Decides in the writer's turn, commits, publishes, wakes the worker, and answers, perhaps after a wait.
@@ -36,37 +58,56 @@ struct DeviceWrites: Sendable {
         goal: @escaping @Sendable (DeviceRecord) -> Board.Goal,
         decide: @escaping @Sendable (DeviceView?) throws(Problem) -> Change
     ) throws(Problem) {
+        try enqueue(call) { () throws(Problem) in
+            let change = try decide(board.snapshot.devices[name])
+            let record = try commit([change]).records[0]
+            var status = 200
+            if case .create = change { status = 201 }
+            answer(call, record, status: status, wait: wait, goal: goal(record))
+        }
+    }
+
+    /// Runs `body` in the writer's turn; its problem becomes the answer.
+    func enqueue(_ call: Call, _ body: @escaping @Sendable () throws(Problem) -> Void) throws(Problem) {
         let isTaken = writes.add {
-            do throws(Problem) {
-                let (record, status) = try commit(call, name, decide)
-                queue.add(name)
-                answer(call, record, status: status, wait: wait, goal: goal(record))
-            } catch {
-                call.fail(error)
-            }
+            do throws(Problem) { try body() } catch { call.fail(error) }
         }
         if !isTaken { throw .tooManyWrites }
     }
 
-    private func commit(
-        _ call: Call, _ name: DeviceName, _ decide: (DeviceView?) throws(Problem) -> Change
-    ) throws(Problem) -> (DeviceRecord, status: Int) {
+    /// Writes the changes as one transaction, publishes them and wakes the worker. To be called in the writer's turn:
+    /// nobody else writes then, so that the board is what the database is.
+    ///
+    /// - Parameters:
+    ///   - changes: Of different devices.
+    ///   - also: What else belongs into the transaction.
+    func commit(
+        _ changes: [Change], also: (borrowing Transaction, _ revision: Int) throws -> Void = { _, _ in }
+    ) throws(Problem) -> Committed {
+        guard changes.contains(where: \.isChange) else {
+            return Committed(records: changes.map(\.record), revision: board.snapshot.revision)
+        }
         let began = ContinuousClock.now
         do {
-            // Nobody else writes now, so the board is what the database is.
-            return try store.write { transaction in
-                switch try decide(board.snapshot.devices[name]) {
-                case .create(let record): (try transaction.save(record), 201)
-                case .update(let record): (try transaction.save(record), 200)
-                case .nothing(let record): (record, 200)
+            CrashPoint.reach(CrashPoint.write)
+            let committed = try store.write { transaction in
+                let revision = try transaction.nextRevision()
+                var records: [DeviceRecord] = []
+                records.reserveCapacity(changes.count)
+                for change in changes {
+                    records.append(
+                        change.isChange ? try transaction.save(change.record, revision: revision) : change.record)
                 }
-            } committed: { record, _ in
-                call.metrics.commitDuration.observe(began.duration(to: .now))
-                board.publish(record)
+                try also(transaction, revision)
+                return Committed(records: records, revision: revision)
+            } committed: { committed in
+                CrashPoint.reach(CrashPoint.written)
+                metrics.commitDuration.observe(began.duration(to: .now))
+                board.publish(zip(changes, committed.records).filter(\.0.isChange).map(\.1))
                 board.setStoreFailure(nil)
             }
-        } catch let problem as Problem {
-            throw problem
+            queue.add(zip(changes, committed.records).filter(\.0.isChange).map(\.1.name))
+            return committed
         } catch let error as StoreError {
             board.setStoreFailure(error.description)
             throw .store(error)
@@ -83,13 +124,15 @@ struct DeviceWrites: Sendable {
             if case .gone = goal { return call.answer(view, status: Self.unreached) }
             return call.answer(view, status: status)
         }
-        board.wait(for: goal, of: record.name, atMost: wait) { now, isReached in
-            call.answer(now ?? view, status: isReached ? status : Self.unreached)
+        board.wait(for: [record.name: goal], atMost: wait) { snapshot, isReached in
+            call.answer(snapshot.devices[record.name] ?? view, status: isReached ? status : Self.unreached)
         }
     }
 
     /// A new device, or the change of an old one to what `input` says.
-    static func change(_ old: DeviceRecord?, to input: DeviceInput) throws(Problem) -> Change {
+    ///
+    /// - Parameter mayRecreate: Whether the interface may be made anew for a field that is fixed at its creation.
+    static func change(_ old: DeviceRecord?, to input: DeviceInput, mayRecreate: Bool) throws(Problem) -> Change {
         guard var record = old else {
             if let version = input.resourceVersion { throw .staleResourceVersion(found: version, current: 0) }
             return .create(
@@ -101,21 +144,43 @@ struct DeviceWrites: Sendable {
             throw .staleResourceVersion(found: version, current: record.revision)
         }
         let fixed = input.spec.immutableFieldsDiffering(from: record.spec)
-        guard fixed.isEmpty else { throw .immutableFields(fixed) }
+        guard fixed.isEmpty || mayRecreate else { throw .immutableFields(fixed) }
         guard record.spec != input.spec || record.labels != input.labels else { return .nothing(record) }
         if record.spec != input.spec { record.generation += 1 }
+        if !fixed.isEmpty { record.recreateGeneration = record.generation }
         record.spec = input.spec
         record.labels = input.labels
         record.updatedAt = max(.now(), record.updatedAt)
         return .update(record)
     }
 
+    /// The same device, marked for deletion; nothing new where it is.
+    static func deletion(of old: DeviceRecord) -> Change {
+        guard old.deletionRequestedAt == nil else { return .nothing(old) }
+        var record = old
+        record.updatedAt = max(.now(), record.updatedAt)
+        record.deletionRequestedAt = record.updatedAt
+        return .update(record)
+    }
+
     /// Reads a document as a device.
     func input(_ document: JSONValue, name: DeviceName? = nil) throws(Problem) -> DeviceInput {
+        let reading = issues(document, name: name)
+        guard let input = reading.input else { throw .invalidDocument(InvalidDocument(reading.issues).issues) }
+        return input
+    }
+
+    /// A device, or every mistake: what its document says wrong, and what this kernel cannot do.
+    func issues(_ document: JSONValue, name: DeviceName? = nil) -> (input: DeviceInput?, issues: [FieldIssue]) {
         do throws(InvalidDocument) {
-            return try DeviceInput(document, accounts: accounts, pathName: name)
+            let input = try DeviceInput(document, accounts: accounts, pathName: name)
+            let refusals = features.refusals(of: input.spec)
+            guard refusals.isEmpty else {
+                return (nil, refusals.map { FieldIssue(pointer: $0.field.pointer, detail: $0.detail) })
+            }
+            return (input, [])
         } catch {
-            throw .invalidDocument(error.issues)
+            return (nil, error.issues)
         }
     }
 }

@@ -106,8 +106,8 @@ extension Problem {
         case .immutableFields(let fields):
             Words(
                 status: 409, code: "IMMUTABLE_FIELD", title: "A field is fixed when the device is created",
-                detail: "the kernel fixes \(fields.map(\.rawValue).joined(separator: ", ")) when a device is created; "
-                    + "delete the device and create it again",
+                detail: "the kernel fixes \(fields.map(\.rawValue).joined(separator: ", ")) when a device is created; add "
+                    + "recreate=true to have it made anew, which interrupts its traffic",
                 errors: fields.map { FieldIssue(pointer: $0.pointer, detail: "cannot be changed in place") })
         case .staleResourceVersion(let found, let current):
             Words(

@@ -9,6 +9,9 @@ final class Metrics: Sendable {
     let passDuration = Histogram("tapster_reconcile_duration_seconds", "Time of a pass.")
     let lastSuccess = Gauge(
         "tapster_reconcile_last_success_timestamp_seconds", "When a pass last came to its end, in Unix time.")
+    let passDevices = Gauge("tapster_reconcile_pass_devices", "Devices that the last pass with work had to look at.")
+    let passDevicesLeft = Gauge(
+        "tapster_reconcile_pass_devices_left", "Devices that the pass under way has not come to.")
     let queueWait = Histogram("tapster_workqueue_wait_seconds", "Longest wait of a changed device for its pass.")
     let driftRepairs = Counter(
         "tapster_drift_repairs_total", "Fields that others had changed and that were put right.", labels: ["field"])
@@ -42,7 +45,7 @@ final class Metrics: Sendable {
             counter.write(to: &text)
         }
         requests.write(to: &text)
-        lastSuccess.write(to: &text)
+        for gauge in [lastSuccess, passDevices, passDevicesLeft] { gauge.write(to: &text) }
         for histogram in [passDuration, queueWait, requestDuration, commitDuration] { histogram.write(to: &text) }
         ProcessMetrics.write(to: &text)
         return text.text

@@ -9,6 +9,8 @@ struct Job {
         case open
         case settled
         case blocked(Obstacle)
+        /// The namespace cannot be entered.
+        case homeless(NamespaceFailure)
         case failed(String)
         /// The device is gone and forgotten.
         case closed
@@ -17,40 +19,50 @@ struct Job {
     let view: DeviceView
     var claim: Claim?
     var index: LinkIndex?
+    /// Where the plan is to be done.
+    private(set) var site: Site?
     private(set) var outcome = Outcome.open
     private(set) var link: ObservedLink?
-    private var steps: [Step] = []
+    private(set) var steps: [Step] = []
+    /// What would be done about a device that is left alone.
+    private(set) var withheldSteps: [Step] = []
     /// What the first look found, before anything was done.
     private var found: [Difference]?
-    private let host: HostIdentity
+    /// What is still so at the end.
+    private var remaining: [Difference] = []
 
-    init(_ view: DeviceView, host: HostIdentity) {
+    init(_ view: DeviceView) {
         self.view = view
-        self.host = host
         claim = view.record.claim
     }
 
     var isOpen: Bool { outcome == .open }
     var isClosed: Bool { outcome == .closed }
     var isSettled: Bool { outcome == .settled }
+    var deletes: Bool { isOpen && steps == [.delete] }
+    var forgets: Bool { isOpen && steps == [.forget] }
 
-    var stepsBeforeClaim: ArraySlice<Step> { steps.prefix { !$0.isForStore } }
+    var stepsBeforeClaim: ArraySlice<Step> { deletes ? [] : steps.prefix { !$0.isForStore } }
     var stepsAfterClaim: ArraySlice<Step> { steps.drop { !$0.isForStore }.dropFirst() }
-    var forgets: Bool { steps == [.forget] }
 
     var settingsToClaim: DescriptorSettings? {
         for case .claim(let settings) in steps { return settings }
         return nil
     }
 
-    mutating func take(_ decision: Decision, link: ObservedLink?, isLastRound: Bool) {
+    mutating func take(_ decision: Decision, at site: Site?, link: ObservedLink?, isLastRound: Bool) {
         self.link = link
+        self.site = site
         steps = []
         switch decision {
         case .settled:
             found = found ?? []
             outcome = .settled
-        case .blocked(let obstacle): outcome = .blocked(obstacle)
+        case .blocked(let obstacle, let differences, let withheldSteps):
+            found = found ?? differences
+            remaining = differences
+            self.withheldSteps = withheldSteps
+            outcome = .blocked(obstacle)
         case .act(let steps, let differences, let index):
             // A device that went while it was put right counts as missing, whatever was wrong with it before.
             if case .create = steps.first { found = differences }
@@ -66,24 +78,45 @@ struct Job {
         }
     }
 
-    mutating func fail(_ reason: String) { outcome = .failed(reason) }
+    mutating func fail(_ reason: String) {
+        remaining = found ?? []
+        outcome = .failed(reason)
+    }
+
+    mutating func leave(_ failure: NamespaceFailure) {
+        (site, link) = (nil, nil)
+        outcome = .homeless(failure)
+    }
+
     mutating func close() { outcome = .closed }
 
     // MARK: What to tell
 
-    /// Differences on a device whose present spec had been reached before: somebody else's doing.
-    private var drift: [Difference] {
+    /// Whether the present spec had been reached here: what differs now is somebody else's doing.
+    private var wasReached: Bool {
         let record = view.record
-        guard record.settledGeneration == record.generation, record.deletionRequestedAt == nil,
-            // After a reboot, or in another namespace, a missing device is nobody's doing.
-            record.claim?.host == host
-        else { return [] }
-        // A carrier follows the consumers, and our anchors end with the daemon: neither is a stranger's doing.
-        return (found ?? []).filter { $0.field != .anchor && $0.field != .carrier }
+        return record.settledGeneration == record.generation && record.deletionRequestedAt == nil
+            // After a reboot, or in a namespace made anew, a missing device is nobody's doing.
+            && record.claim?.host == site?.observed.host
+    }
+
+    private func drift(in differences: [Difference]) -> [Difference] {
+        guard wasReached else { return [] }
+        return differences.filter { view.record.spec.isStrangersDoing($0.field) }
     }
 
     /// Drift that this pass has put right.
-    var repairs: [Difference] { isSettled ? drift : [] }
+    var repairs: [Difference] {
+        switch outcome {
+        case .settled: drift(in: found ?? [])
+        // What was not withheld has been done before.
+        case .blocked: drift(in: found ?? []).filter { old in !remaining.contains { $0.field == old.field } }
+        case .open, .failed, .homeless, .closed: []
+        }
+    }
+
+    /// Drift that is still there.
+    private var driftLeft: [Difference] { isSettled ? [] : drift(in: remaining) }
 
     /// The status after this pass.
     func status(at now: Timestamp) -> DeviceStatus {
@@ -91,47 +124,57 @@ struct Job {
         status.observedGeneration = view.record.generation
         status.link = link
         status.lastError = nil
-        var conflict: String?
-        var conflictReason = "None"
-        switch outcome {
-        case .settled:
-            status.set(.ready, holds: true, reason: "Converged", message: "the kernel matches the spec", at: now)
-        case .blocked(let obstacle):
-            conflict = obstacle.message(for: view.record.name)
-            conflictReason = obstacle.reason
-            status.set(
-                .ready, holds: false, reason: "Conflict", message: obstacle.message(for: view.record.name), at: now)
-        case .failed(let reason):
-            status.lastError = reason
-            status.set(
-                .ready, holds: false, reason: "StepFailed", message: reason + "; it will be tried again", at: now)
-        case .open, .closed: break
-        }
+        let words = words
+        if case .failed(let reason) = outcome { status.lastError = reason }
+        status.set(.ready, holds: isSettled, reason: words.reason, message: words.message, at: now)
+        var isConflict = false
+        if case .blocked(let obstacle) = outcome { isConflict = obstacle.isConflict }
         status.set(
-            .conflict, holds: conflict != nil, reason: conflictReason,
-            message: conflict ?? "no other interface is in the way", at: now)
-        let remaining = isSettled ? [] : drift
-        status.drift = remaining.map { difference in
+            .conflict, holds: isConflict, reason: isConflict ? words.reason : "None",
+            message: isConflict ? words.message : "nobody else is in the way", at: now)
+        let left = driftLeft
+        status.drift = left.map { difference in
             Drift(difference, since: view.status.drift.first { $0.difference == difference }?.since ?? now)
         }
+        status.plannedSteps = left.isEmpty ? [] : withheldSteps
         status.set(
-            .drifted, holds: !remaining.isEmpty, reason: remaining.isEmpty ? "None" : "KernelDiffers",
-            message: remaining.isEmpty
+            .drifted, holds: !left.isEmpty, reason: left.isEmpty ? "None" : "KernelDiffers",
+            message: left.isEmpty
                 ? "the kernel has not been changed behind our back"
-                : remaining.map(\.field.rawValue).joined(separator: ", "),
+                : left.map(\.field.rawValue).joined(separator: ", "),
             at: now)
         return status
     }
 
+    /// Why the device is or is not ready.
+    private var words: (reason: String, message: String) {
+        switch outcome {
+        case .settled: ("Converged", "the kernel matches the spec")
+        case .blocked(let obstacle): (obstacle.reason, obstacle.message(for: view.record.name))
+        case .homeless(.missing(let detail)):
+            (
+                "NamespaceMissing",
+                "the network namespace '\(view.record.spec.networkNamespace?.text ?? "")' is not there: \(detail). "
+                    + "The device is made as soon as it is ('ip netns add')"
+            )
+        case .homeless(.unusable(let error)): ("NamespaceUnusable", "\(error); it will be tried again")
+        case .failed(let reason): ("StepFailed", reason + "; it will be tried again")
+        case .open, .closed: ("Pending", "there is something to do")
+        }
+    }
+
     /// What happened in this pass, for the history; nothing when it is what happened before.
     func events(_ status: DeviceStatus, at now: Timestamp) -> [EventRecord] {
-        let name = view.record.name
         func event(
             _ reason: String, _ message: String, _ severity: EventRecord.Severity = .normal,
             _ difference: EventDifference? = nil
         ) -> EventRecord {
             EventRecord(
-                at: now, device: name, severity: severity, reason: reason, message: message, difference: difference)
+                at: now, device: view.record.name, severity: severity, reason: reason, message: message,
+                difference: difference)
+        }
+        let repaired = repairs.map { difference in
+            event("DriftRepaired", message(for: difference), .warning, EventDifference(difference))
         }
         switch outcome {
         case .settled:
@@ -139,23 +182,25 @@ struct Job {
                 let index = link.map { " as interface \($0.index.rawValue)" } ?? ""
                 return [event("Converged", "generation \(view.record.generation) is in the kernel\(index)")]
             }
-            if drift.isEmpty, found?.contains(where: { $0.field == .device }) == true {
+            if repaired.isEmpty, found?.contains(where: { $0.field == .device }) == true {
                 return [event("Recreated", "the device did not exist on this boot and has been made")]
             }
-            return drift.map { difference in
-                event("DriftRepaired", message(for: difference), .warning, EventDifference(difference))
+            return repaired
+        case .blocked, .homeless, .failed:
+            let fresh = status.drift.filter { drift in !view.status.drift.contains { $0.difference == drift.difference }
             }
-        case .blocked(let obstacle):
-            return view.status[.conflict]?.holds == true
-                ? [] : [event("Conflict", obstacle.message(for: name), .warning)]
-        case .failed(let reason):
-            return view.status.lastError == reason ? [] : [event("StepFailed", reason, .warning)]
+            let found = fresh.map { drift in
+                event(
+                    "DriftFound", "\(drift.difference.field.rawValue) was changed by somebody else", .warning,
+                    EventDifference(drift.difference))
+            }
+            let old = view.status[.ready]
+            let isNews = old?.reason != words.reason || old?.message != words.message
+            return repaired + found + (isNews ? [event(words.reason, words.message, .warning)] : [])
         case .open, .closed: return []
         }
     }
-}
 
-extension Job {
     private func message(for difference: Difference) -> String {
         guard difference.field == .device else {
             return "\(difference.field.rawValue) was changed by somebody else and has been put right"
@@ -165,34 +210,66 @@ extension Job {
     }
 }
 
-extension Step {
-    /// Done by the store, not by the kernel.
-    fileprivate var isForStore: Bool {
+extension Obstacle {
+    /// Whether somebody else stands against us.
+    var isConflict: Bool {
         switch self {
-        case .claim, .forget: true
-        default: false
+        case .foreignDevice, .immutable, .contested: true
+        case .controllerMissing, .controllerUnsuitable, .controllerFull, .inUse, .reportOnly: false
         }
     }
-}
 
-extension Obstacle {
     /// One word for machines.
     var reason: String {
         switch self {
         case .foreignDevice: "ForeignDevice"
         case .immutable: "ImmutableField"
+        case .controllerMissing: "ControllerMissing"
+        case .controllerUnsuitable: "ControllerUnsuitable"
+        case .controllerFull: "ControllerFull"
+        case .inUse: "InUse"
+        case .reportOnly: "DriftReported"
+        case .contested: "Contested"
         }
     }
 
     /// What is in the way, and what to do.
     func message(for name: DeviceName) -> String {
+        func list(_ fields: [DeviceField]) -> String { fields.map(\.rawValue).joined(separator: ", ") }
         switch self {
-        case .foreignDevice(let kind, let index):
-            "an interface '\(name)' (number \(index.rawValue), kind \(kind ?? "none")) exists that Tapster did not "
-                + "make; it is left alone. Remove it ('ip link del \(name)') or give the device another name"
+        case .foreignDevice(let kind, let index, let mismatches):
+            let what = "an interface '\(name)' (number \(index.rawValue), kind \(kind ?? "none")) exists that Tapster "
+            if !mismatches.isEmpty {
+                return what + "did not make, and it cannot be adopted, since its \(list(mismatches)) differ"
+            }
+            return what
+                + "did not make; it is left alone. Remove it ('ip link del \(name)'), give the device another name, or "
+                + "take it over (POST /v1/unmanaged/\(name)/adopt, or adoption: compatible)"
         case .immutable(let fields):
-            "the interface's \(fields.map(\.rawValue).joined(separator: ", ")) cannot be changed while it exists; "
-                + "delete the device and create it again"
+            return
+                "the interface's \(list(fields)) cannot be changed while it exists; PUT or PATCH with recreate=true, "
+                + "or delete the device and create it again"
+        case .controllerMissing(let controller):
+            return
+                "link.controller is '\(controller)', but there is no such interface; the device joins as soon as there is"
+        case .controllerUnsuitable(let controller, let kind):
+            return
+                "link.controller is '\(controller)', which is \(kind.map { "a \($0)" } ?? "no virtual interface"); a "
+                + "tap joins a bridge or a VRF, a tun a VRF"
+        case .controllerFull(let controller):
+            return
+                "the bridge '\(controller)' has \(Obstacle.bridgePortsMax) ports, which is all that the kernel gives "
+                + "one; use another bridge"
+        case .inUse(let fields):
+            return
+                "\(list(fields)) were changed by the consumer that has the device open; they are put back when it has "
+                + "gone"
+        case .reportOnly(let fields):
+            return "\(list(fields)) were changed by somebody else and are left so, since driftPolicy is 'report'"
+        case .contested(let fields):
+            return "somebody changes \(list(fields)) again and again; after \(RepairBudget.repairsMax) repairs within "
+                + "\(RepairBudget.windowSeconds) s it is left so for a while. Find the other controller, or state what "
+                + "it wants"
         }
     }
 }

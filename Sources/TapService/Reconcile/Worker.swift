@@ -2,7 +2,6 @@ internal import Foundation
 internal import HashTreeCollections
 internal import Logging
 internal import TapCore
-internal import TapDocument
 internal import TapStore
 
 /// The one thread that touches the kernel. Level-triggered: whatever wakes it, it looks at what is wanted and what is
@@ -12,13 +11,11 @@ final class Worker: @unchecked Sendable {
 
     /// A full look happens this often, and up to a fifth earlier or later.
     static let resyncSeconds = 60.0
-    /// Devices that are made together: each holds a descriptor until their claims are committed. A stop waits for one
-    /// batch, and a deletion may take 25 ms.
-    static let batchDevicesMax = 32
-    /// How long what happened may wait for being written. A crash loses that much of the history, and no device.
-    static let historyMillisecondsMax = 20
-    /// A plan and its verification; some plans have a sequel, such as forgetting what was deleted.
-    static let roundsMax = 3
+    /// Devices that are made together: each holds a descriptor until their claims are committed, and a stop waits for
+    /// one batch.
+    static let batchDevicesMax = 128
+    /// Devices that are deleted together, in one call of the kernel.
+    static let deletionsMax = 1_024
 
     private let kernel: any Kernel
     private let store: Store
@@ -29,26 +26,14 @@ final class Worker: @unchecked Sendable {
     private let log: Logger
     private let onReady: @Sendable () -> Void
 
-    private var links = LinkTable()
-    /// Whose interface a number is.
-    private var owners: [LinkIndex: DeviceName] = [:]
+    private let sites: Sites
     private var retries: [DeviceName: Retry] = [:]
+    private var budgets: [DeviceName: RepairBudget] = [:]
+    /// Devices whose namespace is not there.
+    private var homeless: Set<DeviceName> = []
     private var nextResync = ContinuousClock.now
-    /// What the kernel said while a pass was running, of devices that the pass had not touched.
-    private var heard = KernelSignals()
-    private var unwritten = History()
+    private var history = History()
     private let ended = DispatchSemaphore(value: 0)
-
-    /// Events and settled generations that wait to be written together: one transaction for many, and none between a
-    /// user's write and the next.
-    private struct History {
-        var events: [EventRecord] = []
-        var settled: [WorkerUpdate] = []
-        var since: ContinuousClock.Instant?
-
-        var isEmpty: Bool { events.isEmpty && settled.isEmpty }
-        var due: ContinuousClock.Instant? { since.map { $0 + .milliseconds(Worker.historyMillisecondsMax) } }
-    }
 
     private struct Retry {
         var backoff = Backoff()
@@ -67,6 +52,7 @@ final class Worker: @unchecked Sendable {
         self.metrics = metrics
         self.log = log
         self.onReady = onReady
+        sites = Sites(kernel)
     }
 
     func start() {
@@ -87,23 +73,22 @@ final class Worker: @unchecked Sendable {
     private func run() {
         while !queue.isStopping {
             do throws(KernelError) {
-                let signals = try kernel.wait(until: nextWake())
-                heard.touched.formUnion(signals.touched)
-                heard.wasOverrun = heard.wasOverrun || signals.wasOverrun
-                try pass()
+                let haveMountsChanged = try kernel.wait(until: nextWake())
+                try pass(haveMountsChanged: haveMountsChanged)
                 board.setWorkerFailure(nil)
             } catch {
                 fail(error)
             }
-            if let due = unwritten.due, due <= .now { writeHistory() }
+            if let due = history.due, due <= .now { writeHistory() }
         }
+        for question in queue.take().questions { question(nil) }
         writeHistory()
     }
 
     private func nextWake() -> ContinuousClock.Instant {
-        guard queue.isEmpty, heard == KernelSignals() else { return .now }
+        guard queue.isEmpty, sites.all.values.allSatisfy({ $0.heard == KernelSignals() }) else { return .now }
         let soonest = retries.values.map(\.due).reduce(nextResync, min)
-        return unwritten.due.map { min($0, soonest) } ?? soonest
+        return history.due.map { min($0, soonest) } ?? soonest
     }
 
     /// The kernel cannot even be looked at: say so, and look again in full a little later.
@@ -112,28 +97,34 @@ final class Worker: @unchecked Sendable {
         metrics.kernelErrors.increment([error.operation, error.errno.description])
         metrics.passes.increment(["error"])
         board.setWorkerFailure(error.description)
-        heard = KernelSignals()
         nextResync = .now + .seconds(1)
         Thread.sleep(forTimeInterval: 0.05)
     }
 
     // MARK: One pass
 
-    private func pass() throws(KernelError) {
+    private func pass(haveMountsChanged: Bool) throws(KernelError) {
         let began = ContinuousClock.now
-        let signals = heard
-        heard = KernelSignals()
+        try collectSignals()
+        let wasOverrun = sites.all.values.contains { $0.heard.wasOverrun }
+        if wasOverrun { metrics.overruns.increment([]) }
         let work = queue.take()
-        if signals.wasOverrun { metrics.overruns.increment([]) }
         if let wait = work.longestWait { metrics.queueWait.observe(wait) }
-        let isFull = signals.wasOverrun || nextResync <= began
-        var names = isFull ? try lookAtAll() : try look(at: signals.touched)
-        names.formUnion(work.names)
-        for name in names { retries[name] = nil }
-        names.formUnion(takeDueRetries(began))
-        guard !names.isEmpty || isFull else { return }
-
-        for batch in Array(names).chunked(Self.batchDevicesMax) where !queue.isStopping { try reconcile(batch) }
+        let isFull = wasOverrun || nextResync <= began || !work.questions.isEmpty
+        do throws(KernelError) {
+            var names = try isFull ? lookAtAll(atFailed: !work.questions.isEmpty) : lookAtHeard()
+            if haveMountsChanged, sites.closeStale() || !homeless.isEmpty { names.formUnion(concernedByNamespaces()) }
+            names.formUnion(work.names)
+            for name in names { retries[name] = nil }
+            names.formUnion(takeDueRetries(began))
+            if !names.isEmpty { try reconcile(names) }
+        } catch {
+            // Whoever waits for a look shall not wait for ever.
+            for question in work.questions { question(nil) }
+            throw error
+        }
+        for question in work.questions { question(self) }
+        guard isFull || !work.names.isEmpty || !wasOverrun else { return }
 
         metrics.passes.increment(["success"])
         metrics.passDuration.observe(began.duration(to: .now))
@@ -144,161 +135,118 @@ final class Worker: @unchecked Sendable {
         }
     }
 
-    private func lookAtAll() throws(KernelError) -> Set<DeviceName> {
-        links = LinkTable(try kernel.links())
-        nextResync = .now + .seconds(Self.resyncSeconds * Double.random(in: 0.8...1.2))
-        let devices = board.snapshot.devices
-        owners = [:]
-        for view in devices.values {
-            if let claim = view.record.claim, claim.host == kernel.host { owners[claim.index] = view.record.name }
+    private func collectSignals() throws(KernelError) {
+        for (location, site) in sites.all {
+            do throws(KernelError) {
+                site.heard.merge(try site.kernel.signals())
+            } catch {
+                guard location != nil else { throw error }
+                abandon(location, error)
+            }
         }
-        // A device that failed keeps its own time; the others are all looked at.
-        return Set(devices.keys).subtracting(retries.keys)
     }
 
-    /// Asks for the truth about links of which the kernel said something.
-    private func look(at indexes: Set<LinkIndex>) throws(KernelError) -> Set<DeviceName> {
-        guard !indexes.isEmpty else { return [] }
-        let before = indexes.compactMap { links[$0]?.name }
-        try refresh(Array(indexes))
-        let after = indexes.compactMap { links[$0]?.name }
+    /// A namespace in which nothing works is entered anew by the next device that is looked at.
+    private func abandon(_ location: NetworkNamespace?, _ error: KernelError) {
+        log.warning(
+            "a network namespace is left", metadata: ["namespace": "\(location?.text ?? "")", "error": "\(error)"])
+        metrics.kernelErrors.increment([error.operation, error.errno.description])
+        sites.close(location)
+        nextResync = .now
+    }
+
+    private func lookAtAll(atFailed: Bool) throws(KernelError) -> Set<DeviceName> {
         let devices = board.snapshot.devices
-        let concerned = (before + after).compactMap { try? DeviceName($0) }.filter { devices[$0] != nil }
-        return Set(concerned + indexes.compactMap { owners[$0] })
+        _ = sites.closeStale()
+        var needed: Set<NetworkNamespace?> = []
+        for view in devices.values {
+            needed.insert(view.record.spec.networkNamespace)
+            if let claim = view.record.claim { needed.insert(claim.namespace) }
+        }
+        sites.closeAll(but: needed)
+        _ = try ownSite()
+        nextResync = .now + .seconds(Self.resyncSeconds * Double.random(in: 0.8...1.2))
+        for (location, site) in sites.all {
+            do throws(KernelError) {
+                try site.lookAtAll()
+            } catch {
+                guard location != nil else { throw error }
+                abandon(location, error)
+            }
+        }
+        for view in devices.values {
+            guard let claim = view.record.claim, let site = sites.all[claim.namespace],
+                site.observed.host == claim.host
+            else { continue }
+            site.own(claim.index, view.record.name)
+        }
+        homeless.formIntersection(devices.keys)
+        budgets = budgets.filter { $0.value.due(at: .now) != nil || devices[$0.key] != nil }
+        // A device that failed keeps its own time; the others are all looked at.
+        return atFailed ? Set(devices.keys) : Set(devices.keys).subtracting(retries.keys)
     }
 
-    private func refresh(_ indexes: [LinkIndex]) throws(KernelError) {
-        let found = try kernel.links(at: indexes)
-        for index in indexes { links.remove(index) }
-        for link in found { links.insert(link) }
+    private func ownSite() throws(KernelError) -> Site {
+        do throws(NamespaceFailure) {
+            return try sites.site(at: nil)
+        } catch {
+            switch error {
+            case .unusable(let error): throw error
+            case .missing(let detail): throw KernelError("open_namespace", .noEntry, advice: detail)
+            }
+        }
+    }
+
+    private func lookAtHeard() throws(KernelError) -> Set<DeviceName> {
+        let devices = board.snapshot.devices
+        var concerned: Set<DeviceName> = []
+        for (location, site) in sites.all where site.heard != KernelSignals() {
+            do throws(KernelError) {
+                concerned.formUnion(try site.lookAtHeard())
+            } catch {
+                guard location != nil else { throw error }
+                abandon(location, error)
+            }
+        }
+        return concerned.filter { devices[$0] != nil }
+    }
+
+    /// Devices that are wanted, or have been made, in another namespace than the daemon's.
+    private func concernedByNamespaces() -> Set<DeviceName> {
+        Set(
+            board.snapshot.devices.values.lazy
+                .filter { $0.record.spec.networkNamespace != nil || $0.record.claim?.namespace != nil }
+                .map(\.record.name))
     }
 
     private func takeDueRetries(_ now: ContinuousClock.Instant) -> [DeviceName] {
         retries.filter { $0.value.due <= now }.map(\.key)
     }
 
-    // MARK: One batch
+    // MARK: Batches
 
-    private func reconcile(_ names: [DeviceName]) throws(KernelError) {
+    private func reconcile(_ names: Set<DeviceName>) throws(KernelError) {
         let devices = board.snapshot.devices
-        var jobs = names.compactMap { name in devices[name].map { Job($0, host: kernel.host) } }
-        for name in names where devices[name] == nil { retries[name] = nil }
-        for round in 1...Self.roundsMax {
-            for position in jobs.indices where jobs[position].isOpen { decide(&jobs[position], round: round) }
-            guard jobs.contains(where: \.isOpen) else { break }
-            perform(&jobs)
-            try verify(jobs)
+        for name in names where devices[name] == nil {
+            retries[name] = nil
+            budgets[name] = nil
+            homeless.remove(name)
         }
-        conclude(jobs)
-    }
-
-    private func decide(_ job: inout Job, round: Int) {
-        let record = job.view.record
-        let wanted: WantedDevice
-        do throws(ValidationError) {
-            wanted = try WantedDevice(record, claim: job.claim, accounts: accounts, daemonUser: kernel.daemonUser)
-        } catch {
-            job.fail(error.detail)
-            return
+        let views = names.compactMap { devices[$0] }
+        let deletions = views.filter { $0.record.deletionRequestedAt != nil }
+        let others = views.filter { $0.record.deletionRequestedAt == nil }
+        var left = views.count
+        metrics.passDevices.set(Double(left))
+        for chunk in deletions.chunked(Self.deletionsMax) + others.chunked(Self.batchDevicesMax)
+        where !queue.isStopping {
+            metrics.passDevicesLeft.set(Double(left))
+            var batch = Batch(
+                chunk, sites: sites, kernel: kernel, store: store, board: board, accounts: accounts, metrics: metrics)
+            try batch.run(contested: { budgets[$0]?.contested(at: .now) ?? [] })
+            conclude(batch.jobs)
+            left -= chunk.count
         }
-        let decision = wanted.decide(links: links, anchored: kernel.anchored, host: kernel.host)
-        job.take(decision, link: wanted.ownLink(in: links, host: kernel.host), isLastRound: round == Self.roundsMax)
-        if case .act(let steps, _, nil) = decision, case .create = steps.first, let old = job.claim?.index {
-            // The interface that the claim names is gone; so is the use of an anchor on it.
-            kernel.abandon(old)
-        }
-    }
-
-    /// Kernel, database, kernel: no device becomes persistent before its claim is committed.
-    private func perform(_ jobs: inout [Job]) {
-        for position in jobs.indices where jobs[position].isOpen {
-            run(&jobs[position], jobs[position].stepsBeforeClaim)
-        }
-        commitClaims(&jobs)
-        for position in jobs.indices where jobs[position].isOpen {
-            run(&jobs[position], jobs[position].stepsAfterClaim)
-        }
-        forget(&jobs)
-    }
-
-    private func run(_ job: inout Job, _ steps: ArraySlice<Step>) {
-        guard !steps.isEmpty else { return }
-        do throws(KernelError) {
-            job.index = try kernel.perform(steps, on: job.view.record.name, at: job.index)
-            for step in steps { metrics.operations.increment([step.name]) }
-        } catch {
-            metrics.kernelErrors.increment([error.operation, error.errno.description])
-            job.fail(error.description)
-        }
-    }
-
-    private func commitClaims(_ jobs: inout [Job]) {
-        var updates: [WorkerUpdate] = []
-        for position in jobs.indices where jobs[position].isOpen {
-            guard let settings = jobs[position].settingsToClaim, let index = jobs[position].index else { continue }
-            let claim = Claim(host: kernel.host, index: index, settings: settings)
-            jobs[position].claim = claim
-            updates.append(WorkerUpdate(jobs[position].view, claim: claim))
-        }
-        guard !updates.isEmpty else { return }
-        do throws(StoreError) {
-            try store.record { transaction in
-                for update in updates {
-                    if let claim = update.claim { try transaction.claim(claim, for: update.name) }
-                }
-            } committed: {
-                board.publish(updates)
-            }
-            for update in updates { if let index = update.claim?.index { owners[index] = update.name } }
-        } catch {
-            // Not persistent yet, so letting go undoes the creation.
-            for position in jobs.indices where jobs[position].isOpen && jobs[position].settingsToClaim != nil {
-                if let index = jobs[position].index { kernel.abandon(index) }
-                jobs[position].fail(error.description)
-            }
-        }
-    }
-
-    private func forget(_ jobs: inout [Job]) {
-        let gone = jobs.filter { $0.isOpen && $0.forgets }
-        guard !gone.isEmpty else { return }
-        let names = gone.map(\.view.record.name)
-        var revision = 0
-        do throws(StoreError) {
-            try store.record { transaction in
-                for name in names {
-                    revision = try transaction.forget(name)
-                    try transaction.append(
-                        EventRecord(at: .now(), device: name, reason: "Deleted", message: "the device is gone"))
-                }
-            } committed: {
-                board.remove(names, revision: revision)
-            }
-            for job in gone {
-                if let index = job.claim?.index {
-                    owners[index] = nil
-                    kernel.abandon(index)
-                }
-            }
-            for name in names { retries[name] = nil }
-            for position in jobs.indices where jobs[position].isOpen && jobs[position].forgets {
-                jobs[position].close()
-            }
-        } catch {
-            for position in jobs.indices where jobs[position].isOpen && jobs[position].forgets {
-                jobs[position].fail(error.description)
-            }
-        }
-    }
-
-    /// Reads back what was touched. What the kernel had said of it before is then older than what we know; of a device
-    /// that was settled in an earlier round it is news.
-    private func verify(_ jobs: [Job]) throws(KernelError) {
-        let touched = jobs.filter { !$0.isSettled }.compactMap(\.index)
-        let signals = try kernel.wait(until: .now)
-        heard.touched.formUnion(signals.touched.subtracting(touched))
-        heard.wasOverrun = heard.wasOverrun || signals.wasOverrun
-        try refresh(touched)
+        metrics.passDevicesLeft.set(0)
     }
 
     /// Tells what became of the batch: the status on the board, and events and settled generations for the history.
@@ -306,13 +254,14 @@ final class Worker: @unchecked Sendable {
         var updates: [WorkerUpdate] = []
         var events: [EventRecord] = []
         let now = Timestamp.now()
-        for job in jobs where !job.isClosed {
+        for job in jobs {
             let record = job.view.record
+            schedule(job)
+            if job.isClosed { continue }
             let status = job.status(at: now)
             let settles = job.isSettled && record.settledGeneration != record.generation
             events += job.events(status, at: now)
-            if case .failed = job.outcome { retryLater(record.name) } else { retries[record.name] = nil }
-            for difference in job.repairs { metrics.driftRepairs.increment([difference.field.rawValue]) }
+            note(job.repairs, of: record.name)
             if settles || status != job.view.status {
                 var update = WorkerUpdate(job.view, status: status)
                 update.settledGeneration = settles ? record.generation : nil
@@ -320,27 +269,32 @@ final class Worker: @unchecked Sendable {
             }
         }
         if !updates.isEmpty { board.publish(updates) }
-        unwritten.events += events
-        unwritten.settled += updates.filter { $0.settledGeneration != nil }
-        if unwritten.since == nil, !unwritten.isEmpty { unwritten.since = .now }
+        history.add(events, settled: updates.filter { $0.settledGeneration != nil })
         for event in events { log.log(event) }
     }
 
-    private func writeHistory() {
-        guard !unwritten.isEmpty else { return }
-        let history = unwritten
-        unwritten = History()
-        do throws(StoreError) {
-            try store.record { transaction in
-                for update in history.settled {
-                    try transaction.settle(update.identifier, generation: update.settledGeneration ?? 0)
-                }
-                for event in history.events { try transaction.append(event) }
-            }
-        } catch {
-            // The kernel is as it is; a later start finds the devices settled and says so.
-            log.error("what happened was not recorded", metadata: ["error": "\(error)"])
-            board.setStoreFailure(error.description)
+    private func note(_ repairs: [Difference], of name: DeviceName) {
+        for difference in repairs {
+            metrics.driftRepairs.increment([difference.field.rawValue])
+            budgets[name, default: RepairBudget()].note(difference.field, at: .now)
+        }
+    }
+
+    /// When to look at the device again, if nothing tells us to.
+    private func schedule(_ job: Job) {
+        let name = job.view.record.name
+        homeless.remove(name)
+        switch job.outcome {
+        case .failed, .homeless(.unusable): retryLater(name)
+        case .blocked(.contested):
+            retries[name] = budgets[name]?.due(at: .now).map { Retry(due: $0) }
+        case .homeless(.missing):
+            homeless.insert(name)
+            retries[name] = nil
+        case .closed:
+            retries[name] = nil
+            budgets[name] = nil
+        case .open, .settled, .blocked: retries[name] = nil
         }
     }
 
@@ -350,54 +304,61 @@ final class Worker: @unchecked Sendable {
         retry.due = .now + retry.backoff.next(using: &generator)
         retries[name] = retry
     }
-}
 
-extension WorkerUpdate {
-    fileprivate init(_ view: DeviceView, status: DeviceStatus? = nil, claim: Claim? = nil) {
-        self.init(name: view.record.name, identifier: view.record.identifier, status: status, claim: claim)
+    private func writeHistory() {
+        do throws(StoreError) {
+            try history.write(to: store)
+        } catch {
+            // The kernel is as it is; a later start finds the devices settled and says so.
+            log.error("what happened was not recorded", metadata: ["error": "\(error)"])
+            board.setStoreFailure(error.description)
+        }
     }
 }
 
-extension WantedDevice {
-    /// - Throws: `ValidationError` when the owner or the group has gone from the host.
-    fileprivate init(
-        _ record: DeviceRecord, claim: Claim?, accounts: any Accounts, daemonUser: UInt32
-    ) throws(ValidationError) {
-        var owner: UInt32?
-        var group: UInt32?
-        switch record.spec.access {
-        case .brokered: owner = daemonUser
-        case .open:
-            if let principal = record.spec.owner {
-                owner = accounts.userNumber(principal)
-                if owner == nil { throw ValidationError("the owner '\(principal)' no longer exists on this host") }
-            }
-            if let principal = record.spec.group {
-                group = accounts.groupNumber(principal)
-                if group == nil { throw ValidationError("the group '\(principal)' no longer exists on this host") }
+extension Worker: Survey {
+    func plans(for records: [DeviceRecord]) -> [DevicePlan] {
+        let batch = Batch(
+            records.map { DeviceView(record: $0) }, sites: sites, kernel: kernel, store: store, board: board,
+            accounts: accounts, metrics: metrics)
+        return batch.plans()
+    }
+
+    func unmanaged() -> [UnmanagedDevice] {
+        let claimed = Set(board.snapshot.devices.values.compactMap { view in view.record.claim.map { Place($0) } })
+        return sites.all.values.flatMap { site in
+            site.observed.links.filter { link in
+                link.tun != nil && !claimed.contains(Place(host: site.observed.host, index: link.index))
+            }.map { link in
+                UnmanagedDevice(
+                    link: link, host: site.observed.host, namespace: site.location,
+                    controller: link.controller.flatMap { site.observed[$0]?.name },
+                    addresses: site.observed.addresses[link.index] ?? [])
             }
         }
-        self.init(
-            name: record.name, identifier: record.identifier, spec: record.spec,
-            isDeletionRequested: record.deletionRequestedAt != nil, owner: owner, group: group, claim: claim)
+    }
+
+    private struct Place: Hashable {
+        let host: HostIdentity
+        let index: LinkIndex
+
+        init(host: HostIdentity, index: LinkIndex) {
+            self.host = host
+            self.index = index
+        }
+
+        init(_ claim: Claim) { self.init(host: claim.host, index: claim.index) }
+    }
+}
+
+extension WorkerUpdate {
+    init(_ view: DeviceView, status: DeviceStatus? = nil, claim: Claim? = nil) {
+        self.init(name: view.record.name, identifier: view.record.identifier, status: status, claim: claim)
     }
 }
 
 extension Array {
     fileprivate func chunked(_ size: Int) -> [[Element]] {
         stride(from: 0, to: count, by: size).map { Array(self[$0..<Swift.min($0 + size, count)]) }
-    }
-}
-
-extension Logger {
-    fileprivate func log(_ event: EventRecord) {
-        var metadata: Metadata = ["reason": "\(event.reason)"]
-        if let device = event.device { metadata["device"] = "\(device)" }
-        if let difference = event.difference {
-            metadata["field"] = "\(difference.field)"
-            metadata["wanted"] = "\(difference.wanted.text)"
-            metadata["observed"] = "\(difference.observed.text)"
-        }
-        log(level: event.severity == .warning ? .warning : .info, "\(event.message)", metadata: metadata)
     }
 }

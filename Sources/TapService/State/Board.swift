@@ -34,10 +34,11 @@ final class Board: Sendable {
     }
 
     fileprivate struct Waiter {
-        let goal: Goal
-        let name: DeviceName
+        let goals: [DeviceName: Goal]
+        /// Whose goals are not reached yet.
+        var open: Set<DeviceName>
         let deadline: DispatchTime
-        let completion: @Sendable (DeviceView?, _ isReached: Bool) -> Void
+        let completion: @Sendable (Snapshot, _ isReached: Bool) -> Void
     }
 
     fileprivate struct State {
@@ -76,17 +77,19 @@ final class Board: Sendable {
 
     func setWorkerFailure(_ failure: String?) { state.withLock { $0.snapshot.workerFailure = failure } }
 
-    /// A committed record; the status stays.
-    func publish(_ record: DeviceRecord) {
-        change([record.name]) { snapshot in
-            var record = record
-            let old = snapshot.devices[record.name]
-            if let old, old.record.identifier == record.identifier {
-                // The worker may have settled it since the record was read.
-                record.settledGeneration = max(record.settledGeneration, old.record.settledGeneration)
+    /// Committed records; the status stays.
+    func publish(_ records: [DeviceRecord]) {
+        change(records.map(\.name)) { snapshot in
+            for var record in records {
+                let old = snapshot.devices[record.name]
+                if let old, old.record.identifier == record.identifier {
+                    // The worker may have settled or claimed it since the record was read.
+                    record.settledGeneration = max(record.settledGeneration, old.record.settledGeneration)
+                    record.claim = old.record.claim ?? record.claim
+                }
+                snapshot.devices[record.name] = DeviceView(record: record, status: old?.status ?? DeviceStatus())
+                snapshot.revision = max(snapshot.revision, record.revision)
             }
-            snapshot.devices[record.name] = DeviceView(record: record, status: old?.status ?? DeviceStatus())
-            snapshot.revision = max(snapshot.revision, record.revision)
         }
     }
 
@@ -114,25 +117,28 @@ final class Board: Sendable {
         }
     }
 
-    /// Calls back once: when the goal is reached, perhaps at once, or when the time is over.
+    /// Calls back once: when all goals are reached, perhaps at once, when one of them cannot be reached any more, or when
+    /// the time is over.
     func wait(
-        for goal: Goal, of name: DeviceName, atMost time: Duration,
-        completion: @escaping @Sendable (DeviceView?, _ isReached: Bool) -> Void
+        for goals: [DeviceName: Goal], atMost time: Duration,
+        completion: @escaping @Sendable (Snapshot, _ isReached: Bool) -> Void
     ) {
         let (seconds, attoseconds) = time.components
         let deadline =
             DispatchTime.now() + .milliseconds(Int(seconds) * 1_000 + Int(attoseconds / 1_000_000_000_000_000))
-        let (view, isParked) = state.withLock { state -> (DeviceView?, Bool) in
-            let view = state.snapshot.devices[name]
-            guard goal.isReached(by: view) == nil, state.waiters.count < Self.waitersMax else { return (view, false) }
+        let (snapshot, isReached) = state.withLock { state -> (Snapshot, Bool?) in
+            var waiter = Waiter(
+                goals: goals, open: Set(goals.keys), deadline: deadline, completion: completion)
+            if let isReached = waiter.look(at: Array(goals.keys), in: state.snapshot) {
+                return (state.snapshot, isReached)
+            }
+            guard state.waiters.count < Self.waitersMax else { return (state.snapshot, false) }
             state.nextWaiter += 1
-            state.waiters[state.nextWaiter] = Waiter(
-                goal: goal, name: name, deadline: deadline, completion: completion)
-            state.waitersByName[name, default: []].insert(state.nextWaiter)
-            return (view, true)
+            state.waiters[state.nextWaiter] = waiter
+            for name in waiter.open { state.waitersByName[name, default: []].insert(state.nextWaiter) }
+            return (state.snapshot, nil)
         }
-        guard isParked else { return completion(view, goal.isReached(by: view) ?? false) }
-        setTimer()
+        if let isReached { completion(snapshot, isReached) } else { setTimer() }
     }
 
     /// One timer for all, set to the earliest deadline.
@@ -143,45 +149,61 @@ final class Board: Sendable {
     }
 
     private func expire() {
-        let expired = state.withLock { state in
+        let (expired, snapshot) = state.withLock { state in
             let now = DispatchTime.now()
-            return state.waiters.filter { $0.value.deadline <= now }.keys
-                .compactMap { state.removeWaiter($0) }.map { ($0, state.snapshot.devices[$0.name]) }
+            let identifiers = state.waiters.filter { $0.value.deadline <= now }.keys
+            return (identifiers.compactMap { state.removeWaiter($0) }, state.snapshot)
         }
-        for (waiter, view) in expired { waiter.completion(view, false) }
+        for waiter in expired { waiter.completion(snapshot, false) }
         setTimer()
     }
 
     private func change(_ names: [DeviceName], _ body: (inout Snapshot) -> Void) {
-        let reached = state.withLock { state in
+        let (reached, snapshot) = state.withLock { state in
             body(&state.snapshot)
-            return state.waiters.isEmpty ? [] : state.takeReached(names)
+            return (state.waiters.isEmpty ? [] : state.takeReached(names), state.snapshot)
         }
-        for (waiter, view, isReached) in reached { waiter.completion(view, isReached) }
+        for (waiter, isReached) in reached { waiter.completion(snapshot, isReached) }
     }
 }
 
 extension Board.State {
     /// Those who need not wait any longer.
-    fileprivate mutating func takeReached(_ names: [DeviceName]) -> [(Board.Waiter, DeviceView?, isReached: Bool)] {
-        var reached: [(Board.Waiter, DeviceView?, isReached: Bool)] = []
-        for name in names {
-            let view = snapshot.devices[name]
-            for id in waitersByName[name] ?? [] {
-                guard let isReached = waiters[id]?.goal.isReached(by: view), let waiter = removeWaiter(id) else {
-                    continue
-                }
-                reached.append((waiter, view, isReached))
+    fileprivate mutating func takeReached(_ names: [DeviceName]) -> [(Board.Waiter, isReached: Bool)] {
+        var namesByWaiter: [UInt64: [DeviceName]] = [:]
+        for name in names { for id in waitersByName[name] ?? [] { namesByWaiter[id, default: []].append(name) } }
+        var reached: [(Board.Waiter, isReached: Bool)] = []
+        for (id, names) in namesByWaiter {
+            guard let isReached = waiters[id]?.look(at: names, in: snapshot), let waiter = removeWaiter(id) else {
+                continue
             }
+            reached.append((waiter, isReached))
         }
         return reached
     }
 
     fileprivate mutating func removeWaiter(_ id: UInt64) -> Board.Waiter? {
         guard let waiter = waiters.removeValue(forKey: id) else { return nil }
-        waitersByName[waiter.name]?.remove(id)
-        if waitersByName[waiter.name]?.isEmpty == true { waitersByName[waiter.name] = nil }
+        for name in waiter.goals.keys {
+            waitersByName[name]?.remove(id)
+            if waitersByName[name]?.isEmpty == true { waitersByName[name] = nil }
+        }
         return waiter
+    }
+}
+
+extension Board.Waiter {
+    /// Strikes off the goals that are reached; nothing while some are left that may still be reached. A device that is
+    /// ready stays struck off, whatever becomes of it.
+    fileprivate mutating func look(at names: [DeviceName], in snapshot: Snapshot) -> Bool? {
+        for name in names where open.contains(name) {
+            switch goals[name]?.isReached(by: snapshot.devices[name]) {
+            case true?: open.remove(name)
+            case false?: return false
+            case nil: break
+            }
+        }
+        return open.isEmpty ? true : nil
     }
 }
 

@@ -1,16 +1,50 @@
 internal import Synchronization
 internal import TapCore
+internal import TapStore
 
-/// Devices that the worker shall look at. A name waits in it at most once, however often it is added.
+/// What only the worker can tell, since only it looks at the kernel. Used on its thread, right after a full look.
+protocol Survey {
+    /// What would be done about each of the devices, were they stated so.
+    func plans(for records: [DeviceRecord]) -> [DevicePlan]
+    /// Tap and tun devices that others made.
+    func unmanaged() -> [UnmanagedDevice]
+}
+
+/// What would be done about one device.
+struct DevicePlan: Sendable {
+    let name: DeviceName
+    let steps: [Step]
+    /// Why nothing can be done, if so.
+    var obstacle: String?
+}
+
+/// A tap or tun device that nobody has claimed.
+struct UnmanagedDevice: Sendable {
+    let link: ObservedLink
+    let host: HostIdentity
+    let namespace: NetworkNamespace?
+    let controller: String?
+    let addresses: [ObservedAddress]
+}
+
+/// Devices that the worker shall look at, and questions that it shall answer. A name waits in it at most once, however
+/// often it is added.
 final class WorkQueue: Sendable {
+    /// Asks for a full look, and is answered after it; nothing is passed when the worker ends.
+    typealias Question = @Sendable ((any Survey)?) -> Void
+
+    static let questionsMax = 64
+
     private struct State {
         var names: [DeviceName: ContinuousClock.Instant] = [:]
+        var questions: [Question] = []
         var isStopping = false
     }
 
     /// What had gathered since the last look.
     struct Work {
         let names: Set<DeviceName>
+        let questions: [Question]
         /// How long the longest-waiting name has waited.
         let longestWait: Duration?
     }
@@ -22,11 +56,23 @@ final class WorkQueue: Sendable {
         self.waker = waker
     }
 
-    func add(_ name: DeviceName) {
+    func add(_ names: some Sequence<DeviceName>) {
         state.withLock { state in
-            if state.names[name] == nil { state.names[name] = .now }
+            let now = ContinuousClock.now
+            for name in names where state.names[name] == nil { state.names[name] = now }
         }
         waker.wake()
+    }
+
+    /// - Returns: False when too many wait, or the worker ends; the question is then not answered.
+    func ask(_ question: @escaping Question) -> Bool {
+        let isTaken = state.withLock { state in
+            guard !state.isStopping, state.questions.count < Self.questionsMax else { return false }
+            state.questions.append(question)
+            return true
+        }
+        if isTaken { waker.wake() }
+        return isTaken
     }
 
     /// Ends the worker after its current pass.
@@ -37,13 +83,16 @@ final class WorkQueue: Sendable {
 
     var isStopping: Bool { state.withLock { $0.isStopping } }
     var depth: Int { state.withLock { $0.names.count } }
-    var isEmpty: Bool { state.withLock { $0.names.isEmpty && !$0.isStopping } }
+    var isEmpty: Bool { state.withLock { $0.names.isEmpty && $0.questions.isEmpty && !$0.isStopping } }
 
     func take() -> Work {
         state.withLock { state in
-            defer { state.names.removeAll() }
+            defer {
+                state.names.removeAll()
+                state.questions.removeAll()
+            }
             return Work(
-                names: Set(state.names.keys),
+                names: Set(state.names.keys), questions: state.questions,
                 longestWait: state.names.values.min().map { $0.duration(to: .now) })
         }
     }

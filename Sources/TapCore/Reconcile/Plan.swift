@@ -1,0 +1,133 @@
+/// The ordered steps from observed to wanted.
+extension WantedDevice {
+    func stepsToCreate(in namespace: ObservedNamespace) -> [Step] {
+        let settings = DescriptorSettings(spec)
+        var steps: [Step] = [.create(CreationFlags(spec))]
+        if let owner { steps.append(.setOwner(owner)) }
+        if let group { steps.append(.setGroup(group)) }
+        steps += stepsToSet(settings)
+        // The order is what makes a crash harmless: proof first, persistence second.
+        steps += [.claim(settings), .persist]
+        // The first ifup of a device without a qdisc builds 256 of them, so the qdisc comes before the link.
+        if spec.link.queueDiscipline == .noqueue { steps.append(.setQueueDiscipline(.noqueue)) }
+        var change = LinkChange()
+        change.macAddress = macAddress
+        if spec.link.mtu != .ethernet { change.mtu = spec.link.mtu }
+        if spec.link.transmitQueueLength != .standard { change.transmitQueueLength = spec.link.transmitQueueLength }
+        change.controller = joining(in: namespace)
+        change.alias = spec.link.alias?.text
+        if spec.link.up { change.up = true }
+        if !change.isEmpty { steps.append(.setLink(change)) }
+        if !spec.link.altNames.isEmpty { steps.append(.addAltNames(spec.link.altNames)) }
+        steps += spec.link.addresses.map { .addAddress($0) }
+        return steps + stepsToEndCreation
+    }
+
+    private var stepsToEndCreation: [Step] {
+        guard wantsAnchor else { return spec.link.carrier == .off ? [.release, .setCarrier(false)] : [.release] }
+        // Turned on it can only be while a queue is attached; and it stays on while one is held.
+        return spec.link.carrier == .on ? [.setCarrier(true), .anchor] : [.anchor, .setCarrier(false)]
+    }
+
+    private func stepsToSet(_ settings: DescriptorSettings) -> [Step] {
+        var steps: [Step] = []
+        if let size = settings.vnetHeaderSize { steps.append(.setVnetHeaderSize(size)) }
+        if let offloads = settings.offloads { steps.append(.setOffloads(offloads)) }
+        return steps
+    }
+
+    private func joining(in namespace: ObservedNamespace) -> ControllerChange? {
+        guard let name = spec.link.controller, controllerObstacle(in: namespace) == nil,
+            let controller = namespace[name.text]
+        else { return nil }
+        return .join(name, controller.index)
+    }
+
+    func stepsToRepair(
+        _ differences: [Difference], of link: ObservedLink, in namespace: ObservedNamespace
+    ) -> [Step] {
+        let fields = Set(differences.map(\.field))
+        return descriptorSteps(fields, of: link, isAnchored: namespace.anchored.contains(link.index))
+            + linkSteps(fields, of: link, in: namespace)
+            + nameSteps(fields, of: link) + addressSteps(fields, of: link, in: namespace) + carrierSteps(differences)
+    }
+
+    private func descriptorSteps(_ fields: Set<DeviceField>, of link: ObservedLink, isAnchored: Bool) -> [Step] {
+        let throughDescriptor: Set<DeviceField> = [
+            .packetInfo, .vnetHeader, .persistent, .owner, .group, .vnetHeaderSize, .offloads,
+        ]
+        // A carrier that shall stay on needs an attached queue to be turned on.
+        let restoresCarrier = fields.contains(.carrier) && spec.link.carrier == .on
+        let needsDescriptor = !fields.isDisjoint(with: throughDescriptor) || restoresCarrier
+        // Attaching restores the flags of a device that has no queue; an anchor pins them, so it is renewed.
+        let restoresFlags = fields.contains(.packetInfo) || fields.contains(.vnetHeader)
+        let reattaches = isAnchored && (restoresFlags || restoresCarrier)
+        let anchors = fields.contains(.anchor) && wantsAnchor
+        let attaches = (needsDescriptor || anchors) && (!isAnchored || reattaches)
+        var steps: [Step] = []
+        if reattaches { steps.append(.release) }
+        if attaches {
+            steps.append(.attach(CreationFlags(spec), carrier: spec.link.carrier == .on || link.carrier))
+        }
+        if fields.contains(.owner), let owner { steps.append(.setOwner(owner)) }
+        if fields.contains(.group), let group { steps.append(.setGroup(group)) }
+        if !fields.isDisjoint(with: [.vnetHeaderSize, .offloads]) {
+            let settings = DescriptorSettings(spec)
+            steps += stepsToSet(settings) + [.claim(settings)]
+        }
+        if fields.contains(.persistent) { steps.append(.persist) }
+        if attaches { steps.append(wantsAnchor ? .anchor : .release) }
+        if isAnchored, !wantsAnchor { steps.append(.release) }
+        return steps
+    }
+
+    private func linkSteps(
+        _ fields: Set<DeviceField>, of link: ObservedLink, in namespace: ObservedNamespace
+    ) -> [Step] {
+        var steps: [Step] = []
+        if fields.contains(.queueDiscipline) { steps.append(.setQueueDiscipline(spec.link.queueDiscipline)) }
+        var change = LinkChange()
+        if fields.contains(.name) {
+            change.name = name
+            if link.up {
+                // Kernels before 6.2 rename nothing that is up.
+                var down = LinkChange()
+                down.up = false
+                steps.append(.setLink(down))
+                change.up = spec.link.up
+            }
+        }
+        if fields.contains(.mtu) { change.mtu = spec.link.mtu }
+        if fields.contains(.macAddress) { change.macAddress = macAddress }
+        if fields.contains(.transmitQueueLength) { change.transmitQueueLength = spec.link.transmitQueueLength }
+        if fields.contains(.controller) {
+            change.controller = spec.link.controller == nil ? .leave : joining(in: namespace)
+        }
+        if fields.contains(.alias) { change.alias = spec.link.alias?.text ?? "" }
+        if fields.contains(.up) { change.up = spec.link.up }
+        if !change.isEmpty { steps.append(.setLink(change)) }
+        return steps
+    }
+
+    private func nameSteps(_ fields: Set<DeviceField>, of link: ObservedLink) -> [Step] {
+        guard fields.contains(.altNames) else { return [] }
+        let stale = link.altNames.filter { name in !spec.link.altNames.contains { $0.text == name } }
+        let missing = spec.link.altNames.filter { !link.altNames.contains($0.text) }
+        return (stale.isEmpty ? [] : [.removeAltNames(stale)]) + (missing.isEmpty ? [] : [.addAltNames(missing)])
+    }
+
+    private func addressSteps(
+        _ fields: Set<DeviceField>, of link: ObservedLink, in namespace: ObservedNamespace
+    ) -> [Step] {
+        guard fields.contains(.addresses) else { return [] }
+        let change = addressChange(link, in: namespace)
+        return change.stale.map { .removeAddress($0) } + change.missing.map { .addAddress($0) }
+    }
+
+    private func carrierSteps(_ differences: [Difference]) -> [Step] {
+        guard spec.link.carrier != .on, let carrier = differences.first(where: { $0.field == .carrier }) else {
+            return []
+        }
+        return [.setCarrier(carrier.wanted == .bool(true))]
+    }
+}

@@ -1,0 +1,314 @@
+internal import CLinux
+internal import Glibc
+internal import TapCore
+
+/// One network namespace of the real kernel: its rtnetlink sockets, and the descriptors that we hold of its devices.
+final class LinuxNamespace: KernelNamespace {
+    let host: HostIdentity
+    private(set) var anchored: Set<LinkIndex> = []
+
+    /// Nothing where the thread is in the namespace anyway.
+    private let door: NamespaceDoor?
+    private let netlink: NetlinkSocket
+    private let monitor: LinkMonitor
+    /// Anchors, and the descriptors of devices whose plans run just now.
+    private var held: [LinkIndex: HeldQueue] = [:]
+
+    /// - Throws: `NamespaceFailure`.
+    init(_ location: NetworkNamespace?, boot: String) throws(NamespaceFailure) {
+        var door: NamespaceDoor?
+        if let location { door = try NamespaceDoor(location) }
+        do throws(Errno) {
+            // The sockets belong to the namespace in which they are opened.
+            let netlink = try door.inside { () throws(Errno) in try NetlinkSocket() }
+            monitor = try door.inside { () throws(Errno) in try LinkMonitor() }
+            var cookie: UInt64 = 0
+            try systemCall { unsafe clinux_namespace_cookie(netlink.number, &cookie) }
+            host = HostIdentity(boot: boot, namespace: cookie)
+            self.netlink = netlink
+        } catch {
+            throw .unusable(KernelError("open_namespace", error))
+        }
+        self.door = door
+    }
+
+    /// For the event loop.
+    var monitorNumber: Int32 { monitor.number }
+
+    var isCurrent: Bool { door?.isCurrent ?? true }
+
+    func signals() throws(KernelError) -> KernelSignals {
+        var signals = KernelSignals()
+        do throws(Errno) { try monitor.drain(into: &signals) } catch { throw KernelError("wait", error) }
+        return signals
+    }
+
+    func links() throws(KernelError) -> [ObservedLink] {
+        do throws(NetlinkRefusal) { return reading(try netlink.links()) } catch { throw KernelError("observe", error) }
+    }
+
+    func links(at indexes: [LinkIndex]) throws(KernelError) -> [ObservedLink] {
+        do throws(NetlinkRefusal) {
+            return reading(try netlink.get(indexes))
+        } catch {
+            throw KernelError("observe", error)
+        }
+    }
+
+    func addresses() throws(KernelError) -> [LinkIndex: [ObservedAddress]] {
+        do throws(NetlinkRefusal) {
+            return Dictionary(grouping: try netlink.addresses(), by: \.0).mapValues { $0.map(\.1) }
+        } catch {
+            throw KernelError("observe", error)
+        }
+    }
+
+    /// Adds what only descriptors tell.
+    private func reading(_ links: [ObservedLink]) -> [ObservedLink] {
+        guard !anchored.isEmpty else { return links }
+        var links = links
+        for position in links.indices where links[position].tun?.vnetHeader == true {
+            guard anchored.contains(links[position].index), let queue = held[links[position].index] else { continue }
+            links[position].tun?.vnetHeaderSize = try? queue.vnetHeaderSize()
+        }
+        return links
+    }
+
+    // MARK: Steps
+
+    func perform(_ runs: inout [StepRun], before: (Step) -> Void) {
+        var isWorking = true
+        while isWorking {
+            isWorking = false
+            for position in runs.indices where performOnDescriptor(&runs[position], before) { isWorking = true }
+            if performTogether(&runs, before) { isWorking = true }
+        }
+        for run in runs where run.failure != nil {
+            // A descriptor left open would be a queue that nobody reads; with it goes a device that is not claimed yet.
+            if let index = run.index, !anchored.contains(index) { held[index] = nil }
+        }
+    }
+
+    /// Does a run's steps up to the next link change.
+    private func performOnDescriptor(_ run: inout StepRun, _ before: (Step) -> Void) -> Bool {
+        let start = run.done
+        while let step = run.next, !step.isLinkChange {
+            before(step)
+            do throws(Errno) {
+                run.index = try perform(step, name: run.name, index: run.index)
+                run.done += 1
+            } catch {
+                run.failure = KernelError(step.name, error, advice: Self.advice(for: step, error))
+            }
+        }
+        return run.done > start
+    }
+
+    /// Does the next link changes of all runs in one send.
+    private func performTogether(_ runs: inout [StepRun], _ before: (Step) -> Void) -> Bool {
+        var requests: [LinkRequest] = []
+        var places: [Int] = []
+        for position in runs.indices where runs[position].failure == nil {
+            guard let index = runs[position].index else { continue }
+            for step in runs[position].steps[runs[position].done...] {
+                guard let request = LinkRequest(step, on: index) else { break }
+                before(step)
+                requests.append(request)
+                places.append(position)
+            }
+        }
+        guard !requests.isEmpty else { return false }
+        for (place, refusal) in zip(places, netlink.change(requests)) where runs[place].failure == nil {
+            let step = runs[place].steps[runs[place].done]
+            if let refusal, !refusal.isHarmless(for: step) {
+                runs[place].failure = KernelError(step.name, refusal, advice: Self.advice(for: step, refusal.errno))
+            } else {
+                runs[place].done += 1
+            }
+        }
+        return true
+    }
+
+    private func perform(_ step: Step, name: DeviceName, index: LinkIndex?) throws(Errno) -> LinkIndex? {
+        if case .create(let flags) = step {
+            let queue = HeldQueue(try TunQueue(creating: name, flags: flags, in: door))
+            let created = try self.index(of: name.text)
+            held[created] = queue
+            return created
+        }
+        guard let index else { throw .noDevice }
+        switch step {
+        case .attach(let flags, let carrier): try attach(to: index, flags, carrier: carrier)
+        case .release: abandon(index)
+        case .setOwner(let user): try queue(index).setOwner(user)
+        case .setGroup(let group): try queue(index).setGroup(group)
+        case .setVnetHeaderSize(let size): try queue(index).setVnetHeaderSize(size)
+        case .setOffloads(let offloads): try queue(index).setOffloads(offloads)
+        case .persist: try queue(index).persist()
+        case .anchor:
+            try queue(index).detach()
+            anchored.insert(index)
+        default: throw .invalid
+        }
+        return index
+    }
+
+    private func attach(to index: LinkIndex, _ flags: CreationFlags, carrier: Bool) throws(Errno) {
+        let name = try name(of: index)
+        let queue = HeldQueue(try TunQueue(attachingTo: name, flags: flags, carrier: carrier, in: door))
+        // The device may have gone between the two calls; then this queue has made another one, which goes with it.
+        guard try self.index(of: name) == index else { throw .noDevice }
+        held[index] = queue
+    }
+
+    func abandon(_ index: LinkIndex) {
+        held[index] = nil
+        anchored.remove(index)
+    }
+
+    private func queue(_ index: LinkIndex) throws(Errno) -> HeldQueue {
+        guard let queue = held[index] else { throw .noDevice }
+        return queue
+    }
+
+    private func index(of name: String) throws(Errno) -> LinkIndex {
+        var index: Int32 = 0
+        let socket = netlink.number
+        try systemCall { unsafe clinux_interface_index(socket, name, &index) }
+        return LinkIndex(rawValue: index)
+    }
+
+    private func name(of index: LinkIndex) throws(Errno) -> String {
+        var bytes = [CChar](repeating: 0, count: DeviceName.bytesMax + 1)
+        let socket = netlink.number
+        let number = index.rawValue
+        // SAFETY: the shim writes IFNAMSIZ bytes.
+        let result: Int32 = unsafe clinux_interface_name(socket, number, &bytes)
+        guard result == 0 else { throw Errno(rawValue: clinux_errno()) }
+        let text: [UInt8] = bytes.prefix(while: { $0 != 0 }).map { UInt8(bitPattern: $0) }
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    private static func advice(for step: Step, _ errno: Errno) -> String? {
+        switch (step, errno) {
+        case (.create, .busy), (.create, .exists):
+            "an interface of this name exists, perhaps since this moment"
+        case (.create, .noPermission): "the daemon needs CAP_NET_ADMIN"
+        case (.create, .accessDenied), (.attach, .accessDenied):
+            "the daemon's user may not open /dev/net/tun; udev's default mode is 0666"
+        case (.create, .noEntry), (.create, .noDevice):
+            "/dev/net/tun is missing; load the module with 'modprobe tun'"
+        case (.attach, .busy): "another process holds the only queue of this single-queue device"
+        case (.setOffloads, .invalid): "this kernel does not know one of the offloads; uso4 and uso6 need Linux 6.2"
+        case (.addAltNames, .exists): "another interface has one of the names"
+        case (.setLink(let change), .full) where change.controller != nil:
+            "the bridge has all the \(Obstacle.bridgePortsMax) ports that the kernel gives it"
+        case (.addAddress(let address), .noPermission), (.addAddress(let address), .accessDenied):
+            "the kernel refuses \(address); is IPv6 disabled on the interface (net.ipv6.conf)?"
+        case (_, .tooManyOpenFiles): "raise the limit of open files (LimitNOFILE=)"
+        case (_, .badMessage): "the kernel took the value and then showed another one"
+        default: nil
+        }
+    }
+}
+
+// MARK: Deletion
+
+extension LinuxNamespace {
+    /// How often another group is tried when somebody else's device is found in ours.
+    private static let groupAttemptsMax = 4
+
+    func delete(_ indexes: [LinkIndex]) throws(KernelError) {
+        if indexes.count == 1 {
+            if let refusal = netlink.change([.delete(indexes[0])])[0], refusal.errno != .noDevice {
+                throw KernelError(Step.delete.name, refusal)
+            }
+            return
+        }
+        for _ in 0..<Self.groupAttemptsMax {
+            // At random, so that nobody meets it by chance; zero is everybody's.
+            let group = UInt32.random(in: 1...UInt32.max)
+            if try delete(indexes, as: group) { return }
+        }
+        throw KernelError(
+            Step.delete.name, .busy, advice: "interfaces of others were found in each of several private groups")
+    }
+
+    /// Puts the devices into a group of their own and deletes that in one call: one by one, each would wait 16 to 25 ms
+    /// for the kernel's readers.
+    ///
+    /// - Returns: False, and nothing is deleted, when a device that is not among them is in the group.
+    func delete(_ indexes: [LinkIndex], as group: UInt32) throws(KernelError) -> Bool {
+        for refusal in netlink.change(indexes.map { .setGroup($0, group) }) {
+            if let refusal, refusal.errno != .noDevice { throw KernelError(Step.delete.name, refusal) }
+        }
+        let ours = Set(indexes)
+        let members = try links().filter { $0.group == group }.map(\.index)
+        guard members.allSatisfy(ours.contains) else { return false }
+        guard !members.isEmpty else { return true }
+        if let refusal = netlink.change([.deleteGroup(group)])[0], refusal.errno != .noDevice {
+            throw KernelError(Step.delete.name, refusal)
+        }
+        return true
+    }
+}
+
+extension Step {
+    /// Done by an rtnetlink message.
+    fileprivate var isLinkChange: Bool {
+        switch self {
+        case .setLink, .setQueueDiscipline, .setCarrier, .addAltNames, .removeAltNames, .addAddress, .removeAddress:
+            true
+        default: false
+        }
+    }
+}
+
+extension LinkRequest {
+    /// The rtnetlink form of a step, for those that have one.
+    fileprivate init?(_ step: Step, on index: LinkIndex) {
+        switch step {
+        case .setLink(let change): self = .change(index, change)
+        case .setQueueDiscipline(let discipline): self = .queueDiscipline(index, discipline)
+        case .setCarrier(let on): self = .setCarrier(index, on)
+        case .addAltNames(let names): self = .addAltNames(index, names.map(\.text))
+        case .removeAltNames(let names): self = .removeAltNames(index, names)
+        case .addAddress(let address): self = .addAddress(index, address)
+        case .removeAddress(let address): self = .removeAddress(index, address)
+        default: return nil
+        }
+    }
+}
+
+extension NetlinkRefusal {
+    /// Whether somebody else had done already what the step wanted.
+    fileprivate func isHarmless(for step: Step) -> Bool {
+        switch step {
+        case .removeAddress: errno == .addressNotAvailable
+        default: false
+        }
+    }
+}
+
+extension KernelError {
+    fileprivate init(_ operation: String, _ refusal: NetlinkRefusal, advice: String? = nil) {
+        self.init(operation, refusal.errno, advice: advice ?? refusal.message)
+    }
+}
+
+/// A queue that a collection may hold.
+private final class HeldQueue {
+    private let queue: TunQueue
+
+    init(_ queue: consuming TunQueue) {
+        self.queue = queue
+    }
+
+    func persist() throws(Errno) { try queue.persist() }
+    func setOwner(_ user: UInt32) throws(Errno) { try queue.setOwner(user) }
+    func setGroup(_ group: UInt32) throws(Errno) { try queue.setGroup(group) }
+    func setOffloads(_ offloads: Offloads) throws(Errno) { try queue.setOffloads(offloads) }
+    func setVnetHeaderSize(_ size: VnetHeaderSize) throws(Errno) { try queue.setVnetHeaderSize(size) }
+    func vnetHeaderSize() throws(Errno) -> Int { try queue.vnetHeaderSize() }
+    func detach() throws(Errno) { try queue.detach() }
+}

@@ -1,0 +1,63 @@
+internal import CLinux
+internal import Glibc
+internal import TapCore
+
+/// The way into a network namespace and back (setns(2)), for the one thread that uses it.
+final class NamespaceDoor {
+    private let path: String
+    private let inode: UInt64
+    private let inner: FileDescriptor
+    private let home: FileDescriptor
+
+    /// - Throws: `NamespaceFailure` when `location` leads to no network namespace, or it may not be entered.
+    init(_ location: NetworkNamespace) throws(NamespaceFailure) {
+        var inode: UInt64 = 0
+        do throws(Errno) {
+            inner = FileDescriptor(owning: try systemCall { unsafe clinux_open_network(location.path, &inode) })
+            home = try FileDescriptor(opening: "/proc/thread-self/ns/net", flags: O_RDONLY)
+            self.inode = inode
+            path = location.path
+            try inside { () throws(Errno) in }
+        } catch {
+            throw Self.failure(error, location)
+        }
+    }
+
+    /// Whether the path still leads to the same namespace.
+    var isCurrent: Bool {
+        var found: UInt64 = 0
+        return unsafe clinux_network_inode(path, &found) == 0 && found == inode
+    }
+
+    /// Runs `body` with the thread inside.
+    func inside<Value: ~Copyable>(_ body: () throws(Errno) -> Value) throws(Errno) -> Value {
+        let (inner, home) = (inner.number, home.number)
+        try systemCall { clinux_enter_network(inner) }
+        defer {
+            // On the wrong side of the door every further step would hit the wrong devices.
+            if clinux_enter_network(home) != 0 { fatalError("cannot return to the daemon's network namespace") }
+        }
+        return try body()
+    }
+
+    private static func failure(_ errno: Errno, _ location: NetworkNamespace) -> NamespaceFailure {
+        switch errno {
+        case .noEntry, .notADirectory: .missing("\(location.path) does not exist")
+        case .notATerminal: .missing("\(location.path) is no network namespace")
+        case .noPermission, .accessDenied:
+            .unusable(
+                KernelError(
+                    "enter_namespace", errno,
+                    advice: "to enter \(location.path) the daemon needs CAP_SYS_ADMIN and the right to open it"))
+        default: .unusable(KernelError("enter_namespace", errno))
+        }
+    }
+}
+
+extension NamespaceDoor? {
+    /// Without a door, the thread is where it shall be.
+    func inside<Value: ~Copyable>(_ body: () throws(Errno) -> Value) throws(Errno) -> Value {
+        guard let door = self else { return try body() }
+        return try door.inside(body)
+    }
+}

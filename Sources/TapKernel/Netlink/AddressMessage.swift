@@ -1,0 +1,38 @@
+internal import CLinux
+internal import TapCore
+
+/// Between rtnetlink's address messages and our values. Pure, as `LinkMessage` is.
+enum AddressMessage {
+    /// `IFA_PROTO` of the addresses that we add: "t". The kernel keeps it with the address, so that it is still ours
+    /// after a restart. Numbers up to 3 are the kernel's own (`IFAPROT_` in `linux/if_addr.h`).
+    static let origin: UInt8 = 0x74
+
+    /// Reads an `RTM_NEWADDR`; nothing for a family without IP addresses.
+    ///
+    ///     struct ifaddrmsg: | family 1 | prefix length 1 | flags 1 | scope 1 | interface 4 |
+    static func decode(_ payload: RawSpan) throws(MalformedNetlink) -> (LinkIndex, ObservedAddress)? {
+        let family = Int32(try payload.load(UInt8.self))
+        guard family == AF_INET || family == AF_INET6 else { return nil }
+        let prefixLength = Int(try payload.load(UInt8.self, at: 1))
+        let index = LinkIndex(rawValue: try payload.load(Int32.self, at: 4))
+        var address: [UInt8]?
+        var local: [UInt8]?
+        var isOurs = false
+        try walkAttributes(payload, from: headerBytes) { (type, value) throws(MalformedNetlink) in
+            switch type {
+            case Int(IFA_ADDRESS): address = value.byteArray()
+            // On a link with a peer, the address is the peer's.
+            case Int(IFA_LOCAL): local = value.byteArray()
+            case Int(IFA_PROTO): isOurs = try value.load(UInt8.self) == origin
+            default: break
+            }
+        }
+        guard let bytes = local ?? address,
+            let found = InterfaceAddress(bytes: bytes, prefixLength: prefixLength)
+        else { return nil }
+        return (index, ObservedAddress(found, isOurs: isOurs))
+    }
+
+    /// `sizeof(struct ifaddrmsg)`.
+    private static let headerBytes = 8
+}

@@ -1,0 +1,76 @@
+internal import CLinux
+internal import Glibc
+internal import TapCore
+
+/// Hears of every change to a link of the namespace, its qdisc and its addresses included (`RTNLGRP_LINK`,
+/// `RTNLGRP_TC`, `RTNLGRP_IPV4_IFADDR`, `RTNLGRP_IPV6_IFADDR`). What it hears is a hint; the truth is asked for.
+final class LinkMonitor {
+    /// The default buffer holds some 92 creations; this one holds more than 1,500.
+    static let receiveBufferBytes: Int32 = 8 << 20
+
+    private static let groups = [RTNLGRP_LINK, RTNLGRP_TC, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR]
+    /// All of them, and those about addresses, keep the interface's number in the same place.
+    private static let types: Set<Int32> = [
+        Int32(RTM_NEWLINK), Int32(RTM_DELLINK), Int32(RTM_NEWQDISC), Int32(RTM_DELQDISC),
+    ]
+    private static let addressTypes: Set<Int32> = [Int32(RTM_NEWADDR), Int32(RTM_DELADDR)]
+
+    private let descriptor: FileDescriptor
+    private var buffer = [UInt8](repeating: 0, count: NetlinkSocket.datagramBytesMax)
+
+    /// - Throws: EMFILE, ENFILE, ENOBUFS.
+    init() throws(Errno) {
+        descriptor = try FileDescriptor(netlink: SOCK_RAW_FLAGS | Int32(SOCK_NONBLOCK.rawValue))
+        let number = descriptor.number
+        // Beyond net.core.rmem_max this needs CAP_NET_ADMIN; without it, an overrun comes sooner and is handled.
+        try? setOption(number, level: SOL_SOCKET, option: SO_RCVBUFFORCE, value: Self.receiveBufferBytes)
+        // Joining by bind(2), not by NETLINK_ADD_MEMBERSHIP: the kernel passes over a socket that has no port yet.
+        var address = sockaddr_nl()
+        address.nl_family = sa_family_t(AF_NETLINK)
+        address.nl_groups = Self.groups.reduce(0) { $0 | 1 << (UInt32($1.rawValue) - 1) }
+        // SAFETY: a sockaddr_nl is what AF_NETLINK expects behind a sockaddr pointer (netlink(7)).
+        let bound = unsafe withUnsafePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
+                unsafe bind(number, pointer, socklen_t(MemoryLayout<sockaddr_nl>.size))
+            }
+        }
+        guard bound == 0 else { throw Errno(rawValue: clinux_errno()) }
+    }
+
+    var number: Int32 { descriptor.number }
+
+    /// Adds all that waits to `signals`.
+    ///
+    /// - Throws: Anything but EAGAIN and ENOBUFS, which are the end and an overrun.
+    func drain(into signals: inout KernelSignals) throws(Errno) {
+        while true {
+            let number = descriptor.number
+            let count: Int
+            do throws(Errno) {
+                // SAFETY: the kernel writes at most the array's bytes, during the call.
+                count = try systemCall { unsafe recv(number, &buffer, NetlinkSocket.datagramBytesMax, 0) }
+            } catch {
+                if error == .wouldBlock { return }
+                guard error == .noBufferSpace else { throw error }
+                signals.wasOverrun = true
+                continue
+            }
+            let datagram = buffer
+            do {
+                // SAFETY: bytes are initialised, and every bit pattern is a byte.
+                try unsafe walkMessages(datagram.span.bytes.extracting(0..<count)) {
+                    (header, payload) throws(MalformedNetlink) in
+                    let type = Int32(header.type)
+                    if Self.types.contains(type) {
+                        signals.touched.insert(try LinkMessage.index(payload))
+                    } else if Self.addressTypes.contains(type) {
+                        signals.readdressed.insert(LinkIndex(rawValue: try payload.load(Int32.self, at: 4)))
+                    }
+                }
+            } catch {
+                // What cannot be read may have said anything, just like what was lost.
+                signals.wasOverrun = true
+            }
+        }
+    }
+}

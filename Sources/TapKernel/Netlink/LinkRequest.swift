@@ -1,0 +1,132 @@
+internal import CLinux
+internal import TapCore
+
+/// What we ask of rtnetlink.
+enum LinkRequest {
+    /// `RTM_GETLINK` of every interface.
+    case dump
+    /// `RTM_GETLINK` of one.
+    case get(LinkIndex)
+    /// `RTM_SETLINK`.
+    case change(LinkIndex, LinkChange)
+    /// `RTM_SETLINK` with `IFLA_CARRIER`.
+    case setCarrier(LinkIndex, Bool)
+    /// `RTM_NEWLINKPROP`.
+    case addAltNames(LinkIndex, [String])
+    /// `RTM_DELLINKPROP`.
+    case removeAltNames(LinkIndex, [String])
+    /// `RTM_GETADDR` of every interface.
+    case dumpAddresses
+    /// `RTM_NEWADDR`.
+    case addAddress(LinkIndex, InterfaceAddress)
+    /// `RTM_DELADDR`.
+    case removeAddress(LinkIndex, InterfaceAddress)
+    /// `RTM_SETLINK` with `IFLA_GROUP`.
+    case setGroup(LinkIndex, UInt32)
+    /// `RTM_DELLINK` of all that are in a group.
+    case deleteGroup(UInt32)
+    /// `RTM_DELLINK`.
+    case delete(LinkIndex)
+    /// `RTM_NEWQDISC` at the root, or `RTM_DELQDISC` of it, which lets the kernel put its default there.
+    case queueDiscipline(LinkIndex, QueueDiscipline)
+
+    func encode(into writer: inout NetlinkWriter, sequence: UInt32) {
+        switch self {
+        case .dump:
+            writer.begin(type: UInt16(RTM_GETLINK), flags: UInt16(NLM_F_REQUEST | NLM_F_DUMP), sequence: sequence)
+            writer.appendInterface(index: 0)
+            writer.attribute(Int(IFLA_EXT_MASK), Self.withoutStatistics)
+        case .get(let index):
+            writer.begin(type: UInt16(RTM_GETLINK), flags: UInt16(NLM_F_REQUEST), sequence: sequence)
+            writer.appendInterface(index: index.rawValue)
+            writer.attribute(Int(IFLA_EXT_MASK), Self.withoutStatistics)
+        case .change(let index, let change):
+            begin(&writer, type: RTM_SETLINK, sequence: sequence)
+            writer.appendInterface(
+                index: index.rawValue, flags: change.up == true ? 1 : 0, change: change.up == nil ? 0 : 1)
+            if let name = change.name { writer.attribute(Int(IFLA_IFNAME), text: name.text) }
+            if let mtu = change.mtu { writer.attribute(Int(IFLA_MTU), UInt32(mtu.value)) }
+            if let address = change.macAddress { writer.attribute(Int(IFLA_ADDRESS), bytes: address.bytes) }
+            if let length = change.transmitQueueLength {
+                writer.attribute(Int(IFLA_TXQLEN), UInt32(length.value))
+            }
+            if let alias = change.alias { writer.attribute(Int(IFLA_IFALIAS), bytes: Array(alias.utf8)) }
+            switch change.controller {
+            case .join(_, let controller): writer.attribute(Int(IFLA_MASTER), UInt32(bitPattern: controller.rawValue))
+            case .leave: writer.attribute(Int(IFLA_MASTER), UInt32(0))
+            case nil: break
+            }
+        case .setCarrier(let index, let on):
+            begin(&writer, type: RTM_SETLINK, sequence: sequence)
+            writer.appendInterface(index: index.rawValue)
+            writer.attribute(Int(IFLA_CARRIER), bytes: [on ? 1 : 0])
+        case .addAltNames(let index, let names):
+            begin(&writer, type: RTM_NEWLINKPROP, flags: NLM_F_CREATE | NLM_F_EXCL, sequence: sequence)
+            appendAltNames(&writer, index, names)
+        case .removeAltNames(let index, let names):
+            begin(&writer, type: RTM_DELLINKPROP, sequence: sequence)
+            appendAltNames(&writer, index, names)
+        case .dumpAddresses:
+            writer.begin(type: UInt16(RTM_GETADDR), flags: UInt16(NLM_F_REQUEST | NLM_F_DUMP), sequence: sequence)
+            writer.appendAddress(family: AF_UNSPEC, prefixLength: 0, index: 0)
+        case .addAddress(let index, let address):
+            begin(&writer, type: RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_REPLACE, sequence: sequence)
+            appendAddress(&writer, index, address)
+            writer.attribute(Int(IFA_PROTO), bytes: [AddressMessage.origin])
+        case .removeAddress(let index, let address):
+            begin(&writer, type: RTM_DELADDR, sequence: sequence)
+            appendAddress(&writer, index, address)
+        case .setGroup(let index, let group):
+            begin(&writer, type: RTM_SETLINK, sequence: sequence)
+            writer.appendInterface(index: index.rawValue)
+            writer.attribute(Int(IFLA_GROUP), group)
+        case .deleteGroup(let group):
+            begin(&writer, type: RTM_DELLINK, sequence: sequence)
+            writer.appendInterface(index: 0)
+            writer.attribute(Int(IFLA_GROUP), group)
+        case .delete(let index):
+            begin(&writer, type: RTM_DELLINK, sequence: sequence)
+            writer.appendInterface(index: index.rawValue)
+        case .queueDiscipline(let index, .noqueue):
+            let replace = NLM_F_CREATE | NLM_F_REPLACE
+            begin(&writer, type: RTM_NEWQDISC, flags: replace, sequence: sequence)
+            appendTraffic(&writer, index)
+            writer.attribute(Int(TCA_KIND), text: "noqueue")
+        case .queueDiscipline(let index, .kernelDefault):
+            begin(&writer, type: RTM_DELQDISC, sequence: sequence)
+            appendTraffic(&writer, index)
+        }
+        writer.end()
+    }
+
+    /// `RTEXT_FILTER_SKIP_STATS`: the counters are more than half of a link message, and nobody reads them here.
+    private static let withoutStatistics: UInt32 = 1 << 3
+
+    private func begin(_ writer: inout NetlinkWriter, type: some BinaryInteger, flags: Int32 = 0, sequence: UInt32) {
+        writer.begin(type: UInt16(type), flags: UInt16(NLM_F_REQUEST | NLM_F_ACK | flags), sequence: sequence)
+    }
+
+    private func appendAltNames(_ writer: inout NetlinkWriter, _ index: LinkIndex, _ names: [String]) {
+        writer.appendInterface(index: index.rawValue)
+        writer.attribute(Int(IFLA_PROP_LIST) | Int(NLA_F_NESTED)) { list in
+            for name in names { list.attribute(Int(IFLA_ALT_IFNAME), text: name) }
+        }
+    }
+
+    private func appendAddress(_ writer: inout NetlinkWriter, _ index: LinkIndex, _ address: InterfaceAddress) {
+        writer.appendAddress(
+            family: address.isIPv6 ? AF_INET6 : AF_INET, prefixLength: UInt8(address.prefixLength),
+            index: index.rawValue)
+        writer.attribute(Int(IFA_LOCAL), bytes: address.bytes)
+        writer.attribute(Int(IFA_ADDRESS), bytes: address.bytes)
+    }
+
+    /// `struct tcmsg` for the root qdisc.
+    private func appendTraffic(_ writer: inout NetlinkWriter, _ index: LinkIndex) {
+        writer.append(UInt32(AF_UNSPEC))
+        writer.append(index.rawValue)
+        writer.append(UInt32(0))
+        writer.append(UInt32(0xFFFF_FFFF))  // TC_H_ROOT
+        writer.append(UInt32(0))
+    }
+}

@@ -1,0 +1,145 @@
+internal import TapCore
+
+/// One network namespace as the worker knows it.
+final class Site {
+    let location: NetworkNamespace?
+    let kernel: any KernelNamespace
+    private(set) var observed: ObservedNamespace
+    /// What the kernel said and nobody has looked at yet.
+    var heard = KernelSignals()
+    /// Whose interface a number is.
+    private var owners: [LinkIndex: DeviceName] = [:]
+    /// Devices that want a controller, by its name.
+    private var applicants: [String: Set<DeviceName>] = [:]
+    /// Anchored devices that have had a consumer.
+    private var consumed: Set<LinkIndex> = []
+
+    init(_ location: NetworkNamespace?, kernel: any KernelNamespace) throws(KernelError) {
+        self.location = location
+        self.kernel = kernel
+        observed = ObservedNamespace(host: kernel.host, location: location)
+        try lookAtAll()
+    }
+
+    func lookAtAll() throws(KernelError) {
+        heard = KernelSignals()
+        let unverified = observed.unverified
+        observed = ObservedNamespace(host: kernel.host, location: location, links: try kernel.links())
+        observed.addresses = try kernel.addresses()
+        observed.anchored = kernel.anchored
+        observed.unverified = unverified
+        for link in observed.links { noteConsumers(of: link) }
+    }
+
+    /// Asks for the truth about some links.
+    func refresh(_ indexes: [LinkIndex]) throws(KernelError) {
+        observed.anchored = kernel.anchored
+        observed.endPromises()
+        guard !indexes.isEmpty else { return }
+        let found = try kernel.links(at: indexes)
+        for index in indexes { observed.remove(index) }
+        for link in found {
+            observed.insert(link)
+            noteConsumers(of: link)
+        }
+    }
+
+    func refreshAddresses() throws(KernelError) {
+        observed.addresses = try kernel.addresses()
+    }
+
+    /// Looks at what the kernel spoke of.
+    ///
+    /// - Returns: The devices that it may concern.
+    func lookAtHeard() throws(KernelError) -> Set<DeviceName> {
+        let signals = heard
+        heard = KernelSignals()
+        var concerned: Set<DeviceName> = []
+        let before = signals.touched.compactMap { observed[$0]?.name }
+        try refresh(Array(signals.touched))
+        for index in signals.touched {
+            if let owner = owners[index] { concerned.insert(owner) }
+        }
+        for name in before + signals.touched.compactMap({ observed[$0]?.name }) {
+            concerned.formUnion(applicants[name] ?? [])
+            if let device = try? DeviceName(name) { concerned.insert(device) }
+        }
+        if signals.readdressed.contains(where: { owners[$0] != nil }) {
+            try refreshAddresses()
+            concerned.formUnion(signals.readdressed.compactMap { owners[$0] })
+        }
+        return concerned
+    }
+
+    // MARK: What plans promise and do
+
+    func promisePort(of controller: LinkIndex) { observed.promisePort(of: controller) }
+    func own(_ index: LinkIndex, _ name: DeviceName) { owners[index] = name }
+
+    func apply(_ name: DeviceName, for controller: InterfaceName) {
+        applicants[controller.text, default: []].insert(name)
+    }
+
+    /// The device's settings are ours again.
+    func verify(_ index: LinkIndex) {
+        observed.unverified.remove(index)
+    }
+
+    /// The device is gone, or nobody's any more.
+    func disown(_ index: LinkIndex) {
+        owners[index] = nil
+        consumed.remove(index)
+        observed.unverified.remove(index)
+        kernel.abandon(index)
+        observed.anchored = kernel.anchored
+    }
+
+    private func noteConsumers(of link: ObservedLink) {
+        guard let attached = link.tun?.attachedQueues, observed.anchored.contains(link.index) else { return }
+        if attached > 0 {
+            consumed.insert(link.index)
+        } else if consumed.remove(link.index) != nil {
+            observed.unverified.insert(link.index)
+        }
+    }
+}
+
+/// The namespaces in which devices are wanted, or still are.
+final class Sites {
+    private let kernel: any Kernel
+    private(set) var all: [NetworkNamespace?: Site] = [:]
+
+    init(_ kernel: any Kernel) {
+        self.kernel = kernel
+    }
+
+    /// Enters the namespace, unless that has been done.
+    func site(at location: NetworkNamespace?) throws(NamespaceFailure) -> Site {
+        if let site = all[location] { return site }
+        let namespace = try kernel.open(location)
+        do throws(KernelError) {
+            let site = try Site(location, kernel: namespace)
+            all[location] = site
+            return site
+        } catch {
+            throw .unusable(error)
+        }
+    }
+
+    /// Lets go of what can no longer be worked in. Our descriptors would keep a deleted namespace alive.
+    func close(_ location: NetworkNamespace?) { all[location] = nil }
+
+    /// Lets go of namespaces whose locations lead elsewhere by now.
+    ///
+    /// - Returns: Whether there were any.
+    func closeStale() -> Bool {
+        let stale = all.filter { !$0.value.kernel.isCurrent }.map(\.key)
+        for location in stale { close(location) }
+        return !stale.isEmpty
+    }
+
+    /// Lets go of namespaces that nobody needs.
+    func closeAll(but needed: Set<NetworkNamespace?>) {
+        for location in all.keys where location != nil && !needed.contains(location) { close(location) }
+    }
+}
