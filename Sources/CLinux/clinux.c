@@ -12,6 +12,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <linux/ethtool.h>
 #include <linux/magic.h>
 #include <linux/nsfs.h>
 #include <linux/sockios.h>
@@ -60,6 +61,24 @@ int clinux_interface_name(int socket, int index, char name[IFNAMSIZ]) {
     int result = ioctl(socket, SIOCGIFNAME, &request);
     memcpy(name, request.ifr_name, IFNAMSIZ);
     return result;
+}
+
+static int ethtool_value(int socket, const char *name, uint32_t command, uint32_t *value) {
+    struct ethtool_value question = {.cmd = command};
+    struct ifreq request;
+    set_name(&request, name);
+    request.ifr_data = (void *)&question;
+    int result = ioctl(socket, SIOCETHTOOL, &request);
+    *value = question.data;
+    return result;
+}
+
+int clinux_tun_offloads(int socket, const char *name, uint32_t *offloads) {
+    uint32_t checksum, segmentation;
+    if (ethtool_value(socket, name, ETHTOOL_GTXCSUM, &checksum) != 0) return -1;
+    if (ethtool_value(socket, name, ETHTOOL_GTSO, &segmentation) != 0) return -1;
+    *offloads = (checksum ? TUN_F_CSUM : 0) | (segmentation ? TUN_F_TSO4 | TUN_F_TSO6 : 0);
+    return 0;
 }
 
 int clinux_namespace_cookie(int socket, uint64_t *cookie) {

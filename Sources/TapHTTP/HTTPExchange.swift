@@ -19,6 +19,8 @@ internal import Synchronization
     struct Incoming {
         var request: HTTPRequest?
         var rejection: HTTPRejection?
+        /// Of the body, as they count against the limit of all bodies together.
+        var countedBytes = 0
         var discardedBytes = 0
         var isHandled = false
     }

@@ -1,7 +1,9 @@
 /// What a client may take at most. Every limit has a name, and its unit comes last.
 public struct HTTPLimits: Sendable {
     /// A body above it is refused with 413, before it is read where its length was told.
-    public var bodyBytesMax = 1 << 20
+    public var bodyBytesMax = 8 << 20
+    /// Of all requests together, from their bodies' first bytes to their answers; above it, 503.
+    public var bodiesBytesMax = 64 << 20
     /// What is read and thrown away of a refused body, so that the client sees the answer; beyond it, the connection ends.
     public var refusedBodyBytesMax = 16 << 20
     /// Request line and headers; the library answers 414 or 431 above it.

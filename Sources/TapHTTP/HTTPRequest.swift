@@ -18,6 +18,8 @@ public struct HTTPRequest: Sendable {
 /// Why a request never reached its handler.
 public enum HTTPRejection: String, CaseIterable, Sendable {
     case bodyTooLarge
+    /// The bodies of all requests together are more than is held at a time.
+    case tooManyBodies
     case tooManyHeaders
     /// Two ways to tell where the request ends, or two hosts (RFC 9112, section 6.3; RFC 9110, section 7.2).
     case ambiguousRequest

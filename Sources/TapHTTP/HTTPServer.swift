@@ -20,6 +20,7 @@ public final class HTTPServer: Sendable {
     private let handler: any HTTPHandler
     private let clients = ClientConnections()
     private let current = Mutex(Current())
+    private let bodyBytes = Atomic(0)
     // SAFETY: the library's handle; `MHD_stop_daemon` is called once, by whoever takes it out.
     private let daemon = Mutex<Handle?>(nil)
 
@@ -129,8 +130,13 @@ public final class HTTPServer: Sendable {
     func receive(_ part: UnsafeRawBufferPointer, _ exchange: HTTPExchange) -> Bool {
         let held = exchange.incoming.request?.body.count ?? 0
         if exchange.incoming.rejection == nil, held + part.count <= limits.bodyBytesMax {
-            unsafe exchange.incoming.request?.body.append(contentsOf: part)
-            return true
+            exchange.incoming.countedBytes += part.count
+            let (_, all) = bodyBytes.add(part.count, ordering: .relaxed)
+            if all <= limits.bodiesBytesMax {
+                unsafe exchange.incoming.request?.body.append(contentsOf: part)
+                return true
+            }
+            exchange.incoming.rejection = .tooManyBodies
         }
         exchange.incoming.rejection = exchange.incoming.rejection ?? .bodyTooLarge
         exchange.incoming.request?.body = []
@@ -157,6 +163,7 @@ public final class HTTPServer: Sendable {
 
     func complete(_ exchange: HTTPExchange) {
         exchange.finish()
+        bodyBytes.subtract(exchange.incoming.countedBytes, ordering: .relaxed)
         current.withLock { _ = $0.exchanges.removeValue(forKey: ObjectIdentifier(exchange)) }
         exchange.client?.expect(within: limits.headerSecondsMax)
     }

@@ -49,6 +49,16 @@ public final class Store: Sendable {
         }
     }
 
+    /// The trial of a revision, ended or not; nothing when there was none, or it is forgotten.
+    public func trial(_ revision: Int) throws(StoreError) -> TrialRecord? {
+        do { return try queue.read { try TrialRow.fetch($0, revision) } } catch { throw StoreError(error, path: path) }
+    }
+
+    /// The trial that waits to be confirmed.
+    public func pendingTrial() throws(StoreError) -> TrialRecord? {
+        do { return try queue.read { try TrialRow.fetchPending($0) } } catch { throw StoreError(error, path: path) }
+    }
+
     /// Runs a user's write as one transaction, and returns when it is on the disk.
     ///
     /// - Parameters:

@@ -43,6 +43,13 @@ public struct Transaction: ~Copyable {
         try DeviceRow.delete(database, identifier)
     }
 
+    /// Keeps what the devices were before this transaction.
+    public func begin(_ trial: TrialRecord) throws { try TrialRow.insert(database, trial) }
+
+    public func end(_ revision: Int, _ state: TrialRecord.State) throws {
+        try TrialRow.end(database, revision, state)
+    }
+
     public func append(_ event: EventRecord) throws {
         try EventRow.append(database, event)
     }

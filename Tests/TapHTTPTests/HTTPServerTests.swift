@@ -100,6 +100,28 @@ private final class Handler: HTTPHandler {
         }
     }
 
+    @Test func bodiesTogetherHaveALimitToo() async throws {
+        var limits = HTTPLimits()
+        limits.bodiesBytesMax = 1_000
+        try await withServer(limits) { socket, _, _ in
+            let half =
+                "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 800\r\n\r\n"
+                + String(repeating: "x", count: 700)
+            let first = try HTTPClient(socket: socket)
+            try first.write(half)
+            // The second is refused while the first is held, and the first goes on.
+            try eventually("the bodies are too many") {
+                let answer = try HTTPClient(socket: socket).send("POST", "/", body: String(repeating: "y", count: 800))
+                return answer.text == "tooManyBodies"
+            }
+            try first.write(String(repeating: "x", count: 100))
+            #expect(try first.readAnswer().status == 200)
+            #expect(
+                try HTTPClient(socket: socket).send("POST", "/", body: String(repeating: "y", count: 800)).status
+                    == 200)
+        }
+    }
+
     @Test func aBodyWithoutEndIsCutOff() async throws {
         var limits = HTTPLimits()
         limits.bodyBytesMax = 1_000

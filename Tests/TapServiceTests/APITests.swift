@@ -181,7 +181,7 @@ private final class World: Sendable {
         ("GET", "/v1/nothing", nil, 404, "ROUTE_NOT_FOUND"),
         ("BREW", "/v1/devices", nil, 405, "METHOD_NOT_ALLOWED"),
         ("GET", "/v1/events?limit=0", nil, 400, "INVALID_PARAMETER"),
-        ("POST", "/v1/devices", String(repeating: " ", count: 2 << 20), 413, "BODY_TOO_LARGE"),
+        ("POST", "/v1/devices", String(repeating: " ", count: 9 << 20), 413, "BODY_TOO_LARGE"),
     ])
     func mistakesAreProblems(method: String, target: String, body: String?, status: Int, code: String) async throws {
         try await withWorld { (world) throws in

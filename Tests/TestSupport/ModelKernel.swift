@@ -188,6 +188,10 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
         condition.withLock { addressesByLink }
     }
 
+    public func settings(of link: ObservedLink) -> DescriptorSettings {
+        condition.withLock { settings[link.index] } ?? DescriptorSettings(vnetHeaderSize: nil, offloads: nil)
+    }
+
     public func perform(_ runs: inout [StepRun], before: (Step) -> Void) {
         condition.lock()
         defer { condition.unlock() }

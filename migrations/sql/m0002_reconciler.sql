@@ -38,8 +38,8 @@ CREATE TABLE apply_device (
     -- Whether the trial deletes it.
     pruned              INTEGER NOT NULL CHECK (pruned IN (0, 1)),
     -- All NULL for a device that did not exist.
-    labels              TEXT CHECK (json_valid(labels)),
-    spec                TEXT CHECK (json_valid(spec)),
+    labels              TEXT CHECK (labels IS NULL OR json_valid(labels)),
+    spec                TEXT CHECK (spec IS NULL OR json_valid(spec)),
     created_at          INTEGER,
     PRIMARY KEY (revision, device),
     CHECK ((labels IS NULL) = (spec IS NULL) AND (spec IS NULL) = (created_at IS NULL))

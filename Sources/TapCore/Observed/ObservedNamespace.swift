@@ -52,6 +52,13 @@ public struct ObservedNamespace: Sendable {
     /// What was promised has been done, or not; the next look tells.
     public mutating func endPromises() { promisedPorts = [:] }
 
+    /// As it would be if an interface were gone.
+    public func without(_ index: LinkIndex) -> ObservedNamespace {
+        var copy = self
+        copy.remove(index)
+        return copy
+    }
+
     public mutating func insert(_ link: ObservedLink) {
         remove(link.index)
         byIndex[link.index] = link

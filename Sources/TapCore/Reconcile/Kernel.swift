@@ -102,6 +102,9 @@ public protocol KernelNamespace: AnyObject {
     /// Every address of every interface.
     func addresses() throws(KernelError) -> [LinkIndex: [ObservedAddress]]
 
+    /// What only descriptors tell of a device of others; nothing where it cannot be told without disturbing it.
+    func settings(of link: ObservedLink) -> DescriptorSettings
+
     /// Does the steps of each run in their order, and stops a run at its first failure. A device that is not yet
     /// persistent by then is gone again. Link changes of many devices share a send.
     ///

@@ -7,6 +7,15 @@ public struct CreationFlags: Hashable, Sendable {
     public let napi: Bool
     public let napiFrags: Bool
 
+    public init(kind: DeviceKind, multiQueue: Bool, packetInfo: Bool, vnetHeader: Bool) {
+        self.kind = kind
+        self.multiQueue = multiQueue
+        self.packetInfo = packetInfo
+        self.vnetHeader = vnetHeader
+        napi = false
+        napiFrags = false
+    }
+
     public init(_ spec: DeviceSpec) {
         kind = spec.kind
         multiQueue = spec.queues.isMultiple

@@ -74,6 +74,31 @@ final class LinuxNamespace: KernelNamespace {
         return links
     }
 
+    func settings(of link: ObservedLink) -> DescriptorSettings {
+        var settings = DescriptorSettings(vnetHeaderSize: nil, offloads: offloads(of: link.name))
+        guard let tun = link.tun, tun.vnetHeader else { return settings }
+        // A queue more, for the moment of the question. With the same flags it changes nothing.
+        let flags = CreationFlags(
+            kind: tun.kind, multiQueue: tun.multiQueue, packetInfo: tun.packetInfo, vnetHeader: tun.vnetHeader)
+        let isHeld = (tun.attachedQueues ?? 0) + (tun.detachedQueues ?? 0) > 0
+        guard
+            let queue = try? TunQueue(
+                attachingTo: link.name, flags: flags, carrier: isHeld && link.carrier, in: door),
+            (try? index(of: link.name)) == link.index, let size = try? queue.vnetHeaderSize()
+        else { return settings }
+        settings.vnetHeaderSize = try? VnetHeaderSize(size)
+        return settings
+    }
+
+    /// As ethtool(8) shows it: the kernel keeps them among the features of the interface.
+    private func offloads(of name: String) -> Offloads? {
+        var bits: UInt32 = 0
+        let socket = netlink.number
+        guard (try? systemCall { unsafe clinux_tun_offloads(socket, name, &bits) }) != nil else { return nil }
+        let offloads = Offloads(rawValue: bits)
+        return offloads.contradiction == nil ? offloads : []
+    }
+
     // MARK: Steps
 
     func perform(_ runs: inout [StepRun], before: (Step) -> Void) {
@@ -281,10 +306,12 @@ extension LinkRequest {
 }
 
 extension NetlinkRefusal {
-    /// Whether somebody else had done already what the step wanted.
+    /// Whether somebody else was faster, so that the next look will find all well, or something else to do.
     fileprivate func isHarmless(for step: Step) -> Bool {
         switch step {
         case .removeAddress: errno == .addressNotAvailable
+        // The consumer for whom the carrier was to be has gone.
+        case .setCarrier(true): errno == .noPermission
         default: false
         }
     }

@@ -80,11 +80,14 @@ struct DeviceWrites: Sendable {
     ///
     /// - Parameters:
     ///   - changes: Of different devices.
+    ///   - evenIfEqual: Whether there is something to write although no device changes.
     ///   - also: What else belongs into the transaction.
+    @discardableResult
     func commit(
-        _ changes: [Change], also: (borrowing Transaction, _ revision: Int) throws -> Void = { _, _ in }
+        _ changes: [Change], evenIfEqual: Bool = false,
+        also: (borrowing Transaction, _ revision: Int) throws -> Void = { _, _ in }
     ) throws(Problem) -> Committed {
-        guard changes.contains(where: \.isChange) else {
+        guard evenIfEqual || changes.contains(where: \.isChange) else {
             return Committed(records: changes.map(\.record), revision: board.snapshot.revision)
         }
         let began = ContinuousClock.now
@@ -95,8 +98,16 @@ struct DeviceWrites: Sendable {
                 var records: [DeviceRecord] = []
                 records.reserveCapacity(changes.count)
                 for change in changes {
-                    records.append(
-                        change.isChange ? try transaction.save(change.record, revision: revision) : change.record)
+                    guard change.isChange else {
+                        records.append(change.record)
+                        continue
+                    }
+                    let record = try transaction.save(change.record, revision: revision)
+                    // Only an adopted device comes with its claim.
+                    if case .create = change, let claim = record.claim {
+                        try transaction.claim(claim, for: record.name)
+                    }
+                    records.append(record)
                 }
                 try also(transaction, revision)
                 return Committed(records: records, revision: revision)

@@ -9,6 +9,7 @@ enum Problem: Error, Sendable {
     case ambiguousRequest
     case tooManyHeaders(max: Int)
     case bodyTooLarge(bytesMax: Int)
+    case tooManyBodies
     case notJSON(String)
     case invalidParameter(name: String, detail: String)
     case routeNotFound(path: String)
@@ -23,7 +24,14 @@ enum Problem: Error, Sendable {
     case immutableFields([DeviceField])
     case staleResourceVersion(found: Int, current: Int)
     case preconditionFailed(String)
+    case applyRefused([(place: Int, problem: Problem)])
+    case trialPending(revision: Int)
+    case trialNotFound(String)
+    case trialEnded(revision: Int, state: TrialRecord.State)
+    case unmanagedNotFound(String)
+    case notAdoptable(String)
     case tooManyWrites
+    case tooManyQuestions
     case stopping
     case store(StoreError)
 }
@@ -58,6 +66,10 @@ extension Problem {
             Words(
                 status: 413, code: "BODY_TOO_LARGE", title: "The body is too large",
                 detail: "at most \(max) bytes are read")
+        case .tooManyBodies:
+            Words(
+                status: 503, code: "TOO_MANY_BODIES", title: "Too many large requests are under way",
+                detail: "try again in a second", headers: [("Retry-After", "1")])
         case .notJSON(let detail):
             Words(status: 400, code: "INVALID_JSON", title: "The body is not JSON", detail: detail)
         case .invalidParameter(let name, let detail):
@@ -106,7 +118,8 @@ extension Problem {
         case .immutableFields(let fields):
             Words(
                 status: 409, code: "IMMUTABLE_FIELD", title: "A field is fixed when the device is created",
-                detail: "the kernel fixes \(fields.map(\.rawValue).joined(separator: ", ")) when a device is created; add "
+                detail:
+                    "the kernel fixes \(fields.map(\.rawValue).joined(separator: ", ")) when a device is created; add "
                     + "recreate=true to have it made anew, which interrupts its traffic",
                 errors: fields.map { FieldIssue(pointer: $0.pointer, detail: "cannot be changed in place") })
         case .staleResourceVersion(let found, let current):
@@ -115,6 +128,32 @@ extension Problem {
                 detail: "the document was made from version \(found), but \(current) is current; read it again")
         case .preconditionFailed(let detail):
             Words(status: 412, code: "PRECONDITION_FAILED", title: "A precondition does not hold", detail: detail)
+        case .applyRefused(let refused):
+            Self.words(of: refused)
+        case .trialPending(let revision):
+            Words(
+                status: 409, code: "APPLY_PENDING", title: "Another change waits to be confirmed",
+                detail: "POST /v1/apply/\(revision)/confirm keeps it, DELETE /v1/apply/\(revision) takes it back")
+        case .trialNotFound(let revision):
+            Words(
+                status: 404, code: "APPLY_NOT_FOUND", title: "No such change",
+                detail: "no change '\(revision)' was applied with confirmWithin, or it is long ago")
+        case .trialEnded(let revision, let state):
+            Words(
+                status: 409, code: "APPLY_ENDED", title: "The change has been decided already",
+                detail: "change \(revision) was "
+                    + (state == .confirmed ? "confirmed; apply what you want instead" : "taken back; apply it again"))
+        case .unmanagedNotFound(let name):
+            Words(
+                status: 404, code: "UNMANAGED_NOT_FOUND", title: "No such interface",
+                detail: "no tap or tun device '\(name)' of others is there; GET /v1/unmanaged lists those that are")
+        case .notAdoptable(let detail):
+            Words(
+                status: 409, code: "NOT_ADOPTABLE", title: "The interface cannot be adopted", detail: detail)
+        case .tooManyQuestions:
+            Words(
+                status: 503, code: "TOO_MANY_LOOKS", title: "Too many requests wait for a look at the kernel",
+                detail: "try again in a second", headers: [("Retry-After", "1")])
         case .tooManyWrites:
             Words(
                 status: 503, code: "TOO_MANY_WRITES", title: "Too many writes wait",
@@ -130,6 +169,22 @@ extension Problem {
                 title: "The database does not take the change", detail: error.description,
                 headers: [("Retry-After", "5")])
         }
+    }
+
+    /// All refusals of a document in one: under the code that they share, if they do.
+    private static func words(of refused: [(place: Int, problem: Problem)]) -> Words {
+        let all = refused.map { ($0.place, $0.problem.words) }
+        let errors = all.flatMap { place, words in
+            words.errors.isEmpty
+                ? [FieldIssue(pointer: "/devices/\(place)", detail: words.detail)]
+                : words.errors.map { FieldIssue(pointer: "/devices/\(place)\($0.pointer)", detail: $0.detail) }
+        }
+        let isOfOneKind = Set(all.map(\.1.code)).count == 1
+        return Words(
+            status: 409, code: isOfOneKind ? all[0].1.code : "APPLY_CONFLICT",
+            title: isOfOneKind ? all[0].1.title : "Devices cannot be changed so",
+            detail: "nothing was changed: \(all.count) devices cannot be changed so; see errors"
+                + (isOfOneKind ? ". \(all[0].1.detail)" : ""), errors: errors)
     }
 
     /// The answer (RFC 9457).
@@ -157,6 +212,7 @@ extension Problem {
     init(_ rejection: HTTPRejection, limits: HTTPLimits) {
         switch rejection {
         case .bodyTooLarge: self = .bodyTooLarge(bytesMax: limits.bodyBytesMax)
+        case .tooManyBodies: self = .tooManyBodies
         case .tooManyHeaders: self = .tooManyHeaders(max: limits.headersMax)
         case .ambiguousRequest: self = .ambiguousRequest
         case .malformedTarget: self = .malformedTarget

@@ -90,7 +90,12 @@ struct Batch {
                 job.take(forgetting, at: nil, link: nil, isLastRound: isLast)
             } else {
                 let site = try sites.site(at: wanted.spec.networkNamespace)
-                let decision = wanted.decide(in: site.observed, contested: contested)
+                let decision =
+                    if let gone {
+                        wanted.decide(in: site.observed.without(gone), contested: contested)
+                    } else {
+                        wanted.decide(in: site.observed, contested: contested)
+                    }
                 job.take(decision, at: site, link: wanted.ownLink(in: site.observed), isLastRound: isLast)
             }
         } catch {

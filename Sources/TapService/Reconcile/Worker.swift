@@ -338,6 +338,15 @@ extension Worker: Survey {
         }
     }
 
+    func holders(of device: UnmanagedDevice) -> [DescriptorHolder] { kernel.holders(of: device.link.name) }
+
+    func settings(of device: UnmanagedDevice) -> DescriptorSettings {
+        guard let site = sites.all[device.namespace] else {
+            return DescriptorSettings(vnetHeaderSize: nil, offloads: nil)
+        }
+        return site.kernel.settings(of: device.link)
+    }
+
     private struct Place: Hashable {
         let host: HostIdentity
         let index: LinkIndex

@@ -76,7 +76,7 @@ extension DeviceRecord {
 }
 
 extension Drift {
-    fileprivate var document: JSONValue {
+    var document: JSONValue {
         [
             "field": .string(difference.field.rawValue), "wanted": difference.wanted.document,
             "observed": difference.observed.document, "since": .string(since.text),

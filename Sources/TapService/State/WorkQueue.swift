@@ -8,6 +8,10 @@ protocol Survey {
     func plans(for records: [DeviceRecord]) -> [DevicePlan]
     /// Tap and tun devices that others made.
     func unmanaged() -> [UnmanagedDevice]
+    /// Who holds descriptors of one of them, as far as the daemon may see.
+    func holders(of device: UnmanagedDevice) -> [DescriptorHolder]
+    /// What only its descriptors tell, as far as it can be told.
+    func settings(of device: UnmanagedDevice) -> DescriptorSettings
 }
 
 /// What would be done about one device.

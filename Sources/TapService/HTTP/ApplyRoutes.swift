@@ -1,0 +1,235 @@
+internal import HashTreeCollections
+internal import TapCore
+internal import TapDocument
+internal import TapHTTP
+internal import TapStore
+
+/// `/v1/apply`: many devices in one transaction, all or nothing.
+struct ApplyRoutes: Sendable {
+    /// The longest trial.
+    static let confirmSecondsMax = 86_400
+    static let devicesMax = 10_000
+
+    let board: Board
+    let queue: WorkQueue
+    let writes: DeviceWrites
+    let trials: Trials
+
+    var routes: [Route] {
+        [
+            Route(
+                "POST", "/v1/apply",
+                parameters: ["dryRun", "prune", "labelSelector", "confirmWithin", "recreate", "wait"], handler: apply),
+            Route("POST", "/v1/apply/{revision}/confirm", handler: confirm),
+            Route("DELETE", "/v1/apply/{revision}", handler: rollBack),
+        ]
+    }
+
+    /// What the query says.
+    private struct Options {
+        let isDryRun: Bool
+        let prunes: Bool
+        let selector: LabelSelector?
+        let confirmWithin: Duration?
+        let mayRecreate: Bool
+        let wait: Duration?
+
+        init(_ call: Call) throws(Problem) {
+            isDryRun = try call.flag("dryRun")
+            prunes = try call.flag("prune")
+            selector = try call.labelSelector()
+            confirmWithin = try call.duration("confirmWithin", in: .seconds(1)...(.seconds(confirmSecondsMax)))
+            mayRecreate = try call.flag("recreate")
+            wait = try call.wait()
+            if selector != nil, !prunes {
+                throw .invalidParameter(
+                    name: "labelSelector", detail: "says what prune may delete; add prune=true, or leave it out")
+            }
+            if isDryRun, confirmWithin != nil {
+                throw .invalidParameter(name: "confirmWithin", detail: "has no meaning with dryRun; leave one out")
+            }
+        }
+    }
+
+    /// Decided for one device of the document, or for one that it does not name.
+    fileprivate struct Item {
+        let before: DeviceRecord?
+        let change: DeviceWrites.Change
+        let isPruned: Bool
+    }
+
+    @Sendable private func apply(_ call: Call) throws(Problem) {
+        let options = try Options(call)
+        // Large documents are read in the writer's turn too: a connection's thread serves many.
+        try writes.enqueue(call) { () throws(Problem) in
+            let inputs = try self.inputs(try call.document())
+            let items = try decide(inputs, options)
+            if options.isDryRun {
+                try answerPlan(call, items)
+            } else {
+                try commit(call, items, options)
+            }
+        }
+    }
+
+    // MARK: Decide
+
+    /// The devices of the document; every mistake in all of them comes in one answer.
+    private func inputs(_ document: JSONValue) throws(Problem) -> [DeviceInput] {
+        guard case .object(let members) = document else {
+            throw .invalidDocument([FieldIssue(pointer: "", detail: "must be an object, found \(document.kind)")])
+        }
+        var issues = members.keys.filter { $0 != "devices" }.sorted().map { key in
+            FieldIssue(pointer: "/\(key)", detail: "is not a field of this object; known is devices")
+        }
+        guard case .array(let documents)? = members["devices"] else {
+            issues.append(FieldIssue(pointer: "/devices", detail: "must be an array of devices"))
+            throw .invalidDocument(issues)
+        }
+        guard documents.count <= Self.devicesMax else {
+            throw .invalidDocument([
+                FieldIssue(
+                    pointer: "/devices", detail: "has \(documents.count) devices; \(Self.devicesMax) are allowed")
+            ])
+        }
+        var inputs: [DeviceInput] = []
+        inputs.reserveCapacity(documents.count)
+        var places: [DeviceName: Int] = [:]
+        for (place, document) in documents.enumerated() {
+            let reading = writes.issues(document)
+            issues += reading.issues.map {
+                FieldIssue(pointer: "/devices/\(place)\($0.pointer)", detail: $0.detail)
+            }
+            guard let input = reading.input else { continue }
+            if let other = places.updateValue(place, forKey: input.name) {
+                issues.append(
+                    FieldIssue(
+                        pointer: "/devices/\(place)/metadata/name",
+                        detail: "'\(input.name)' is named by /devices/\(other) already"))
+            }
+            inputs.append(input)
+        }
+        guard issues.isEmpty else { throw .invalidDocument(issues) }
+        return inputs
+    }
+
+    private func decide(_ inputs: [DeviceInput], _ options: Options) throws(Problem) -> [Item] {
+        let devices = board.snapshot.devices
+        var items: [Item] = []
+        var refused: [(place: Int, problem: Problem)] = []
+        for (place, input) in inputs.enumerated() {
+            let old = devices[input.name]?.record
+            do throws(Problem) {
+                let change = try DeviceWrites.change(old, to: input, mayRecreate: options.mayRecreate)
+                items.append(Item(before: old, change: change, isPruned: false))
+            } catch {
+                refused.append((place, error))
+            }
+        }
+        guard refused.isEmpty else { throw .applyRefused(refused) }
+        guard options.prunes else { return items }
+        let named = Set(inputs.map(\.name))
+        let unnamed = devices.values.map(\.record).filter { record in
+            !named.contains(record.name) && record.deletionRequestedAt == nil
+                && options.selector?.matches(record.labels) ?? true
+        }
+        return items
+            + unnamed.sorted { $0.name < $1.name }.map { record in
+                Item(before: record, change: DeviceWrites.deletion(of: record), isPruned: true)
+            }
+    }
+
+    // MARK: Answer
+
+    /// The very plan that the worker would run: the worker makes it, right after a look at the kernel.
+    private func answerPlan(_ call: Call, _ items: [Item]) throws(Problem) {
+        let changes = Self.document(items)
+        let isTaken = queue.ask { survey in
+            guard let survey else { return call.fail(.stopping) }
+            let plans = survey.plans(for: items.map(\.change.record))
+                .filter { !$0.steps.isEmpty || $0.obstacle != nil }
+            call.answer(json: [
+                "revision": .null, "changes": changes, "plan": .array(plans.map(\.document)), "confirmBy": .null,
+            ])
+        }
+        if !isTaken { throw .tooManyQuestions }
+    }
+
+    private func commit(_ call: Call, _ items: [Item], _ options: Options) throws(Problem) {
+        if let pending = trials.pendingRevision, items.contains(where: \.change.isChange) {
+            throw .trialPending(revision: pending)
+        }
+        let confirmBy = options.confirmWithin.map { Timestamp.now().advanced(by: $0) }
+        var trial: TrialRecord?
+        let committed = try writes.commit(items.map(\.change)) { transaction, revision in
+            guard let confirmBy else { return }
+            let fresh = TrialRecord(revision: revision, confirmBy: confirmBy, devices: items.compactMap(\.trialDevice))
+            try transaction.begin(fresh)
+            trial = fresh
+        }
+        if let trial { trials.begin(trial) }
+        let answer: JSONValue = [
+            "revision": .string(String(committed.revision)), "changes": Self.document(items), "plan": .null,
+            "confirmBy": JSONValue(trial?.confirmBy.text),
+        ]
+        guard let wait = options.wait else { return call.answer(json: answer) }
+        var goals: [DeviceName: Board.Goal] = [:]
+        for (item, record) in zip(items, committed.records) {
+            goals[record.name] = item.isPruned ? .gone : .ready(generation: record.generation)
+        }
+        board.wait(for: goals, atMost: wait) { _, isReached in
+            call.answer(json: answer, status: isReached ? 200 : DeviceWrites.unreached)
+        }
+    }
+
+    private static func document(_ items: [Item]) -> JSONValue {
+        .array(
+            items.map { item in
+                let name = JSONValue.string(item.change.record.name.text)
+                return ["name": name, "change": .string(item.word)]
+            })
+    }
+
+    // MARK: Trials
+
+    @Sendable private func confirm(_ call: Call) throws(Problem) {
+        let revision = try Self.revision(call)
+        try writes.enqueue(call) { () throws(Problem) in
+            try trials.confirm(revision)
+            call.answer(HTTPResponse(status: 204))
+        }
+    }
+
+    @Sendable private func rollBack(_ call: Call) throws(Problem) {
+        let revision = try Self.revision(call)
+        try writes.enqueue(call) { () throws(Problem) in
+            try trials.rollBack(revision, because: "somebody asked for it")
+            call.answer(HTTPResponse(status: 204))
+        }
+    }
+
+    private static func revision(_ call: Call) throws(Problem) -> Int {
+        let text = call.request.head.segments[2]
+        guard let revision = Int(text), revision > 0 else { throw .trialNotFound(text) }
+        return revision
+    }
+}
+
+extension ApplyRoutes.Item {
+    fileprivate var word: String {
+        switch change {
+        case .create: "created"
+        case .update: isPruned ? "deleted" : "updated"
+        case .nothing: "unchanged"
+        }
+    }
+
+    /// What to go back to; nothing where nothing changes.
+    fileprivate var trialDevice: TrialRecord.Device? {
+        guard change.isChange else { return nil }
+        let record = change.record
+        return TrialRecord.Device(
+            name: record.name, identifier: record.identifier, isPruned: isPruned,
+            before: before.map { .init(labels: $0.labels, spec: $0.spec, createdAt: $0.createdAt) })
+    }
+}

@@ -1,0 +1,156 @@
+internal import Dispatch
+internal import HashTreeCollections
+internal import Synchronization
+internal import TapCore
+internal import TapStore
+
+/// Changes that somebody must confirm in time. All but the timer happens in the writer's turn.
+final class Trials: Sendable {
+    private struct Pending {
+        let revision: Int
+        let confirmBy: Timestamp
+    }
+
+    private static let retrySeconds = 1
+
+    private let store: Store
+    private let board: Board
+    private let writes: DeviceWrites
+    private let pending = Mutex<Pending?>(nil)
+    // SAFETY: a dispatch source may be used from any thread; only its protocol does not say so.
+    private nonisolated(unsafe) let timer = DispatchSource.makeTimerSource()
+
+    /// Takes up the trial that an earlier daemon left.
+    ///
+    /// - Throws: `StoreError` when the database cannot be read.
+    init(store: Store, board: Board, writes: DeviceWrites) throws(StoreError) {
+        self.store = store
+        self.board = board
+        self.writes = writes
+        unsafe timer.setEventHandler { [weak self] in self?.expire() }
+        unsafe timer.resume()
+        if let trial = try store.pendingTrial() { begin(trial) }
+    }
+
+    deinit {
+        unsafe timer.cancel()
+    }
+
+    var pendingRevision: Int? { pending.withLock { $0?.revision } }
+
+    func begin(_ trial: TrialRecord) {
+        pending.withLock { $0 = Pending(revision: trial.revision, confirmBy: trial.confirmBy) }
+        let left = trial.confirmBy.microseconds - Timestamp.now().microseconds
+        schedule(.microseconds(Int(max(0, left))))
+    }
+
+    /// - Throws: `Problem` when there is no such trial, or it has been taken back.
+    func confirm(_ revision: Int) throws(Problem) {
+        let trial = try trial(revision)
+        guard trial.state != .confirmed else { return }
+        guard trial.state == .pending else { throw .trialEnded(revision: revision, state: trial.state) }
+        try end(trial, .confirmed, [])
+    }
+
+    /// - Throws: `Problem` when there is no such trial, or it has been confirmed.
+    func rollBack(_ revision: Int, because reason: String) throws(Problem) {
+        let trial = try trial(revision)
+        guard trial.state != .rolledBack else { return }
+        guard trial.state == .pending else { throw .trialEnded(revision: revision, state: trial.state) }
+        let devices = board.snapshot.devices
+        var changes: [DeviceWrites.Change] = []
+        var events: [EventRecord] = []
+        for device in trial.devices {
+            switch device.reversal(devices[device.name]?.record, since: revision) {
+            case .change(let change): changes.append(change)
+            case .none: break
+            case .overtaken:
+                events.append(
+                    EventRecord(
+                        at: .now(), device: device.name, severity: .warning, reason: "RollbackSkipped",
+                        message: "change \(revision) is taken back, but not for this device, which was changed since"))
+            }
+        }
+        events.append(
+            EventRecord(
+                at: .now(), device: nil, severity: .warning, reason: "RolledBack",
+                message: "change \(revision) is taken back for \(changes.count) devices: \(reason)"))
+        try end(trial, .rolledBack, changes, events)
+    }
+
+    private func trial(_ revision: Int) throws(Problem) -> TrialRecord {
+        do throws(StoreError) {
+            if let trial = try store.trial(revision) { return trial }
+        } catch {
+            throw .store(error)
+        }
+        throw .trialNotFound(String(revision))
+    }
+
+    private func end(
+        _ trial: TrialRecord, _ state: TrialRecord.State, _ changes: [DeviceWrites.Change],
+        _ events: [EventRecord] = []
+    ) throws(Problem) {
+        try writes.commit(changes, evenIfEqual: true) { transaction, _ in
+            try transaction.end(trial.revision, state)
+            for event in events { try transaction.append(event) }
+        }
+        pending.withLock { $0 = nil }
+    }
+
+    private func schedule(_ time: DispatchTimeInterval) {
+        unsafe timer.schedule(deadline: .now() + time)
+    }
+
+    /// The time is over, unless somebody was faster.
+    private func expire() {
+        guard let revision = pendingRevision else { return }
+        let isTaken = writes.writes.add { [self] in
+            guard pendingRevision == revision else { return }
+            do throws(Problem) {
+                try rollBack(revision, because: "nobody confirmed it in time")
+            } catch {
+                // The database does not take it now; the devices stay on trial until it does.
+                schedule(.seconds(Self.retrySeconds))
+            }
+        }
+        if !isTaken { schedule(.seconds(Self.retrySeconds)) }
+    }
+}
+
+extension TrialRecord.Device {
+    fileprivate enum Reversal {
+        case change(DeviceWrites.Change)
+        /// There is nothing to go back.
+        case none
+        /// Somebody has changed the device since.
+        case overtaken
+    }
+
+    /// From what the device is now to what it was before the trial.
+    fileprivate func reversal(_ current: DeviceRecord?, since revision: Int) -> Reversal {
+        guard let current else {
+            // A pruned device may be gone already; what somebody else deleted stays so.
+            guard let before else { return .none }
+            guard isPruned else { return .overtaken }
+            let record = DeviceRecord(
+                name: name, identifier: identifier, labels: before.labels, spec: before.spec,
+                createdAt: before.createdAt)
+            return .change(.create(record))
+        }
+        guard current.identifier == identifier, current.revision == revision else { return .overtaken }
+        guard let before else { return .change(DeviceWrites.deletion(of: current)) }
+        var record = current
+        if record.spec != before.spec {
+            record.generation += 1
+            if !before.spec.immutableFieldsDiffering(from: record.spec).isEmpty {
+                record.recreateGeneration = record.generation
+            }
+        }
+        record.spec = before.spec
+        record.labels = before.labels
+        record.deletionRequestedAt = nil
+        record.updatedAt = max(.now(), record.updatedAt)
+        return .change(.update(record))
+    }
+}
