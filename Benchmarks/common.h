@@ -1,10 +1,11 @@
-// What every program of the benchmark needs: a clock, and an end at the first failure.
+// What the programs of the benchmark share: a clock, an end at the first failure, files and percentiles.
 #pragma once
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 // A benchmark that went on after a failure would measure something else.
@@ -38,4 +39,21 @@ static inline double seconds(void) {
 static inline int compare_doubles(const void *left, const void *right) {
     double difference = *(const double *)left - *(const double *)right;
     return (difference > 0) - (difference < 0);
+}
+
+// The nearest rank: of 50 sorted values, the 50th percentile is the 25th and the 99th the 50th.
+static inline double percentile(const double *sorted, int count, int percent) {
+    return sorted[((long)count * percent + 99) / 100 - 1];
+}
+
+// All of a file, with a NUL behind it.
+static inline char *read_file(const char *path, size_t *bytes) {
+    FILE *file = fopen(path, "r");
+    struct stat status;
+    if (file == NULL || fstat(fileno(file), &status) < 0) die(path);
+    *bytes = (size_t)status.st_size;
+    char *text = calloc(1, *bytes + 1);
+    if (text == NULL || fread(text, 1, *bytes, file) != *bytes) die(path);
+    fclose(file);
+    return text;
 }

@@ -7,7 +7,6 @@
 #include "rtnetlink.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/if_tun.h>
 #include <linux/pkt_sched.h>
 #include <net/if.h>
@@ -55,26 +54,20 @@ static void set_link(int netlink, int index, int number) {
     change.link.interface.ifi_index = index;
     memcpy(change.link.address + 2, &number, sizeof number);
     check(send(netlink, &change, sizeof change, 0), "RTM_NEWQDISC and RTM_SETLINK");
-    for (int answers = 0; answers < 2; answers++) {
-        struct { struct nlmsghdr header; struct nlmsgerr result; char words[1024]; } answer;
-        check(recv(netlink, &answer, sizeof answer, MSG_TRUNC), "answer");
-        errno = -answer.result.error;
-        if (answer.header.nlmsg_type != NLMSG_ERROR || errno != 0) die("RTM_NEWQDISC or RTM_SETLINK");
-    }
+    expect_acknowledgement(netlink, change.link.header.nlmsg_seq, "RTM_NEWQDISC and RTM_SETLINK");
 }
 
 static void create(int netlink, int number) {
     struct ifreq request = {0};
     snprintf(request.ifr_name, IFNAMSIZ, "b%d", number);
     request.ifr_flags = (short)(IFF_TAP | IFF_MULTI_QUEUE | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL | IFF_NO_CARRIER);
-    int header = vnet_header_bytes, send_buffer = INT_MAX;
+    int header = vnet_header_bytes;
     int tun = check(open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC), "/dev/net/tun");
     check(ioctl(tun, TUNSETIFF, &request), "TUNSETIFF");
     check(ioctl(netlink, SIOCGIFINDEX, &request), "SIOCGIFINDEX");
     check(ioctl(tun, TUNSETOWNER, 0UL), "TUNSETOWNER");
     check(ioctl(tun, TUNSETVNETHDRSZ, &header), "TUNSETVNETHDRSZ");
     check(ioctl(tun, TUNSETOFFLOAD, (unsigned long)(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6)), "TUNSETOFFLOAD");
-    check(ioctl(tun, TUNSETSNDBUF, &send_buffer), "TUNSETSNDBUF");
     check(ioctl(tun, TUNSETPERSIST, 1UL), "TUNSETPERSIST");
     set_link(netlink, request.ifr_ifindex, number);
     close(tun);

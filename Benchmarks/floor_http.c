@@ -7,7 +7,6 @@
 
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -34,24 +33,9 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
     return result;
 }
 
-static FILE *open_file(const char *path) {
+static void read_headers(const char *path) {
     FILE *file = fopen(path, "r");
     if (file == NULL) die(path);
-    return file;
-}
-
-static void read_body(const char *path) {
-    FILE *file = open_file(path);
-    struct stat status;
-    check(fstat(fileno(file), &status), path);
-    body_bytes = (size_t)status.st_size;
-    body = malloc(body_bytes);
-    if (fread(body, 1, body_bytes, file) != body_bytes) die(path);
-    fclose(file);
-}
-
-static void read_headers(const char *path) {
-    FILE *file = open_file(path);
     while (header_count < headers_max && fgets(headers[header_count].text, header_bytes_max, file) != NULL) {
         char *text = headers[header_count].text;
         text[strcspn(text, "\r\n")] = '\0';
@@ -78,7 +62,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: floor_http SOCKET BODYFILE HEADERFILE\n");
         return 2;
     }
-    read_body(argv[2]);
+    body = read_file(argv[2], &body_bytes);
     read_headers(argv[3]);
     // The library's threads inherit the mask, so that the signal waits for sigwait().
     sigset_t end;

@@ -15,3 +15,14 @@ static inline int open_rtnetlink(void) {
         check(setsockopt(netlink, SOL_NETLINK, options[i], &one, sizeof one), "rtnetlink option");
     return netlink;
 }
+
+// Reads answers until the request with this sequence number is acknowledged; a refusal of any request ends the program.
+static inline void expect_acknowledgement(int netlink, unsigned sequence, const char *what) {
+    struct { struct nlmsghdr header; struct nlmsgerr result; char words[1024]; } answer;
+    do {
+        check(recv(netlink, &answer, sizeof answer, MSG_TRUNC), what);
+        if (answer.header.nlmsg_type != NLMSG_ERROR) die(what);
+        errno = -answer.result.error;
+        if (errno != 0) die(what);
+    } while (answer.header.nlmsg_seq != sequence);
+}

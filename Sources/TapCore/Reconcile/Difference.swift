@@ -6,9 +6,6 @@ public struct Difference: Hashable, Sendable {
         case integer(Int)
         case text(String)
         case words([String])
-
-        fileprivate init(_ number: UInt32?) { self = number.map { .integer(Int($0)) } ?? .nothing }
-        fileprivate init(_ text: String?) { self = text.map { .text($0) } ?? .nothing }
     }
 
     public let field: DeviceField
@@ -22,6 +19,28 @@ public struct Difference: Hashable, Sendable {
     }
 }
 
+/// Gathers differences, and makes words only of those: most of the time there are none.
+private struct Comparison {
+    var found: [Difference] = []
+
+    mutating func compare<Value: Equatable>(
+        _ field: DeviceField, _ wanted: Value, _ observed: Value, _ word: (Value) -> Difference.Value
+    ) {
+        if wanted != observed {
+            found.append(Difference(field, wanted: word(wanted), observed: word(observed)))
+        }
+    }
+
+    mutating func compare<Value: Equatable>(
+        _ field: DeviceField, _ wanted: Value?, _ observed: Value?, _ word: (Value) -> Difference.Value
+    ) {
+        if wanted != observed {
+            found.append(
+                Difference(field, wanted: wanted.map(word) ?? .nothing, observed: observed.map(word) ?? .nothing))
+        }
+    }
+}
+
 extension WantedDevice {
     /// Every field in which `link`, a device of ours, is not as wanted.
     ///
@@ -31,19 +50,15 @@ extension WantedDevice {
     /// - Returns: Nothing when the kernel is as wanted.
     public func differences(from link: ObservedLink, in namespace: ObservedNamespace) -> [Difference] {
         guard let tun = link.tun else { return [Difference(.device, wanted: .text("present"), observed: .nothing)] }
-        var found: [Difference] = []
-        func compare(_ field: DeviceField, _ wanted: Difference.Value, _ observed: Difference.Value) {
-            if wanted != observed { found.append(Difference(field, wanted: wanted, observed: observed)) }
-        }
-        let isAnchored = namespace.anchored.contains(link.index)
-        compare(.name, .text(name.text), .text(link.name))
-        compareCreation(tun, compare)
-        compareSettings(link, tun, in: namespace, compare)
-        compareLink(link, compare)
-        compareNeighbours(link, in: namespace, compare)
-        compare(.anchor, .bool(wantsAnchor), .bool(isAnchored))
-        if let carrier = wantedCarrier(tun) { compare(.carrier, .bool(carrier), .bool(link.carrier)) }
-        return found
+        var comparison = Comparison()
+        comparison.compare(.name, name.text, link.name) { .text($0) }
+        compareCreation(tun, &comparison)
+        compareSettings(link, tun, in: namespace, &comparison)
+        compareLink(link, &comparison)
+        compareNeighbours(link, in: namespace, &comparison)
+        comparison.compare(.anchor, wantsAnchor, namespace.anchored.contains(link.index)) { .bool($0) }
+        if let carrier = wantedCarrier(tun) { comparison.compare(.carrier, carrier, link.carrier) { .bool($0) } }
+        return comparison.found
     }
 
     /// Whether a carrier shall be there now; nothing where only the kernel knows what is attached.
@@ -56,65 +71,68 @@ extension WantedDevice {
         }
     }
 
-    private typealias Compare = (DeviceField, Difference.Value, Difference.Value) -> Void
-
-    private func compareCreation(_ tun: ObservedTun, _ compare: Compare) {
-        compare(.kind, .text(spec.kind.rawValue), .text(tun.kind.rawValue))
-        compare(.multiQueue, .bool(spec.queues.isMultiple), .bool(tun.multiQueue))
-        compare(.packetInfo, .bool(spec.packetInfo), .bool(tun.packetInfo))
-        compare(.vnetHeader, .bool(spec.vnetHeader), .bool(tun.vnetHeader))
-        compare(.persistent, .bool(true), .bool(tun.persistent))
+    private func compareCreation(_ tun: ObservedTun, _ comparison: inout Comparison) {
+        comparison.compare(.kind, spec.kind, tun.kind) { .text($0.rawValue) }
+        comparison.compare(.multiQueue, spec.queues.isMultiple, tun.multiQueue) { .bool($0) }
+        comparison.compare(.packetInfo, spec.packetInfo, tun.packetInfo) { .bool($0) }
+        comparison.compare(.vnetHeader, spec.vnetHeader, tun.vnetHeader) { .bool($0) }
+        comparison.compare(.persistent, true, tun.persistent) { .bool($0) }
         // On a brokered device a group that an earlier spec left only narrows further who else may open it.
-        compare(.owner, Difference.Value(owner), Difference.Value(tun.owner))
+        comparison.compare(.owner, owner, tun.owner) { .integer(Int($0)) }
         if group != nil || spec.access == .open {
-            compare(.group, Difference.Value(group), Difference.Value(tun.group))
+            comparison.compare(.group, group, tun.group) { .integer(Int($0)) }
         }
     }
 
     private func compareSettings(
-        _ link: ObservedLink, _ tun: ObservedTun, in namespace: ObservedNamespace, _ compare: Compare
+        _ link: ObservedLink, _ tun: ObservedTun, in namespace: ObservedNamespace, _ comparison: inout Comparison
     ) {
         let wanted = DescriptorSettings(spec)
         let known = claim?.settings
         if let size = wanted.vnetHeaderSize {
             let observed = tun.vnetHeaderSize ?? known?.vnetHeaderSize?.value
-            compare(.vnetHeaderSize, .integer(size.value), observed.map { .integer($0) } ?? .nothing)
+            comparison.compare(.vnetHeaderSize, size.value, observed) { .integer($0) }
         }
         // The kernel tells nobody; after a consumer of an open device has gone, it may be anything.
         let offloads = namespace.unverified.contains(link.index) ? nil : known?.offloads
-        compare(
-            .offloads, .words(wanted.offloads?.names ?? []), offloads.map { .words($0.names) } ?? .nothing)
+        comparison.compare(.offloads, wanted.offloads, offloads) { .words($0.names) }
     }
 
-    private func compareLink(_ link: ObservedLink, _ compare: Compare) {
-        compare(.mtu, .integer(spec.link.mtu.value), .integer(link.mtu))
-        if let macAddress {
-            compare(.macAddress, .text(macAddress.description), Difference.Value(link.macAddress?.description))
-        }
-        compare(
-            .transmitQueueLength, .integer(spec.link.transmitQueueLength.value), .integer(link.transmitQueueLength))
-        compare(.up, .bool(spec.link.up), .bool(link.up))
+    private func compareLink(_ link: ObservedLink, _ comparison: inout Comparison) {
+        comparison.compare(.mtu, spec.link.mtu.value, link.mtu) { .integer($0) }
+        if let macAddress { comparison.compare(.macAddress, macAddress, link.macAddress) { .text("\($0)") } }
+        comparison.compare(
+            .transmitQueueLength, spec.link.transmitQueueLength.value, link.transmitQueueLength
+        ) { .integer($0) }
+        comparison.compare(.up, spec.link.up, link.up) { .bool($0) }
         switch spec.link.queueDiscipline {
-        case .noqueue: compare(.queueDiscipline, .text("noqueue"), .text(link.queueDiscipline))
+        case .noqueue: comparison.compare(.queueDiscipline, "noqueue", link.queueDiscipline) { .text($0) }
         case .kernelDefault:
             // Anything but ours will do: the operator may have put a qdisc of their own there.
             if link.queueDiscipline == "noqueue" {
-                compare(.queueDiscipline, .text("kernelDefault"), .text("noqueue"))
+                comparison.compare(.queueDiscipline, "kernelDefault", "noqueue") { .text($0) }
             }
         }
-        compare(.alias, Difference.Value(spec.link.alias?.text), Difference.Value(link.alias))
-        compare(.altNames, .words(spec.link.altNames.map(\.text).sorted()), .words(link.altNames.sorted()))
+        comparison.compare(.alias, spec.link.alias?.text, link.alias) { .text($0) }
+        if !spec.link.altNames.isEmpty || !link.altNames.isEmpty {
+            comparison.compare(.altNames, spec.link.altNames.map(\.text).sorted(), link.altNames.sorted()) {
+                .words($0)
+            }
+        }
     }
 
-    private func compareNeighbours(_ link: ObservedLink, in namespace: ObservedNamespace, _ compare: Compare) {
-        let controller = link.controller.map { namespace[$0]?.name ?? "interface \($0.rawValue)" }
-        compare(.controller, Difference.Value(spec.link.controller?.text), Difference.Value(controller))
+    private func compareNeighbours(
+        _ link: ObservedLink, in namespace: ObservedNamespace, _ comparison: inout Comparison
+    ) {
+        if spec.link.controller != nil || link.controller != nil {
+            let controller = link.controller.map { namespace[$0]?.name ?? "interface \($0.rawValue)" }
+            comparison.compare(.controller, spec.link.controller?.text, controller) { .text($0) }
+        }
         let change = addressChange(link, in: namespace)
         if !change.isEmpty {
             let observed = (namespace.addresses[link.index] ?? []).map(\.address)
             let kept = observed.filter { spec.link.addresses.contains($0) || change.stale.contains($0) }
-            compare(
-                .addresses, .words(spec.link.addresses.map(\.description)), .words(kept.sorted().map(\.description)))
+            comparison.compare(.addresses, spec.link.addresses, kept.sorted()) { .words($0.map(\.description)) }
         }
     }
 

@@ -80,10 +80,12 @@ public struct DeviceStatus: Hashable, Sendable {
         conditions.sort { $0.kind.rawValue < $1.kind.rawValue }
     }
 
+    public var isReady: Bool { self[.ready]?.holds == true }
+
     /// The phase in which this status puts a device of the given generation.
     public func phase(generation: Int, isDeletionRequested: Bool) -> DevicePhase {
         if isDeletionRequested { return .deleting }
         guard observedGeneration == generation else { return .pending }
-        return self[.ready]?.holds == true ? .ready : .degraded
+        return isReady ? .ready : .degraded
     }
 }

@@ -21,15 +21,11 @@ extension RawSpan {
 
     /// Text up to its first NUL; what is no UTF-8 is replaced, since an interface's name may be any bytes.
     func text() -> String {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(byteCount)
-        for offset in byteOffsets {
-            // SAFETY: `offset` lies within the span.
-            let byte = unsafe unsafeLoad(fromUncheckedByteOffset: offset, as: UInt8.self)
-            if byte == 0 { break }
-            bytes.append(byte)
+        unsafe withUnsafeBytes { bytes in
+            // SAFETY: the buffer lives for the closure, which copies what it needs.
+            let end = unsafe bytes.firstIndex(of: 0) ?? bytes.count
+            return unsafe String(decoding: bytes[0..<end], as: UTF8.self)
         }
-        return String(decoding: bytes, as: UTF8.self)
     }
 
     func byteArray() -> [UInt8] {

@@ -6,7 +6,7 @@ struct Batch {
     /// A plan and its verification; some plans have a sequel, such as making anew what was deleted for it.
     static let roundsMax = 4
 
-    private(set) var jobs: [Job]
+    let jobs: [Job]
     private let sites: Sites
     private let kernel: any Kernel
     private let store: Store
@@ -18,7 +18,7 @@ struct Batch {
         _ views: [DeviceView], sites: Sites, kernel: any Kernel, store: Store, board: Board, accounts: any Accounts,
         metrics: Metrics
     ) {
-        jobs = views.map { Job($0) }
+        jobs = views.map { Job($0, claim: $0.record.claim) }
         self.sites = sites
         self.kernel = kernel
         self.store = store
@@ -28,10 +28,10 @@ struct Batch {
     }
 
     /// - Throws: `KernelError` when the kernel cannot be read back.
-    mutating func run(contested: (DeviceName) -> Set<DeviceField>) throws(KernelError) {
+    func run(contested: (DeviceName) -> Set<DeviceField>) throws(KernelError) {
         for round in 1...Self.roundsMax {
-            for position in jobs.indices where jobs[position].isOpen {
-                decide(&jobs[position], round: round, contested: contested(jobs[position].view.record.name))
+            for job in jobs where job.isOpen {
+                decide(job, round: round, contested: contested(job.view.record.name))
             }
             guard jobs.contains(where: \.isOpen) else { return }
             for job in jobs { announce(job) }
@@ -43,8 +43,7 @@ struct Batch {
     /// What the first round would do, without doing it.
     func plans() -> [DevicePlan] {
         jobs.map { job in
-            var job = job
-            decide(&job, round: 1, contested: [])
+            decide(job, round: 1, contested: [])
             let name = job.view.record.name
             switch job.outcome {
             case .open: return DevicePlan(name: name, steps: planned(job))
@@ -63,16 +62,15 @@ struct Batch {
     private func planned(_ job: Job) -> [Step] {
         guard job.steps == [.delete] else { return job.steps }
         if job.view.record.deletionRequestedAt != nil { return [.delete, .forget] }
-        var sequel = job
-        sequel.claim = nil
-        decide(&sequel, round: 1, contested: [], ignoring: job.index)
+        let sequel = Job(job.view, claim: nil)
+        decide(sequel, round: 1, contested: [], ignoring: job.index)
         return [.delete] + sequel.steps
     }
 
     // MARK: Decide
 
     private func decide(
-        _ job: inout Job, round: Int, contested: Set<DeviceField>, ignoring gone: LinkIndex? = nil
+        _ job: Job, round: Int, contested: Set<DeviceField>, ignoring gone: LinkIndex? = nil
     ) {
         let isLast = round == Self.roundsMax
         let wanted: WantedDevice
@@ -136,7 +134,7 @@ struct Batch {
     // MARK: Do
 
     /// Kernel, database, kernel: no device becomes persistent before its claim is committed.
-    private mutating func perform() {
+    private func perform() {
         delete()
         perform(\.stepsBeforeClaim)
         commitClaims()
@@ -144,108 +142,99 @@ struct Batch {
         forget()
     }
 
-    private mutating func delete() {
+    private func delete() {
         for site in sites.all.values {
-            let positions = jobs.indices.filter { jobs[$0].deletes && jobs[$0].site === site }
-            guard !positions.isEmpty else { continue }
-            for _ in positions { CrashPoint.reach(Step.delete.name) }
+            let doomed = jobs.filter { $0.deletes && $0.site === site }
+            guard !doomed.isEmpty else { continue }
+            for _ in doomed { CrashPoint.reach(Step.delete.name) }
             do throws(KernelError) {
-                try site.kernel.delete(positions.compactMap { jobs[$0].index })
-                metrics.operations.increment([Step.delete.name], by: UInt64(positions.count))
+                try site.kernel.delete(doomed.compactMap(\.index))
+                metrics.operations.increment([Step.delete.name], by: UInt64(doomed.count))
             } catch {
-                for position in positions { fail(position, error) }
+                for job in doomed { fail(job, error) }
             }
         }
     }
 
-    private mutating func perform(_ steps: (Job) -> ArraySlice<Step>) {
+    private func perform(_ steps: (Job) -> ArraySlice<Step>) {
         for site in sites.all.values {
-            let positions = jobs.indices.filter {
-                jobs[$0].isOpen && jobs[$0].site === site && !steps(jobs[$0]).isEmpty
-            }
-            guard !positions.isEmpty else { continue }
-            var runs = positions.map { position in
-                StepRun(steps(jobs[position]), on: jobs[position].view.record.name, at: jobs[position].index)
-            }
+            let concerned = jobs.filter { $0.isOpen && $0.site === site && !steps($0).isEmpty }
+            guard !concerned.isEmpty else { continue }
+            var runs = concerned.map { StepRun(steps($0), on: $0.view.record.name, at: $0.index) }
             site.kernel.perform(&runs) { CrashPoint.reach($0.name) }
-            for (position, run) in zip(positions, runs) {
-                jobs[position].index = run.index
-                for step in run.steps.prefix(run.done) { metrics.operations.increment([step.name]) }
-                if let failure = run.failure { fail(position, failure) }
+            var done: [String: UInt64] = [:]
+            for (job, run) in zip(concerned, runs) {
+                job.index = run.index
+                for step in run.steps.prefix(run.done) { done[step.name, default: 0] += 1 }
+                if let failure = run.failure { fail(job, failure) }
             }
+            for (name, count) in done { metrics.operations.increment([name], by: count) }
         }
     }
 
-    private mutating func fail(_ position: Int, _ error: KernelError) {
+    private func fail(_ job: Job, _ error: KernelError) {
         metrics.kernelErrors.increment([error.operation, error.errno.description])
         var reason = error.description
         if error.errno == .busy {
-            let holders = kernel.holders(of: jobs[position].view.record.name.text)
+            let holders = kernel.holders(of: job.view.record.name.text)
             if !holders.isEmpty { reason += "; held open by " + holders.map(\.description).joined(separator: ", ") }
         }
-        jobs[position].fail(reason)
+        job.fail(reason)
     }
 
-    private mutating func commitClaims() {
-        var updates: [WorkerUpdate] = []
-        var claimed: [Int] = []
-        for position in jobs.indices where jobs[position].isOpen {
-            guard let settings = jobs[position].settingsToClaim, let index = jobs[position].index,
-                let site = jobs[position].site
-            else { continue }
+    private func commitClaims() {
+        var claimed: [(job: Job, claim: Claim)] = []
+        for job in jobs where job.isOpen {
+            guard let settings = job.settingsToClaim, let index = job.index, let site = job.site else { continue }
             let claim = Claim(host: site.observed.host, namespace: site.location, index: index, settings: settings)
-            jobs[position].claim = claim
-            updates.append(WorkerUpdate(jobs[position].view, claim: claim))
-            claimed.append(position)
+            claimed.append((job, claim))
         }
-        guard !updates.isEmpty else { return }
+        guard !claimed.isEmpty else { return }
         do throws(StoreError) {
-            for _ in updates { CrashPoint.reach("claim") }
+            for _ in claimed { CrashPoint.reach("claim") }
             try store.record { transaction in
-                for update in updates {
-                    if let claim = update.claim { try transaction.claim(claim, for: update.name) }
-                }
+                for (job, claim) in claimed { try transaction.claim(claim, for: job.view.record.name) }
             } committed: {
-                board.publish(updates)
+                board.publish(claimed.map { WorkerUpdate($0.job.view, claim: $0.claim) })
             }
-            for position in claimed {
-                guard let index = jobs[position].index else { continue }
-                jobs[position].site?.own(index, jobs[position].view.record.name)
-                jobs[position].site?.verify(index)
+            for (job, claim) in claimed {
+                job.claim = claim
+                job.site?.own(claim.index, job.view.record.name)
+                job.site?.verify(claim.index)
             }
         } catch {
-            for position in claimed {
+            for (job, claim) in claimed {
                 // Not persistent yet, so letting go undoes a creation.
-                if let index = jobs[position].index { jobs[position].site?.kernel.abandon(index) }
-                jobs[position].fail(error.description)
+                job.site?.kernel.abandon(claim.index)
+                job.fail(error.description)
             }
         }
     }
 
-    private mutating func forget() {
-        let positions = jobs.indices.filter { jobs[$0].forgets }
-        guard !positions.isEmpty else { return }
-        for _ in positions { CrashPoint.reach(Step.forget.name) }
+    private func forget() {
+        let doomed = jobs.filter(\.forgets)
+        guard !doomed.isEmpty else { return }
+        for _ in doomed { CrashPoint.reach(Step.forget.name) }
         var gone: [DeviceName] = []
         var revision = 0
         do throws(StoreError) {
-            try store.record { [jobs] transaction in
+            try store.record { transaction in
                 revision = try transaction.nextRevision()
-                for position in positions where try transaction.forget(jobs[position].view.record.identifier) {
-                    let name = jobs[position].view.record.name
-                    gone.append(name)
+                for job in doomed where try transaction.forget(job.view.record.identifier) {
+                    gone.append(job.view.record.name)
                     try transaction.append(
-                        EventRecord(at: .now(), device: name, reason: "Deleted", message: "the device is gone"))
+                        EventRecord(
+                            at: .now(), device: job.view.record.name, reason: "Deleted", message: "the device is gone"))
                 }
             } committed: {
                 board.remove(gone, revision: revision)
             }
-            for position in positions {
-                if let claim = jobs[position].claim { sites.all[claim.namespace]?.disown(claim.index) }
-                jobs[position].close()
+            for job in doomed {
+                if let claim = job.claim { sites.all[claim.namespace]?.disown(claim.index) }
+                job.close()
             }
         } catch {
-            for position in positions { jobs[position].fail(error.description) }
+            for job in doomed { job.fail(error.description) }
         }
     }
 

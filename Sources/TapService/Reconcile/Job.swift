@@ -3,7 +3,7 @@ internal import TapDocument
 internal import TapStore
 
 /// One device on its way through a pass.
-struct Job {
+final class Job {
     enum Outcome: Equatable {
         /// There is something to do.
         case open
@@ -31,14 +31,21 @@ struct Job {
     /// What is still so at the end.
     private var remaining: [Difference] = []
 
-    init(_ view: DeviceView) {
+    /// - Parameter claim: The view's own, unless one wants to know how it would be without it.
+    init(_ view: DeviceView, claim: Claim?) {
         self.view = view
-        claim = view.record.claim
+        self.claim = claim
     }
 
-    var isOpen: Bool { outcome == .open }
-    var isClosed: Bool { outcome == .closed }
-    var isSettled: Bool { outcome == .settled }
+    var isOpen: Bool { if case .open = outcome { true } else { false } }
+    var isClosed: Bool { if case .closed = outcome { true } else { false } }
+    var isSettled: Bool { if case .settled = outcome { true } else { false } }
+    /// Whether there was nothing to do, and there is nothing to tell.
+    var isUneventful: Bool {
+        let status = view.status
+        return isSettled && found?.isEmpty == true && view.record.settledGeneration == view.record.generation
+            && status.observedGeneration == view.record.generation && status.isReady && status.link == link
+    }
     var deletes: Bool { isOpen && steps == [.delete] }
     var forgets: Bool { isOpen && steps == [.forget] }
 
@@ -50,7 +57,7 @@ struct Job {
         return nil
     }
 
-    mutating func take(_ decision: Decision, at site: Site?, link: ObservedLink?, isLastRound: Bool) {
+    func take(_ decision: Decision, at site: Site?, link: ObservedLink?, isLastRound: Bool) {
         self.link = link
         self.site = site
         steps = []
@@ -78,17 +85,17 @@ struct Job {
         }
     }
 
-    mutating func fail(_ reason: String) {
+    func fail(_ reason: String) {
         remaining = found ?? []
         outcome = .failed(reason)
     }
 
-    mutating func leave(_ failure: NamespaceFailure) {
+    func leave(_ failure: NamespaceFailure) {
         (site, link) = (nil, nil)
         outcome = .homeless(failure)
     }
 
-    mutating func close() { outcome = .closed }
+    func close() { outcome = .closed }
 
     // MARK: What to tell
 

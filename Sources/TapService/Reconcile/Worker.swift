@@ -111,21 +111,23 @@ final class Worker: @unchecked Sendable {
         let work = queue.take()
         if let wait = work.longestWait { metrics.queueWait.observe(wait) }
         let isFull = wasOverrun || nextResync <= began || !work.questions.isEmpty
+        var hadWork = isFull
         do throws(KernelError) {
             var names = try isFull ? lookAtAll(atFailed: !work.questions.isEmpty) : lookAtHeard()
             if haveMountsChanged, sites.closeStale() || !homeless.isEmpty { names.formUnion(concernedByNamespaces()) }
             names.formUnion(work.names)
             for name in names { retries[name] = nil }
             names.formUnion(takeDueRetries(began))
-            if !names.isEmpty { try reconcile(names) }
+            if !names.isEmpty {
+                hadWork = true
+                try reconcile(names)
+            }
         } catch {
             // Whoever waits for a look shall not wait for ever.
             for question in work.questions { question(nil) }
             throw error
         }
-        for question in work.questions { question(self) }
-        guard isFull || !work.names.isEmpty || !wasOverrun else { return }
-
+        guard hadWork else { return }
         metrics.passes.increment(["success"])
         metrics.passDuration.observe(began.duration(to: .now))
         metrics.lastSuccess.set(Date().timeIntervalSince1970)
@@ -133,6 +135,7 @@ final class Worker: @unchecked Sendable {
             board.setReady()
             onReady()
         }
+        for question in work.questions { question(self) }
     }
 
     private func collectSignals() throws(KernelError) {
@@ -240,7 +243,7 @@ final class Worker: @unchecked Sendable {
         for chunk in deletions.chunked(Self.deletionsMax) + others.chunked(Self.batchDevicesMax)
         where !queue.isStopping {
             metrics.passDevicesLeft.set(Double(left))
-            var batch = Batch(
+            let batch = Batch(
                 chunk, sites: sites, kernel: kernel, store: store, board: board, accounts: accounts, metrics: metrics)
             try batch.run(contested: { budgets[$0]?.contested(at: .now) ?? [] })
             conclude(batch.jobs)
@@ -257,7 +260,7 @@ final class Worker: @unchecked Sendable {
         for job in jobs {
             let record = job.view.record
             schedule(job)
-            if job.isClosed { continue }
+            if job.isClosed || job.isUneventful { continue }
             let status = job.status(at: now)
             let settles = job.isSettled && record.settledGeneration != record.generation
             events += job.events(status, at: now)

@@ -1,0 +1,390 @@
+# The measures of Benchmarks/run, which reads this file: one function for each, in the order of the table.
+
+queues=4
+spec="{\"queues\":$queues}"
+reconciles=20
+repair_devices=30
+idle_seconds=4
+wrk_seconds=3
+# The kernel tells the state of new links a second later, and counts freed memory late too (RCU).
+settle_seconds=2
+
+# ---- What several of them do
+
+# Seconds for a number of devices without the daemon, in a namespace of their own.
+floor_create() {
+    open_namespace
+    rm -f "$dir"/floor.db*
+    inside "$build/floor_create" "$@"
+    close_namespace
+}
+
+# Memory that was freed a while ago is slower to get, since a hypervisor may have taken it back: whoever makes many
+# devices first would pay for those after it, so this one does.
+warm_up() { floor_create "$1" >/dev/null; }
+
+post_devices() { "$build/post_devices" "$socket" "$1" "$queues" "$connections"; }
+
+# post TARGET JSON: the seconds until the answer, which must be 200.
+post() {
+    local said
+    said=$(curl -sS --unix-socket "$socket" --json "$2" -o "$dir/answer" -w '%{http_code} %{time_total}' \
+        "http://localhost$1")
+    [[ $said == "200 "* ]] || fail "POST $1 was answered with ${said% *}: $(head -c 2000 "$dir/answer")"
+    echo "${said#* }"
+}
+
+# A document of COUNT taps, b0 and so on, all with one SPEC.
+document() {
+    seq 0 $(($1 - 1)) | awk -v spec="$2" '
+        { printf "%s{\"metadata\":{\"name\":\"b%d\"},\"spec\":%s}", NR == 1 ? "{\"devices\":[" : ",", $1, spec }
+        END { print "]}" }'
+}
+
+# apply COUNT [SPEC]: the seconds until so many taps are Ready.
+apply() {
+    document "$1" "${2:-$spec}" >"$dir/document"
+    post '/v1/apply?wait=60s' "@$dir/document"
+    expect_taps "$1"
+}
+
+# The seconds until no tap is left.
+prune() {
+    post '/v1/apply?prune=true&wait=60s' '{"devices":[]}'
+    expect_taps 0
+}
+
+# An answer that comes before the kernel is as wanted would measure nothing.
+expect_taps() {
+    local count
+    count=$(inside ip -brief link show type tun | wc -l)
+    [[ $count == "$1" ]] || fail "there are $count taps instead of $1"
+}
+
+# A daemon that has made its devices and has nothing to do any more.
+start_settled_daemon() {
+    start_fresh_daemon
+    apply "$devices" >/dev/null
+    sleep "$settle_seconds"
+}
+
+# ---- Making and deleting
+
+measure_converge() {
+    local run tapster_seconds=() commit_seconds=() plain_seconds=() t f
+    warm_up "$devices"
+    for ((run = 1; run <= runs; run++)); do
+        progress "$run" "$runs"
+        commit_seconds+=("$(floor_create "$devices" "$dir/floor.db")")
+        plain_seconds+=("$(floor_create "$devices")")
+        start_fresh_daemon
+        tapster_seconds+=("$(post_devices "$devices")")
+        end_fresh_daemon
+    done
+    t=$(median "${tapster_seconds[@]}")
+    f=$(median "${commit_seconds[@]}")
+    row_of_seconds "converge $devices taps × $queues queues; floor with a commit each" "$t" "$f" \
+        "≤ 1.5, $(judge "$t / $f <= 1.5")"
+    # One durable write after the other is what this takes; without them it only tells how much of it the kernel is.
+    f=$(median "${plain_seconds[@]}")
+    row_of_seconds "converge $devices taps × $queues queues; floor without commits" "$t" "$f" "–"
+}
+
+row_of_seconds() {
+    row "$1" "$(calculate '%.3f s' "$2")" "$(calculate '%.3f s' "$3")" \
+        "$(calculate '%.2f' "$2 / $3")" "$4"
+}
+
+measure_apply() {
+    make_and_delete
+    rows_beside_ip "apply $devices taps × $queues queues; floor: the same calls" tapster_made floor_made ip_made
+}
+
+measure_prune() {
+    make_and_delete
+    rows_beside_ip "prune $devices taps × $queues queues; floor: one deletion of a group" \
+        tapster_deleted floor_deleted ip_deleted
+}
+
+tapster_made=() tapster_deleted=() floor_made=() floor_deleted=() ip_made=() ip_deleted=()
+
+# What was made is there to be deleted, so that one round serves both measures.
+make_and_delete() {
+    local run
+    [[ ${#ip_made[@]} == 0 ]] || return 0
+    seq -f 'b%.0f' 0 $((ip_devices - 1)) >"$dir/names"
+    awk '{ print "tuntap add dev " $1 " mode tap multi_queue vnet_hdr"; print "link set " $1 " up" }' \
+        "$dir/names" >"$dir/ip-make"
+    awk '{ print "link del " $1 }' "$dir/names" >"$dir/ip-delete"
+    for ((run = 1; run <= runs; run++)); do
+        progress "$run" "$runs"
+        open_namespace
+        ip_made+=("$(seconds_of inside ip -batch "$dir/ip-make")")
+        ip_deleted+=("$(seconds_of inside ip -batch "$dir/ip-delete")")
+        close_namespace
+
+        warm_up "$devices"
+        open_namespace
+        floor_made+=("$(inside "$build/floor_create" "$devices")")
+        floor_deleted+=("$(inside "$build/floor_delete" "$devices")")
+        close_namespace
+
+        start_fresh_daemon
+        tapster_made+=("$(apply "$devices")")
+        tapster_deleted+=("$(prune)")
+        end_fresh_daemon
+    done
+}
+
+seconds_of() {
+    local start=$EPOCHREALTIME
+    "$@"
+    calculate '%.6f' "$EPOCHREALTIME - $start"
+}
+
+# rows_beside_ip MEASURE and the names of three arrays of seconds.
+rows_beside_ip() {
+    local -n tapster_seconds=$2 floor_seconds=$3 ip_seconds=$4
+    local t f
+    t=$(median "${tapster_seconds[@]}")
+    f=$(median "${floor_seconds[@]}")
+    row_of_seconds "$1" "$t" "$f" "≤ 1.25, $(judge "$t / $f <= 1.25")"
+    t=$(calculate '%.9f' "$t / $devices")
+    f=$(calculate '%.9f' "$(median "${ip_seconds[@]}") / $ip_devices")
+    row "${1%% *}, a tap; floor: \`ip -batch\` with $ip_devices taps" "$(calculate '%.2f ms' "$t * 1000")" \
+        "$(calculate '%.2f ms' "$f * 1000")" "1 / $(calculate '%.0f' "$f / $t")" "≤ 1 / 50, $(judge "$f / $t >= 50")"
+}
+
+measure_growth() {
+    local run count tapster_seconds floor_seconds t f ratio ratios=() spread
+    for count in "${growth_devices[@]}"; do
+        tapster_seconds=() floor_seconds=()
+        warm_up "$count"
+        for ((run = 1; run <= long_runs; run++)); do
+            progress "$run" "$long_runs" "$count taps"
+            floor_seconds+=("$(floor_create "$count")")
+            start_fresh_daemon
+            tapster_seconds+=("$(apply "$count" '{"queues":1,"multiQueue":true}')")
+            end_fresh_daemon
+        done
+        t=$(median "${tapster_seconds[@]}")
+        f=$(median "${floor_seconds[@]}")
+        ratio=$(calculate '%.4f' "$t / $f")
+        ratios+=("$ratio")
+        row "growth: apply of $count taps × 1 queue, a tap" "$(calculate '%.3f ms' "$t / $count * 1000")" \
+            "$(calculate '%.3f ms' "$f / $count * 1000")" "$(calculate '%.2f' "$ratio")" –
+    done
+    # How far the outermost two are from their middle.
+    spread=$(printf '%s\n' "${ratios[@]}" | sort -g |
+        awk 'NR == 1 { least = $1 } END { print ($1 - least) / ($1 + least) }')
+    row "growth: spread of these ratios" – – "$(calculate '± %.0f %%' "$spread * 100")" \
+        "≤ ± 20 %, $(judge "$spread <= 0.2")"
+}
+
+# ---- Looking and repairing
+
+measure_pass() {
+    local run before after tapster_seconds=() floor_seconds=() t f i
+    start_settled_daemon
+    for ((run = 1; run <= runs; run++)); do
+        progress "$run" "$runs"
+        floor_seconds+=("$(inside "$build/floor_dump")")
+        read -r -a before <<<"$(passes)"
+        for ((i = 0; i < reconciles; i++)); do post '/v1/reconcile?wait=10s' '' >/dev/null; done
+        read -r -a after <<<"$(passes)"
+        ((after[1] - before[1] >= reconciles)) || fail "$reconciles reconciles were fewer passes"
+        # By what was asked for: passes of other causes, short ones too, must not make these look shorter.
+        tapster_seconds+=("$(calculate '%.9f' "(${after[0]} - ${before[0]}) / $reconciles")")
+    done
+    end_fresh_daemon
+    t=$(median "${tapster_seconds[@]}")
+    f=$(median "${floor_seconds[@]}")
+    row "pass over $devices taps with nothing to do; floor: one dump" "$(calculate '%.2f ms' "$t * 1000")" \
+        "$(calculate '%.2f ms' "$f * 1000")" "$(calculate '%.2f' "$t / $f")" "≤ 3, $(judge "$t / $f <= 3")"
+}
+
+# The seconds that passes have taken so far, and their number; a pass may be answered just before it is counted.
+passes() {
+    sleep 0.1
+    curl -sS --fail --unix-socket "$socket" http://localhost/metrics | awk '
+        $1 == "tapster_reconcile_duration_seconds_sum" { sum = $2 }
+        $1 == "tapster_reconcile_duration_seconds_count" { count = $2 }
+        END { print sum, count }'
+}
+
+# Both repair the very same taps, and each field of a tap once.
+measure_repair() {
+    local run first taps=$((devices / runs)) floor_half=() floor_most=() half=() most=() p50 p99 f limit
+    ((taps <= repair_devices)) || taps=$repair_devices
+    start_settled_daemon
+    for ((run = 1; run <= runs; run++)); do
+        progress "$run" "$runs"
+        first=$(((run - 1) * taps))
+        stop_daemon
+        inside "$build/floor_repair" "$build/repair" "$first" "$taps" >"$dir/repair"
+        read -r p50 p99 <"$dir/repair"
+        floor_half+=("$p50")
+        floor_most+=("$p99")
+        start_daemon
+        inside "$build/repair" "$first" "$taps" >"$dir/repair"
+        read -r p50 p99 <"$dir/repair"
+        half+=("$p50")
+        most+=("$p99")
+    done
+    end_fresh_daemon
+    p50=$(median "${half[@]}")
+    f=$(median "${floor_half[@]}")
+    row_of_repair p50 "$p50" "$f" "≤ 100 ms, $(judge "$p50 <= 100")"
+    p99=$(median "${most[@]}")
+    f=$(median "${floor_most[@]}")
+    limit=$(calculate '%.3f' "2 * $f + 1")
+    row_of_repair p99 "$p99" "$f" "≤ 2 × floor + 1 ms = $(calculate '%.2f ms' "$limit"), $(judge "$p99 <= $limit")"
+}
+
+row_of_repair() {
+    row "repair of a field among $devices taps, $1; floor: the bare calls" "$(calculate '%.2f ms' "$2")" \
+        "$(calculate '%.2f ms' "$3")" "$(calculate '%.1f' "$2 / $3")" "$4"
+}
+
+measure_restart() {
+    local run tapster_seconds=() floor_seconds=() t f limit
+    start_fresh_daemon
+    apply "$restart_devices" >/dev/null
+    for ((run = 1; run <= runs; run++)); do
+        progress "$run" "$runs"
+        stop_daemon
+        floor_seconds+=("$(inside "$build/floor_dump")")
+        start_daemon
+        tapster_seconds+=("$ready_seconds")
+    done
+    end_fresh_daemon
+    t=$(median "${tapster_seconds[@]}")
+    f=$(median "${floor_seconds[@]}")
+    limit=$(calculate '%.6f' "5 * $f + 0.05")
+    row "restart with $restart_devices taps until ready; floor: one dump" "$(calculate '%.1f ms' "$t * 1000")" \
+        "$(calculate '%.1f ms' "$f * 1000")" "$(calculate '%.1f' "$t / $f")" \
+        "≤ 5 × floor + 50 ms = $(calculate '%.1f ms' "$limit * 1000"), $(judge "$t <= $limit")"
+}
+
+# ---- Answering
+
+measure_requests() {
+    local run tapster_rates=() floor_rates=() t f
+    start_settled_daemon
+    start_floor_http
+    for ((run = 1; run <= runs; run++)); do
+        progress "$run" "$runs"
+        floor_rates+=("$(requests_per_second "$dir/floor.sock")")
+        tapster_rates+=("$(requests_per_second "$socket")")
+    done
+    stop "$floor"
+    floor=
+    end_fresh_daemon
+    t=$(median "${tapster_rates[@]}")
+    f=$(median "${floor_rates[@]}")
+    row "GET of one device, requests/s" "$(calculate '%.0f' "$t")" "$(calculate '%.0f' "$f")" \
+        "$(calculate '%.2f' "$t / $f")" "≥ 0.7, $(judge "$t / $f >= 0.7")"
+}
+
+# Serves the very bytes of the daemon. What the library adds by itself is left out, or it would be there twice.
+start_floor_http() {
+    curl -sS --fail --unix-socket "$socket" -D "$dir/head" -o "$dir/body" http://localhost/v1/devices/b0
+    sed '1d; s/\r$//' "$dir/head" | grep -viE '^(date|content-length|connection):' >"$dir/headers"
+    "$build/floor_http" "$dir/floor.sock" "$dir/body" "$dir/headers" &
+    floor=$!
+    for _ in {1..100}; do
+        [[ ! -S $dir/floor.sock ]] || break
+        sleep 0.05
+    done
+    [[ $(answer_bytes "$dir/floor.sock") == "$(answer_bytes "$socket")" ]] || fail "floor_http answers differently"
+}
+
+# The bytes of headers and body.
+answer_bytes() {
+    curl -sS --fail --unix-socket "$1" -o /dev/null -w '%{size_header} %{size_download}' http://localhost/v1/devices/b0
+}
+
+requests_per_second() {
+    local report
+    report=$(WRK_PORT=1 WRK_UNIX_SOCKET=$1 LD_PRELOAD=$build/wrk_over_unix.so \
+        wrk -t1 -c16 "-d${wrk_seconds}s" http://127.0.0.1:1/v1/devices/b0)
+    [[ ! $report =~ (Non-2xx|Socket errors) ]] || fail "$report"
+    awk '/^Requests\/sec:/ { print $2 }' <<<"$report"
+}
+
+measure_gets() {
+    local run p50 p99 worst half=() most=() all=()
+    document "$devices" "$spec" >"$dir/document"
+    for ((run = 1; run <= runs; run++)); do
+        progress "$run" "$runs"
+        start_fresh_daemon
+        "$build/converging_gets" "$socket" "$dir/document" "$devices" >"$dir/gets"
+        read -r p50 p99 worst <"$dir/gets"
+        half+=("$p50")
+        most+=("$p99")
+        all+=("$worst")
+        end_fresh_daemon
+    done
+    row "GET of one device while $devices taps converge, p50" "$(calculate '%.2f ms' "$(median "${half[@]}")")" – – –
+    p99=$(median "${most[@]}")
+    row "GET of one device while $devices taps converge, p99" "$(calculate '%.2f ms' "$p99")" – – \
+        "< 10 ms, $(judge "$p99 < 10")"
+    row "GET of one device while $devices taps converge, longest" "$(calculate '%.2f ms' "$(median "${all[@]}")")" – – –
+}
+
+# ---- Taking up room and time
+
+# What the kernel holds, in KiB. Slab has the devices with their queue arrays and sysfs entries, large kmallocs too;
+# VmallocUsed those that did not fit, and the kernel's stacks; Percpu the counters. MemAvailable would add the page
+# cache and the daemon itself, and moves with all that runs on the machine.
+kernel_kib() {
+    sleep "$settle_seconds"
+    awk '/^(Slab|VmallocUsed|Percpu):/ { sum += $2 } END { print sum }' /proc/meminfo
+}
+
+measure_memory() {
+    local run before after resident=() tapster_kernel=() floor_kernel=() r t f
+    for ((run = 1; run <= long_runs; run++)); do
+        progress "$run" "$long_runs"
+        open_namespace
+        before=$(kernel_kib)
+        inside "$build/floor_create" "$devices" >/dev/null
+        after=$(kernel_kib)
+        close_namespace
+        floor_kernel+=("$(calculate '%.1f' "($after - $before) / $devices")")
+
+        start_fresh_daemon
+        before=$(kernel_kib)
+        apply "$devices" >/dev/null
+        after=$(kernel_kib)
+        tapster_kernel+=("$(calculate '%.1f' "($after - $before) / $devices")")
+        resident+=("$(awk '/^VmRSS:/ { print $2 / 1024 }' "/proc/$daemon/status")")
+        end_fresh_daemon
+    done
+    r=$(median "${resident[@]}")
+    row "memory of the daemon (VmRSS) with $devices taps × $queues" "$(calculate '%.1f MiB' "$r")" – – \
+        "≤ 64 MiB, $(judge "$r <= 64")"
+    t=$(median "${tapster_kernel[@]}")
+    f=$(median "${floor_kernel[@]}")
+    row "memory of the kernel, a device" "$(calculate '%.0f KiB' "$t")" "$(calculate '%.0f KiB' "$f")" \
+        "$(calculate '%.2f' "$t / $f")" "≤ 300 KiB, $(judge "$t <= 300")"
+}
+
+measure_idle() {
+    local run before after idle=() i
+    start_settled_daemon
+    for ((run = 1; run <= runs; run++)); do
+        progress "$run" "$runs"
+        before=$(processor_nanoseconds)
+        sleep "$idle_seconds"
+        after=$(processor_nanoseconds)
+        idle+=("$(calculate '%.4f' "($after - $before) / 1e9 / $idle_seconds * 100")")
+    done
+    end_fresh_daemon
+    i=$(median "${idle[@]}")
+    row "processor of the daemon while idle for $idle_seconds s" "$(calculate '%.2f %%' "$i")" – – \
+        "0.0 %, $(judge "$i < 0.05")"
+}
+
+# What its threads have used, to the nanosecond; /proc/PID/stat counts in hundredths of a second.
+processor_nanoseconds() { awk '{ sum += $1 } END { printf "%.0f", sum }' "/proc/$daemon"/task/*/schedstat; }
