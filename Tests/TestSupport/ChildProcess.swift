@@ -8,10 +8,12 @@ public final class ChildProcess {
     public let identifier: pid_t
     private var status: Int32?
 
-    /// Standard output and standard error go to the file `output`, or nowhere.
+    /// Standard output and standard error go to the file `output`, or nowhere; `environment` comes on top of ours.
     ///
     /// - Throws: `TestFailure` when there is no such program.
-    public init(_ program: String, _ arguments: [String], output: String? = nil) throws {
+    public init(
+        _ program: String, _ arguments: [String], output: String? = nil, environment: [String: String] = [:]
+    ) throws {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -29,8 +31,11 @@ public final class ChildProcess {
 
         var words: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
+        let all = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        var settings: [UnsafeMutablePointer<CChar>?] = all.map { strdup("\($0)=\($1)") } + [nil]
+        defer { for setting in settings { free(setting) } }
         var child: pid_t = 0
-        let result = posix_spawnp(&child, program, &actions, &attributes, &words, environ)
+        let result = posix_spawnp(&child, program, &actions, &attributes, &words, &settings)
         guard result == 0 else { throw TestFailure("\(program): \(String(cString: strerror(result)))") }
         identifier = child
     }

@@ -25,18 +25,31 @@ public final class Daemon {
         try start()
     }
 
+    /// Not started yet.
+    public init(stoppedIn directory: String) {
+        self.directory = directory
+        options = []
+    }
+
     deinit {
         kill()
     }
 
-    /// Starts it, and waits until it is ready.
-    public func start() throws {
+    /// Starts it, and does not wait.
+    @discardableResult
+    public func launch(environment: [String: String] = [:]) throws -> ChildProcess {
         let process = try ChildProcess(
             Self.binary,
             [
                 "serve", "--database", database, "--socket", socket, "--socket-group", "0", "--log-level", "warning",
-            ] + options, output: directory + "/log")
+            ] + options, output: directory + "/log", environment: environment)
         self.process = process
+        return process
+    }
+
+    /// Starts it, and waits until it is ready.
+    public func start(environment: [String: String] = [:]) throws {
+        let process = try launch(environment: environment)
         try eventually("the daemon is ready", within: 30) {
             guard process.isRunning else { throw TestFailure("the daemon ended with \(process.wait()): \(log)") }
             return (try? HTTPClient(socket: socket).send("GET", "/readyz").status) == 200
