@@ -184,13 +184,23 @@ extension DeviceIdentifier {
 
     /// Lower-case hexadecimal with hyphens.
     public var text: String {
-        func digits(_ number: UInt64) -> [Character] {
-            let text = String(number, radix: 16)
-            return Array(String(repeating: "0", count: 16 - text.count) + text)
+        var text: [UInt8] = []
+        text.reserveCapacity(36)
+        for (position, byte) in bytes.enumerated() {
+            // Before the fifth, seventh, ninth and eleventh byte.
+            if position >= 4, position <= 10, position.isMultiple(of: 2) { text.append(UInt8(ascii: "-")) }
+            text.append(Self.digits[Int(byte >> 4)])
+            text.append(Self.digits[Int(byte & 0xF)])
         }
-        let all = digits(high) + digits(low)
-        return [all[0..<8], all[8..<12], all[12..<16], all[16..<20], all[20..<32]].map { String($0) }
-            .joined(separator: "-")
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    private static let digits = Array("0123456789abcdef".utf8)
+
+    private var bytes: [UInt8] {
+        [high, low].flatMap { number in
+            stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: number >> $0) }
+        }
     }
 
     /// Nothing when the text is no UUID.

@@ -178,9 +178,13 @@ import Testing
             let kernel = try Self.open()
             for number in 0..<100 { _ = try Self.settle(try Self.wanted("t\(number)"), kernel) }
             let all = try kernel.links()
-            let some = try kernel.links(at: all.map(\.index) + [LinkIndex(rawValue: 9_999)])
+            let wanted = all.map(\.index) + [LinkIndex(rawValue: 9_999)]
             #expect(all.count == 101)
-            #expect(Set(some.map(\.name)) == Set(all.map(\.name)))
+            // Read one by one, and by a dump of them all.
+            for count in [1_000_000, 101] {
+                let some = try kernel.links(at: wanted, outOf: count)
+                #expect(Set(some.map(\.name)) == Set(all.map(\.name)))
+            }
         }
     }
 }

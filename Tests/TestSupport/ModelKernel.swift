@@ -180,7 +180,7 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
 
     public func links() throws(KernelError) -> [ObservedLink] { condition.withLock { Array(devices.values) } }
 
-    public func links(at indexes: [LinkIndex]) throws(KernelError) -> [ObservedLink] {
+    public func links(at indexes: [LinkIndex], outOf count: Int) throws(KernelError) -> [ObservedLink] {
         condition.withLock { indexes.compactMap { devices[$0] } }
     }
 

@@ -97,7 +97,9 @@ public protocol KernelNamespace: AnyObject {
     func links() throws(KernelError) -> [ObservedLink]
 
     /// Those of the given interfaces that exist.
-    func links(at indexes: [LinkIndex]) throws(KernelError) -> [ObservedLink]
+    ///
+    /// - Parameter count: How many interfaces there are, more or less: of many, all are read.
+    func links(at indexes: [LinkIndex], outOf count: Int) throws(KernelError) -> [ObservedLink]
 
     /// Every address of every interface.
     func addresses() throws(KernelError) -> [LinkIndex: [ObservedAddress]]

@@ -44,9 +44,12 @@ final class NetlinkSocket {
     /// Any socket tells an interface's number and name, and its namespace's cookie.
     var number: Int32 { descriptor.number }
 
-    /// All interfaces.
-    func links() throws(NetlinkRefusal) -> [ObservedLink] {
-        try dump(.dump) { (payload) throws(MalformedNetlink) in try LinkMessage.decode(payload) }
+    /// All interfaces, or those of the given ones that exist.
+    func links(among wanted: Set<LinkIndex>?) throws(NetlinkRefusal) -> [ObservedLink] {
+        try dump(.dump) { (payload) throws(MalformedNetlink) in
+            if let wanted, !wanted.contains(try LinkMessage.index(payload)) { return nil }
+            return try LinkMessage.decode(payload)
+        }
     }
 
     /// All addresses.

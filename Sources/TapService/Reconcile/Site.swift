@@ -36,7 +36,7 @@ final class Site {
         observed.anchored = kernel.anchored
         observed.endPromises()
         guard !indexes.isEmpty else { return }
-        let found = try kernel.links(at: indexes)
+        let found = try kernel.links(at: indexes, outOf: observed.links.count)
         for index in indexes { observed.remove(index) }
         for link in found {
             observed.insert(link)

@@ -13,7 +13,7 @@ final class Worker: @unchecked Sendable {
     static let resyncSeconds = 60.0
     /// Devices that are made together: each holds a descriptor until their claims are committed, and a stop waits for
     /// one batch.
-    static let batchDevicesMax = 128
+    static let batchDevicesMax = 512
     /// Devices that are deleted together, in one call of the kernel.
     static let deletionsMax = 1_024
 
