@@ -4,7 +4,7 @@ SHELL := /bin/bash
 binary := .build/release/tapster
 swift_sources := $(wildcard Sources Tests migrations openapi Package.swift)
 
-.PHONY: help run clean-run test bench build lint format clean
+.PHONY: help run clean-run test soak bench build lint format clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,11 @@ clean-run: ## Remove what `make run` made
 
 test: ## Check format, contract and behaviour
 	@scripts/test
+
+soak: ## Walk 20,000 random steps of users, strangers and kills against a model
+	@scripts/setup test
+	swift build --build-tests
+	TAPSTER_SOAK_STEPS=$${TAPSTER_SOAK_STEPS:-20000} swift test --skip-build --filter SoakTests
 
 bench: build ## Measure Tapster against plain C
 	@scripts/setup bench
