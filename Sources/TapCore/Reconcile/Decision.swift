@@ -31,9 +31,11 @@ extension WantedDevice {
         }
         let differences = differences(from: mine, in: namespace)
         guard !differences.isEmpty else { return .settled(mine) }
+        if mayRecreate, differences.contains(where: \.isSetAtCreation) {
+            return .act([.delete], differences: differences, index: mine.index)
+        }
         let fixed = differences.filter(\.isFixed)
         guard fixed.isEmpty else {
-            if mayRecreate { return .act([.delete], differences: differences, index: mine.index) }
             return .blocked(.immutable(fixed.map(\.field)), differences: differences, steps: [])
         }
         return decideOnDifferences(differences, of: mine, in: namespace, contested: contested)
@@ -165,6 +167,14 @@ extension Difference {
         case .kind, .multiQueue: true
         case .owner, .group: wanted == .nothing
         default: false
+        }
+    }
+
+    /// Whether it is fixed, or nearly so: these flags can be set again, but only while nobody has the device open.
+    fileprivate var isSetAtCreation: Bool {
+        switch field {
+        case .packetInfo, .vnetHeader: true
+        default: isFixed
         }
     }
 }

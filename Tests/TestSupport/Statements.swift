@@ -1,0 +1,110 @@
+import Foundation
+
+/// Runs `body` with a daemon of its own in a network namespace of its own.
+public func withDaemon(
+    options: [String] = [], _ body: @escaping @Sendable (Daemon) throws -> Void
+) async throws {
+    try await inNamespace {
+        try withTemporaryDirectory { directory in
+            let daemon = try Daemon(directory: directory, options: options)
+            defer { daemon.kill() }
+            do {
+                try body(daemon)
+            } catch {
+                throw TestFailure("\(error)\n\(daemon.log)")
+            }
+        }
+    }
+}
+
+/// An entry of `GET /v1/events`.
+public struct Event {
+    public let reason: String
+    public let field: String?
+    /// As JSON text.
+    public let wanted: String
+    public let observed: String
+}
+
+/// What tests state about devices, and ask.
+extension Daemon {
+    /// Waits until it is so.
+    @discardableResult
+    public func create(_ name: String, spec: String = "{}", wait: String = "10s") throws -> Answer {
+        try send(
+            "POST", "/v1/devices?wait=\(wait)", json: #"{"metadata": {"name": "\#(name)"}, "spec": \#(spec)}"#)
+    }
+
+    /// Waits until it is so.
+    @discardableResult
+    public func patch(_ name: String, spec: String, wait: String = "10s", recreate: Bool = false) throws -> Answer {
+        try send(
+            "PATCH", "/v1/devices/\(name)?wait=\(wait)\(recreate ? "&recreate=true" : "")",
+            json: #"{"spec": \#(spec)}"#)
+    }
+
+    /// Waits until it is gone.
+    @discardableResult
+    public func delete(_ name: String) throws -> Answer { try send("DELETE", "/v1/devices/\(name)?wait=10s") }
+
+    public func phase(_ name: String) throws -> String? {
+        try send("GET", "/v1/devices/\(name)")["status", "phase"] as? String
+    }
+
+    /// The reason of a condition, and whether it holds.
+    public func condition(_ kind: String, of name: String) throws -> (holds: Bool, reason: String, message: String)? {
+        let conditions = try send("GET", "/v1/devices/\(name)")["status", "conditions"] as? [[String: Any]]
+        return conditions?.first { $0["type"] as? String == kind }.map { condition in
+            (
+                holds: condition["status"] as? String == "True", reason: condition["reason"] as? String ?? "",
+                message: condition["message"] as? String ?? ""
+            )
+        }
+    }
+
+    /// Waits until the device is not ready for this reason.
+    public func waitForReason(_ reason: String, of name: String) throws {
+        var last = ""
+        do {
+            try eventually(reason) {
+                let ready = try condition("Ready", of: name)
+                last = "\(ready.map { "\($0)" } ?? "no condition")"
+                return ready?.holds == false && ready?.reason == reason
+            }
+        } catch {
+            throw TestFailure("\(error), but \(last)")
+        }
+    }
+
+    public func waitUntilReady(_ name: String) throws {
+        try eventually("\(name) is ready") { try phase(name) == "Ready" }
+    }
+
+    /// The fields of the drift that the status tells.
+    public func drift(of name: String) throws -> [String] {
+        let drift = try send("GET", "/v1/devices/\(name)")["status", "drift"] as? [[String: Any]]
+        return (drift ?? []).compactMap { $0["field"] as? String }
+    }
+
+    /// The device's history, from its beginning.
+    public func events(of name: String) throws -> [Event] {
+        let items = try send("GET", "/v1/events?device=\(name)&limit=1000")["items"] as? [[String: Any]]
+        func text(_ value: Any?) throws -> String {
+            let options: JSONSerialization.WritingOptions = [.fragmentsAllowed, .withoutEscapingSlashes]
+            return String(
+                decoding: try JSONSerialization.data(withJSONObject: value ?? NSNull(), options: options),
+                as: UTF8.self)
+        }
+        return try (items ?? []).map { item in
+            Event(
+                reason: item["reason"] as? String ?? "", field: item["field"] as? String,
+                wanted: try text(item["wanted"]), observed: try text(item["observed"]))
+        }
+    }
+
+    /// A metric's value, as it is written.
+    public func metric(_ name: String) throws -> String? {
+        try send("GET", "/metrics").text.split(separator: "\n").first { $0.hasPrefix(name + " ") }
+            .map { String($0.dropFirst(name.count + 1)) }
+    }
+}
