@@ -121,7 +121,14 @@ extension WantedDevice {
     ) -> [Step] {
         guard fields.contains(.addresses) else { return [] }
         let change = addressChange(link, in: namespace)
-        return change.stale.map { .removeAddress($0) } + change.missing.map { .addAddress($0) }
+        var steps: [Step] = []
+        if change.stale.contains(where: { !$0.isIPv6 }) {
+            // Or else the kernel takes away all of an IPv4 network's addresses with its first one, others' included.
+            var promotion = LinkChange()
+            promotion.promotesSecondaries = true
+            steps.append(.setLink(promotion))
+        }
+        return steps + change.stale.map { .removeAddress($0) } + change.missing.map { .addAddress($0) }
     }
 
     private func carrierSteps(_ differences: [Difference]) -> [Step] {

@@ -41,6 +41,8 @@ public struct LinkChange: Hashable, Sendable {
     public var controller: ControllerChange?
     /// An empty text removes it.
     public var alias: String?
+    /// Whether the other addresses of a network stay when its first one goes (`promote_secondaries`).
+    public var promotesSecondaries = false
     public var up: Bool?
 
     public init() {}

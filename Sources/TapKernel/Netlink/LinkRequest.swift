@@ -56,6 +56,7 @@ enum LinkRequest {
             case .leave: writer.attribute(Int(IFLA_MASTER), UInt32(0))
             case nil: break
             }
+            if change.promotesSecondaries { appendPromotion(&writer) }
         case .setCarrier(let index, let on):
             begin(&writer, type: RTM_SETLINK, sequence: sequence)
             writer.appendInterface(index: index.rawValue)
@@ -112,6 +113,18 @@ enum LinkRequest {
             for name in names { list.attribute(Int(IFLA_ALT_IFNAME), text: name) }
         }
     }
+
+    private func appendPromotion(_ writer: inout NetlinkWriter) {
+        let nested = Int(NLA_F_NESTED)
+        writer.attribute(Int(IFLA_AF_SPEC) | nested) { families in
+            families.attribute(Int(AF_INET) | nested) { family in
+                family.attribute(Int(IFLA_INET_CONF) | nested) { $0.attribute(Self.promoteSecondaries, UInt32(1)) }
+            }
+        }
+    }
+
+    /// `IPV4_DEVCONF_PROMOTE_SECONDARIES` of `linux/ip.h`.
+    private static let promoteSecondaries = 20
 
     private func appendAddress(_ writer: inout NetlinkWriter, _ index: LinkIndex, _ address: InterfaceAddress) {
         writer.appendAddress(
