@@ -150,6 +150,8 @@ struct Batch {
             do throws(KernelError) {
                 try site.kernel.delete(doomed.compactMap(\.index))
                 metrics.operations.increment([Step.delete.name], by: UInt64(doomed.count))
+                // An anchor would outlive its device: the next one may be made in another namespace.
+                for index in doomed.compactMap(\.index) { site.disown(index) }
             } catch {
                 for job in doomed { fail(job, error) }
             }
