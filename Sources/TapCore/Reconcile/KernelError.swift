@@ -19,6 +19,7 @@ public struct Errno: Error, Hashable, Sendable, CustomStringConvertible {
     public static let tooManyOpenFiles = Errno(rawValue: 24)
     public static let notADirectory = Errno(rawValue: 20)
     public static let notATerminal = Errno(rawValue: 25)
+    public static let tooManySymbolicLinks = Errno(rawValue: 40)
     public static let full = Errno(rawValue: 54)
     public static let addressNotAvailable = Errno(rawValue: 99)
     public static let noBufferSpace = Errno(rawValue: 105)
@@ -27,8 +28,8 @@ public struct Errno: Error, Hashable, Sendable, CustomStringConvertible {
     private static let symbols: [Int32: String] = [
         1: "EPERM", 2: "ENOENT", 4: "EINTR", 5: "EIO", 6: "ENXIO", 7: "E2BIG", 9: "EBADF", 11: "EAGAIN", 12: "ENOMEM",
         13: "EACCES", 14: "EFAULT", 16: "EBUSY", 17: "EEXIST", 19: "ENODEV", 20: "ENOTDIR", 22: "EINVAL", 23: "ENFILE",
-        24: "EMFILE", 25: "ENOTTY",
-        28: "ENOSPC", 34: "ERANGE", 54: "EXFULL", 74: "EBADMSG", 77: "EBADFD", 90: "EMSGSIZE", 95: "EOPNOTSUPP",
+        24: "EMFILE", 25: "ENOTTY", 28: "ENOSPC", 34: "ERANGE", 40: "ELOOP", 54: "EXFULL", 74: "EBADMSG", 77: "EBADFD",
+        90: "EMSGSIZE", 95: "EOPNOTSUPP",
         99: "EADDRNOTAVAIL", 105: "ENOBUFS", 110: "ETIMEDOUT",
     ]
 

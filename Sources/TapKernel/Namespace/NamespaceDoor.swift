@@ -13,11 +13,13 @@ final class NamespaceDoor {
     init(_ location: NetworkNamespace) throws(NamespaceFailure) {
         var inode: UInt64 = 0
         do throws(Errno) {
-            inner = FileDescriptor(owning: try systemCall { unsafe clinux_open_network(location.path, &inode) })
-            home = try FileDescriptor(opening: "/proc/thread-self/ns/net", flags: O_RDONLY)
+            let place = FileDescriptor(owning: try systemCall { unsafe clinux_open_network(location.path, &inode) })
+            let home = try Self.openPresent()
+            // Not `place` itself: while that is open, nobody can unmount what is at `location`.
+            inner = try Self.inside(place.number, home: home.number) { () throws(Errno) in try Self.openPresent() }
+            self.home = home
             self.inode = inode
             path = location.path
-            try inside { () throws(Errno) in }
         } catch {
             throw Self.failure(error, location)
         }
@@ -31,7 +33,16 @@ final class NamespaceDoor {
 
     /// Runs `body` with the thread inside.
     func inside<Value: ~Copyable>(_ body: () throws(Errno) -> Value) throws(Errno) -> Value {
-        let (inner, home) = (inner.number, home.number)
+        try Self.inside(inner.number, home: home.number, body)
+    }
+
+    private static func openPresent() throws(Errno) -> FileDescriptor {
+        try FileDescriptor(opening: "/proc/thread-self/ns/net", flags: O_RDONLY)
+    }
+
+    private static func inside<Value: ~Copyable>(
+        _ inner: Int32, home: Int32, _ body: () throws(Errno) -> Value
+    ) throws(Errno) -> Value {
         try systemCall { clinux_enter_network(inner) }
         defer {
             // On the wrong side of the door every further step would hit the wrong devices.
@@ -42,7 +53,7 @@ final class NamespaceDoor {
 
     private static func failure(_ errno: Errno, _ location: NetworkNamespace) -> NamespaceFailure {
         switch errno {
-        case .noEntry, .notADirectory: .missing("\(location.path) does not exist")
+        case .noEntry, .notADirectory, .tooManySymbolicLinks: .missing("\(location.path) does not exist")
         case .notATerminal: .missing("\(location.path) is no network namespace")
         case .noPermission, .accessDenied:
             .unusable(
