@@ -123,8 +123,11 @@ extension WantedDevice {
             withhold(open.filter { $0.field == .vnetHeaderSize || $0.field == .offloads }) { .inUse($0) }
             open.removeAll { withheld.contains($0) }
         }
-        withhold(open.filter { contested.contains($0.field) }) { .contested($0) }
-        open.removeAll { withheld.contains($0) }
+        // A new statement is nobody's repair.
+        if isReached {
+            withhold(open.filter { contested.contains($0.field) }) { .contested($0) }
+            open.removeAll { withheld.contains($0) }
+        }
         if open.contains(where: { $0.field == .controller }), let inTheWay = controllerObstacle(in: namespace) {
             withhold(open.filter { $0.field == .controller }) { _ in inTheWay }
             open.removeAll { withheld.contains($0) }
