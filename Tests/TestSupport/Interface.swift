@@ -1,13 +1,22 @@
 import Foundation
 
-/// An interface as `ip` shows it, in the calling thread's network namespace or in a named one.
+/// Runs a program to its end in another network namespace.
+@discardableResult
+public func run(in namespace: String?, _ words: [String]) throws -> String {
+    guard let namespace else { return try run(words[0], Array(words.dropFirst())) }
+    return try run("nsenter", ["--net=\(namespace)"] + words)
+}
+
+/// An interface as `ip` shows it, in the calling thread's network namespace or in another one.
 public struct Interface {
     private let link: [String: Any]
 
     /// Nothing when there is none of this name.
+    ///
+    /// - Parameter namespace: The path of its file.
     public init?(_ name: String, in namespace: String? = nil) throws {
-        let place = namespace.map { ["-netns", $0] } ?? []
-        guard let text = try? run("ip", place + ["-d", "-s", "-s", "-j", "address", "show", "dev", name]),
+        let words = ["ip", "-d", "-s", "-s", "-j", "address", "show", "dev", name]
+        guard let text = try? run(in: namespace, words),
             let links = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [[String: Any]],
             let link = links.first(where: { $0["ifname"] != nil })
         else { return nil }
