@@ -125,7 +125,11 @@ extension WantedDevice {
         _ link: ObservedLink, in namespace: ObservedNamespace, _ comparison: inout Comparison
     ) {
         if spec.link.controller != nil || link.controller != nil {
-            let controller = link.controller.map { namespace[$0]?.name ?? "interface \($0.rawValue)" }
+            let controller = link.controller.map { index in
+                // It may be stated by an alternative name.
+                if let wanted = spec.link.controller, namespace[wanted.text]?.index == index { return wanted.text }
+                return namespace[index]?.name ?? "interface \(index.rawValue)"
+            }
             comparison.compare(.controller, spec.link.controller?.text, controller) { .text($0) }
         }
         let change = addressChange(link, in: namespace)

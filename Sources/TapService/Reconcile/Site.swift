@@ -55,12 +55,12 @@ final class Site {
         let signals = heard
         heard = KernelSignals()
         var concerned: Set<DeviceName> = []
-        let before = signals.touched.compactMap { observed[$0]?.name }
+        let before = signals.touched.flatMap(names)
         try refresh(Array(signals.touched))
         for index in signals.touched {
             if let owner = owners[index] { concerned.insert(owner) }
         }
-        for name in before + signals.touched.compactMap({ observed[$0]?.name }) {
+        for name in before + signals.touched.flatMap(names) {
             concerned.formUnion(applicants[name] ?? [])
             if let device = try? DeviceName(name) { concerned.insert(device) }
         }
@@ -69,6 +69,11 @@ final class Site {
             concerned.formUnion(signals.readdressed.compactMap { owners[$0] })
         }
         return concerned
+    }
+
+    /// By any of them it may be in a device's way, or be its controller.
+    private func names(of index: LinkIndex) -> [String] {
+        observed[index].map { [$0.name] + $0.altNames } ?? []
     }
 
     // MARK: What plans promise and do
