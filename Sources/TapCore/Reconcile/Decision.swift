@@ -116,7 +116,7 @@ extension WantedDevice {
         }
         var open = differences
         if isReached, spec.driftPolicy == .report {
-            withhold(open.filter { spec.isStrangersDoing($0.field) }) { .reportOnly($0) }
+            withhold(open.filter(spec.isStrangersDoing)) { .reportOnly($0) }
             open.removeAll { withheld.contains($0) }
         }
         if let attached = link.tun?.attachedQueues, attached > 0 {
@@ -153,11 +153,13 @@ extension WantedDevice {
 }
 
 extension DeviceSpec {
-    /// A carrier that follows the consumers, and our anchors, which end with the daemon, are no stranger's doing.
-    public func isStrangersDoing(_ field: DeviceField) -> Bool {
-        switch field {
+    /// A carrier that follows the consumers, our anchors, which end with the daemon, and what nobody knows are no
+    /// stranger's doing.
+    public func isStrangersDoing(_ difference: Difference) -> Bool {
+        switch difference.field {
         case .anchor: false
         case .carrier: link.carrier != .automatic
+        case .offloads, .vnetHeaderSize: difference.observed != .nothing
         default: true
         }
     }

@@ -109,7 +109,7 @@ final class Job {
 
     private func drift(in differences: [Difference]) -> [Difference] {
         guard wasReached else { return [] }
-        return differences.filter { view.record.spec.isStrangersDoing($0.field) }
+        return differences.filter(view.record.spec.isStrangersDoing)
     }
 
     /// Drift that this pass has put right.
