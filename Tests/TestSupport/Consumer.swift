@@ -1,15 +1,16 @@
 import CLinux
 import Foundation
 import Glibc
+import TapCore
 
 /// Somebody who has a queue of a multiqueue tap open, as a VMM would: in the calling thread's network namespace.
 public final class Consumer {
     private let descriptor: Int32
 
     /// Attaches to the device by its name.
-    public init(_ name: String) throws {
+    public init(_ name: String, vnetHeader: Bool = true) throws {
         descriptor = clinux_open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)
-        let flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE
+        let flags = IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE | (vnetHeader ? IFF_VNET_HDR : 0)
         guard clinux_tun_set_interface(descriptor, name, UInt16(flags)) == 0 else {
             throw TestFailure("attach to \(name): \(String(cString: strerror(errno)))")
         }
@@ -29,6 +30,9 @@ public final class Consumer {
 
     /// A user that cannot be taken back (`TUNSETOWNER`).
     public func setOwner(_ user: UInt32) { _ = clinux_tun_set_owner(descriptor, user) }
+
+    /// What it wants of the kernel (`TUNSETOFFLOAD`).
+    public func setOffloads(_ offloads: Offloads) { _ = clinux_tun_set_offload(descriptor, offloads.rawValue) }
 
     public var vnetHeaderSize: Int {
         get {

@@ -102,6 +102,11 @@ extension Daemon {
         }
     }
 
+    /// Waits until the device's history tells it. What has not been written yet is lost when the daemon is killed.
+    public func waitForHistory(_ reason: String, of name: String) throws {
+        try eventually("\(reason) is in the history") { try events(of: name).contains { $0.reason == reason } }
+    }
+
     /// A metric's value, as it is written.
     public func metric(_ name: String) throws -> String? {
         try send("GET", "/metrics").text.split(separator: "\n").first { $0.hasPrefix(name + " ") }

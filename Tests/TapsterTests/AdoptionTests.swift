@@ -1,0 +1,114 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Devices that somebody else made.
+@Suite(.privileged) struct AdoptionTests {
+    private static let tap = ["tuntap", "add", "dev", "web0", "mode", "tap", "multi_queue", "vnet_hdr"]
+
+    @Test(arguments: ["brokered", "open"]) func aCompatibleDeviceIsTakenOver(access: String) async throws {
+        try await withDaemon { (daemon) throws in
+            try run("ip", Self.tap)
+            for words in ["mtu 1400", "address 02:00:00:00:00:17", "alias theirs", "up"] {
+                try run("ip", ["link", "set", "web0"] + words.split(separator: " ").map(String.init))
+            }
+            let before = try #require(try Interface("web0"))
+            let spec = #"{"adoption": "compatible", "access": "\#(access)", "link": {"mtu": 9000}}"#
+            #expect(try daemon.create("web0", spec: spec).status == 201)
+            let after = try #require(try Interface("web0"))
+            #expect(after.index == before.index)
+            #expect(after.carrierChanges == before.carrierChanges)
+            #expect(after.mtu == 9_000)
+            #expect(after.alias == nil)
+            #expect(after.queueDiscipline == "noqueue")
+            #expect(after.tun("numdisabled") == (access == "open" ? "1" : "0"))
+            #expect(try Consumer.vnetHeaderSize(of: "web0") == 12)
+            #expect(try daemon.metric("tapster_drift_repairs_total") == nil)
+            // From now on it is ours, after a restart too.
+            daemon.kill()
+            try daemon.start()
+            #expect(try daemon.phase("web0") == "Ready")
+            #expect(try daemon.delete("web0").status == 200)
+            #expect(try Interface("web0") == nil)
+        }
+    }
+
+    @Test func aDeviceInUseIsTakenOverUnderItsConsumer() async throws {
+        try await withDaemon { (daemon) throws in
+            try run("ip", Self.tap)
+            try run("ip", "link", "set", "web0", "up")
+            let consumer = try Consumer("web0")
+            consumer.vnetHeaderSize = 10
+            let before = try #require(try Interface("web0"))
+            #expect(before.hasCarrier)
+            _ = try daemon.create("web0", spec: #"{"adoption": "compatible", "access": "open"}"#, wait: "1ms")
+            // Its header is its own while it is there.
+            try daemon.waitForReason("InUse", of: "web0")
+            let during = try #require(try Interface("web0"))
+            #expect(during.index == before.index)
+            #expect(during.carrierChanges == before.carrierChanges)
+            #expect(consumer.vnetHeaderSize == 10)
+            consumer.leave()
+            try daemon.waitUntilReady("web0")
+            #expect(try Consumer.vnetHeaderSize(of: "web0") == 12)
+            #expect(try Interface("web0")?.index == before.index)
+        }
+    }
+
+    @Test(arguments: [
+        ("never", ["mode", "tap", "multi_queue", "vnet_hdr"], [String]()),
+        ("compatible", ["mode", "tap", "multi_queue"], ["vnetHeader"]),
+        ("compatible", ["mode", "tap", "vnet_hdr"], ["multiQueue"]),
+        ("compatible", ["mode", "tun", "pi"], ["kind", "multiQueue", "packetInfo", "vnetHeader"]),
+    ])
+    func anotherDeviceIsAConflict(adoption: String, mode: [String], fields: [String]) async throws {
+        try await withDaemon { (daemon) throws in
+            try run("ip", ["tuntap", "add", "dev", "web0"] + mode)
+            let before = try #require(try Interface("web0"))
+            _ = try daemon.create("web0", spec: #"{"adoption": "\#(adoption)"}"#, wait: "1ms")
+            try daemon.waitForReason("ForeignDevice", of: "web0")
+            let conflict = try #require(try daemon.condition("Conflict", of: "web0"))
+            #expect(conflict.holds)
+            #expect(
+                conflict.message.contains("since its \(fields.joined(separator: ", ")) differ") == !fields.isEmpty,
+                "\(conflict.message)")
+            #expect(try Interface("web0")?.index == before.index)
+            #expect(try Interface("web0")?.isUp == false)
+            // When it has gone, ours is made.
+            try run("ip", "link", "del", "web0")
+            try daemon.waitUntilReady("web0")
+            #expect(try Interface("web0")?.index != before.index)
+        }
+    }
+
+    /// Neither another kind of interface nor one that has the name as an alternative.
+    @Test func onlyWhatHasTheNameIsAdopted() async throws {
+        try await withDaemon { (daemon) throws in
+            try run("ip", "link", "add", "web0", "type", "bridge")
+            try run("ip", "tuntap", "add", "dev", "other", "mode", "tap", "multi_queue", "vnet_hdr")
+            // The kernel tells of alternative names only while an interface is up.
+            try run("ip", "link", "set", "other", "up")
+            try run("ip", "link", "property", "add", "dev", "other", "altname", "web1")
+            let before = try #require(try Interface("other"))
+            for name in ["web0", "web1"] {
+                _ = try daemon.create(name, spec: #"{"adoption": "compatible"}"#, wait: "1ms")
+                try daemon.waitForReason("ForeignDevice", of: name)
+            }
+            #expect(try Interface("other")?.queueDiscipline == before.queueDiscipline)
+            try run("ip", "link", "property", "del", "dev", "other", "altname", "web1")
+            try daemon.waitUntilReady("web1")
+            #expect(try Interface("web1")?.index != before.index)
+        }
+    }
+
+    @Test func aChangeOfMindIsEnough() async throws {
+        try await withDaemon { (daemon) throws in
+            try run("ip", Self.tap)
+            let before = try #require(try Interface("web0"))
+            _ = try daemon.create("web0", wait: "1ms")
+            try daemon.waitForReason("ForeignDevice", of: "web0")
+            #expect(try daemon.patch("web0", spec: #"{"adoption": "compatible"}"#).status == 200)
+            #expect(try Interface("web0")?.index == before.index)
+        }
+    }
+}

@@ -1,0 +1,86 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Devices that others have open, and what they do to them.
+@Suite(.privileged) struct ConsumerTests {
+    @Test func whatAConsumerChangesIsPutBackWhenItHasGone() async throws {
+        try await withDaemon { (daemon) throws in
+            _ = try daemon.create("open0", spec: #"{"access": "open"}"#)
+            let before = try #require(try Interface("open0"))
+            let consumer = try Consumer("open0")
+            consumer.vnetHeaderSize = 20
+            consumer.setOffloads([])
+            #expect(try offloads(of: "open0") == (checksum: false, segmentation: false))
+            // Nobody tells of it; the next look finds it, whatever brought that about.
+            try run("ip", "link", "set", "open0", "alias", "wake")
+            try daemon.waitForReason("InUse", of: "open0")
+            #expect(try daemon.drift(of: "open0") == ["vnetHeaderSize"])
+            #expect(try daemon.condition("Conflict", of: "open0")?.holds == false)
+            #expect(consumer.vnetHeaderSize == 20)
+            try daemon.waitForHistory("DriftFound", of: "open0")
+            daemon.kill()
+            try daemon.start()
+            try daemon.waitForReason("InUse", of: "open0")
+            #expect(try daemon.drift(of: "open0") == ["vnetHeaderSize"])
+            #expect(consumer.vnetHeaderSize == 20)
+
+            consumer.leave()
+            try daemon.waitUntilReady("open0")
+            #expect(try daemon.drift(of: "open0") == [])
+            #expect(try Consumer.vnetHeaderSize(of: "open0") == 12)
+            #expect(try offloads(of: "open0") == (checksum: true, segmentation: true))
+            #expect(try Interface("open0")?.index == before.index)
+            try eventually("it is in the history") {
+                try daemon.events(of: "open0").contains {
+                    $0.reason == "DriftRepaired" && $0.field == "vnetHeaderSize" && $0.wanted == "12"
+                        && $0.observed == "20"
+                }
+            }
+        }
+    }
+
+    /// Offloads cannot be read: after a consumer they are set again, whatever it did.
+    @Test func offloadsAreSetAgainAfterEachConsumer() async throws {
+        try await withDaemon { (daemon) throws in
+            _ = try daemon.create("open0", spec: #"{"access": "open"}"#)
+            for _ in 0..<7 {
+                let consumer = try Consumer("open0")
+                consumer.setOffloads([])
+                try eventually("it is seen") {
+                    try daemon.send("GET", "/v1/devices/open0")["status", "attachedQueues"] as? Int == 1
+                }
+                #expect(try offloads(of: "open0") == (checksum: false, segmentation: false))
+                consumer.leave()
+                try eventually("they are set again") {
+                    try offloads(of: "open0") == (checksum: true, segmentation: true)
+                }
+            }
+            try daemon.waitUntilReady("open0")
+            // Nor is it known whether anybody had changed them.
+            #expect(try daemon.metric(#"tapster_drift_repairs_total{field="offloads"}"#) == nil)
+        }
+    }
+
+    @Test func theAnchorPinsTheFlags() async throws {
+        try await withDaemon { (daemon) throws in
+            _ = try daemon.create("open0", spec: #"{"access": "open"}"#)
+            let other = try Consumer("open0", vnetHeader: false)
+            #expect(try Interface("open0")?.tun("vnet_hdr") == "1")
+            other.leave()
+            #expect(try Interface("open0")?.tun("vnet_hdr") == "1")
+        }
+    }
+
+    /// Without an anchor, the first who opens it sets the flags.
+    @Test func flagsThatAConsumerHasSetArePutBack() async throws {
+        try await withDaemon { (daemon) throws in
+            _ = try daemon.create("web0")
+            let before = try #require(try Interface("web0"))
+            try Consumer("web0", vnetHeader: false).leave()
+            try eventually("the flags are back") { try Interface("web0")?.tun("vnet_hdr") == "1" }
+            try daemon.waitUntilReady("web0")
+            #expect(try Interface("web0")?.index == before.index)
+        }
+    }
+}

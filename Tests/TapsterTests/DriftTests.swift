@@ -1,0 +1,122 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// What is done about drift, and when nothing is.
+@Suite(.privileged) struct DriftTests {
+    @Test func reportedDriftIsLeftAlone() async throws {
+        try await withDaemon { (daemon) throws in
+            _ = try daemon.create("web0", spec: #"{"driftPolicy": "report", "link": {"alias": "mine"}}"#)
+            let before = try #require(try Interface("web0"))
+            try run("ip", "link", "set", "web0", "mtu", "1400")
+            try run("ip", "link", "set", "web0", "alias", "yours")
+            try eventually("both are told") { try daemon.drift(of: "web0") == ["link.mtu", "link.alias"] }
+            try daemon.waitForReason("DriftReported", of: "web0")
+            #expect(try daemon.condition("Drifted", of: "web0")?.holds == true)
+            #expect(try daemon.condition("Conflict", of: "web0")?.holds == false)
+            #expect(try daemon.phase("web0") == "Degraded")
+            try eventually("both are in the history") {
+                let found = try daemon.events(of: "web0").filter { $0.reason == "DriftFound" }
+                return found.contains { $0.field == "link.mtu" && $0.wanted == "1500" && $0.observed == "1400" }
+                    && found.contains { $0.field == "link.alias" && $0.observed == #""yours""# }
+            }
+            // Neither a restart nor other news is a reason to repair.
+            daemon.kill()
+            try daemon.start()
+            #expect(try daemon.drift(of: "web0") == ["link.mtu", "link.alias"])
+            try run("ip", "link", "set", "web0", "txqueuelen", "7")
+            try eventually("this is told too") { try daemon.drift(of: "web0").count == 3 }
+            let drifted = try #require(try Interface("web0"))
+            #expect(drifted.mtu == 1_400)
+            #expect(drifted.alias == "yours")
+            #expect(drifted.transmitQueueLength == 7)
+            // The stranger takes back what it did.
+            try run("ip", "link", "set", "web0", "alias", "mine")
+            try eventually("it is drift no more") { try daemon.drift(of: "web0").count == 2 }
+
+            #expect(try daemon.patch("web0", spec: #"{"driftPolicy": "repair"}"#).status == 200)
+            let after = try #require(try Interface("web0"))
+            #expect(after.index == before.index)
+            #expect(after.mtu == 1_500)
+            #expect(after.transmitQueueLength == 1_000)
+            #expect(try daemon.condition("Drifted", of: "web0")?.holds == false)
+        }
+    }
+
+    @Test func aDeviceThatIsMissedIsReportedToo() async throws {
+        try await withDaemon { (daemon) throws in
+            _ = try daemon.create("web0", spec: #"{"driftPolicy": "report"}"#)
+            try run("ip", "link", "del", "web0")
+            try daemon.waitForReason("DriftReported", of: "web0")
+            #expect(try daemon.drift(of: "web0") == ["device"])
+            #expect(try Interface("web0") == nil)
+            #expect(try daemon.patch("web0", spec: #"{"driftPolicy": "repair"}"#).status == 200)
+            #expect(try Interface("web0")?.isUp == true)
+        }
+    }
+
+    /// A statement of one's own is no drift, and is done.
+    @Test func whoReportsDriftStillDoesWhatIsStated() async throws {
+        try await withDaemon { (daemon) throws in
+            _ = try daemon.create("web0", spec: #"{"driftPolicy": "report", "access": "open"}"#)
+            #expect(try daemon.patch("web0", spec: #"{"link": {"mtu": 9000}}"#).status == 200)
+            #expect(try Interface("web0")?.mtu == 9_000)
+            // Nor is a carrier that follows its consumers.
+            let consumer = try Consumer("web0")
+            try eventually("the carrier is on") { try Interface("web0")?.hasCarrier == true }
+            consumer.leave()
+            try eventually("the carrier is off") { try Interface("web0")?.hasCarrier == false }
+            try daemon.waitUntilReady("web0")
+        }
+    }
+
+    @Test func whoFightsIsLeftToIt() async throws {
+        try await withDaemon { (daemon) throws in
+            _ = try daemon.create("web0")
+            _ = try daemon.create("web1")
+            let metric = #"tapster_drift_repairs_total{field="link.mtu"}"#
+            for round in 1...5 {
+                try run("ip", "link", "set", "web0", "mtu", "1400")
+                try eventually("repair \(round)") { try daemon.metric(metric) == "\(round)" }
+            }
+            try run("ip", "link", "set", "web0", "mtu", "1400")
+            try daemon.waitForReason("Contested", of: "web0")
+            let conflict = try #require(try daemon.condition("Conflict", of: "web0"))
+            #expect(conflict.holds)
+            #expect(conflict.reason == "Contested")
+            #expect(conflict.message.contains("link.mtu"))
+            #expect(try daemon.drift(of: "web0") == ["link.mtu"])
+            // News of every kind brings it no repair; other fields and other devices get theirs.
+            for round in 1...20 {
+                try run("ip", "link", "set", "web0", "mtu", "\(1_400 - round)")
+                usleep(20_000)
+            }
+            try run("ip", "link", "set", "web0", "txqueuelen", "7")
+            try run("ip", "link", "set", "web1", "mtu", "1400")
+            try eventually("the others are put right") {
+                try Interface("web0")?.transmitQueueLength == 1_000 && Interface("web1")?.mtu == 1_500
+            }
+            #expect(try Interface("web0")?.mtu == 1_380)
+            try eventually("that of the other device is counted") { try daemon.metric(metric) == "6" }
+            #expect(try daemon.condition("Ready", of: "web0")?.reason == "Contested")
+            // A new statement is tried at once.
+            #expect(try daemon.patch("web0", spec: #"{"link": {"mtu": 9000}}"#).status == 200)
+            #expect(try Interface("web0")?.mtu == 9_000)
+            #expect(try daemon.condition("Conflict", of: "web0")?.holds == false)
+        }
+    }
+
+    /// Two who state the same field, each as fast as it can.
+    @Test func aFightEnds() async throws {
+        try await withDaemon { (daemon) throws in
+            _ = try daemon.create("web0")
+            try run("ip", "link", "set", "web0", "mtu", "1400")
+            let metric = #"tapster_drift_repairs_total{field="link.mtu"}"#
+            try eventually("the other one wins") {
+                if try Interface("web0")?.mtu == 1_500 { try run("ip", "link", "set", "web0", "mtu", "1400") }
+                return try daemon.condition("Ready", of: "web0")?.reason == "Contested"
+            }
+            #expect(try daemon.metric(metric) == "5")
+        }
+    }
+}
