@@ -188,9 +188,16 @@ import Testing
         var random = SeededGenerator(seed: seed)
         let draft = DeviceSpecDraft.random(using: &random)
         var world = try world(draft, owner: draft.access == .brokered ? 0 : nil)
+        for name in ["br0", "br1"] {
+            var bridge = ObservedLink(index: world.kernel.freshIndex(), name: name)
+            bridge.kind = "bridge"
+            world.kernel.change(name) { [bridge] in $0 = bridge }
+        }
         _ = try world.settle()
         for _ in 0..<4 {
-            world.kernel.change("web0") { $0?.disturb(using: &random) }
+            let elsewhere = world.kernel.table.first { $0.name == "br1" }?.index
+            world.kernel.change("web0") { $0?.disturb(using: &random, bridge: elsewhere) }
+            world.kernel.changeAddresses("web0") { $0.disturb(using: &random) }
             if let spec = try? DeviceSpec(.random(using: &random)),
                 spec.immutableFieldsDiffering(from: world.wanted.spec).isEmpty, spec.access == world.wanted.spec.access
             {
@@ -202,7 +209,36 @@ import Testing
             #expect(link.up == world.wanted.spec.link.up)
             #expect(world.kernel.settings(of: link.index)?.offloads == world.wanted.spec.offloads)
             #expect(world.kernel.anchored.contains(link.index) == world.wanted.wantsAnchor)
+            let wanted = world.wanted.spec.link
+            #expect(link.alias == wanted.alias?.text)
+            #expect(link.altNames.sorted() == wanted.altNames.map(\.text))
+            let controller = link.controller.flatMap { world.kernel.observed[$0]?.name }
+            #expect(controller == wanted.controller?.text)
+            if wanted.carrier != .automatic { #expect(link.carrier == (wanted.carrier == .on)) }
+            let addresses = world.kernel.observed.addresses[link.index] ?? []
+            #expect(wanted.addresses.allSatisfy { wanted in addresses.contains { $0.address == wanted } })
+            #expect(addresses.filter(\.isOurs).allSatisfy { wanted.addresses.contains($0.address) })
         }
+    }
+
+    /// Whatever is done to a device, what others gave it stays.
+    @Test func addressesOfOthersStay() throws {
+        var draft = DeviceSpecDraft()
+        draft.link.addresses = [try InterfaceAddress("192.0.2.1/24")]
+        var world = try world(draft)
+        _ = try world.settle()
+        let foreign = ObservedAddress(try InterfaceAddress("192.0.2.9/24"), isOurs: false)
+        world.kernel.changeAddresses("web0") { $0.append(foreign) }
+        #expect(try world.settle() == [])
+        draft.link.addresses = []
+        world.wanted = world.wanted.wanting(try DeviceSpec(draft))
+        let steps = try #require(try world.settle().first)
+        // Or else the kernel would take it away with the first of its network.
+        var promotion = LinkChange()
+        promotion.promotesSecondaries = true
+        #expect(steps == [.setLink(promotion), .removeAddress(try InterfaceAddress("192.0.2.1/24"))])
+        let index = try #require(world.wanted.claim?.index)
+        #expect(world.kernel.observed.addresses[index] == [foreign])
     }
 }
 
@@ -235,13 +271,21 @@ extension DeviceSpecDraft {
         draft.link.transmitQueueLength = TransmitQueueLength(
             unchecked: [500, 1_000].randomElement(using: &random) ?? 500)
         draft.link.queueDiscipline = QueueDiscipline.allCases.randomElement(using: &random) ?? .noqueue
+        draft.link.alias = try? LinkAlias(["", "mine", "other"].randomElement(using: &random) ?? "")
+        draft.link.altNames = ["a", "b", "c"].filter { _ in Bool.random(using: &random) }
+            .compactMap { try? AlternativeName($0) }
+        draft.link.addresses = ["192.0.2.1/24", "192.0.2.2/24", "2001:db8::1/64"]
+            .filter { _ in Bool.random(using: &random) }.compactMap { try? InterfaceAddress($0) }
+        if draft.kind == .tap, Bool.random(using: &random) { draft.link.controller = try? InterfaceName("br0") }
+        let carriers = draft.queues.isMultiple ? CarrierPolicy.allCases : [.automatic, .off]
+        draft.link.carrier = carriers.randomElement(using: &random) ?? .automatic
         return draft
     }
 }
 
 extension ObservedLink {
-    fileprivate mutating func disturb(using random: inout SeededGenerator) {
-        switch Int.random(in: 0..<10, using: &random) {
+    fileprivate mutating func disturb(using random: inout SeededGenerator, bridge: LinkIndex?) {
+        switch Int.random(in: 0..<16, using: &random) {
         case 0: up.toggle()
         case 1: mtu = 1_400
         case 2: macAddress = MACAddress(bytes: [2, 0, 0, 0, 0, 9])
@@ -251,6 +295,22 @@ extension ObservedLink {
         case 6: tun?.persistent = false
         case 7: if tun?.owner != nil { tun?.owner = 4_711 }
         case 8: carrier.toggle()
+        case 9: controller = controller == nil ? bridge : nil
+        case 10: controller = bridge
+        case 11: alias = alias == nil ? "theirs" : nil
+        case 12: altNames.append("theirs")
+        case 13: altNames = []
+        default: break
+        }
+    }
+}
+
+extension [ObservedAddress] {
+    fileprivate mutating func disturb(using random: inout SeededGenerator) {
+        switch Int.random(in: 0..<4, using: &random) {
+        case 0: removeAll()
+        case 1: if let left = try? InterfaceAddress("198.51.100.1/24") { append(.init(left, isOurs: true)) }
+        case 2: if let foreign = try? InterfaceAddress("203.0.113.9/24") { append(.init(foreign, isOurs: false)) }
         default: break
         }
     }

@@ -1,0 +1,217 @@
+import TapCore
+import TestSupport
+import Testing
+
+/// Everything for which a device is left alone.
+@Suite struct ObstacleTests {
+    private static let host = HostIdentity(boot: "boot", namespace: 1)
+    private static let index = LinkIndex(rawValue: 7)
+
+    private static func wanted(
+        isReached: Bool = true, mayRecreate: Bool = false, _ change: (inout DeviceSpecDraft) throws -> Void = { _ in }
+    ) throws -> WantedDevice {
+        var draft = DeviceSpecDraft()
+        try change(&draft)
+        let spec = try DeviceSpec(draft)
+        return WantedDevice(
+            name: try DeviceName("web0"), identifier: DeviceIdentifier(high: 1, low: 2), spec: spec, owner: 0,
+            claim: Claim(host: host, index: index, settings: DescriptorSettings(spec)), isReached: isReached,
+            mayRecreate: mayRecreate)
+    }
+
+    /// A device as `wanted` has it, or with a change.
+    private static func link(_ wanted: WantedDevice, _ change: (inout ObservedLink) -> Void = { _ in }) -> ObservedLink
+    {
+        var link = ObservedLink(index: index, name: "web0")
+        link.kind = "tun"
+        link.up = true
+        link.mtu = wanted.spec.link.mtu.value
+        link.macAddress = wanted.macAddress
+        link.transmitQueueLength = 1_000
+        link.queueDiscipline = "noqueue"
+        var tun = ObservedTun(kind: wanted.spec.kind)
+        tun.multiQueue = true
+        tun.vnetHeader = true
+        tun.persistent = true
+        tun.owner = 0
+        tun.attachedQueues = 0
+        tun.detachedQueues = 0
+        link.tun = tun
+        change(&link)
+        return link
+    }
+
+    private static func other(_ name: String, kind: String?) -> ObservedLink {
+        var link = ObservedLink(index: LinkIndex(rawValue: 2), name: name)
+        link.kind = kind
+        return link
+    }
+
+    private static func decide(
+        _ wanted: WantedDevice, _ links: [ObservedLink], contested: Set<DeviceField> = []
+    ) -> Decision {
+        wanted.decide(in: ObservedNamespace(host: host, links: links), contested: contested)
+    }
+
+    private static func obstacle(_ decision: Decision) -> Obstacle? {
+        if case .blocked(let obstacle, _, _) = decision { obstacle } else { nil }
+    }
+
+    @Test func withoutAnyItIsSettled() throws {
+        let wanted = try Self.wanted()
+        #expect(Self.decide(wanted, [Self.link(wanted)]) == .settled(Self.link(wanted)))
+    }
+
+    @Test(
+        arguments: [
+            ("bridge", .tap, true), ("vrf", .tap, true), ("vrf", .tun, true), ("bridge", .tun, false),
+            ("bond", .tap, false), ("tun", .tap, false), ("dummy", .tun, false), (nil, .tap, false),
+        ] as [(String?, DeviceKind, Bool)])
+    func controllersMustSuit(kind: String?, device: DeviceKind, isSuitable: Bool) throws {
+        let name = try InterfaceName("br0")
+        let wanted = try Self.wanted {
+            $0.kind = device
+            $0.link.controller = name
+        }
+        let decision = Self.decide(wanted, [Self.link(wanted), Self.other("br0", kind: kind)])
+        if isSuitable {
+            var change = LinkChange()
+            change.controller = .join(name, LinkIndex(rawValue: 2))
+            guard case .act(let steps, _, _) = decision else { throw TestFailure("\(decision)") }
+            #expect(steps == [.setLink(change)])
+        } else {
+            #expect(Self.obstacle(decision) == .controllerUnsuitable(name, kind: kind))
+        }
+    }
+
+    @Test func aControllerMayBeMissing() throws {
+        let wanted = try Self.wanted {
+            $0.link.controller = try InterfaceName("br0")
+            $0.link.mtu = try MTU(9_000)
+        }
+        let obstacle = Obstacle.controllerMissing(try InterfaceName("br0"))
+        #expect(Self.obstacle(Self.decide(wanted, [Self.link(wanted)])) == obstacle)
+        // All else is done first, and nobody is made to leave another bridge for one that is not there.
+        let elsewhere = Self.link(wanted) {
+            $0.mtu = 1_400
+            $0.controller = LinkIndex(rawValue: 2)
+        }
+        let decision = Self.decide(wanted, [elsewhere, Self.other("br1", kind: "bridge")])
+        guard case .act(let steps, let differences, _) = decision else { throw TestFailure("\(decision)") }
+        var change = LinkChange()
+        change.mtu = try MTU(9_000)
+        #expect(steps == [.setLink(change)])
+        #expect(differences.map(\.field) == [.mtu])
+    }
+
+    @Test func aBridgeMayBeFull() throws {
+        let name = try InterfaceName("br0")
+        let wanted = try Self.wanted { $0.link.controller = name }
+        var ports = (0..<Int32(Obstacle.bridgePortsMax)).map { number in
+            var port = ObservedLink(index: LinkIndex(rawValue: 100 + number), name: "p\(number)")
+            port.controller = LinkIndex(rawValue: 2)
+            return port
+        }
+        let others = [Self.link(wanted), Self.other("br0", kind: "bridge")]
+        #expect(Self.obstacle(Self.decide(wanted, others + ports)) == .controllerFull(name))
+        ports.removeLast()
+        var namespace = ObservedNamespace(host: Self.host, links: others + ports)
+        guard case .act = wanted.decide(in: namespace) else { throw TestFailure("one place is free") }
+        namespace.promisePort(of: LinkIndex(rawValue: 2))
+        #expect(Self.obstacle(wanted.decide(in: namespace)) == .controllerFull(name))
+        // A VRF knows no such limit.
+        ports.append(ports[0])
+        guard case .act = Self.decide(wanted, [Self.link(wanted), Self.other("br0", kind: "vrf")] + ports) else {
+            throw TestFailure("a VRF is never full")
+        }
+    }
+
+    @Test func aConsumerMayHaveItInUse() throws {
+        let wanted = try Self.wanted { $0.vnetHeaderSize = .mergeable }
+        let link = Self.link(wanted) {
+            $0.tun?.vnetHeaderSize = 10
+            $0.tun?.attachedQueues = 1
+            $0.carrier = true
+        }
+        #expect(Self.obstacle(Self.decide(wanted, [link])) == .inUse([.vnetHeaderSize]))
+        var gone = link
+        gone.tun?.attachedQueues = 0
+        guard case .act(let steps, _, _) = Self.decide(wanted, [gone]) else { throw TestFailure("nobody is there") }
+        #expect(steps.contains(.setVnetHeaderSize(.mergeable)))
+    }
+
+    @Test func driftMayOnlyBeReported() throws {
+        let wanted = try Self.wanted { $0.driftPolicy = .report }
+        let drifted = Self.link(wanted) { $0.mtu = 1_400 }
+        let decision = Self.decide(wanted, [drifted])
+        #expect(Self.obstacle(decision) == .reportOnly([.mtu]))
+        // What would be done is told.
+        if case .blocked(_, _, let steps) = decision { #expect(steps.map(\.name) == ["set_link"]) }
+        #expect(Self.obstacle(Self.decide(wanted, [])) == .reportOnly([.device]))
+        // What is stated but not reached is no drift, nor is what nobody knows.
+        let fresh = try Self.wanted(isReached: false) { $0.driftPolicy = .report }
+        guard case .act = Self.decide(fresh, [drifted]) else { throw TestFailure("a new statement is done") }
+        var namespace = ObservedNamespace(host: Self.host, links: [Self.link(wanted)])
+        namespace.unverified = [Self.index]
+        guard case .act(let steps, _, _) = wanted.decide(in: namespace) else { throw TestFailure("not set again") }
+        #expect(steps.contains(.setOffloads([.checksum, .tso4, .tso6])))
+    }
+
+    @Test func aFieldMayBeContested() throws {
+        let wanted = try Self.wanted()
+        let drifted = Self.link(wanted) {
+            $0.mtu = 1_400
+            $0.transmitQueueLength = 7
+        }
+        // The other field is repaired first.
+        guard case .act(_, let differences, _) = Self.decide(wanted, [drifted], contested: [.mtu]) else {
+            throw TestFailure("nothing is done")
+        }
+        #expect(differences.map(\.field) == [.transmitQueueLength])
+        let left = Self.link(wanted) { $0.mtu = 1_400 }
+        #expect(Self.obstacle(Self.decide(wanted, [left], contested: [.mtu])) == .contested([.mtu]))
+        #expect(Self.obstacle(Self.decide(wanted, [], contested: [.device])) == .contested([.device]))
+        // A new statement is nobody's repair.
+        guard case .act = Self.decide(try Self.wanted(isReached: false), [left], contested: [.mtu]) else {
+            throw TestFailure("a new statement is done")
+        }
+    }
+
+    @Test func someFieldsAreImmutable() throws {
+        let wanted = try Self.wanted()
+        let other = Self.link(wanted) {
+            $0.tun?.multiQueue = false
+            $0.mtu = 1_400
+        }
+        #expect(Self.obstacle(Self.decide(wanted, [other])) == .immutable([.multiQueue]))
+        let leave = try Self.wanted(isReached: false, mayRecreate: true)
+        guard case .act(let steps, _, _) = Self.decide(leave, [other]) else { throw TestFailure("not made anew") }
+        #expect(steps == [.delete])
+        // The leave is for what is fixed, and for nothing else.
+        guard case .act(let repair, _, _) = Self.decide(leave, [Self.link(wanted) { $0.mtu = 1_400 }]) else {
+            throw TestFailure("not repaired")
+        }
+        #expect(!repair.contains(.delete))
+    }
+
+    @Test func aForeignDeviceMayHaveTheName() throws {
+        let wanted = try Self.wanted { $0.adoption = .compatible }
+        let foreign = Self.link(wanted) {
+            $0.index = LinkIndex(rawValue: 9)
+            $0.tun?.packetInfo = true
+            $0.tun?.owner = nil
+        }
+        #expect(
+            Self.obstacle(Self.decide(wanted, [foreign]))
+                == .foreignDevice(kind: "tun", index: foreign.index, mismatches: [.packetInfo]))
+        var fitting = foreign
+        fitting.tun?.packetInfo = false
+        let decision = Self.decide(wanted, [fitting])
+        guard case .act(let steps, _, let index) = decision else { throw TestFailure("\(decision)") }
+        #expect(steps.map(\.name) == ["claim"])
+        #expect(index == fitting.index)
+        #expect(
+            Self.obstacle(Self.decide(wanted, [Self.other("web0", kind: "bridge")]))
+                == .foreignDevice(kind: "bridge", index: LinkIndex(rawValue: 2), mismatches: []))
+    }
+}
