@@ -1,0 +1,98 @@
+import Foundation
+import TapCore
+import TestSupport
+import Testing
+
+@testable import TapKernel
+
+/// Deleting many devices at once, which goes by a group that others might be in too.
+@Suite(.privileged) struct DeletionTests {
+    private static func open() throws -> LinuxNamespace {
+        try #require(try LinuxKernel().open(nil) as? LinuxNamespace)
+    }
+
+    /// Makes taps, and looks up their numbers.
+    private static func make(_ names: [String], _ kernel: LinuxNamespace) throws -> [LinkIndex] {
+        try withTemporaryDirectory { directory in
+            let lines = names.map { "tuntap add dev \($0) mode tap\n" }.joined()
+            try lines.write(toFile: directory + "/batch", atomically: true, encoding: .utf8)
+            try run("ip", "-batch", directory + "/batch")
+        }
+        return try kernel.links().filter { names.contains($0.name) }.map(\.index)
+    }
+
+    private static func names(_ kernel: LinuxNamespace) throws -> [String] {
+        try kernel.links().map(\.name).filter { $0 != "lo" }.sorted()
+    }
+
+    @Test func manyGoInOneCall() async throws {
+        try await inNamespace {
+            let kernel = try Self.open()
+            let indexes = try Self.make((0..<50).map { "t\($0)" }, kernel)
+            _ = try Self.make(["other"], kernel)
+            #expect(indexes.count == 50)
+            _ = try kernel.signals()
+            try kernel.delete(indexes)
+            #expect(try Self.names(kernel) == ["other"])
+            #expect(try kernel.signals().touched.isSuperset(of: indexes))
+            // That they are gone already is no failure, alone or together.
+            try kernel.delete(indexes)
+            try kernel.delete([indexes[0]])
+        }
+    }
+
+    @Test func whatElseIsInTheGroupSurvives() async throws {
+        try await inNamespace {
+            let kernel = try Self.open()
+            let ours = try Self.make(["a", "b", "c"], kernel)
+            _ = try Self.make(["foreign"], kernel)
+            try run("ip", "link", "set", "foreign", "group", "4711")
+            #expect(try !kernel.delete(ours, as: 4_711))
+            #expect(try Self.names(kernel) == ["a", "b", "c", "foreign"])
+            // In another group nobody is in the way.
+            #expect(try kernel.delete(ours, as: 4_712))
+            #expect(try Self.names(kernel) == ["foreign"])
+            #expect(try kernel.links().first { $0.name == "foreign" }?.group == 4_711)
+        }
+    }
+
+    @Test func someMayBeGone() async throws {
+        try await inNamespace {
+            let kernel = try Self.open()
+            let indexes = try Self.make(["a", "b", "c"], kernel)
+            try run("ip", "link", "del", "dev", "b")
+            #expect(try kernel.delete(indexes, as: 4_711))
+            #expect(try Self.names(kernel) == [])
+        }
+    }
+
+    @Test func theKernelTellsWhatItCanDo() async throws {
+        try await inNamespace {
+            let features = try LinuxKernel().features
+            #expect(features.isSuperset(of: .all))
+            #expect(features.refusals(of: try DeviceSpec(DeviceSpecDraft())) == [])
+        }
+    }
+
+    @Test func addressesBearOurMark() async throws {
+        try await inNamespace {
+            let kernel = try Self.open()
+            let index = try #require(try Self.make(["web0"], kernel).first)
+            try run("ip", "link", "set", "web0", "up")
+            try run("ip", "address", "add", "203.0.113.9/24", "dev", "web0")
+            let ours = try ["192.0.2.1/24", "2001:db8::1/64"].map { try InterfaceAddress($0) }
+            var runs = [StepRun(ours.map { .addAddress($0) }, on: try DeviceName("web0"), at: index)]
+            kernel.perform(&runs) { _ in }
+            #expect(runs[0].failure == nil)
+            let foreign = ObservedAddress(try InterfaceAddress("203.0.113.9/24"), isOurs: false)
+            let found = try #require(try kernel.addresses()[index])
+            #expect(Set(found) == Set(ours.map { ObservedAddress($0, isOurs: true) } + [foreign]))
+            // Said twice it is still one; removed twice is no failure.
+            let removals = ours.map { Step.removeAddress($0) }
+            runs = [StepRun(ours.map { .addAddress($0) } + removals + removals, on: try DeviceName("web0"), at: index)]
+            kernel.perform(&runs) { _ in }
+            #expect(runs[0].failure == nil)
+            #expect(try kernel.addresses()[index] == [foreign])
+        }
+    }
+}
