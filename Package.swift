@@ -91,7 +91,7 @@ let package = Package(
             ],
             swiftSettings: testHouse),
         .testTarget(
-            name: "TapsterTests", dependencies: ["tapster", "TapDocument", "TestSupport"],
+            name: "TapsterTests", dependencies: ["tapster", "TapCore", "TapDocument", "TestSupport"],
             swiftSettings: testHouse),
     ]
 )

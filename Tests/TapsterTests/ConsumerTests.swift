@@ -1,4 +1,5 @@
 import Foundation
+import TapCore
 import TestSupport
 import Testing
 
@@ -11,7 +12,7 @@ import Testing
             let consumer = try Consumer("open0")
             consumer.vnetHeaderSize = 20
             consumer.setOffloads([])
-            #expect(try offloads(of: "open0") == (checksum: false, segmentation: false))
+            #expect(try offloads(of: "open0") == [])
             // Nobody tells of it; the next look finds it, whatever brought that about.
             try run("ip", "link", "set", "open0", "alias", "wake")
             try daemon.waitForReason("InUse", of: "open0")
@@ -29,7 +30,7 @@ import Testing
             try daemon.waitUntilReady("open0")
             #expect(try daemon.drift(of: "open0") == [])
             #expect(try Consumer.vnetHeaderSize(of: "open0") == 12)
-            #expect(try offloads(of: "open0") == (checksum: true, segmentation: true))
+            #expect(try offloads(of: "open0") == [.checksum, .tso4, .tso6])
             #expect(try Interface("open0")?.index == before.index)
             try eventually("it is in the history") {
                 try daemon.events(of: "open0").contains {
@@ -50,10 +51,10 @@ import Testing
                 try eventually("it is seen") {
                     try daemon.send("GET", "/v1/devices/open0")["status", "attachedQueues"] as? Int == 1
                 }
-                #expect(try offloads(of: "open0") == (checksum: false, segmentation: false))
+                #expect(try offloads(of: "open0") == [])
                 consumer.leave()
                 try eventually("they are set again") {
-                    try offloads(of: "open0") == (checksum: true, segmentation: true)
+                    try offloads(of: "open0") == [.checksum, .tso4, .tso6]
                 }
             }
             try daemon.waitUntilReady("open0")

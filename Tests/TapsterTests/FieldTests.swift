@@ -1,4 +1,5 @@
 import Foundation
+import TapCore
 import TestSupport
 import Testing
 
@@ -198,15 +199,15 @@ import Testing
             _ = try daemon.create("web0", spec: #"{"access": "\#(access)"}"#)
             let before = try #require(try Interface("web0"))
             #expect(try Consumer.vnetHeaderSize(of: "web0") == 12)
-            #expect(try offloads(of: "web0") == (checksum: true, segmentation: true))
+            #expect(try offloads(of: "web0") == [.checksum, .tso4, .tso6])
             #expect(try daemon.patch("web0", spec: #"{"vnetHeaderSize": 20, "offloads": ["checksum"]}"#).status == 200)
             #expect(try Consumer.vnetHeaderSize(of: "web0") == 20)
-            #expect(try offloads(of: "web0") == (checksum: true, segmentation: false))
+            #expect(try offloads(of: "web0") == [.checksum])
             #expect(try daemon.patch("web0", spec: #"{"vnetHeaderSize": 10, "offloads": []}"#).status == 200)
             #expect(try Consumer.vnetHeaderSize(of: "web0") == 10)
-            #expect(try offloads(of: "web0") == (checksum: false, segmentation: false))
+            #expect(try offloads(of: "web0") == [])
             #expect(try daemon.patch("web0", spec: #"{"offloads": null}"#).status == 200)
-            #expect(try offloads(of: "web0") == (checksum: true, segmentation: true))
+            #expect(try offloads(of: "web0") == [.checksum, .tso4, .tso6])
             #expect(try Interface("web0")?.index == before.index)
         }
     }

@@ -46,26 +46,13 @@ public final class Consumer {
     public static func vnetHeaderSize(of name: String) throws -> Int { try Consumer(name).vnetHeaderSize }
 }
 
-/// Whether the kernel may hand the interface packets that want a checksum or segmentation (`SIOCETHTOOL`): what
-/// `TUNSETOFFLOAD` comes to.
-public func offloads(of name: String) throws -> (checksum: Bool, segmentation: Bool) {
+/// What of its work the kernel leaves to the device's consumer: what `TUNSETOFFLOAD` came to, as far as ethtool tells.
+public func offloads(of name: String) throws -> Offloads {
     let socket = Glibc.socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
     defer { close(socket) }
-    func ask(_ command: UInt32) throws -> Bool {
-        // struct ethtool_value
-        var value: (command: UInt32, data: UInt32) = (command, 0)
-        return try withUnsafeMutablePointer(to: &value) { value in
-            // struct ifreq: the name, then the pointer.
-            var request = [UInt8](repeating: 0, count: 40)
-            request.replaceSubrange(0..<name.utf8.count, with: name.utf8)
-            withUnsafeBytes(of: UInt(bitPattern: value)) { request.replaceSubrange(16..<24, with: $0) }
-            guard ioctl(socket, UInt(SIOCETHTOOL), &request) == 0 else {
-                throw TestFailure("SIOCETHTOOL \(name): \(String(cString: strerror(errno)))")
-            }
-            return value.pointee.data != 0
-        }
+    var bits: UInt32 = 0
+    guard clinux_tun_offloads(socket, name, &bits) == 0 else {
+        throw TestFailure("offloads of \(name): \(String(cString: strerror(errno)))")
     }
-    return (checksum: try ask(0x16), segmentation: try ask(0x1E))  // ETHTOOL_GTXCSUM, ETHTOOL_GTSO
+    return Offloads(rawValue: bits)
 }
-
-private let SIOCETHTOOL = 0x8946

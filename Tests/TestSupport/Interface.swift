@@ -11,9 +11,7 @@ public func run(in namespace: String?, _ words: [String]) throws -> String {
 public struct Interface {
     private let link: [String: Any]
 
-    /// Nothing when there is none of this name.
-    ///
-    /// - Parameter namespace: The path of its file.
+    /// Nothing when there is none of this name; `namespace` is the path of another namespace's file.
     public init?(_ name: String, in namespace: String? = nil) throws {
         let words = ["ip", "-d", "-s", "-s", "-j", "address", "show", "dev", name]
         guard let text = try? run(in: namespace, words),
