@@ -55,6 +55,7 @@ import Testing
                 consumer.leave()
                 try eventually("they are set again") {
                     try offloads(of: "open0") == [.checksum, .tso4, .tso6]
+                        && daemon.send("GET", "/v1/devices/open0")["status", "attachedQueues"] as? Int == 0
                 }
             }
             try daemon.waitUntilReady("open0")

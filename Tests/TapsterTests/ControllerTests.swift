@@ -1,5 +1,4 @@
 import Foundation
-import Glibc
 import TestSupport
 import Testing
 
@@ -116,7 +115,7 @@ import Testing
             let spec = #"{"link": {"mtu": 9000, "controller": "br0"}}"#
             #expect(try daemon.create("web0", spec: spec).status == 201)
             // Left, made small, and both put right: again the MTU comes first.
-            daemon.process?.signal(SIGSTOP)
+            daemon.process?.pause()
             try run("ip", "link", "set", "web0", "nomaster")
             try run("ip", "link", "set", "web0", "mtu", "1400")
             daemon.process?.signal(SIGCONT)

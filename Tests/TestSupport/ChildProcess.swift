@@ -44,6 +44,15 @@ public final class ChildProcess {
         if status == nil { kill(identifier, number) }
     }
 
+    /// SIGSTOP, and waits until it does nothing any more; SIGCONT lets it go on.
+    public func pause() {
+        signal(SIGSTOP)
+        var found: Int32 = 0
+        while waitpid(identifier, &found, WUNTRACED) == -1, errno == EINTR {}
+        // It may have ended instead.
+        if found & 0xFF != 0x7F { status = found }
+    }
+
     public var isRunning: Bool {
         if status == nil {
             var found: Int32 = 0
