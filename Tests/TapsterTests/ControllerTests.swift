@@ -144,7 +144,6 @@ import Testing
             try daemon.waitUntilReady(other)
             #expect(try Interface(full)?.controller == nil)
             #expect(try daemon.condition("Ready", of: full)?.message.contains("1023") == true)
-            #expect(try daemon.metric(#"tapster_kernel_errors_total{operation="set_link",errno="EXFULL"}"#) == nil)
             #expect(try daemon.delete(other).status == 200)
         }
     }

@@ -45,7 +45,7 @@ import Testing
             "ip address del 192.0.2.1/24 dev web0", "link.addresses", #"["192.0.2.1/24","2001:db8::1/64"]"#,
             #"["2001:db8::1/64"]"#),
         Drift(
-            "ip -6 address flush dev web0 scope global", "link.addresses", #"["192.0.2.1/24","2001:db8::1/64"]"#,
+            "ip address del 2001:db8::1/64 dev web0", "link.addresses", #"["192.0.2.1/24","2001:db8::1/64"]"#,
             #"["192.0.2.1/24"]"#),
         Drift("ip link set web0 carrier off", "link.carrier", "true", "false"),
         Drift("ip link set web0 down", "link.up", "true", "false"),
