@@ -20,7 +20,8 @@ public struct LabelSelector: Hashable, Sendable {
         guard text.utf8.count <= Self.bytesMax else {
             throw ValidationError("has \(text.utf8.count) bytes; \(Self.bytesMax) are allowed")
         }
-        let parts = try Self.split(text)
+        // As in Kubernetes, what requires nothing is met by all.
+        let parts = text.isEmpty ? [] : try Self.split(text)
         guard parts.count <= Self.requirementsMax else {
             throw ValidationError("has \(parts.count) requirements; \(Self.requirementsMax) are allowed")
         }

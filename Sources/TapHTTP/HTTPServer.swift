@@ -137,6 +137,8 @@ public final class HTTPServer: Sendable {
                 return true
             }
             exchange.incoming.rejection = .tooManyBodies
+            bodyBytes.subtract(exchange.incoming.countedBytes, ordering: .relaxed)
+            exchange.incoming.countedBytes = 0
         }
         exchange.incoming.rejection = exchange.incoming.rejection ?? .bodyTooLarge
         exchange.incoming.request?.body = []

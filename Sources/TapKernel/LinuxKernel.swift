@@ -41,7 +41,7 @@ public final class LinuxKernel: Kernel {
         do throws(Errno) { return try loop.wait(until: deadline) } catch { throw KernelError("wait", error) }
     }
 
-    public func holders(of name: String) -> [DescriptorHolder] { DescriptorHolders.find(name) }
+    public func holders(of names: Set<String>) -> [String: [DescriptorHolder]] { DescriptorHolders.find(names) }
 
     private static func bootIdentifier() throws(Errno) -> String {
         let file = try FileDescriptor(opening: "/proc/sys/kernel/random/boot_id", flags: O_RDONLY)

@@ -21,6 +21,7 @@ import Testing
         ("vm", ["db", "test", "web"]),
         ("!vm", ["none"]), ("! tier", ["db", "none"]), ("example.com/rack", ["db"]), ("example.com/rack=", ["db"]),
         ("vm in (web,db),tier", ["test", "web"]), ("vm,!tier", ["db"]), ("vm=web,vm=db", []), ("vm=WEB", []),
+        ("", ["db", "none", "test", "web"]),
     ])
     func selects(text: String, names: [String]) throws {
         let selector = try LabelSelector(text)
@@ -29,7 +30,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "", ",", "vm=web,", ",vm=web", "vm=web=db", "=web", "!", "!=web", "vm in", "vm in ()x", "vm in (web",
+        ",", "vm=web,", ",vm=web", "vm=web=db", "=web", "!", "!=web", "vm in", "vm in ()x", "vm in (web",
         "vm in web)",
         "vm in ((web))", "vm within (web)", "in (web)", "vm notin", "vm web", "vm=a b", "vm=a/b", "a b=c", "-vm",
         "vm=-",

@@ -136,7 +136,9 @@ private final class Walk {
         for _ in 0..<3 { device.change(name, anything: true, using: &random) }
         if Bool.random(using: &random) { device.access = "open" }
         try say("create \(name)")
-        try send("PUT", "/v1/devices/\(name)?\(wait(for: device))", #"{"spec": \#(device.document(namespaces))}"#, [201, 202])
+        try send(
+            "PUT", "/v1/devices/\(name)?\(wait(for: device))", #"{"spec": \#(device.document(namespaces))}"#,
+            [201, 202])
         wanted[name] = device
     }
 

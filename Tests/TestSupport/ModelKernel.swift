@@ -79,8 +79,8 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
         }
     }
 
-    public func holders(of name: String) -> [DescriptorHolder] {
-        [DescriptorHolder(process: 4_711, command: "qemu", descriptors: 2)]
+    public func holders(of names: Set<String>) -> [String: [DescriptorHolder]] {
+        Dictionary(uniqueKeysWithValues: names.map { ($0, [.init(process: 4_711, command: "qemu", descriptors: 2)]) })
     }
 }
 

@@ -176,6 +176,10 @@ public struct DeviceSpec: Hashable, Sendable {
                     "'on' needs a queue that keeps the carrier, and a device with multiQueue: false has no place for "
                         + "it"))
         }
+        let hosts = draft.link.addresses.filter(\.isIPv6).map(\.bytes)
+        if Set(hosts).count < hosts.count {
+            found.append(.init(.addresses, "an IPv6 address cannot be there twice, with another prefix length either"))
+        }
         if draft.link.mtu.value < Self.ipv6MTUMin, draft.link.addresses.contains(where: \.isIPv6) {
             found.append(
                 .init(

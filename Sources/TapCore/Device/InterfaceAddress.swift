@@ -24,8 +24,11 @@ public struct InterfaceAddress: Hashable, Comparable, Sendable, CustomStringConv
             throw ValidationError("the prefix length of '\(text.prefix(64))' must be 1 to \(bytes.count * 8)")
         }
         let isMulticast = bytes.count == 4 ? bytes[0] >= 224 : bytes[0] == 0xFF
-        guard !isMulticast, bytes.contains(where: { $0 != 0 }) else {
-            throw ValidationError("'\(text.prefix(64))' is multicast, broadcast or unspecified; no interface has it")
+        let isLoopback = bytes.count == 16 && bytes.dropLast().allSatisfy { $0 == 0 } && bytes[15] == 1
+        guard !isMulticast, !isLoopback, bytes.contains(where: { $0 != 0 }) else {
+            throw ValidationError(
+                "'\(text.prefix(64))' is multicast, broadcast, loopback or unspecified; no tap or tun device can have it"
+            )
         }
         self.bytes = bytes
         prefixLength = length

@@ -128,7 +128,7 @@ extension WantedDevice {
             withhold(open.filter { contested.contains($0.field) }) { .contested($0) }
             open.removeAll { withheld.contains($0) }
         }
-        if open.contains(where: { $0.field == .controller }), let inTheWay = controllerObstacle(in: namespace) {
+        if open.contains(where: { $0.field == .controller }), let inTheWay = spec.controllerObstacle(in: namespace) {
             withhold(open.filter { $0.field == .controller }) { _ in inTheWay }
             open.removeAll { withheld.contains($0) }
         }
@@ -138,21 +138,21 @@ extension WantedDevice {
         }
         return .act(stepsToRepair(open, of: link, in: namespace), differences: open, index: link.index)
     }
+}
 
+extension DeviceSpec {
     /// What keeps the device from joining its controller, if anything does.
-    func controllerObstacle(in namespace: ObservedNamespace) -> Obstacle? {
-        guard let name = spec.link.controller else { return nil }
+    public func controllerObstacle(in namespace: ObservedNamespace) -> Obstacle? {
+        guard let name = link.controller else { return nil }
         guard let controller = namespace[name.text] else { return .controllerMissing(name) }
         switch controller.kind {
-        case "bridge" where spec.kind == .tap:
+        case "bridge" where kind == .tap:
             return namespace.ports(of: controller.index) >= Obstacle.bridgePortsMax ? .controllerFull(name) : nil
         case "vrf": return nil
         default: return .controllerUnsuitable(name, kind: controller.kind)
         }
     }
-}
 
-extension DeviceSpec {
     /// A carrier that follows the consumers, our anchors, which end with the daemon, and what nobody knows are no
     /// stranger's doing.
     public func isStrangersDoing(_ difference: Difference) -> Bool {

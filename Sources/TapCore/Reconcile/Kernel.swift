@@ -40,8 +40,8 @@ public protocol Kernel: AnyObject {
     /// - Throws: `KernelError` when it cannot be waited.
     func wait(until deadline: ContinuousClock.Instant?) throws(KernelError) -> Bool
 
-    /// Who holds descriptors of an interface of this name, as far as the daemon may see.
-    func holders(of name: String) -> [DescriptorHolder]
+    /// Who holds descriptors of interfaces with these names, in any namespace, as far as the daemon may see.
+    func holders(of names: Set<String>) -> [String: [DescriptorHolder]]
 }
 
 /// A process that holds descriptors of a tap or tun device.

@@ -37,7 +37,7 @@ extension WantedDevice {
     }
 
     private func joining(in namespace: ObservedNamespace) -> ControllerChange? {
-        guard let name = spec.link.controller, controllerObstacle(in: namespace) == nil,
+        guard let name = spec.link.controller, spec.controllerObstacle(in: namespace) == nil,
             let controller = namespace[name.text]
         else { return nil }
         return .join(name, controller.index)
@@ -48,8 +48,9 @@ extension WantedDevice {
     ) -> [Step] {
         let fields = Set(differences.map(\.field))
         return descriptorSteps(fields, of: link, isAnchored: namespace.anchored.contains(link.index))
-            + linkSteps(fields, of: link, in: namespace)
-            + nameSteps(fields, of: link) + addressSteps(fields, of: link, in: namespace) + carrierSteps(differences)
+            + stepsToRemoveAddresses(fields, of: link, in: namespace) + linkSteps(fields, of: link, in: namespace)
+            + nameSteps(fields, of: link) + stepsToAddAddresses(fields, of: link, in: namespace)
+            + carrierSteps(differences)
     }
 
     private func descriptorSteps(_ fields: Set<DeviceField>, of link: ObservedLink, isAnchored: Bool) -> [Step] {
@@ -116,19 +117,28 @@ extension WantedDevice {
         return (stale.isEmpty ? [] : [.removeAltNames(stale)]) + (missing.isEmpty ? [] : [.addAltNames(missing)])
     }
 
-    private func addressSteps(
+    /// Before the MTU, below a bound of which the kernel has no IPv6.
+    private func stepsToRemoveAddresses(
         _ fields: Set<DeviceField>, of link: ObservedLink, in namespace: ObservedNamespace
     ) -> [Step] {
         guard fields.contains(.addresses) else { return [] }
-        let change = addressChange(link, in: namespace)
+        let stale = addressChange(link, in: namespace).stale
         var steps: [Step] = []
-        if change.stale.contains(where: { !$0.isIPv6 }) {
+        if stale.contains(where: { !$0.isIPv6 }) {
             // Or else the kernel takes away all of an IPv4 network's addresses with its first one, others' included.
             var promotion = LinkChange()
             promotion.promotesSecondaries = true
             steps.append(.setLink(promotion))
         }
-        return steps + change.stale.map { .removeAddress($0) } + change.missing.map { .addAddress($0) }
+        return steps + stale.map { .removeAddress($0) }
+    }
+
+    /// After the link is up: going down takes IPv6 addresses along.
+    private func stepsToAddAddresses(
+        _ fields: Set<DeviceField>, of link: ObservedLink, in namespace: ObservedNamespace
+    ) -> [Step] {
+        guard fields.contains(.addresses) else { return [] }
+        return addressChange(link, in: namespace).missing.map { .addAddress($0) }
     }
 
     private func carrierSteps(_ differences: [Difference]) -> [Step] {

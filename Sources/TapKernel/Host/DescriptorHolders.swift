@@ -5,24 +5,34 @@ internal import TapCore
 enum DescriptorHolders {
     private static let path = "/dev/net/tun"
 
-    static func find(_ name: String) -> [DescriptorHolder] {
+    static func find(_ names: Set<String>) -> [String: [DescriptorHolder]] {
         let files = FileManager.default
-        let processes = (try? files.contentsOfDirectory(atPath: "/proc")) ?? []
-        return processes.compactMap { Int32($0) }.sorted().compactMap { process in
-            guard process != getpid() else { return nil }
-            let folder = "/proc/\(process)"
-            let numbers = (try? files.contentsOfDirectory(atPath: folder + "/fd")) ?? []
-            let count = numbers.count { number in
-                guard (try? files.destinationOfSymbolicLink(atPath: "\(folder)/fd/\(number)")) == path,
-                    let information = try? String(contentsOfFile: "\(folder)/fdinfo/\(number)", encoding: .utf8)
-                else { return false }
-                // "iff:" and the interface's name (`tun_chr_show_fdinfo()`).
-                return information.split(separator: "\n").contains { $0 == "iff:\t\(name)" }
+        let processes = ((try? files.contentsOfDirectory(atPath: "/proc")) ?? []).compactMap { Int32($0) }
+        var holders: [String: [DescriptorHolder]] = [:]
+        for process in processes.sorted() where process != getpid() {
+            for (name, count) in interfaces(of: process) where names.contains(name) {
+                let command = (try? String(contentsOfFile: "/proc/\(process)/comm", encoding: .utf8)) ?? ""
+                holders[name, default: []].append(
+                    DescriptorHolder(
+                        process: process, command: command.trimmingCharacters(in: .newlines), descriptors: count))
             }
-            guard count > 0 else { return nil }
-            let command = (try? String(contentsOfFile: folder + "/comm", encoding: .utf8)) ?? ""
-            return DescriptorHolder(
-                process: process, command: command.trimmingCharacters(in: .newlines), descriptors: count)
         }
+        return holders
+    }
+
+    /// How many descriptors of each interface the process holds.
+    private static func interfaces(of process: Int32) -> [String: Int] {
+        let files = FileManager.default
+        let folder = "/proc/\(process)"
+        var counts: [String: Int] = [:]
+        for number in (try? files.contentsOfDirectory(atPath: folder + "/fd")) ?? [] {
+            guard (try? files.destinationOfSymbolicLink(atPath: "\(folder)/fd/\(number)")) == path,
+                let information = try? String(contentsOfFile: "\(folder)/fdinfo/\(number)", encoding: .utf8)
+            else { continue }
+            // "iff:" and the interface's name (`tun_chr_show_fdinfo()`).
+            let line = information.split(separator: "\n").first { $0.hasPrefix("iff:\t") }
+            if let line { counts[String(line.dropFirst(5)), default: 0] += 1 }
+        }
+        return counts
     }
 }

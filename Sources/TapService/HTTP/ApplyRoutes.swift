@@ -118,10 +118,10 @@ struct ApplyRoutes: Sendable {
         var items: [Item] = []
         var refused: [(place: Int, problem: Problem)] = []
         for (place, input) in inputs.enumerated() {
-            let old = devices[input.name]?.record
+            let old = devices[input.name]
             do throws(Problem) {
                 let change = try DeviceWrites.change(old, to: input, mayRecreate: options.mayRecreate)
-                items.append(Item(before: old, change: change, isPruned: false))
+                items.append(Item(before: old?.record, change: change, isPruned: false))
             } catch {
                 refused.append((place, error))
             }
@@ -145,7 +145,7 @@ struct ApplyRoutes: Sendable {
     private func answerPlan(_ call: Call, _ items: [Item]) throws(Problem) {
         let changes = Self.document(items)
         let isTaken = queue.ask { survey in
-            guard let survey else { return call.fail(.stopping) }
+            guard let survey else { return call.fail(.noLook) }
             let plans = survey.plans(for: items.map(\.change.record))
                 .filter { !$0.steps.isEmpty || $0.obstacle != nil }
             call.answer(json: [
@@ -210,7 +210,7 @@ struct ApplyRoutes: Sendable {
 
     private static func revision(_ call: Call) throws(Problem) -> Int {
         let text = call.request.head.segments[2]
-        guard let revision = Int(text), revision > 0 else { throw .trialNotFound(text) }
+        guard let revision = Int(text), revision > 0, String(revision) == text else { throw .trialNotFound(text) }
         return revision
     }
 }

@@ -83,7 +83,8 @@ struct Call: Sendable {
         do throws(ValidationError) {
             let duration = try Duration(text: text)
             guard bounds.contains(duration) else {
-                throw ValidationError("is \(text), but must be \(bounds.lowerBound) to \(bounds.upperBound)")
+                throw ValidationError(
+                    "is \(text), but must be \(bounds.lowerBound.inSeconds) to \(bounds.upperBound.inSeconds)")
             }
             return duration
         } catch {
@@ -113,6 +114,10 @@ struct Call: Sendable {
             throw .notJSON(error.detail)
         }
     }
+}
+
+extension Duration {
+    fileprivate var inSeconds: String { "\(components.seconds)s" }
 }
 
 /// `If-Match` and `If-None-Match` (RFC 9110, section 13.1).

@@ -59,7 +59,7 @@ struct DeviceRoutes: Sendable {
         let preconditions = Preconditions(call.request)
         try writes.submit(call, name, wait: wait, goal: Self.ready) { (view) throws(Problem) in
             try preconditions.check(view?.entityTag)
-            return try DeviceWrites.change(view?.record, to: input, mayRecreate: mayRecreate)
+            return try DeviceWrites.change(view, to: input, mayRecreate: mayRecreate)
         }
     }
 
@@ -81,7 +81,7 @@ struct DeviceRoutes: Sendable {
                 "spec": view.record.spec.document,
             ]
             let input = try writes.input(current.merging(document), name: name)
-            return try DeviceWrites.change(view.record, to: input, mayRecreate: mayRecreate)
+            return try DeviceWrites.change(view, to: input, mayRecreate: mayRecreate)
         }
     }
 
@@ -105,7 +105,7 @@ struct DeviceRoutes: Sendable {
         let name = try call.name()
         let count = try device(name).record.spec.queues.count.value
         let text = call.request.head.segments[4]
-        guard let index = Int(text), (0..<count).contains(index) else {
+        guard let index = Int(text), (0..<count).contains(index), String(index) == text else {
             throw .queueNotFound(device: name, index: text, count: count)
         }
         call.answer(json: Self.queueDocument(index))

@@ -143,8 +143,8 @@ struct DeviceWrites: Sendable {
     /// A new device, or the change of an old one to what `input` says.
     ///
     /// - Parameter mayRecreate: Whether the interface may be made anew for a field that is fixed at its creation.
-    static func change(_ old: DeviceRecord?, to input: DeviceInput, mayRecreate: Bool) throws(Problem) -> Change {
-        guard var record = old else {
+    static func change(_ old: DeviceView?, to input: DeviceInput, mayRecreate: Bool) throws(Problem) -> Change {
+        guard let old, var record = Optional(old.record) else {
             if let version = input.resourceVersion { throw .staleResourceVersion(found: version, current: 0) }
             return .create(
                 DeviceRecord(
@@ -156,9 +156,11 @@ struct DeviceWrites: Sendable {
         }
         let fixed = input.spec.immutableFieldsDiffering(from: record.spec)
         guard fixed.isEmpty || mayRecreate else { throw .immutableFields(fixed) }
-        guard record.spec != input.spec || record.labels != input.labels else { return .nothing(record) }
-        if record.spec != input.spec { record.generation += 1 }
-        if !fixed.isEmpty { record.recreateGeneration = record.generation }
+        // A stranger may have changed what cannot be changed back.
+        let recreates = mayRecreate && (!fixed.isEmpty || old.status[.ready]?.reason == Obstacle.immutableReason)
+        guard recreates || record.spec != input.spec || record.labels != input.labels else { return .nothing(record) }
+        if recreates || record.spec != input.spec { record.generation += 1 }
+        if recreates { record.recreateGeneration = record.generation }
         record.spec = input.spec
         record.labels = input.labels
         record.updatedAt = max(.now(), record.updatedAt)

@@ -38,6 +38,10 @@ struct KernelRoutes: Sendable {
             guard board.snapshot.devices[name] != nil else { throw .deviceNotFound(text) }
             queue.add([name])
         }
+        guard let wait, wait > .zero else {
+            guard queue.ask(retryingFailed: true, { _ in }) else { throw .tooManyQuestions }
+            return call.answer(json: ["looked": false], status: DeviceWrites.unreached)
+        }
         let answered = Mutex(false)
         let answer: @Sendable (Int) -> Void = { status in
             let isFirst = answered.withLock { wasAnswered in
@@ -46,12 +50,8 @@ struct KernelRoutes: Sendable {
             }
             if isFirst { call.answer(json: ["looked": .bool(status == 200)], status: status) }
         }
-        let isTaken = queue.ask { survey in
-            guard survey != nil else { return answer(DeviceWrites.unreached) }
-            answer(200)
-        }
+        let isTaken = queue.ask(retryingFailed: true) { answer($0 == nil ? DeviceWrites.unreached : 200) }
         guard isTaken else { throw .tooManyQuestions }
-        guard let wait, wait > .zero else { return answer(DeviceWrites.unreached) }
         let milliseconds = Int(wait / .milliseconds(1))
         DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(milliseconds)) {
             answer(DeviceWrites.unreached)
@@ -60,9 +60,10 @@ struct KernelRoutes: Sendable {
 
     @Sendable private func unmanaged(_ call: Call) throws(Problem) {
         let isTaken = queue.ask { survey in
-            guard let survey else { return call.fail(.stopping) }
+            guard let survey else { return call.fail(.noLook) }
             let devices = survey.unmanaged().sorted { $0.link.name < $1.link.name }
-            call.answer(json: ["items": .array(devices.map { $0.document(holders: survey.holders(of: $0)) })])
+            let holders = survey.holders(of: Set(devices.map(\.link.name)))
+            call.answer(json: ["items": .array(devices.map { $0.document(holders: holders[$0.link.name] ?? []) })])
         }
         if !isTaken { throw .tooManyQuestions }
     }
@@ -80,7 +81,7 @@ struct KernelRoutes: Sendable {
             throw .invalidParameter(name: "networkNamespace", detail: error.detail)
         }
         let isTaken = queue.ask { survey in
-            guard let survey else { return call.fail(.stopping) }
+            guard let survey else { return call.fail(.noLook) }
             do throws(Problem) {
                 let found = survey.unmanaged().first { $0.link.name == text && $0.namespace == namespace }
                 guard let found else { throw .unmanagedNotFound(text) }
@@ -100,9 +101,12 @@ struct KernelRoutes: Sendable {
         let spec: DeviceSpec
         do {
             name = try DeviceName(found.link.name)
-            spec = try DeviceSpec(try DeviceSpecDraft(adopting: found, settings))
+            // Through the document too: what the kernel allows may be more than a statement can say.
+            spec = try DeviceSpec(stored: try DeviceSpec(try DeviceSpecDraft(adopting: found, settings)).document)
         } catch let error as ValidationError {
             throw .notAdoptable(error.detail)
+        } catch let error as InvalidDocument {
+            throw .notAdoptable(error.issues.map { "\($0.pointer): \($0.detail)" }.joined(separator: "; "))
         } catch let error as SpecContradictions {
             throw .notAdoptable(error.found.map { "\($0.field.rawValue): \($0.detail)" }.joined(separator: "; "))
         } catch {

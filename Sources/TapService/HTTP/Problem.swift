@@ -32,6 +32,7 @@ enum Problem: Error, Sendable {
     case notAdoptable(String)
     case tooManyWrites
     case tooManyQuestions
+    case noLook
     case stopping
     case store(StoreError)
 }
@@ -154,6 +155,11 @@ extension Problem {
             Words(
                 status: 503, code: "TOO_MANY_LOOKS", title: "Too many requests wait for a look at the kernel",
                 detail: "try again in a second", headers: [("Retry-After", "1")])
+        case .noLook:
+            Words(
+                status: 503, code: "KERNEL_UNAVAILABLE", title: "The kernel could not be looked at",
+                detail: "GET /readyz says why, unless the daemon stops; try again in a second",
+                headers: [("Retry-After", "1")])
         case .tooManyWrites:
             Words(
                 status: 503, code: "TOO_MANY_WRITES", title: "Too many writes wait",
@@ -183,7 +189,8 @@ extension Problem {
         return Words(
             status: 409, code: isOfOneKind ? all[0].1.code : "APPLY_CONFLICT",
             title: isOfOneKind ? all[0].1.title : "Devices cannot be changed so",
-            detail: "nothing was changed: \(all.count) devices cannot be changed so; see errors"
+            detail:
+                "nothing was changed, because of \(all.count == 1 ? "one device" : "\(all.count) devices"); see errors"
                 + (isOfOneKind ? ". \(all[0].1.detail)" : ""), errors: errors)
     }
 

@@ -46,7 +46,9 @@ struct Batch {
             decide(job, round: 1, contested: [])
             let name = job.view.record.name
             switch job.outcome {
-            case .open: return DevicePlan(name: name, steps: planned(job))
+            case .open:
+                return DevicePlan(
+                    name: name, steps: planned(job), obstacle: controllerObstacle(job)?.message(for: name))
             case .blocked(let obstacle):
                 return DevicePlan(name: name, steps: [], obstacle: obstacle.message(for: name))
             case .homeless(.missing(let detail)): return DevicePlan(name: name, steps: [], obstacle: detail)
@@ -56,6 +58,15 @@ struct Batch {
             case .settled, .closed: return DevicePlan(name: name, steps: [])
             }
         }
+    }
+
+    /// Why a device would not join its controller, although all else can be done.
+    private func controllerObstacle(_ job: Job) -> Obstacle? {
+        let spec = job.view.record.spec
+        guard let site = job.site, let controller = spec.link.controller, job.view.record.deletionRequestedAt == nil,
+            job.link?.controller == nil || job.link?.controller != site.observed[controller.text]?.index
+        else { return nil }
+        return spec.controllerObstacle(in: site.observed)
     }
 
     /// With the sequel of a deletion, which is known before it is done.
@@ -178,7 +189,8 @@ struct Batch {
         metrics.kernelErrors.increment([error.operation, error.errno.description])
         var reason = error.description
         if error.errno == .busy {
-            let holders = kernel.holders(of: job.view.record.name.text)
+            let name = job.view.record.name.text
+            let holders = kernel.holders(of: [name])[name] ?? []
             if !holders.isEmpty { reason += "; held open by " + holders.map(\.description).joined(separator: ", ") }
         }
         job.fail(reason)

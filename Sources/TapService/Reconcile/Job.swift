@@ -226,11 +226,13 @@ extension Obstacle {
         }
     }
 
+    static let immutableReason = "ImmutableField"
+
     /// One word for machines.
     var reason: String {
         switch self {
         case .foreignDevice: "ForeignDevice"
-        case .immutable: "ImmutableField"
+        case .immutable: Self.immutableReason
         case .controllerMissing: "ControllerMissing"
         case .controllerUnsuitable: "ControllerUnsuitable"
         case .controllerFull: "ControllerFull"
@@ -250,8 +252,8 @@ extension Obstacle {
                 return what + "did not make, and it cannot be adopted, since its \(list(mismatches)) differ"
             }
             return what
-                + "did not make; it is left alone. Remove it ('ip link del \(name)'), give the device another name, or "
-                + "take it over (POST /v1/unmanaged/\(name)/adopt, or adoption: compatible)"
+                + "did not make; it is left alone. Remove it ('ip link del \(name)'), state another name, or state "
+                + "adoption: compatible to take it over"
         case .immutable(let fields):
             return
                 "the interface's \(list(fields)) cannot be changed while it exists; PUT or PATCH with recreate=true, "
@@ -268,11 +270,9 @@ extension Obstacle {
                 "the bridge '\(controller)' has \(Obstacle.bridgePortsMax) ports, which is all that the kernel gives "
                 + "one; use another bridge"
         case .inUse(let fields):
-            return
-                "\(list(fields)) were changed by the consumer that has the device open; they are put back when it has "
-                + "gone"
+            return "changed by the consumer that has the device open, and put back when it has gone: \(list(fields))"
         case .reportOnly(let fields):
-            return "\(list(fields)) were changed by somebody else and are left so, since driftPolicy is 'report'"
+            return "changed by somebody else, and left so since driftPolicy is 'report': \(list(fields))"
         case .contested(let fields):
             return "somebody changes \(list(fields)) again and again; after \(RepairBudget.repairsMax) repairs within "
                 + "\(RepairBudget.windowSeconds) s it is left so for a while. Find the other controller, or state what "

@@ -113,7 +113,7 @@ final class Worker: @unchecked Sendable {
         let isFull = wasOverrun || nextResync <= began || !work.questions.isEmpty
         var hadWork = isFull
         do throws(KernelError) {
-            var names = try isFull ? lookAtAll(atFailed: !work.questions.isEmpty) : lookAtHeard()
+            var names = try isFull ? lookAtAll(atFailed: work.retriesFailed) : lookAtHeard()
             if haveMountsChanged, sites.closeStale() || !homeless.isEmpty { names.formUnion(concernedByNamespaces()) }
             names.formUnion(work.names)
             for name in names { retries[name] = nil }
@@ -341,7 +341,7 @@ extension Worker: Survey {
         }
     }
 
-    func holders(of device: UnmanagedDevice) -> [DescriptorHolder] { kernel.holders(of: device.link.name) }
+    func holders(of names: Set<String>) -> [String: [DescriptorHolder]] { kernel.holders(of: names) }
 
     func settings(of device: UnmanagedDevice) -> DescriptorSettings {
         guard let site = sites.all[device.namespace] else {

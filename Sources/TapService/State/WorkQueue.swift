@@ -8,8 +8,8 @@ protocol Survey {
     func plans(for records: [DeviceRecord]) -> [DevicePlan]
     /// Tap and tun devices that others made.
     func unmanaged() -> [UnmanagedDevice]
-    /// Who holds descriptors of one of them, as far as the daemon may see.
-    func holders(of device: UnmanagedDevice) -> [DescriptorHolder]
+    /// Who holds descriptors of interfaces with these names, as far as the daemon may see.
+    func holders(of names: Set<String>) -> [String: [DescriptorHolder]]
     /// What only its descriptors tell, as far as it can be told.
     func settings(of device: UnmanagedDevice) -> DescriptorSettings
 }
@@ -34,7 +34,7 @@ struct UnmanagedDevice: Sendable {
 /// Devices that the worker shall look at, and questions that it shall answer. A name waits in it at most once, however
 /// often it is added.
 final class WorkQueue: Sendable {
-    /// Asks for a full look, and is answered after it; nothing is passed when the worker ends.
+    /// Asks for a full look, and is answered after it; nothing is passed when the look fails, or the worker ends.
     typealias Question = @Sendable ((any Survey)?) -> Void
 
     static let questionsMax = 64
@@ -42,6 +42,7 @@ final class WorkQueue: Sendable {
     private struct State {
         var names: [DeviceName: ContinuousClock.Instant] = [:]
         var questions: [Question] = []
+        var retriesFailed = false
         var isStopping = false
     }
 
@@ -49,6 +50,7 @@ final class WorkQueue: Sendable {
     struct Work {
         let names: Set<DeviceName>
         let questions: [Question]
+        let retriesFailed: Bool
         /// How long the longest-waiting name has waited.
         let longestWait: Duration?
     }
@@ -68,11 +70,13 @@ final class WorkQueue: Sendable {
         waker.wake()
     }
 
+    /// - Parameter retryingFailed: Whether devices that failed are tried again now, and not when it is their time.
     /// - Returns: False when too many wait, or the worker ends; the question is then not answered.
-    func ask(_ question: @escaping Question) -> Bool {
+    func ask(retryingFailed: Bool = false, _ question: @escaping Question) -> Bool {
         let isTaken = state.withLock { state in
             guard !state.isStopping, state.questions.count < Self.questionsMax else { return false }
             state.questions.append(question)
+            state.retriesFailed = state.retriesFailed || retryingFailed
             return true
         }
         if isTaken { waker.wake() }
@@ -94,9 +98,10 @@ final class WorkQueue: Sendable {
             defer {
                 state.names.removeAll()
                 state.questions.removeAll()
+                state.retriesFailed = false
             }
             return Work(
-                names: Set(state.names.keys), questions: state.questions,
+                names: Set(state.names.keys), questions: state.questions, retriesFailed: state.retriesFailed,
                 longestWait: state.names.values.min().map { $0.duration(to: .now) })
         }
     }
