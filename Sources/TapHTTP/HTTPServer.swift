@@ -43,7 +43,10 @@ public final class HTTPServer: Sendable {
     /// - Throws: `HTTPServerError` when the library cannot start its threads.
     public func start() throws(HTTPServerError) {
         var settings = unsafe tapster_mhd_settings()
-        unsafe settings.listen_socket = listener.socket
+        // The library closes what it is given.
+        let listening = dup(listener.socket)
+        guard listening >= 0 else { throw HTTPServerError(description: "too many files are open for \(listener)") }
+        unsafe settings.listen_socket = listening
         unsafe settings.threads = UInt32(limits.threads)
         unsafe settings.connections_max = UInt32(limits.connectionsMax)
         unsafe settings.connection_memory_bytes_max = limits.headerBytesMax
@@ -55,20 +58,21 @@ public final class HTTPServer: Sendable {
         unsafe settings.context = Unmanaged.passRetained(self).toOpaque()
         guard let pointer = unsafe tapster_mhd_start(&settings) else {
             unsafe Unmanaged.passUnretained(self).release()
+            close(listening)
             throw HTTPServerError(description: "the HTTP server cannot start on \(listener)")
         }
         daemon.withLock { $0 = unsafe Handle(pointer: pointer) }
     }
 
-    /// Takes no more connections, answers what is parked with 503, and returns when the last thread has ended.
+    /// Answers what is parked, and what still comes, with 503, and returns when the last thread has ended.
     public func stop() {
         guard let handle = daemon.withLock({ $0.take() }) else { return }
-        // The library must not be stopped while connections are suspended.
+        // The library must not be stopped while connections are suspended. It is not told to stop listening before
+        // (`MHD_quiesce_daemon`): its threads would race for the socket then, and abort the process.
         let unanswered = current.withLock { current in
             current.isStopping = true
             return Array(current.exchanges.values)
         }
-        _ = unsafe MHD_quiesce_daemon(handle.pointer)
         for exchange in unanswered { exchange.respond(handler.refuse(.stopping, nil, limits: limits)) }
         waitForAnswers()
         unsafe MHD_stop_daemon(handle.pointer)

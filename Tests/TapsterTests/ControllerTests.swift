@@ -144,7 +144,9 @@ import Testing
             try daemon.waitUntilReady(other)
             #expect(try Interface(full)?.controller == nil)
             #expect(try daemon.condition("Ready", of: full)?.message.contains("1023") == true)
+            // And takes the place that becomes free.
             #expect(try daemon.delete(other).status == 200)
+            try daemon.waitUntilReady(full)
         }
     }
 

@@ -30,6 +30,9 @@ public enum DeviceField: String, CaseIterable, Hashable, Sendable {
     case altNames = "link.altNames"
     case addresses = "link.addresses"
 
+    /// Whether who has an open device's queue may set it, so that its repair is no fight.
+    public var isSetByConsumers: Bool { self == .vnetHeaderSize || self == .offloads }
+
     /// The field's place in a device's JSON document (RFC 6901).
     public var pointer: String {
         "/spec/" + rawValue.split(separator: ".").joined(separator: "/")

@@ -42,6 +42,13 @@ public struct Offloads: OptionSet, Hashable, Sendable {
         self = known.offload
     }
 
+    /// What ethtool(8) can tell of them: whether there is a checksum, and whether there is any segmentation of TCP.
+    public var asShown: Offloads {
+        var shown = intersection(.checksum)
+        if !isDisjoint(with: [.tso4, .tso6, .ecn]) { shown.formUnion([.tso4, .tso6]) }
+        return shown
+    }
+
     /// Why the kernel would answer `EINVAL` to this combination (`set_offload()` in `drivers/net/tun.c`), if it would.
     public var contradiction: String? {
         if !isEmpty, !contains(.checksum) {

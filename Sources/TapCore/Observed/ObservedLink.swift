@@ -47,7 +47,7 @@ public struct ObservedLink: Hashable, Sendable {
 
 /// What rtnetlink adds for a tap or tun device (`IFLA_INFO_DATA`, the `IFLA_TUN_` attributes).
 ///
-/// Offloads and send buffer are not among it, and the vnet header's size needs a descriptor of the device.
+/// The send buffer is not among it, and the vnet header's size and the offloads have to be asked for otherwise.
 public struct ObservedTun: Hashable, Sendable {
     public var kind: DeviceKind
     public var packetInfo = false
@@ -58,6 +58,8 @@ public struct ObservedTun: Hashable, Sendable {
     public var group: UInt32?
     /// Read through a held descriptor (`TUNGETVNETHDRSZ`), where there is one.
     public var vnetHeaderSize: Int?
+    /// Read where a descriptor is held, as far as the kernel tells them (`Offloads.asShown`).
+    public var offloads: Offloads?
     /// Queues to which the kernel steers. Known for multiqueue devices only.
     public var attachedQueues: Int?
     /// Queues that are held but detached, anchors among them. Known for multiqueue devices only.

@@ -120,7 +120,7 @@ extension WantedDevice {
             open.removeAll { withheld.contains($0) }
         }
         if let attached = link.tun?.attachedQueues, attached > 0 {
-            withhold(open.filter { $0.field == .vnetHeaderSize || $0.field == .offloads }) { .inUse($0) }
+            withhold(open.filter { $0.field.isSetByConsumers }) { .inUse($0) }
             open.removeAll { withheld.contains($0) }
         }
         // A new statement is nobody's repair.

@@ -93,9 +93,15 @@ extension WantedDevice {
             let observed = tun.vnetHeaderSize ?? known?.vnetHeaderSize?.value
             comparison.compare(.vnetHeaderSize, size.value, observed) { .integer($0) }
         }
-        // The kernel tells nobody; after a consumer of an open device has gone, it may be anything.
-        let offloads = namespace.unverified.contains(link.index) ? nil : known?.offloads
-        comparison.compare(.offloads, wanted.offloads, offloads) { .words($0.names) }
+        // While a consumer has it open, they are the consumer's.
+        if let attached = tun.attachedQueues, attached > 0, spec.access == .open { return }
+        if let shown = tun.offloads, shown != wanted.offloads?.asShown {
+            comparison.compare(.offloads, wanted.offloads, shown) { .words($0.names) }
+        } else {
+            // What is not shown may be anything after a consumer.
+            let offloads = namespace.unverified.contains(link.index) ? nil : known?.offloads
+            comparison.compare(.offloads, wanted.offloads, offloads) { .words($0.names) }
+        }
     }
 
     private func compareLink(_ link: ObservedLink, _ comparison: inout Comparison) {

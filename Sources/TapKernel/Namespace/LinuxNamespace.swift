@@ -77,6 +77,8 @@ final class LinuxNamespace: KernelNamespace {
         for position in links.indices where links[position].tun?.vnetHeader == true {
             guard anchored.contains(links[position].index), let queue = held[links[position].index] else { continue }
             links[position].tun?.vnetHeaderSize = try? queue.vnetHeaderSize()
+            let name = links[position].name
+            links[position].tun?.offloads = offloads(of: name)?.asShown
         }
         return links
     }

@@ -73,7 +73,7 @@ final class Job {
         case .act(let steps, let differences, let index):
             // A device that went while it was put right counts as missing, whatever was wrong with it before.
             if case .create = steps.first { found = differences }
-            found = found ?? differences
+            note(differences)
             if isLastRound {
                 let fields = differences.map(\.field.rawValue).joined(separator: ", ")
                 fail(
@@ -83,6 +83,13 @@ final class Job {
                 self.index = index
             }
         }
+    }
+
+    /// What somebody changes while we repair is his doing too. A device that we make is not yet as wanted, and that is not.
+    private func note(_ differences: [Difference]) {
+        let known = found ?? []
+        guard !known.contains(where: { $0.field == .device }) else { return }
+        found = known + differences.filter { new in !known.contains { $0.field == new.field } }
     }
 
     func fail(_ reason: String) {

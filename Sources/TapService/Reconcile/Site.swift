@@ -73,7 +73,10 @@ final class Site {
 
     /// By any of them it may be in a device's way, or be its controller.
     private func names(of index: LinkIndex) -> [String] {
-        observed[index].map { [$0.name] + $0.altNames } ?? []
+        guard let link = observed[index] else { return [] }
+        // A port that comes or goes is of concern to those who wait for a place.
+        let controller = link.controller.flatMap { observed[$0] }
+        return [link, controller].compactMap(\.self).flatMap { [$0.name] + $0.altNames }
     }
 
     // MARK: What plans promise and do

@@ -264,7 +264,7 @@ final class Worker: @unchecked Sendable {
             let status = job.status(at: now)
             let settles = job.isSettled && record.settledGeneration != record.generation
             events += job.events(status, at: now)
-            note(job.repairs, of: record.name)
+            note(job.repairs, of: record)
             if settles || status != job.view.status {
                 var update = WorkerUpdate(job.view, status: status)
                 update.settledGeneration = settles ? record.generation : nil
@@ -276,10 +276,11 @@ final class Worker: @unchecked Sendable {
         for event in events { log.log(event) }
     }
 
-    private func note(_ repairs: [Difference], of name: DeviceName) {
+    private func note(_ repairs: [Difference], of record: DeviceRecord) {
         for difference in repairs {
             metrics.driftRepairs.increment([difference.field.rawValue])
-            budgets[name, default: RepairBudget()].note(difference.field, at: .now)
+            if record.spec.access == .open, difference.field.isSetByConsumers { continue }
+            budgets[record.name, default: RepairBudget()].note(difference.field, at: .now)
         }
     }
 
