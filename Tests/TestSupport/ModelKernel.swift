@@ -29,13 +29,14 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
     public init(boot: String = "boot", features: KernelFeatures = .all) {
         self.boot = boot
         self.features = features
-        addNamespace(nil)
+        own = ModelNamespace(host: HostIdentity(boot: boot, namespace: 0), signal: signal)
+        namespaces = [nil: own]
     }
 
     public var waker: any Waker { signal }
 
     /// The daemon's own namespace.
-    public var own: ModelNamespace { signal.condition.withLock { namespaces[nil]! } }
+    public let own: ModelNamespace
 
     @discardableResult
     public func addNamespace(_ location: NetworkNamespace?) -> ModelNamespace {

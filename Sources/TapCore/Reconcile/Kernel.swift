@@ -96,9 +96,7 @@ public protocol KernelNamespace: AnyObject {
     /// Every interface.
     func links() throws(KernelError) -> [ObservedLink]
 
-    /// Those of the given interfaces that exist.
-    ///
-    /// - Parameter count: How many interfaces there are, more or less: of many, all are read.
+    /// Those of the given interfaces that exist; `count`, the number of all, more or less, says how best to ask.
     func links(at indexes: [LinkIndex], outOf count: Int) throws(KernelError) -> [ObservedLink]
 
     /// Every address of every interface.

@@ -82,6 +82,8 @@ struct DeviceWrites: Sendable {
     ///   - changes: Of different devices.
     ///   - evenIfEqual: Whether there is something to write although no device changes.
     ///   - also: What else belongs into the transaction.
+    /// - Returns: The records as they are now.
+    /// - Throws: `Problem.store`; nothing is changed then.
     @discardableResult
     func commit(
         _ changes: [Change], evenIfEqual: Bool = false,
@@ -142,7 +144,12 @@ struct DeviceWrites: Sendable {
 
     /// A new device, or the change of an old one to what `input` says.
     ///
-    /// - Parameter mayRecreate: Whether the interface may be made anew for a field that is fixed at its creation.
+    /// - Parameters:
+    ///   - old: The device as it is; nothing when there is none.
+    ///   - input: What it shall be.
+    ///   - mayRecreate: Whether the interface may be made anew for a field that is fixed at its creation.
+    /// - Returns: What is to be written.
+    /// - Throws: `Problem` when the device cannot become so.
     static func change(_ old: DeviceView?, to input: DeviceInput, mayRecreate: Bool) throws(Problem) -> Change {
         guard let old, var record = Optional(old.record) else {
             if let version = input.resourceVersion { throw .staleResourceVersion(found: version, current: 0) }

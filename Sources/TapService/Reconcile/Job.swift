@@ -31,7 +31,7 @@ final class Job {
     /// What is still so at the end.
     private var remaining: [Difference] = []
 
-    /// - Parameter claim: The view's own, unless one wants to know how it would be without it.
+    /// With the view's own claim, unless one wants to know how it would be without it.
     init(_ view: DeviceView, claim: Claim?) {
         self.view = view
         self.claim = claim

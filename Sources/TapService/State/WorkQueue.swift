@@ -70,7 +70,8 @@ final class WorkQueue: Sendable {
         waker.wake()
     }
 
-    /// - Parameter retryingFailed: Whether devices that failed are tried again now, and not when it is their time.
+    /// With `retryingFailed`, devices that failed are tried again now, and not when it is their time.
+    ///
     /// - Returns: False when too many wait, or the worker ends; the question is then not answered.
     func ask(retryingFailed: Bool = false, _ question: @escaping Question) -> Bool {
         let isTaken = state.withLock { state in

@@ -1,0 +1,73 @@
+import Foundation
+import Logging
+import TapCore
+import TapHTTP
+import TapStore
+import TestSupport
+
+@testable import TapService
+
+struct OnlyRoot: Accounts {
+    func userNumber(_ principal: Principal) -> UInt32? {
+        switch principal {
+        case .name(let name): name == "root" ? 0 : nil
+        case .number(let number): number
+        }
+    }
+    func groupNumber(_ principal: Principal) -> UInt32? { userNumber(principal) }
+}
+
+/// The whole service over real HTTP and real SQLite; only the kernel is in memory, since the real one needs root.
+final class World: Sendable {
+    let kernel: ModelKernel
+    let socket: String
+    private let store: Store
+    let service: Service
+    private let server: HTTPServer
+
+    init(_ directory: String, kernel: ModelKernel = ModelKernel()) throws {
+        self.kernel = kernel
+        socket = directory + "/s"
+        store = try Store(path: directory + "/t.db")
+        let ready = DispatchSemaphore(value: 0)
+        service = try Service(
+            kernel: kernel, store: store, accounts: OnlyRoot(),
+            log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        ) { ready.signal() }
+        server = HTTPServer(listener: try HTTPListener(unix: socket, group: nil), handler: service.api)
+        try server.start()
+        service.start()
+        ready.wait()
+    }
+
+    func stop() {
+        service.finishWrites()
+        server.stop()
+        service.stop()
+    }
+
+    func send(_ method: String, _ target: String, _ json: String? = nil, headers: [String: String] = [:]) throws
+        -> Answer
+    {
+        var headers = headers
+        if json != nil, headers["Content-Type"] == nil { headers["Content-Type"] = "application/json" }
+        return try HTTPClient(socket: socket).send(method, target, headers: headers, body: json)
+    }
+
+    /// The sum of a metric's samples whose labels contain the text.
+    func metric(_ name: String, _ labels: String = "") throws -> Double {
+        try send("GET", "/metrics").text.split(separator: "\n")
+            .filter { $0.hasPrefix(name) && $0.contains(labels) }
+            .compactMap { Double($0.split(separator: " ").last ?? "") }.reduce(0, +)
+    }
+}
+
+func withWorld(_ body: @escaping @Sendable (World) throws -> Void) async throws {
+    try await onThread {
+        try withTemporaryDirectory { directory in
+            let world = try World(directory)
+            defer { world.stop() }
+            try body(world)
+        }
+    }
+}
