@@ -64,6 +64,22 @@ import Testing
         }
     }
 
+    /// The only queue of the old ABI is taken: who has it is told, and all is well when he has gone.
+    @Test func whoHoldsABusyDeviceIsTold() async throws {
+        try await withDaemon { (daemon) throws in
+            _ = try daemon.create("one0", spec: #"{"access": "open", "multiQueue": false}"#)
+            let consumer = try Consumer("one0", multiQueue: false)
+            _ = try daemon.send("PATCH", "/v1/devices/one0", json: #"{"spec": {"vnetHeaderSize": 20}}"#)
+            try eventually("the holder is told") {
+                let error = try daemon.send("GET", "/v1/devices/one0")["status", "lastError"] as? String ?? ""
+                return error.contains("EBUSY") && error.contains("held open by pid \(getpid()) (")
+            }
+            consumer.leave()
+            try daemon.waitUntilReady("one0")
+            #expect(try Consumer.vnetHeaderSize(of: "one0", multiQueue: false) == 20)
+        }
+    }
+
     @Test func theAnchorPinsTheFlags() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("open0", spec: #"{"access": "open"}"#)

@@ -3,14 +3,14 @@ import Foundation
 import Glibc
 import TapCore
 
-/// Somebody who has a queue of a multiqueue tap open, as a VMM would: in the calling thread's network namespace.
+/// Somebody who has a queue of a tap open, as a VMM would: in the calling thread's network namespace.
 public final class Consumer {
     private let descriptor: Int32
 
     /// Attaches to the device by its name.
-    public init(_ name: String, vnetHeader: Bool = true) throws {
+    public init(_ name: String, vnetHeader: Bool = true, multiQueue: Bool = true) throws {
         descriptor = clinux_open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)
-        let flags = IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE | (vnetHeader ? IFF_VNET_HDR : 0)
+        let flags = IFF_TAP | IFF_NO_PI | (multiQueue ? IFF_MULTI_QUEUE : 0) | (vnetHeader ? IFF_VNET_HDR : 0)
         guard clinux_tun_set_interface(descriptor, name, UInt16(flags)) == 0 else {
             throw TestFailure("attach to \(name): \(String(cString: strerror(errno)))")
         }
@@ -43,7 +43,9 @@ public final class Consumer {
     }
 
     /// What is set with one queue and belongs to the whole device (`TUNGETVNETHDRSZ`).
-    public static func vnetHeaderSize(of name: String) throws -> Int { try Consumer(name).vnetHeaderSize }
+    public static func vnetHeaderSize(of name: String, multiQueue: Bool = true) throws -> Int {
+        try Consumer(name, multiQueue: multiQueue).vnetHeaderSize
+    }
 }
 
 /// What of its work the kernel leaves to the device's consumer: what `TUNSETOFFLOAD` came to, as far as ethtool tells.

@@ -25,9 +25,11 @@ public struct MACAddress: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// The address in a kernel attribute, or nothing when the bytes are not six (a tun has none).
-    public init?(bytes: some Collection<UInt8>) {
+    public init?(bytes: [UInt8]) {
         guard bytes.count == 6 else { return nil }
-        rawValue = bytes.reduce(0) { $0 << 8 | UInt64($1) }
+        var value: UInt64 = 0
+        for byte in bytes { value = value << 8 | UInt64(byte) }
+        rawValue = value
     }
 
     /// The address of a device whose spec leaves it open: unicast, locally administered, and always the same for one

@@ -49,9 +49,15 @@ struct OperatorRoutes: Sendable {
         let isReady = checks.allSatisfy { $0.1 == nil }
         var text = isReady ? "ok\n" : "not ready\n"
         if call.request.head.query["verbose"] != nil || !isReady {
-            text = checks.map { "[\($0.1 == nil ? "+" : "-")] \($0.0) \($0.1 ?? "ok")\n" }.joined() + text
+            text = checks.map { "[\($0.1 == nil ? "+" : "-")] \($0.0) \($0.1 ?? "ok")\n" }.joined() + progress + text
         }
         call.answer(text: text, status: isReady ? 200 : 503)
+    }
+
+    /// How far a pass with work has come; nothing when there is none.
+    private var progress: String {
+        let left = Int(metrics.passDevicesLeft.current)
+        return left == 0 ? "" : "[+] pass \(left) of \(Int(metrics.passDevices.current)) devices left\n"
     }
 
     @Sendable private func exposition(_ call: Call) throws(Problem) {

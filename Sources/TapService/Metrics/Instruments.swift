@@ -67,6 +67,7 @@ final class Gauge: Sendable {
     }
 
     func set(_ new: Double) { value.withLock { $0 = new } }
+    var current: Double { value.withLock { $0 } }
 
     func write(to text: inout MetricsText) {
         text.family(name, help, type: "gauge")

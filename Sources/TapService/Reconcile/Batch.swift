@@ -32,6 +32,9 @@ struct Batch {
         for round in 1...Self.roundsMax {
             for job in jobs where job.isOpen {
                 decide(job, round: round, contested: contested(job.view.record.name))
+                if round == Self.roundsMax, case .failed(let reason) = job.outcome {
+                    job.fail(reason + holders(of: job))
+                }
             }
             guard jobs.contains(where: \.isOpen) else { return }
             for job in jobs { announce(job) }
@@ -187,13 +190,14 @@ struct Batch {
 
     private func fail(_ job: Job, _ error: KernelError) {
         metrics.kernelErrors.increment([error.operation, error.errno.description])
-        var reason = error.description
-        if error.errno == .busy {
-            let name = job.view.record.name.text
-            let holders = kernel.holders(of: [name])[name] ?? []
-            if !holders.isEmpty { reason += "; held open by " + holders.map(\.description).joined(separator: ", ") }
-        }
-        job.fail(reason)
+        job.fail(error.description + (error.errno == .busy ? holders(of: job) : ""))
+    }
+
+    /// Who holds the device open, for the end of a sentence; nothing where it cannot be told.
+    private func holders(of job: Job) -> String {
+        let name = job.view.record.name.text
+        let holders = kernel.holders(of: [name])[name] ?? []
+        return holders.isEmpty ? "" : "; held open by " + holders.map(\.description).joined(separator: ", ")
     }
 
     private func commitClaims() {

@@ -77,7 +77,7 @@ final class Job {
             if isLastRound {
                 let fields = differences.map(\.field.rawValue).joined(separator: ", ")
                 fail(
-                    "read back after the change and still different: \(fields); somebody else may hold the device open")
+                    "read back after the change and still different: \(fields)")
             } else {
                 self.steps = steps
                 self.index = index

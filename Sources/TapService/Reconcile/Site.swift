@@ -147,7 +147,7 @@ final class Sites {
     }
 
     /// Lets go of namespaces that nobody needs.
-    func closeAll(but needed: Set<NetworkNamespace?>) {
-        for location in all.keys where location != nil && !needed.contains(location) { close(location) }
+    func closeAll(but needed: Set<NetworkNamespace>) {
+        for case let location? in all.keys where !needed.contains(location) { close(location) }
     }
 }

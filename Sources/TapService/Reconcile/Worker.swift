@@ -116,8 +116,10 @@ final class Worker: @unchecked Sendable {
             var names = try isFull ? lookAtAll(atFailed: work.retriesFailed) : lookAtHeard()
             if haveMountsChanged, sites.closeStale() || !homeless.isEmpty { names.formUnion(concernedByNamespaces()) }
             names.formUnion(work.names)
-            for name in names { retries[name] = nil }
-            names.formUnion(takeDueRetries(began))
+            if !retries.isEmpty {
+                for name in names { retries[name] = nil }
+                names.formUnion(takeDueRetries(began))
+            }
             if !names.isEmpty {
                 hadWork = true
                 try reconcile(names)
@@ -161,10 +163,10 @@ final class Worker: @unchecked Sendable {
     private func lookAtAll(atFailed: Bool) throws(KernelError) -> Set<DeviceName> {
         let devices = board.snapshot.devices
         _ = sites.closeStale()
-        var needed: Set<NetworkNamespace?> = []
+        var needed: Set<NetworkNamespace> = []
         for view in devices.values {
-            needed.insert(view.record.spec.networkNamespace)
-            if let claim = view.record.claim { needed.insert(claim.namespace) }
+            if let namespace = view.record.spec.networkNamespace { needed.insert(namespace) }
+            if let namespace = view.record.claim?.namespace { needed.insert(namespace) }
         }
         sites.closeAll(but: needed)
         _ = try ownSite()
@@ -186,7 +188,8 @@ final class Worker: @unchecked Sendable {
         homeless.formIntersection(devices.keys)
         budgets = budgets.filter { $0.value.due(at: .now) != nil || devices[$0.key] != nil }
         // A device that failed keeps its own time; the others are all looked at.
-        return atFailed ? Set(devices.keys) : Set(devices.keys).subtracting(retries.keys)
+        let all = Set(devices.keys)
+        return atFailed || retries.isEmpty ? all : all.subtracting(retries.keys)
     }
 
     private func ownSite() throws(KernelError) -> Site {
@@ -287,7 +290,7 @@ final class Worker: @unchecked Sendable {
     /// When to look at the device again, if nothing tells us to.
     private func schedule(_ job: Job) {
         let name = job.view.record.name
-        homeless.remove(name)
+        if !homeless.isEmpty { homeless.remove(name) }
         switch job.outcome {
         case .failed, .homeless(.unusable): retryLater(name)
         case .blocked(.contested):
@@ -298,7 +301,7 @@ final class Worker: @unchecked Sendable {
         case .closed:
             retries[name] = nil
             budgets[name] = nil
-        case .open, .settled, .blocked: retries[name] = nil
+        case .open, .settled, .blocked: if !retries.isEmpty { retries[name] = nil }
         }
     }
 
