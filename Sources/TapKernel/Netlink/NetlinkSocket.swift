@@ -30,6 +30,8 @@ final class NetlinkSocket {
     private let descriptor: FileDescriptor
     private var sequence: UInt32 = 0
     private var buffer = [UInt8](repeating: 0, count: datagramBytesMax)
+    /// Whether an answer was not read to its end.
+    private var hasLeftovers = false
 
     /// - Throws: EMFILE, ENFILE, ENOBUFS.
     init() throws(Errno) {
@@ -152,6 +154,7 @@ final class NetlinkSocket {
         }
         let bytes = writer.bytes
         do throws(Errno) {
+            if hasLeftovers { try discardLeftovers() }
             let number = descriptor.number
             // SAFETY: the kernel copies the array before send(2) returns.
             let sent = try systemCall { unsafe Glibc.send(number, bytes, bytes.count, 0) }
@@ -162,12 +165,27 @@ final class NetlinkSocket {
         return first
     }
 
+    /// Reads a broken-off answer to its end: before that, the kernel refuses every other dump (EBUSY).
+    private func discardLeftovers() throws(Errno) {
+        while true {
+            let number = descriptor.number
+            do throws(Errno) {
+                // SAFETY: the kernel writes at most the array's bytes, during the call.
+                try systemCall { unsafe recv(number, &buffer, Self.datagramBytesMax, Int32(MSG_DONTWAIT)) }
+            } catch {
+                guard error == .wouldBlock else { throw error }
+                return hasLeftovers = false
+            }
+        }
+    }
+
     /// Receives datagrams until `body` says that the answer is complete.
     private func receive(
         until body: (NetlinkHeader, RawSpan) throws(NetlinkRefusal) -> Bool
     ) throws(NetlinkRefusal) {
         var isComplete = false
         var failure: NetlinkRefusal?
+        hasLeftovers = true
         while !isComplete, failure == nil {
             let number = descriptor.number
             let count: Int
@@ -194,6 +212,7 @@ final class NetlinkSocket {
             }
         }
         if let failure { throw failure }
+        hasLeftovers = false
     }
 
     /// Reads an `NLMSG_ERROR`: nothing when it is an acknowledgement.
