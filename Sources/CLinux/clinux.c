@@ -109,10 +109,11 @@ int clinux_open_network(const char *path, uint64_t *inode) {
     int fd = clinux_network_inode(link, inode) == 0 ? open(link, O_RDONLY | O_CLOEXEC) : -1;
     int reason = errno;
     close(place);
-    if (fd >= 0 && ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET) {
+    int type = fd >= 0 ? ioctl(fd, NS_GET_NSTYPE) : CLONE_NEWNET;
+    if (type != CLONE_NEWNET) {
+        reason = type < 0 ? errno : ENOTTY;
         close(fd);
         fd = -1;
-        reason = ENOTTY;
     }
     errno = reason;
     return fd;

@@ -4,6 +4,10 @@ internal import TapCore
 
 /// The way into a network namespace and back (setns(2)), for the one thread that uses it.
 final class NamespaceDoor {
+    /// How often the way back is tried: the kernel may be short of memory for a moment.
+    private static let returnAttemptsMax = 100
+    private static let returnMicroseconds: UInt32 = 10_000
+
     private let path: String
     private let inode: UInt64
     private let inner: FileDescriptor
@@ -44,11 +48,17 @@ final class NamespaceDoor {
         _ inner: Int32, home: Int32, _ body: () throws(Errno) -> Value
     ) throws(Errno) -> Value {
         try systemCall { clinux_enter_network(inner) }
-        defer {
-            // On the wrong side of the door every further step would hit the wrong devices.
-            if clinux_enter_network(home) != 0 { fatalError("cannot return to the daemon's network namespace") }
-        }
+        defer { goHome(home) }
         return try body()
+    }
+
+    private static func goHome(_ home: Int32) {
+        for _ in 0..<returnAttemptsMax {
+            if clinux_enter_network(home) == 0 { return }
+            usleep(returnMicroseconds)
+        }
+        // On the wrong side of the door every further step would hit the wrong devices.
+        fatalError("cannot return to the daemon's network namespace")
     }
 
     private static func failure(_ errno: Errno, _ location: NetworkNamespace) -> NamespaceFailure {
