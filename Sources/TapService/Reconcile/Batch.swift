@@ -222,8 +222,10 @@ struct Batch {
             }
         } catch {
             for (job, claim) in claimed {
-                // Not persistent yet, so letting go undoes a creation.
-                job.site?.kernel.abandon(claim.index)
+                // Not persistent yet, so letting go undoes a creation. An anchor stays: its device was there before.
+                if let kernel = job.site?.kernel, !kernel.anchored.contains(claim.index) {
+                    kernel.abandon(claim.index)
+                }
                 job.fail(error.description)
             }
         }
