@@ -23,11 +23,12 @@ final class Site {
 
     func lookAtAll() throws(KernelError) {
         heard = KernelSignals()
-        let unverified = observed.unverified
-        observed = ObservedNamespace(host: kernel.host, location: location, links: try kernel.links())
-        observed.addresses = try kernel.addresses()
-        observed.anchored = kernel.anchored
-        observed.unverified = unverified
+        // Taken over as a whole: half a look would show devices without their addresses and anchors.
+        var fresh = ObservedNamespace(host: kernel.host, location: location, links: try kernel.links())
+        fresh.addresses = try kernel.addresses()
+        fresh.anchored = kernel.anchored
+        fresh.unverified = observed.unverified
+        observed = fresh
         for link in observed.links { noteConsumers(of: link) }
     }
 

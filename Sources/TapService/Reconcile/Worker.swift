@@ -32,6 +32,8 @@ final class Worker: @unchecked Sendable {
     /// Devices whose namespace is not there.
     private var homeless: Set<DeviceName> = []
     private var nextResync = ContinuousClock.now
+    /// Whether the last look failed: what is remembered may be older than what was said since.
+    private var isBlind = false
     private var history = History()
     private let ended = DispatchSemaphore(value: 0)
 
@@ -93,11 +95,14 @@ final class Worker: @unchecked Sendable {
 
     /// The kernel cannot even be looked at: say so, and look again in full a little later.
     private func fail(_ error: KernelError) {
-        log.error("the kernel cannot be observed", metadata: ["error": "\(error)"])
+        if board.snapshot.workerFailure != error.description {
+            log.error("the kernel cannot be observed", metadata: ["error": "\(error)"])
+        }
         metrics.kernelErrors.increment([error.operation, error.errno.description])
         metrics.passes.increment(["error"])
         board.setWorkerFailure(error.description)
         nextResync = .now + .seconds(1)
+        isBlind = true
         Thread.sleep(forTimeInterval: 0.05)
     }
 
@@ -110,7 +115,9 @@ final class Worker: @unchecked Sendable {
         if wasOverrun { metrics.overruns.increment([]) }
         let work = queue.take()
         if let wait = work.longestWait { metrics.queueWait.observe(wait) }
-        let isFull = wasOverrun || nextResync <= began || !work.questions.isEmpty
+        // A device that somebody has changed is looked at as soon as anything can be.
+        for name in work.names { retries[name] = nil }
+        let isFull = wasOverrun || isBlind || nextResync <= began || !work.questions.isEmpty
         var hadWork = isFull
         do throws(KernelError) {
             var names = try isFull ? lookAtAll(atFailed: work.retriesFailed) : lookAtHeard()
@@ -180,6 +187,7 @@ final class Worker: @unchecked Sendable {
             }
         }
         for view in devices.values {
+        isBlind = false
             guard let claim = view.record.claim, let site = sites.all[claim.namespace],
                 site.observed.host == claim.host
             else { continue }
