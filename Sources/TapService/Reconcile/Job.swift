@@ -139,7 +139,11 @@ final class Job {
         status.link = link
         status.lastError = nil
         let words = words
-        if case .failed(let reason) = outcome { status.lastError = reason }
+        switch outcome {
+        case .failed(let reason): status.lastError = reason
+        case .homeless(.unusable(let error)): status.lastError = error.description
+        default: break
+        }
         status.set(.ready, holds: isSettled, reason: words.reason, message: words.message, at: now)
         var isConflict = false
         if case .blocked(let obstacle) = outcome { isConflict = obstacle.isConflict }

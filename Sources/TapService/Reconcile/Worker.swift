@@ -300,7 +300,10 @@ final class Worker: @unchecked Sendable {
         let name = job.view.record.name
         if !homeless.isEmpty { homeless.remove(name) }
         switch job.outcome {
-        case .failed, .homeless(.unusable): retryLater(name)
+        case .failed: retryLater(name)
+        case .homeless(.unusable(let error)):
+            metrics.kernelErrors.increment([error.operation, error.errno.description])
+            retryLater(name)
         case .blocked(.contested):
             retries[name] = budgets[name]?.due(at: .now).map { Retry(due: $0) }
         case .homeless(.missing):
