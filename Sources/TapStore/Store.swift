@@ -76,12 +76,12 @@ public final class Store: Sendable {
         }
     }
 
-    /// Writes what was learnt from the kernel, without waiting for the disk.
+    /// Writes what was learnt from the kernel, without waiting for the disk unless told to.
     public func record(
-        _ body: (borrowing Transaction) throws -> Void, committed: () -> Void = {}
+        durably: Bool = false, _ body: (borrowing Transaction) throws -> Void, committed: () -> Void = {}
     ) throws(StoreError) {
         do {
-            try perform(durably: false, body, committed: { _ in committed() })
+            try perform(durably: durably, body, committed: { _ in committed() })
         } catch {
             throw StoreError(error, path: path)
         }

@@ -123,6 +123,8 @@ struct DeviceWrites: Sendable {
             return committed
         } catch let error as StoreError {
             board.setStoreFailure(error.description)
+            // The worker finds out when it is over.
+            queue.wake()
             throw .store(error)
         } catch {
             throw .store(.failed(detail: "\(error)"))

@@ -46,7 +46,7 @@ struct OperatorRoutes: Sendable {
             ("database", snapshot.storeFailure),
             ("reconciled", snapshot.isReady ? nil : "the first look at the kernel is not complete"),
         ]
-        let isReady = checks.allSatisfy { $0.1 == nil }
+        let isReady = snapshot.isHealthy
         var text = isReady ? "ok\n" : "not ready\n"
         if call.request.head.query["verbose"] != nil || !isReady {
             text = checks.map { "[\($0.1 == nil ? "+" : "-")] \($0.0) \($0.1 ?? "ok")\n" }.joined() + progress + text

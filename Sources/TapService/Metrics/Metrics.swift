@@ -36,7 +36,7 @@ final class Metrics: Sendable {
         text.sample("tapster_build_info", [("version", Tapster.version)], 1)
         gauge(
             &text, "tapster_ready", "Whether readyz says yes.",
-            snapshot.isReady && snapshot.workerFailure == nil ? 1 : 0)
+            snapshot.isHealthy ? 1 : 0)
         gauge(&text, "tapster_start_time_seconds", "When the daemon started, in Unix time.", started)
         devices(&text, snapshot)
         gauge(&text, "tapster_workqueue_depth", "Changed devices that wait for a pass.", Double(queueDepth))

@@ -221,6 +221,7 @@ struct Batch {
                 job.site?.verify(claim.index)
             }
         } catch {
+            board.setStoreFailure(error.description)
             for (job, claim) in claimed {
                 // Not persistent yet, so letting go undoes a creation. An anchor stays: its device was there before.
                 if let kernel = job.site?.kernel, !kernel.anchored.contains(claim.index) {
@@ -254,6 +255,7 @@ struct Batch {
                 job.close()
             }
         } catch {
+            board.setStoreFailure(error.description)
             for job in doomed { job.fail(error.description) }
         }
     }

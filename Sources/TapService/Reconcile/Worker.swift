@@ -81,10 +81,11 @@ final class Worker: @unchecked Sendable {
             } catch {
                 fail(error)
             }
+            if board.snapshot.storeFailure != nil { history.expectRecovery() }
             if let due = history.due, due <= .now { writeHistory() }
         }
         for question in queue.take().questions { question(nil) }
-        writeHistory()
+        if history.due != nil { writeHistory() }
     }
 
     private func nextWake() -> ContinuousClock.Instant {
@@ -101,8 +102,8 @@ final class Worker: @unchecked Sendable {
         metrics.kernelErrors.increment([error.operation, error.errno.description])
         metrics.passes.increment(["error"])
         board.setWorkerFailure(error.description)
-        nextResync = .now + .seconds(1)
         isBlind = true
+        nextResync = .now + .seconds(1)
         Thread.sleep(forTimeInterval: 0.05)
     }
 
@@ -186,8 +187,8 @@ final class Worker: @unchecked Sendable {
                 abandon(location, error)
             }
         }
-        for view in devices.values {
         isBlind = false
+        for view in devices.values {
             guard let claim = view.record.claim, let site = sites.all[claim.namespace],
                 site.observed.host == claim.host
             else { continue }
@@ -324,11 +325,16 @@ final class Worker: @unchecked Sendable {
     }
 
     private func writeHistory() {
+        let failure = board.snapshot.storeFailure
         do throws(StoreError) {
-            try history.write(to: store)
+            // Without a failure that it knows of, it does not wait for the disk, and proves nothing.
+            try history.write(to: store, recoveringFrom: failure) {
+                if failure != nil { board.setStoreFailure(nil) }
+            }
         } catch {
-            // The kernel is as it is; a later start finds the devices settled and says so.
-            log.error("what happened was not recorded", metadata: ["error": "\(error)"])
+            if failure != error.description {
+                log.error("what happened cannot be recorded yet", metadata: ["error": "\(error)"])
+            }
             board.setStoreFailure(error.description)
         }
     }

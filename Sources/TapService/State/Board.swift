@@ -15,6 +15,9 @@ struct Snapshot: Sendable {
     var workerFailure: String?
     /// Why the last write to the database failed, if it did.
     var storeFailure: String?
+
+    /// What `/readyz` says.
+    var isHealthy: Bool { isReady && workerFailure == nil && storeFailure == nil }
 }
 
 /// Where the newest snapshot hangs: taken under a short lock, so that readers wait for nobody.

@@ -70,6 +70,9 @@ final class WorkQueue: Sendable {
         waker.wake()
     }
 
+    /// Wakes the worker, though no device has changed.
+    func wake() { waker.wake() }
+
     /// With `retryingFailed`, devices that failed are tried again now, and not when it is their time.
     ///
     /// - Returns: False when too many wait, or the worker ends; the question is then not answered.
