@@ -11,6 +11,8 @@ final class Worker: @unchecked Sendable {
 
     /// A full look happens this often, and up to a fifth earlier or later.
     static let resyncSeconds = 60.0
+    /// How long after a failed look the next is made.
+    static let blindMilliseconds = 250
     /// Devices that are made together: each holds a descriptor until their claims are committed, and a stop waits for
     /// one batch.
     static let batchDevicesMax = 512
@@ -103,7 +105,7 @@ final class Worker: @unchecked Sendable {
         metrics.passes.increment(["error"])
         board.setWorkerFailure(error.description)
         isBlind = true
-        nextResync = .now + .seconds(1)
+        nextResync = .now + .milliseconds(Self.blindMilliseconds)
         Thread.sleep(forTimeInterval: 0.05)
     }
 
@@ -111,16 +113,18 @@ final class Worker: @unchecked Sendable {
 
     private func pass(haveMountsChanged: Bool) throws(KernelError) {
         let began = ContinuousClock.now
-        try collectSignals()
-        let wasOverrun = sites.all.values.contains { $0.heard.wasOverrun }
-        if wasOverrun { metrics.overruns.increment([]) }
         let work = queue.take()
         if let wait = work.longestWait { metrics.queueWait.observe(wait) }
         // A device that somebody has changed is looked at as soon as anything can be.
         for name in work.names { retries[name] = nil }
-        let isFull = wasOverrun || isBlind || nextResync <= began || !work.questions.isEmpty
-        var hadWork = isFull
+        let isFull: Bool
+        var hadWork: Bool
         do throws(KernelError) {
+            try collectSignals()
+            let wasOverrun = sites.all.values.contains { $0.heard.wasOverrun }
+            if wasOverrun { metrics.overruns.increment([]) }
+            isFull = wasOverrun || isBlind || nextResync <= began || !work.questions.isEmpty
+            hadWork = isFull
             var names = try isFull ? lookAtAll(atFailed: work.retriesFailed) : lookAtHeard()
             if haveMountsChanged, sites.closeStale() || !homeless.isEmpty { names.formUnion(concernedByNamespaces()) }
             names.formUnion(work.names)
