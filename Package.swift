@@ -20,7 +20,11 @@ let testHouse: [SwiftSetting] = [
 
 let package = Package(
     name: "tapster",
-    products: [.executable(name: "tapster", targets: ["tapster"])],
+    products: [
+        .executable(name: "tapster", targets: ["tapster"]),
+        // A library of its own, since tests load it into the daemon.
+        .library(name: "Faults", type: .dynamic, targets: ["Faults"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -68,6 +72,7 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["TapCore", "CLinux"], path: "Tests/TestSupport",
             swiftSettings: testHouse),
+        .target(name: "Faults", path: "Tests/Faults"),
         .testTarget(name: "TapCoreTests", dependencies: ["TapCore", "TestSupport"], swiftSettings: testHouse),
         .testTarget(
             name: "TapDocumentTests", dependencies: ["TapDocument", "TapCore", "TestSupport"],

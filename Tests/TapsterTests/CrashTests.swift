@@ -218,7 +218,7 @@ import Testing
     }
 
     /// What a bystander would notice: another interface, or a carrier that came or went.
-    private static func bystanderState() throws -> [String] {
+    static func bystanderState() throws -> [String] {
         let names = bystanders.sorted()
         let files = names.flatMap { name in
             ["ifindex", "carrier_changes"].map { "/sys/class/net/\(name)/\($0)" }

@@ -1,0 +1,183 @@
+#define _GNU_SOURCE
+#include "faults.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <linux/netlink.h>
+#include <linux/nsfs.h>
+#include <linux/rtnetlink.h>
+#include <linux/sockios.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// Shared with the test.
+static struct faults_control *control;
+static int first_epoll = -1;
+
+__attribute__((constructor)) static void start(void) {
+    const char *path = getenv("TAPSTER_TEST_FAULTS");
+    if (!path) return;
+    long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC);
+    if (fd < 0) abort();
+    void *memory = mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED, (int)fd, 0);
+    if (memory == MAP_FAILED) abort();
+    close((int)fd);
+    control = memory;
+}
+
+// Whether a fault of this kind is waited for: spares the others the look at what a descriptor is.
+static bool is_armed(const char *kind) {
+    return control && __atomic_load_n(&control->armed, __ATOMIC_ACQUIRE) && strcmp(control->kind, kind) == 0;
+}
+
+// Counts a call of this kind; tells whether it fails, with errno set.
+static bool fails(const char *kind) {
+    if (!is_armed(kind)) return false;
+    uint32_t call = __atomic_add_fetch(&control->calls, 1, __ATOMIC_ACQ_REL);
+    if (call < control->first || (control->count && call - control->first >= control->count)) return false;
+    errno = control->error;
+    __atomic_add_fetch(&control->struck, 1, __ATOMIC_ACQ_REL);
+    return true;
+}
+
+// MARK: Files
+
+static bool ends_with(const char *text, const char *end) {
+    size_t length = strlen(text), end_length = strlen(end);
+    return length >= end_length && strcmp(text + length - end_length, end) == 0;
+}
+
+static const char *kind_of_open(const char *path) {
+    if (strcmp(path, "/dev/net/tun") == 0) return "open_tun";
+    // The descriptor is how the daemon opens a namespace whose nature it has looked at.
+    if (ends_with(path, "/ns/net") || strncmp(path, "/proc/self/fd/", 14) == 0) return "open_namespace";
+    return "open";
+}
+
+static int open_file(const char *path, int flags, mode_t mode) {
+    if (fails(kind_of_open(path))) return -1;
+    return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+
+#define OPEN(name)                                        \
+    int name(const char *path, int flags, ...) {          \
+        va_list arguments;                                \
+        va_start(arguments, flags);                       \
+        mode_t mode = 0;                                  \
+        if (flags & (O_CREAT | __O_TMPFILE)) mode = va_arg(arguments, mode_t); \
+        va_end(arguments);                                \
+        return open_file(path, flags, mode);              \
+    }
+OPEN(open)
+OPEN(open64)
+
+static bool is_database(int fd) {
+    char link[32], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    if (length < 0) return false;
+    path[length] = 0;
+    return ends_with(path, ".db") || ends_with(path, ".db-wal") || ends_with(path, ".db-journal");
+}
+
+static bool database_fails(const char *kind, int fd) { return is_armed(kind) && is_database(fd) && fails(kind); }
+
+ssize_t write(int fd, const void *bytes, size_t count) {
+    if (database_fails("database_write", fd)) return -1;
+    return syscall(SYS_write, fd, bytes, count);
+}
+
+ssize_t pwrite(int fd, const void *bytes, size_t count, off_t offset) {
+    if (database_fails("database_write", fd)) return -1;
+    return syscall(SYS_pwrite64, fd, bytes, count, offset);
+}
+
+ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t offset) { return pwrite(fd, bytes, count, offset); }
+
+int fsync(int fd) { return database_fails("database_sync", fd) ? -1 : (int)syscall(SYS_fsync, fd); }
+int fdatasync(int fd) { return database_fails("database_sync", fd) ? -1 : (int)syscall(SYS_fdatasync, fd); }
+
+// MARK: Devices
+
+static const char *kind_of_ioctl(unsigned long request) {
+#define KIND(name) \
+    case name: return #name;
+    switch (request) {
+        KIND(TUNSETIFF) KIND(TUNSETPERSIST) KIND(TUNSETOWNER) KIND(TUNSETGROUP) KIND(TUNSETOFFLOAD)
+        KIND(TUNSETVNETHDRSZ) KIND(TUNGETVNETHDRSZ) KIND(TUNSETQUEUE) KIND(TUNGETFEATURES)
+        KIND(SIOCGIFINDEX) KIND(SIOCGIFNAME) KIND(SIOCETHTOOL) KIND(NS_GET_NSTYPE)
+    }
+    return "ioctl";
+}
+
+int ioctl(int fd, unsigned long request, ...) {
+    va_list arguments;
+    va_start(arguments, request);
+    void *argument = va_arg(arguments, void *);
+    va_end(arguments);
+    if (fails(kind_of_ioctl(request))) return -1;
+    return (int)syscall(SYS_ioctl, fd, request, argument);
+}
+
+int setns(int fd, int type) { return fails("setns") ? -1 : (int)syscall(SYS_setns, fd, type); }
+
+// MARK: Sockets
+
+static bool is_netlink(int fd, uint32_t *groups) {
+    struct sockaddr_nl address = {0};
+    socklen_t length = sizeof address;
+    if (syscall(SYS_getsockname, fd, &address, &length) != 0) return false;
+    *groups = address.nl_groups;
+    return address.nl_family == AF_NETLINK;
+}
+
+int socket(int family, int type, int protocol) {
+    if (family == AF_NETLINK && fails("socket")) return -1;
+    return (int)syscall(SYS_socket, family, type, protocol);
+}
+
+ssize_t send(int fd, const void *bytes, size_t count, int flags) {
+    uint32_t groups;
+    if ((is_armed("ask") || is_armed("change")) && count >= sizeof(struct nlmsghdr) && is_netlink(fd, &groups)) {
+        // Types come in fours: new, delete, get, set.
+        bool asks = (((const struct nlmsghdr *)bytes)->nlmsg_type - RTM_BASE) % 4 == 2;
+        if (fails(asks ? "ask" : "change")) return -1;
+    }
+    return syscall(SYS_sendto, fd, bytes, count, flags, NULL, 0);
+}
+
+ssize_t recv(int fd, void *bytes, size_t count, int flags) {
+    uint32_t groups;
+    if ((is_armed("answer") || is_armed("event")) && is_netlink(fd, &groups) && fails(groups ? "event" : "answer")) {
+        int reason = errno;
+        // Lost is lost: what waited is not there when it is asked for again.
+        if (groups && reason == ENOBUFS) {
+            while (syscall(SYS_recvfrom, fd, bytes, count, MSG_DONTWAIT, NULL, NULL) > 0) {}
+        }
+        errno = reason;
+        return -1;
+    }
+    return syscall(SYS_recvfrom, fd, bytes, count, flags, NULL, NULL);
+}
+
+int epoll_create1(int flags) {
+    int fd = (int)syscall(SYS_epoll_create1, flags);
+    if (first_epoll < 0) first_epoll = fd;
+    return fd;
+}
+
+int epoll_wait(int epoll, struct epoll_event *events, int count, int milliseconds) {
+    if (epoll == first_epoll && fails("epoll_wait")) return -1;
+    return (int)syscall(SYS_epoll_pwait, epoll, events, count, milliseconds, NULL, 8);
+}
