@@ -278,7 +278,7 @@ struct Batch {
                 }
                 if hasAddresses { signals.readdressed.subtract(touched) }
                 site.heard.merge(signals)
-                try site.refresh(touched)
+                try site.readBack(touched)
                 if hasAddresses { try site.refreshAddresses() }
             } catch {
                 guard location != nil else { throw error }

@@ -45,6 +45,17 @@ final class Site {
         }
     }
 
+    /// Asks for the truth about links that we have touched. A place that became free on a controller by that is news to
+    /// those who wait for one; the kernel speaks of the port alone.
+    func readBack(_ indexes: [LinkIndex]) throws(KernelError) {
+        let before = indexes.compactMap { observed[$0] }
+        try refresh(indexes)
+        for link in before {
+            guard let controller = link.controller, observed[link.index]?.controller != controller else { continue }
+            heard.touched.insert(controller)
+        }
+    }
+
     func refreshAddresses() throws(KernelError) {
         observed.addresses = try kernel.addresses()
     }
