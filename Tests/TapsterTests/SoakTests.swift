@@ -243,7 +243,8 @@ private final class Walk {
         var complaint = ""
         do {
             try eventually("the model", within: 15) {
-                complaint = try self.complaint() ?? ""
+                // A dump that changes while it is read makes `ip` fail.
+                do { complaint = try self.complaint() ?? "" } catch { complaint = "\(error)" }
                 return complaint.isEmpty
             }
         } catch {
