@@ -8,13 +8,13 @@ enum DeviceRow {
     /// The columns of `select`, by their place: looking for names costs more than reading what they hold.
     enum Column: Int {
         case name, uid, labels, spec, generation, revision, createdAt, updatedAt, deletionRequestedAt, settledGeneration
-        case recreateGeneration, bootID, namespaceCookie, namespace, ifindex, vnetHeaderSize, offloads
+        case recreateGeneration, bootID, namespaceCookie, namespace, ifindex, vnetHeaderSize, offloads, isLost
     }
 
     private static let select = """
         SELECT name, uid, labels, spec, generation, revision, created_at, updated_at, deletion_requested_at,
                settled_generation, recreate_generation, boot_id, namespace_cookie, namespace, ifindex,
-               vnet_header_size, offloads
+               vnet_header_size, offloads, is_lost
         FROM device LEFT JOIN claim ON claim.device = device.name
         """
 
@@ -90,25 +90,27 @@ enum ClaimRow {
         let statement = try database.cachedStatement(
             sql: """
                 INSERT OR REPLACE INTO claim (device, boot_id, namespace_cookie, namespace, ifindex,
-                                              vnet_header_size, offloads)
-                VALUES (?, ?, ?, ?, ?, ?, ?)
+                                              vnet_header_size, offloads, is_lost)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
                 """)
         try statement.execute(arguments: [
             name.text, claim.host.boot, Int64(bitPattern: claim.host.namespace), claim.namespace?.text,
             claim.index.rawValue, claim.settings.vnetHeaderSize?.value,
-            claim.settings.offloads.map { Int64($0.rawValue) },
+            claim.settings.offloads.map { Int64($0.rawValue) }, claim.isLost,
         ])
     }
 
     static func decode(_ row: Row) throws -> Claim? {
         guard let boot = row.optional(.bootID, String.self) else { return nil }
-        return Claim(
+        var claim = Claim(
             host: HostIdentity(boot: boot, namespace: UInt64(bitPattern: row[.namespaceCookie])),
             namespace: try row.optional(.namespace, String.self).map { try NetworkNamespace($0) },
             index: LinkIndex(rawValue: row[.ifindex]),
             settings: DescriptorSettings(
                 vnetHeaderSize: try row.optional(.vnetHeaderSize, Int.self).map { try VnetHeaderSize($0) },
                 offloads: row.optional(.offloads, UInt32.self).map(Offloads.init(rawValue:))))
+        claim.isLost = row[.isLost]
+        return claim
     }
 }
 

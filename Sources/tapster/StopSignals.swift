@@ -8,6 +8,8 @@ struct StopSignals {
     init() {
         // A client that goes away must not take the daemon with it.
         _ = signal(SIGPIPE, SIG_IGN)
+        // Nor a limit on the size of files: the database is told instead (EFBIG).
+        _ = signal(SIGXFSZ, SIG_IGN)
         // SAFETY: the calls fill and read the local set.
         unsafe sigemptyset(&set)
         unsafe sigaddset(&set, SIGTERM)

@@ -213,7 +213,7 @@ import Testing
         UPDATE revision SET current = 5;
         INSERT INTO device VALUES ('web0', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{"vm":"web"}',
             '{"queues":4}', 2, 5, 1, 2, NULL, 2, 2);
-        INSERT INTO claim VALUES ('web0', 'boot', 7, 'blue', 12, 12, NULL);
+        INSERT INTO claim VALUES ('web0', 'boot', 7, 'blue', 12, 12, NULL, 0);
         INSERT INTO queue_assignment VALUES ('web0', 3, 'vm-42', '[2,3]', 1);
         INSERT INTO apply VALUES (5, 1, 'pending');
         INSERT INTO apply_device VALUES (5, 'web0', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', 0, '{}', '{}', 1);

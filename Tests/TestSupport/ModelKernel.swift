@@ -211,11 +211,15 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
         }
     }
 
-    public func delete(_ indexes: [LinkIndex]) throws(KernelError) {
-        condition.lock()
-        defer { condition.unlock() }
-        if let errno = failures[Step.delete.name] { throw KernelError(Step.delete.name, errno) }
-        for index in indexes { remove(index) }
+    public func delete(_ indexes: [LinkIndex]) -> [LinkIndex: KernelError] {
+        condition.withLock {
+            if let errno = failures[Step.delete.name] {
+                let error = KernelError(Step.delete.name, errno)
+                return Dictionary(uniqueKeysWithValues: indexes.map { ($0, error) })
+            }
+            for index in indexes { remove(index) }
+            return [:]
+        }
     }
 
     public func abandon(_ index: LinkIndex) {

@@ -13,12 +13,15 @@ CREATE TABLE claim_new (
     -- What rtnetlink does not tell back.
     vnet_header_size  INTEGER CHECK (vnet_header_size BETWEEN 10 AND 64),
     offloads          INTEGER CHECK (offloads >= 0),
-    UNIQUE (boot_id, namespace_cookie, ifindex)
+    -- Whether the interface was seen to be gone.
+    is_lost           INTEGER NOT NULL DEFAULT 0 CHECK (is_lost IN (0, 1))
 ) STRICT, WITHOUT ROWID;
 INSERT INTO claim_new (device, boot_id, namespace_cookie, ifindex, vnet_header_size, offloads)
     SELECT device, boot_id, namespace_cookie, ifindex, vnet_header_size, offloads FROM claim;
 DROP TABLE claim;
 ALTER TABLE claim_new RENAME TO claim;
+-- One interface belongs to one device.
+CREATE UNIQUE INDEX claim_place ON claim (boot_id, namespace_cookie, ifindex) WHERE is_lost = 0;
 
 -- Many devices changed at once, on trial: unless somebody confirms in time, all is as it was before.
 CREATE TABLE apply (

@@ -39,6 +39,9 @@ public struct ObservedLink: Hashable, Sendable {
     /// Present on tap and tun devices.
     public var tun: ObservedTun?
 
+    /// All by which it may be found.
+    public var allNames: [String] { [name] + altNames }
+
     public init(index: LinkIndex, name: String) {
         self.index = index
         self.name = name

@@ -18,6 +18,8 @@ public struct ObservedNamespace: Sendable {
     /// Devices of which we hold a detached descriptor.
     public var anchored: Set<LinkIndex> = []
     public var addresses: [LinkIndex: [ObservedAddress]] = [:]
+    /// Whose interface a number is, of those that are ours.
+    public var owners: [LinkIndex: DeviceName] = [:]
     /// Devices whose consumers may have changed what no notification tells, and have gone.
     public var unverified: Set<LinkIndex> = []
     private var byIndex: [LinkIndex: ObservedLink] = [:]

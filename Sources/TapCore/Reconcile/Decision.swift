@@ -56,7 +56,8 @@ extension WantedDevice {
 
     /// The interface that the claim names, whatever it is called now.
     public func ownLink(in namespace: ObservedNamespace) -> ObservedLink? {
-        guard let claim, claim.host == namespace.host, let link = namespace[claim.index], link.tun != nil else {
+        guard let claim, !claim.isLost, claim.host == namespace.host, let link = namespace[claim.index], link.tun != nil
+        else {
             return nil
         }
         return link
@@ -66,7 +67,9 @@ extension WantedDevice {
         let missing = Difference(.device, wanted: .text("present"), observed: .nothing)
         if let foreign = namespace[name.text] {
             let mismatches = mismatches(foreign)
-            guard spec.adoption == .compatible, let mismatches, mismatches.isEmpty, foreign.name == name.text else {
+            guard spec.adoption == .compatible, let mismatches, mismatches.isEmpty, foreign.name == name.text,
+                namespace.owners[foreign.index] == nil
+            else {
                 let isTun = foreign.tun != nil && spec.adoption == .compatible
                 return .blocked(
                     .foreignDevice(

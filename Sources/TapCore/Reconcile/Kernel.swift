@@ -106,7 +106,8 @@ public protocol KernelNamespace: AnyObject {
     func settings(of link: ObservedLink) -> DescriptorSettings
 
     /// Does the steps of each run in their order, and stops a run at its first failure. A device that is not yet
-    /// persistent by then is gone again. Link changes of many devices share a send.
+    /// persistent by then is gone again. Link changes of many devices share a send, and those of one that follow each
+    /// other do too: behind a refused one, they are done all the same.
     ///
     /// - Parameters:
     ///   - runs: What to do; it tells afterwards how far it came.
@@ -114,7 +115,9 @@ public protocol KernelNamespace: AnyObject {
     func perform(_ runs: inout [StepRun], before: (Step) -> Void)
 
     /// Deletes the devices, many in one call. Those that are gone already are no failure.
-    func delete(_ indexes: [LinkIndex]) throws(KernelError)
+    ///
+    /// - Returns: Which are still there, and why.
+    func delete(_ indexes: [LinkIndex]) -> [LinkIndex: KernelError]
 
     /// Lets go of a descriptor that a half-done plan left open; an unclaimed device vanishes with it.
     func abandon(_ index: LinkIndex)

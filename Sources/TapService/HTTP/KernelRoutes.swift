@@ -42,19 +42,13 @@ struct KernelRoutes: Sendable {
             guard queue.ask(retryingFailed: true, { _ in }) else { throw .tooManyQuestions }
             return call.answer(json: ["looked": false], status: DeviceWrites.unreached)
         }
-        let answered = Mutex(false)
-        let answer: @Sendable (Int) -> Void = { status in
-            let isFirst = answered.withLock { wasAnswered in
-                defer { wasAnswered = true }
-                return !wasAnswered
-            }
-            if isFirst { call.answer(json: ["looked": .bool(status == 200)], status: status) }
+        let patience = Patience(wait) {
+            call.answer(json: ["looked": .bool($0)], status: $0 ? 200 : DeviceWrites.unreached)
         }
-        let isTaken = queue.ask(retryingFailed: true) { answer($0 == nil ? DeviceWrites.unreached : 200) }
-        guard isTaken else { throw .tooManyQuestions }
-        let milliseconds = Int(wait / .milliseconds(1))
-        DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(milliseconds)) {
-            answer(DeviceWrites.unreached)
+        let isTaken = queue.ask(retryingFailed: true) { patience.end(isReached: $0 != nil) }
+        guard isTaken else {
+            patience.cancel()
+            throw .tooManyQuestions
         }
     }
 
@@ -192,5 +186,31 @@ extension UnmanagedDevice {
                     ]
                 }),
         ]
+    }
+}
+
+/// Answers once: when something is reached, or when the time is over.
+private final class Patience: Sendable {
+    private let answer: Mutex<(@Sendable (_ isReached: Bool) -> Void)?>
+    // SAFETY: a dispatch source may be used from any thread; only its protocol does not say so.
+    private nonisolated(unsafe) let timer = DispatchSource.makeTimerSource()
+
+    init(_ time: Duration, answer: @escaping @Sendable (_ isReached: Bool) -> Void) {
+        self.answer = Mutex(answer)
+        unsafe timer.setEventHandler { [self] in end(isReached: false) }
+        unsafe timer.schedule(deadline: .now() + .milliseconds(Int(time / .milliseconds(1))))
+        unsafe timer.resume()
+    }
+
+    func end(isReached: Bool) {
+        let answer = answer.withLock { $0.take() }
+        cancel()
+        answer?(isReached)
+    }
+
+    /// Lets go of the answer, and of the timer, which holds on to us.
+    func cancel() {
+        answer.withLock { $0 = nil }
+        unsafe timer.cancel()
     }
 }

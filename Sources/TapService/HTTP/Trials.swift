@@ -9,6 +9,8 @@ final class Trials: Sendable {
     private struct Pending {
         let revision: Int
         let confirmBy: Timestamp
+
+        var microsecondsLeft: Int { Int(max(0, confirmBy.microseconds - Timestamp.now().microseconds)) }
     }
 
     private static let retrySeconds = 1
@@ -40,8 +42,7 @@ final class Trials: Sendable {
 
     func begin(_ trial: TrialRecord) {
         pending.withLock { $0 = Pending(revision: trial.revision, confirmBy: trial.confirmBy) }
-        let left = trial.confirmBy.microseconds - Timestamp.now().microseconds
-        schedule(.microseconds(Int(max(0, left))))
+        schedule(.microseconds(pending.withLock { $0?.microsecondsLeft ?? 0 }))
     }
 
     /// - Throws: `Problem` when there is no such trial, or it has been taken back.
@@ -104,7 +105,9 @@ final class Trials: Sendable {
 
     /// The time is over, unless somebody was faster.
     private func expire() {
-        guard let revision = pendingRevision else { return }
+        guard let (revision, left) = pending.withLock({ $0.map { ($0.revision, $0.microsecondsLeft) } }) else { return }
+        // The timer may have been set for an earlier trial.
+        guard left <= 0 else { return schedule(.microseconds(left)) }
         let isTaken = writes.writes.add { [self] in
             guard pendingRevision == revision else { return }
             do throws(Problem) {
@@ -141,7 +144,8 @@ extension TrialRecord.Device {
         guard current.identifier == identifier, current.revision == revision else { return .overtaken }
         guard let before else { return .change(DeviceWrites.deletion(of: current)) }
         var record = current
-        if record.spec != before.spec {
+        // Of a device that was to be deleted, the interface may be gone: that is nobody else's doing.
+        if record.spec != before.spec || record.deletionRequestedAt != nil {
             record.generation += 1
             if !before.spec.immutableFieldsDiffering(from: record.spec).isEmpty {
                 record.recreateGeneration = record.generation

@@ -13,11 +13,26 @@ struct Batch {
     private let board: Board
     private let accounts: any Accounts
     private let metrics: Metrics
+    private let contested: (DeviceName) -> Set<DeviceField>
+    private let abandon: (NetworkNamespace?, KernelError) -> Void
 
+    /// - Parameters:
+    ///   - views: The devices.
+    ///   - sites: Where they are, and shall be.
+    ///   - kernel: The host's.
+    ///   - store: For claims, and to forget what is gone.
+    ///   - board: For the same.
+    ///   - accounts: Where owners and groups are looked up.
+    ///   - metrics: What is counted.
+    ///   - contested: Fields of a device that are left alone for now.
+    ///   - abandon: Called for a namespace in which nothing works any more.
     init(
         _ views: [DeviceView], sites: Sites, kernel: any Kernel, store: Store, board: Board, accounts: any Accounts,
-        metrics: Metrics
+        metrics: Metrics, contested: @escaping (DeviceName) -> Set<DeviceField>,
+        abandon: @escaping (NetworkNamespace?, KernelError) -> Void
     ) {
+        self.contested = contested
+        self.abandon = abandon
         jobs = views.map { Job($0, claim: $0.record.claim) }
         self.sites = sites
         self.kernel = kernel
@@ -28,25 +43,22 @@ struct Batch {
     }
 
     /// - Throws: `KernelError` when the kernel cannot be read back.
-    func run(contested: (DeviceName) -> Set<DeviceField>) throws(KernelError) {
+    func run() throws(KernelError) {
         for round in 1...Self.roundsMax {
-            for job in jobs where job.isOpen {
-                decide(job, round: round, contested: contested(job.view.record.name))
-                if round == Self.roundsMax, case .failed(let reason) = job.outcome {
-                    job.fail(reason + holders(of: job))
-                }
-            }
-            guard jobs.contains(where: \.isOpen) else { return }
+            for job in jobs where job.isOpen { decide(job, round: round) }
+            guard jobs.contains(where: \.isOpen) else { break }
             for job in jobs { announce(job) }
             perform()
             try verify()
         }
+        nameHolders()
+        voidClaims()
     }
 
     /// What the first round would do, without doing it.
     func plans() -> [DevicePlan] {
         jobs.map { job in
-            decide(job, round: 1, contested: [])
+            decide(job, round: 1)
             let name = job.view.record.name
             switch job.outcome {
             case .open:
@@ -77,15 +89,14 @@ struct Batch {
         guard job.steps == [.delete] else { return job.steps }
         if job.view.record.deletionRequestedAt != nil { return [.delete, .forget] }
         let sequel = Job(job.view, claim: nil)
-        decide(sequel, round: 1, contested: [], ignoring: job.index)
+        decide(sequel, round: 1, ignoring: job.index)
         return [.delete] + sequel.steps
     }
 
     // MARK: Decide
 
-    private func decide(
-        _ job: Job, round: Int, contested: Set<DeviceField>, ignoring gone: LinkIndex? = nil
-    ) {
+    private func decide(_ job: Job, round: Int, ignoring gone: LinkIndex? = nil) {
+        let contested = contested(job.view.record.name)
         let isLast = round == Self.roundsMax
         let wanted: WantedDevice
         do throws(ValidationError) {
@@ -108,7 +119,9 @@ struct Batch {
                     } else {
                         wanted.decide(in: site.observed, contested: contested)
                     }
-                job.take(decision, at: site, link: wanted.ownLink(in: site.observed), isLastRound: isLast)
+                let link = wanted.ownLink(in: site.observed)
+                job.take(decision, at: site, link: link, isLastRound: isLast)
+                note(link, of: wanted, at: site)
             }
         } catch {
             job.leave(error)
@@ -132,16 +145,23 @@ struct Batch {
         }
     }
 
-    /// What the world is told of a plan before it is done.
+    /// What the site has to know, to tell later whom an event concerns.
+    private func note(_ link: ObservedLink?, of wanted: WantedDevice, at site: Site) {
+        if let link { site.own(link.index, wanted.name) }
+        guard let controller = wanted.spec.link.controller else { return site.wait(wanted.name, for: nil) }
+        let index = site.observed[controller.text]?.index
+        site.wait(wanted.name, for: index != nil && index == link?.controller ? nil : controller)
+    }
+
+    /// What is promised by a plan before it is done.
     private func announce(_ job: Job) {
         guard job.isOpen, let site = job.site else { return }
-        if let controller = job.view.record.spec.link.controller { site.apply(job.view.record.name, for: controller) }
         for case .setLink(let change) in job.steps {
             if case .join(_, let controller) = change.controller { site.promisePort(of: controller) }
         }
         // The interface that the claim names is gone; so is the use of an anchor on it.
-        if case .create = job.steps.first, let claim = job.claim, claim.host == site.observed.host {
-            site.disown(claim.index)
+        if case .create = job.steps.first, let claim = job.claim, !claim.isLost, claim.host == site.observed.host {
+            site.disown([claim.index])
         }
     }
 
@@ -161,14 +181,13 @@ struct Batch {
             let doomed = jobs.filter { $0.deletes && $0.site === site }
             guard !doomed.isEmpty else { continue }
             for _ in doomed { CrashPoint.reach(Step.delete.name) }
-            do throws(KernelError) {
-                try site.kernel.delete(doomed.compactMap(\.index))
-                metrics.operations.increment([Step.delete.name], by: UInt64(doomed.count))
-                // An anchor would outlive its device: the next one may be made in another namespace.
-                for index in doomed.compactMap(\.index) { site.disown(index) }
-            } catch {
-                for job in doomed { fail(job, error) }
+            let refused = site.kernel.delete(doomed.compactMap(\.index))
+            metrics.operations.increment([Step.delete.name], by: UInt64(doomed.count - refused.count))
+            for job in doomed {
+                if let index = job.index, let error = refused[index] { fail(job, error) }
             }
+            // An anchor would outlive its device: the next one may be made in another namespace.
+            site.disown(doomed.compactMap(\.index).filter { refused[$0] == nil })
         }
     }
 
@@ -190,14 +209,39 @@ struct Batch {
 
     private func fail(_ job: Job, _ error: KernelError) {
         metrics.kernelErrors.increment([error.operation, error.errno.description])
-        job.fail(error.description + (error.errno == .busy ? holders(of: job) : ""))
+        job.fail(error.description, isBusy: error.errno == .busy)
     }
 
-    /// Who holds the device open, for the end of a sentence; nothing where it cannot be told.
-    private func holders(of job: Job) -> String {
-        let name = job.view.record.name.text
-        let holders = kernel.holders(of: [name])[name] ?? []
-        return holders.isEmpty ? "" : "; held open by " + holders.map(\.description).joined(separator: ", ")
+    /// Says who holds those devices open that are busy: one look at all processes, for all of them.
+    private func nameHolders() {
+        let busy = jobs.filter(\.isBusy)
+        guard !busy.isEmpty else { return }
+        let holders = kernel.holders(of: Set(busy.map(\.view.record.name.text)))
+        for job in busy { job.name(holders: holders[job.view.record.name.text] ?? []) }
+    }
+
+    /// A claim whose interface is gone shall not prove anything when another one gets its number.
+    private func voidClaims() {
+        var voided: [(job: Job, claim: Claim)] = []
+        for job in jobs where !job.isSettled && !job.isClosed {
+            guard var claim = job.claim, !claim.isLost, let site = sites.all[claim.namespace],
+                site.observed.host == claim.host, site.observed[claim.index] == nil
+            else { continue }
+            claim.isLost = true
+            voided.append((job, claim))
+        }
+        guard !voided.isEmpty else { return }
+        do throws(StoreError) {
+            try store.record { transaction in
+                for (job, claim) in voided { try transaction.claim(claim, for: job.view.record.name) }
+            } committed: {
+                board.publish(voided.map { WorkerUpdate($0.job.view, claim: $0.claim) })
+            }
+            for (_, claim) in voided { sites.all[claim.namespace]?.disown([claim.index]) }
+        } catch {
+            // The next look tries again.
+            board.setStoreFailure(error.description)
+        }
     }
 
     private func commitClaims() {
@@ -218,7 +262,7 @@ struct Batch {
             for (job, claim) in claimed {
                 job.claim = claim
                 job.site?.own(claim.index, job.view.record.name)
-                job.site?.verify(claim.index)
+                job.site?.trustSettings(of: claim.index)
             }
         } catch {
             board.setStoreFailure(error.description)
@@ -251,7 +295,12 @@ struct Batch {
                 board.remove(gone, revision: revision)
             }
             for job in doomed {
-                if let claim = job.claim { sites.all[claim.namespace]?.disown(claim.index) }
+                if let claim = job.claim, !claim.isLost, let site = sites.all[claim.namespace],
+                    site.observed.host == claim.host
+                {
+                    site.disown([claim.index])
+                }
+                for site in sites.all.values { site.wait(job.view.record.name, for: nil) }
                 job.close()
             }
         } catch {
@@ -262,19 +311,17 @@ struct Batch {
 
     // MARK: Read back
 
-    /// What the kernel had said of what was touched is older than what we know then; of a device that was settled in an
-    /// earlier round it is news.
+    /// What the kernel had said of what we touched is older than what we know then. Of all else it is news.
     private func verify() throws(KernelError) {
         for (location, site) in sites.all {
-            let concerned = jobs.filter { $0.site === site }
-            let touched = concerned.filter { !$0.isSettled }.compactMap(\.index)
+            let concerned = jobs.filter { $0.site === site && $0.index != nil }
+            let touched = concerned.compactMap(\.index)
             guard !touched.isEmpty else { continue }
             do throws(KernelError) {
                 var signals = try site.kernel.signals()
                 signals.touched.subtract(touched)
                 let hasAddresses = concerned.contains {
-                    !$0.isSettled
-                        && ($0.steps.contains(where: \.isAboutAddresses) || !$0.view.record.spec.link.addresses.isEmpty)
+                    $0.steps.contains(where: \.isAboutAddresses) || !$0.view.record.spec.link.addresses.isEmpty
                 }
                 if hasAddresses { signals.readdressed.subtract(touched) }
                 site.heard.merge(signals)
@@ -282,9 +329,10 @@ struct Batch {
                 if hasAddresses { try site.refreshAddresses() }
             } catch {
                 guard location != nil else { throw error }
-                sites.close(location)
+                abandon(location, error)
             }
         }
+        for job in jobs where !job.isOpen { job.index = nil }
     }
 }
 
@@ -295,9 +343,4 @@ extension Step {
         default: false
         }
     }
-}
-
-extension DescriptorHolder {
-    /// As a person would name it.
-    var description: String { "pid \(process) (\(command))" }
 }

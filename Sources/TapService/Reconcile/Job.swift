@@ -18,12 +18,15 @@ final class Job {
 
     let view: DeviceView
     var claim: Claim?
+    /// What this round touches; nothing when it touches nothing.
     var index: LinkIndex?
     /// Where the plan is to be done.
     private(set) var site: Site?
     private(set) var outcome = Outcome.open
     private(set) var link: ObservedLink?
     private(set) var steps: [Step] = []
+    /// Whether it failed because somebody has the device open, as far as one can tell.
+    private(set) var isBusy = false
     /// What would be done about a device that is left alone.
     private(set) var withheldSteps: [Step] = []
     /// What the first look found, before anything was done.
@@ -61,6 +64,7 @@ final class Job {
         self.link = link
         self.site = site
         steps = []
+        index = nil
         switch decision {
         case .settled:
             found = found ?? []
@@ -77,7 +81,7 @@ final class Job {
             if isLastRound {
                 let fields = differences.map(\.field.rawValue).joined(separator: ", ")
                 fail(
-                    "read back after the change and still different: \(fields)")
+                    "read back after the change and still different: \(fields)", isBusy: true)
             } else {
                 self.steps = steps
                 self.index = index
@@ -92,9 +96,16 @@ final class Job {
         found = known + differences.filter { new in !known.contains { $0.field == new.field } }
     }
 
-    func fail(_ reason: String) {
+    func fail(_ reason: String, isBusy: Bool = false) {
         remaining = found ?? []
         outcome = .failed(reason)
+        self.isBusy = isBusy
+    }
+
+    func name(holders: [DescriptorHolder]) {
+        guard case .failed(let reason) = outcome, !holders.isEmpty else { return }
+        let list = holders.map { "pid \($0.process) (\($0.command))" }.joined(separator: ", ")
+        outcome = .failed("\(reason); held open by \(list)")
     }
 
     func leave(_ failure: NamespaceFailure) {
@@ -225,70 +236,6 @@ final class Job {
         }
         let index = link.map { " as interface \($0.index.rawValue)" } ?? ""
         return "the device was removed by somebody else and has been made again\(index)"
-    }
-}
-
-extension Obstacle {
-    /// Whether somebody else stands against us.
-    var isConflict: Bool {
-        switch self {
-        case .foreignDevice, .immutable, .contested: true
-        case .controllerMissing, .controllerUnsuitable, .controllerFull, .inUse, .reportOnly: false
-        }
-    }
-
-    static let immutableReason = "ImmutableField"
-
-    /// One word for machines.
-    var reason: String {
-        switch self {
-        case .foreignDevice: "ForeignDevice"
-        case .immutable: Self.immutableReason
-        case .controllerMissing: "ControllerMissing"
-        case .controllerUnsuitable: "ControllerUnsuitable"
-        case .controllerFull: "ControllerFull"
-        case .inUse: "InUse"
-        case .reportOnly: "DriftReported"
-        case .contested: "Contested"
-        }
-    }
-
-    /// What is in the way, and what to do.
-    func message(for name: DeviceName) -> String {
-        func list(_ fields: [DeviceField]) -> String { fields.map(\.rawValue).joined(separator: ", ") }
-        switch self {
-        case .foreignDevice(let kind, let index, let mismatches):
-            let what = "an interface '\(name)' (number \(index.rawValue), kind \(kind ?? "none")) exists that Tapster "
-            if !mismatches.isEmpty {
-                return what + "did not make, and it cannot be adopted, since its \(list(mismatches)) differ"
-            }
-            return what
-                + "did not make; it is left alone. Remove it ('ip link del \(name)'), state another name, or state "
-                + "adoption: compatible to take it over"
-        case .immutable(let fields):
-            return
-                "the interface's \(list(fields)) cannot be changed while it exists; PUT or PATCH with recreate=true, "
-                + "or delete the device and create it again"
-        case .controllerMissing(let controller):
-            return
-                "link.controller is '\(controller)', but there is no such interface; the device joins as soon as there is"
-        case .controllerUnsuitable(let controller, let kind):
-            return
-                "link.controller is '\(controller)', which is \(kind.map { "a \($0)" } ?? "no virtual interface"); a "
-                + "tap joins a bridge or a VRF, a tun a VRF"
-        case .controllerFull(let controller):
-            return
-                "the bridge '\(controller)' has \(Obstacle.bridgePortsMax) ports, which is all that the kernel gives "
-                + "one; use another bridge"
-        case .inUse(let fields):
-            return "changed by the consumer that has the device open, and put back when it has gone: \(list(fields))"
-        case .reportOnly(let fields):
-            return "changed by somebody else, and left so since driftPolicy is 'report': \(list(fields))"
-        case .contested(let fields):
-            return "somebody changes \(list(fields)) again and again; after \(RepairBudget.repairsMax) repairs within "
-                + "\(RepairBudget.windowSeconds) s it is left so for a while. Find the other controller, or state what "
-                + "it wants"
-        }
     }
 }
 

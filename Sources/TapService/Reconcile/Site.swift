@@ -7,10 +7,10 @@ final class Site {
     private(set) var observed: ObservedNamespace
     /// What the kernel said and nobody has looked at yet.
     var heard = KernelSignals()
-    /// Whose interface a number is.
-    private var owners: [LinkIndex: DeviceName] = [:]
-    /// Devices that want a controller, by its name.
-    private var applicants: [String: Set<DeviceName>] = [:]
+    /// Names that we have made free: others may wait for them.
+    private var freed: Set<String> = []
+    /// Devices that wait for a controller, or for a place on it.
+    private var waiting: [DeviceName: InterfaceName] = [:]
     /// Anchored devices that have had a consumer.
     private var consumed: Set<LinkIndex> = []
 
@@ -23,11 +23,13 @@ final class Site {
 
     func lookAtAll() throws(KernelError) {
         heard = KernelSignals()
+        freed = []
         // Taken over as a whole: half a look would show devices without their addresses and anchors.
         var fresh = ObservedNamespace(host: kernel.host, location: location, links: try kernel.links())
         fresh.addresses = try kernel.addresses()
         fresh.anchored = kernel.anchored
         fresh.unverified = observed.unverified
+        fresh.owners = observed.owners.filter { fresh[$0.key] != nil }
         observed = fresh
         for link in observed.links { noteConsumers(of: link) }
     }
@@ -51,6 +53,7 @@ final class Site {
         let before = indexes.compactMap { observed[$0] }
         try refresh(indexes)
         for link in before {
+            freed.formUnion(Set(link.allNames).subtracting(observed[link.index]?.allNames ?? []))
             guard let controller = link.controller, observed[link.index]?.controller != controller else { continue }
             heard.touched.insert(controller)
         }
@@ -60,6 +63,9 @@ final class Site {
         observed.addresses = try kernel.addresses()
     }
 
+    /// Whether there is something to look at.
+    var hasNews: Bool { heard != KernelSignals() || !freed.isEmpty }
+
     /// Looks at what the kernel spoke of.
     ///
     /// - Returns: The devices that it may concern.
@@ -68,17 +74,23 @@ final class Site {
         heard = KernelSignals()
         var concerned: Set<DeviceName> = []
         let before = signals.touched.flatMap(names)
+        let namesBefore = signals.touched.map { observed[$0]?.allNames ?? [] }
         try refresh(Array(signals.touched))
-        for index in signals.touched {
-            if let owner = owners[index] { concerned.insert(owner) }
+        for (index, names) in zip(signals.touched, namesBefore) {
+            if let owner = observed.owners[index] { concerned.insert(owner) }
+            // Under another name a controller is another one to its ports.
+            if observed.ports(of: index) > 0, observed[index]?.allNames != names {
+                concerned.formUnion(
+                    observed.links.filter { $0.controller == index }.compactMap { observed.owners[$0.index] })
+            }
         }
-        for name in before + signals.touched.flatMap(names) {
-            concerned.formUnion(applicants[name] ?? [])
-            if let device = try? DeviceName(name) { concerned.insert(device) }
-        }
-        if signals.readdressed.contains(where: { owners[$0] != nil }) {
+        let spokenOf = freed.union(before + signals.touched.flatMap(names))
+        freed = []
+        for name in spokenOf { if let device = try? DeviceName(name) { concerned.insert(device) } }
+        for (device, controller) in waiting where spokenOf.contains(controller.text) { concerned.insert(device) }
+        if signals.readdressed.contains(where: { observed.owners[$0] != nil }) {
             try refreshAddresses()
-            concerned.formUnion(signals.readdressed.compactMap { owners[$0] })
+            concerned.formUnion(signals.readdressed.compactMap { observed.owners[$0] })
         }
         return concerned
     }
@@ -88,29 +100,35 @@ final class Site {
         guard let link = observed[index] else { return [] }
         // A port that comes or goes is of concern to those who wait for a place.
         let controller = link.controller.flatMap { observed[$0] }
-        return [link, controller].compactMap(\.self).flatMap { [$0.name] + $0.altNames }
+        return link.allNames + (controller?.allNames ?? [])
     }
 
     // MARK: What plans promise and do
 
     func promisePort(of controller: LinkIndex) { observed.promisePort(of: controller) }
-    func own(_ index: LinkIndex, _ name: DeviceName) { owners[index] = name }
 
-    func apply(_ name: DeviceName, for controller: InterfaceName) {
-        applicants[controller.text, default: []].insert(name)
+    func own(_ index: LinkIndex, _ name: DeviceName) {
+        if observed.owners[index] != name { observed.owners[index] = name }
     }
 
-    /// The device's settings are ours again.
-    func verify(_ index: LinkIndex) {
+    /// The device shall be looked at when something happens to the controller; nothing ends that.
+    func wait(_ name: DeviceName, for controller: InterfaceName?) {
+        if waiting[name] != controller { waiting[name] = controller }
+    }
+
+    /// The device's settings are as we have set them.
+    func trustSettings(of index: LinkIndex) {
         observed.unverified.remove(index)
     }
 
-    /// The device is gone, or nobody's any more.
-    func disown(_ index: LinkIndex) {
-        owners[index] = nil
-        consumed.remove(index)
-        observed.unverified.remove(index)
-        kernel.abandon(index)
+    /// The interfaces are gone, or nobody's any more.
+    func disown(_ indexes: [LinkIndex]) {
+        for index in indexes {
+            observed.owners[index] = nil
+            consumed.remove(index)
+            observed.unverified.remove(index)
+            kernel.abandon(index)
+        }
         observed.anchored = kernel.anchored
     }
 

@@ -19,16 +19,16 @@ final class Worker: @unchecked Sendable {
     /// Devices that are deleted together, in one call of the kernel.
     static let deletionsMax = 1_024
 
-    private let kernel: any Kernel
+    let kernel: any Kernel
     private let store: Store
-    private let board: Board
+    let board: Board
     private let queue: WorkQueue
-    private let accounts: any Accounts
+    private let accounts: AccountCache
     private let metrics: Metrics
     private let log: Logger
     private let onReady: @Sendable () -> Void
 
-    private let sites: Sites
+    let sites: Sites
     private var retries: [DeviceName: Retry] = [:]
     private var budgets: [DeviceName: RepairBudget] = [:]
     /// Devices whose namespace is not there.
@@ -52,7 +52,7 @@ final class Worker: @unchecked Sendable {
         self.store = store
         self.board = board
         self.queue = queue
-        self.accounts = accounts
+        self.accounts = AccountCache(accounts)
         self.metrics = metrics
         self.log = log
         self.onReady = onReady
@@ -91,7 +91,7 @@ final class Worker: @unchecked Sendable {
     }
 
     private func nextWake() -> ContinuousClock.Instant {
-        guard queue.isEmpty, sites.all.values.allSatisfy({ $0.heard == KernelSignals() }) else { return .now }
+        guard queue.isEmpty, !sites.all.values.contains(where: \.hasNews) else { return .now }
         let soonest = retries.values.map(\.due).reduce(nextResync, min)
         return history.due.map { min($0, soonest) } ?? soonest
     }
@@ -113,6 +113,7 @@ final class Worker: @unchecked Sendable {
 
     private func pass(haveMountsChanged: Bool) throws(KernelError) {
         let began = ContinuousClock.now
+        accounts.forget()
         let work = queue.take()
         if let wait = work.longestWait { metrics.queueWait.observe(wait) }
         // A device that somebody has changed is looked at as soon as anything can be.
@@ -192,12 +193,6 @@ final class Worker: @unchecked Sendable {
             }
         }
         isBlind = false
-        for view in devices.values {
-            guard let claim = view.record.claim, let site = sites.all[claim.namespace],
-                site.observed.host == claim.host
-            else { continue }
-            site.own(claim.index, view.record.name)
-        }
         homeless.formIntersection(devices.keys)
         budgets = budgets.filter { $0.value.due(at: .now) != nil || devices[$0.key] != nil }
         // A device that failed keeps its own time; the others are all looked at.
@@ -219,7 +214,7 @@ final class Worker: @unchecked Sendable {
     private func lookAtHeard() throws(KernelError) -> Set<DeviceName> {
         let devices = board.snapshot.devices
         var concerned: Set<DeviceName> = []
-        for (location, site) in sites.all where site.heard != KernelSignals() {
+        for (location, site) in sites.all where site.hasNews {
             do throws(KernelError) {
                 concerned.formUnion(try site.lookAtHeard())
             } catch {
@@ -259,13 +254,18 @@ final class Worker: @unchecked Sendable {
         for chunk in deletions.chunked(Self.deletionsMax) + others.chunked(Self.batchDevicesMax)
         where !queue.isStopping {
             metrics.passDevicesLeft.set(Double(left))
-            let batch = Batch(
-                chunk, sites: sites, kernel: kernel, store: store, board: board, accounts: accounts, metrics: metrics)
-            try batch.run(contested: { budgets[$0]?.contested(at: .now) ?? [] })
+            let batch = batch(chunk)
+            try batch.run()
             conclude(batch.jobs)
             left -= chunk.count
         }
         metrics.passDevicesLeft.set(0)
+    }
+
+    func batch(_ views: [DeviceView]) -> Batch {
+        Batch(
+            views, sites: sites, kernel: kernel, store: store, board: board, accounts: accounts, metrics: metrics,
+            contested: { [budgets] in budgets[$0]?.contested(at: .now) ?? [] }, abandon: abandon)
     }
 
     /// Tells what became of the batch: the status on the board, and events and settled generations for the history.
@@ -309,15 +309,20 @@ final class Worker: @unchecked Sendable {
         case .homeless(.unusable(let error)):
             metrics.kernelErrors.increment([error.operation, error.errno.description])
             retryLater(name)
-        case .blocked(.contested):
-            retries[name] = budgets[name]?.due(at: .now).map { Retry(due: $0) }
+        case .blocked:
+            // Among what is withheld may be a field that is contested, whatever else is in the way.
+            if let due = budgets[name]?.due(at: .now) {
+                retries[name] = Retry(due: due)
+            } else if !retries.isEmpty {
+                retries[name] = nil
+            }
         case .homeless(.missing):
             homeless.insert(name)
             retries[name] = nil
         case .closed:
             retries[name] = nil
             budgets[name] = nil
-        case .open, .settled, .blocked: if !retries.isEmpty { retries[name] = nil }
+        case .open, .settled: if !retries.isEmpty { retries[name] = nil }
         }
     }
 
@@ -341,50 +346,6 @@ final class Worker: @unchecked Sendable {
             }
             board.setStoreFailure(error.description)
         }
-    }
-}
-
-extension Worker: Survey {
-    func plans(for records: [DeviceRecord]) -> [DevicePlan] {
-        let batch = Batch(
-            records.map { DeviceView(record: $0) }, sites: sites, kernel: kernel, store: store, board: board,
-            accounts: accounts, metrics: metrics)
-        return batch.plans()
-    }
-
-    func unmanaged() -> [UnmanagedDevice] {
-        let claimed = Set(board.snapshot.devices.values.compactMap { view in view.record.claim.map { Place($0) } })
-        return sites.all.values.flatMap { site in
-            site.observed.links.filter { link in
-                link.tun != nil && !claimed.contains(Place(host: site.observed.host, index: link.index))
-            }.map { link in
-                UnmanagedDevice(
-                    link: link, host: site.observed.host, namespace: site.location,
-                    controller: link.controller.flatMap { site.observed[$0]?.name },
-                    addresses: site.observed.addresses[link.index] ?? [])
-            }
-        }
-    }
-
-    func holders(of names: Set<String>) -> [String: [DescriptorHolder]] { kernel.holders(of: names) }
-
-    func settings(of device: UnmanagedDevice) -> DescriptorSettings {
-        guard let site = sites.all[device.namespace] else {
-            return DescriptorSettings(vnetHeaderSize: nil, offloads: nil)
-        }
-        return site.kernel.settings(of: device.link)
-    }
-
-    private struct Place: Hashable {
-        let host: HostIdentity
-        let index: LinkIndex
-
-        init(host: HostIdentity, index: LinkIndex) {
-            self.host = host
-            self.index = index
-        }
-
-        init(_ claim: Claim) { self.init(host: claim.host, index: claim.index) }
     }
 }
 

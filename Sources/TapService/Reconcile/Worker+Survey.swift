@@ -1,0 +1,46 @@
+internal import HashTreeCollections
+internal import TapCore
+internal import TapStore
+
+extension Worker: Survey {
+    func plans(for records: [DeviceRecord]) -> [DevicePlan] {
+        batch(records.map { DeviceView(record: $0) }).plans()
+    }
+
+    func unmanaged() -> [UnmanagedDevice] {
+        let claimed = Set(board.snapshot.devices.values.compactMap { view in view.record.claim.map { Place($0) } })
+        // Two locations may lead to one namespace.
+        let places = Dictionary(sites.all.values.map { ($0.observed.host, $0) }) { $0.location == nil ? $0 : $1 }
+        return places.values.flatMap { site in
+            site.observed.links.filter { link in
+                link.tun != nil && !claimed.contains(Place(host: site.observed.host, index: link.index))
+            }.map { link in
+                UnmanagedDevice(
+                    link: link, host: site.observed.host, namespace: site.location,
+                    controller: link.controller.flatMap { site.observed[$0]?.name },
+                    addresses: site.observed.addresses[link.index] ?? [])
+            }
+        }
+    }
+
+    func holders(of names: Set<String>) -> [String: [DescriptorHolder]] { kernel.holders(of: names) }
+
+    func settings(of device: UnmanagedDevice) -> DescriptorSettings {
+        guard let site = sites.all[device.namespace] else {
+            return DescriptorSettings(vnetHeaderSize: nil, offloads: nil)
+        }
+        return site.kernel.settings(of: device.link)
+    }
+
+    private struct Place: Hashable {
+        let host: HostIdentity
+        let index: LinkIndex
+
+        init(host: HostIdentity, index: LinkIndex) {
+            self.host = host
+            self.index = index
+        }
+
+        init(_ claim: Claim) { self.init(host: claim.host, index: claim.index) }
+    }
+}

@@ -1,0 +1,96 @@
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+/// What is ours and what is not, where numbers and names are used again.
+@Suite(.privileged) struct OwnershipTests {
+    /// An interface that moves in keeps its number, and it may be the one of a device of ours that is gone.
+    @Test func aStrangerWithTheNumberOfALostDeviceIsAStranger() async throws {
+        try await withDaemon { (daemon) throws in
+            _ = try daemon.create("rep0", spec: #"{"driftPolicy": "report"}"#)
+            let index = try #require(try Interface("rep0")?.index)
+            try run("ip", "link", "del", "rep0")
+            try daemon.waitForReason("DriftReported", of: "rep0")
+            // Only a tun can be taken for one of ours, and only one that moves in can choose its number.
+            let elsewhere = NamedNamespace()
+            try elsewhere.make()
+            for number in 0... {
+                try elsewhere.ip("tuntap", "add", "dev", "t\(number)", "mode", "tap", "multi_queue")
+                guard try elsewhere.ip("-o", "link", "show", "t\(number)").hasPrefix("\(index):") else { continue }
+                try elsewhere.ip(
+                    "link", "set", "t\(number)", "name", "foreign0", "netns", "\(daemon.process?.identifier ?? 0)")
+                break
+            }
+            #expect(try daemon.drift(of: "rep0") == ["device"])
+            #expect(try daemon.delete("rep0").status == 200)
+            #expect(try Interface("foreign0") != nil)
+        }
+    }
+
+    /// A device of ours that got another one's name is not for that one to adopt.
+    @Test func oursIsNotAdopted() async throws {
+        try await withDaemon { (daemon) throws in
+            _ = try daemon.create("x1", spec: #"{"adoption": "compatible"}"#)
+            _ = try daemon.create("x2")
+            let second = try #require(try Interface("x2")?.index)
+            daemon.process?.pause()
+            try run("ip", "link", "del", "x1")
+            try run("ip", "link", "set", "x2", "name", "x1")
+            daemon.process?.signal(SIGCONT)
+            try eventually("both are there") {
+                try Interface("x2")?.index == second && Interface("x1").map { $0.index != second } == true
+            }
+            try daemon.waitUntilReady("x1")
+            try daemon.waitUntilReady("x2")
+        }
+    }
+
+    /// The interface of a device that was to be deleted may be gone when it is wanted again: nobody else did that.
+    @Test func whatIsTakenBackComesBackUnderReportToo() async throws {
+        try await withDaemon { (daemon) throws in
+            for round in 0..<4 {
+                let names = (0..<20).map { "r\($0)" }
+                let devices = names.map { #"{"metadata": {"name": "\#($0)"}, "spec": {"driftPolicy": "report"}}"# }
+                let document = #"{"devices": [\#(devices.joined(separator: ","))]}"#
+                #expect(try daemon.send("POST", "/v1/apply?wait=10s", json: document).status == 200)
+                let answer = try daemon.send(
+                    "POST", "/v1/apply?prune=true&confirmWithin=1h", json: #"{"devices": []}"#)
+                let revision = try #require(answer["revision"] as? String)
+                // Before, amid and after the deletion.
+                usleep(UInt32(round) * 15_000)
+                #expect(try daemon.send("DELETE", "/v1/apply/\(revision)").status == 204)
+                for name in names { try daemon.waitUntilReady(name) }
+            }
+        }
+    }
+
+    /// Stated when the bridge was not there, heard of when it comes; after a restart as well.
+    @Test func aBridgeThatComesIsHeardOf() async throws {
+        try await withDaemon { (daemon) throws in
+            _ = try daemon.create("web0")
+            _ = try daemon.send("PATCH", "/v1/devices/web0", json: #"{"spec": {"link": {"controller": "br9"}}}"#)
+            try daemon.waitForReason("ControllerMissing", of: "web0")
+            daemon.kill()
+            try daemon.start()
+            try daemon.waitForReason("ControllerMissing", of: "web0")
+            try run("ip", "link", "add", "br9", "type", "bridge")
+            try daemon.waitUntilReady("web0")
+        }
+    }
+
+    /// After a restart, what is said of addresses elsewhere is heard too.
+    @Test func addressesElsewhereAreKeptAfterARestart() async throws {
+        try await withDaemon { (daemon) throws in
+            let elsewhere = NamedNamespace()
+            try elsewhere.make()
+            _ = try daemon.create(
+                "n0",
+                spec: #"{"networkNamespace": "\#(elsewhere.location)", "link": {"addresses": ["10.7.0.1/24"]}}"#)
+            daemon.kill()
+            try daemon.start()
+            try elsewhere.ip("addr", "flush", "dev", "n0")
+            try eventually("it is back") { try elsewhere.ip("addr", "show", "dev", "n0").contains("10.7.0.1/24") }
+        }
+    }
+}
