@@ -13,26 +13,16 @@ struct Batch {
     private let board: Board
     private let accounts: any Accounts
     private let metrics: Metrics
+    /// Fields of a device that are left alone for now.
     private let contested: (DeviceName) -> Set<DeviceField>
+    /// Called for a namespace in which nothing works any more.
     private let abandon: (NetworkNamespace?, KernelError) -> Void
 
-    /// - Parameters:
-    ///   - views: The devices.
-    ///   - sites: Where they are, and shall be.
-    ///   - kernel: The host's.
-    ///   - store: For claims, and to forget what is gone.
-    ///   - board: For the same.
-    ///   - accounts: Where owners and groups are looked up.
-    ///   - metrics: What is counted.
-    ///   - contested: Fields of a device that are left alone for now.
-    ///   - abandon: Called for a namespace in which nothing works any more.
     init(
         _ views: [DeviceView], sites: Sites, kernel: any Kernel, store: Store, board: Board, accounts: any Accounts,
         metrics: Metrics, contested: @escaping (DeviceName) -> Set<DeviceField>,
         abandon: @escaping (NetworkNamespace?, KernelError) -> Void
     ) {
-        self.contested = contested
-        self.abandon = abandon
         jobs = views.map { Job($0, claim: $0.record.claim) }
         self.sites = sites
         self.kernel = kernel
@@ -40,6 +30,8 @@ struct Batch {
         self.board = board
         self.accounts = accounts
         self.metrics = metrics
+        self.contested = contested
+        self.abandon = abandon
     }
 
     /// - Throws: `KernelError` when the kernel cannot be read back.
