@@ -96,7 +96,7 @@ let package = Package(
             ],
             swiftSettings: testHouse),
         .testTarget(
-            name: "TapsterTests", dependencies: ["tapster", "TapCore", "TapDocument", "TestSupport"],
+            name: "TapsterTests", dependencies: ["tapster", "TapCore", "TapDocument", "CLinux", "TestSupport"],
             swiftSettings: testHouse),
     ]
 )

@@ -17,10 +17,7 @@ public final class LinuxKernel: Kernel {
             boot = try Self.bootIdentifier()
             features = try TunQueue.features()
         } catch {
-            throw KernelError(
-                "open", error,
-                advice: error == .noEntry || error == .noDevice
-                    ? "/dev/net/tun is missing; load the module with 'modprobe tun'" : nil)
+            throw KernelError("open", error, advice: TunQueue.advice(error))
         }
         daemonUser = geteuid()
     }

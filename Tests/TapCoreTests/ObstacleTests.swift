@@ -212,6 +212,6 @@ import Testing
         #expect(index == fitting.index)
         #expect(
             Self.obstacle(Self.decide(wanted, [Self.other("web0", kind: "bridge")]))
-                == .foreignDevice(kind: "bridge", index: LinkIndex(rawValue: 2), mismatches: []))
+                == .foreignDevice(kind: "bridge", index: LinkIndex(rawValue: 2), mismatches: [.kind]))
     }
 }

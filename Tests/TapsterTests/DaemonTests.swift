@@ -1,3 +1,4 @@
+import CLinux
 import Foundation
 import Glibc
 import TestSupport
@@ -89,8 +90,6 @@ import Testing
         ("link.queueDiscipline", ["tc", "qdisc", "replace", "dev", "web0", "root", "pfifo"]),
         ("name", ["ip", "link", "set", "web0", "name", "stolen"]),
         ("device", ["ip", "link", "del", "web0"]),
-        // Attaches with other flags, clears the persistence, and lets go.
-        ("device", ["ip", "tuntap", "del", "dev", "web0", "mode", "tap", "multi_queue"]),
     ])
     func whatSomebodyChangesIsPutRight(field: String, command: [String]) async throws {
         try await withDaemon { (daemon) throws in
@@ -107,6 +106,22 @@ import Testing
             try eventually("it is in the history") {
                 let events = try daemon.send("GET", "/v1/events?device=web0&limit=1000")["items"] as? [[String: Any]]
                 return events?.contains { $0["field"] as? String == field } == true
+            }
+        }
+    }
+
+    /// `ip tuntap del` attaches with other flags, clears the persistence, and lets go: either the device is made
+    /// persistent again in between, or made anew.
+    @Test func aDeviceWhosePersistenceIsClearedStays() async throws {
+        try await withDaemon { (daemon) throws in
+            _ = try daemon.send("POST", "/v1/devices?wait=10s", json: Self.web0)
+            try run("ip", "tuntap", "del", "dev", "web0", "mode", "tap", "multi_queue")
+            try eventually("it is put right and counted") {
+                try Self.repairs(daemon, "device") == "1" || Self.repairs(daemon, "persistent") == "1"
+            }
+            try eventually("it stays") {
+                let tun = Self.tun(try Self.link("web0"))
+                return tun?["persist"] as? Bool == true && tun?["vnet_hdr"] as? Bool == true
             }
         }
     }

@@ -93,4 +93,16 @@ import Testing
             try eventually("it is back") { try elsewhere.ip("addr", "show", "dev", "n0").contains("10.7.0.1/24") }
         }
     }
+
+    /// Nobody shall be told to remove a device of ours.
+    @Test func aNameThatADeviceOfOursHasIsTold() async throws {
+        try await withDaemon { (daemon) throws in
+            _ = try daemon.create("d1", spec: #"{"link": {"altNames": ["d2"]}}"#)
+            _ = try daemon.create("d2", wait: "1ms")
+            try daemon.waitForReason("NameTaken", of: "d2")
+            #expect(try daemon.condition("Conflict", of: "d2")?.message.contains("device 'd1'") == true)
+            _ = try daemon.patch("d1", spec: #"{"link": {"altNames": []}}"#)
+            try daemon.waitUntilReady("d2")
+        }
+    }
 }

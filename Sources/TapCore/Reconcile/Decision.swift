@@ -25,9 +25,10 @@ extension WantedDevice {
         if let other = namespace[name.text], other.index != mine.index {
             // Ours was renamed, and somebody took its name.
             let difference = Difference(.name, wanted: .text(name.text), observed: .text(mine.name))
+            let taken = namespace.owners[other.index].map { Obstacle.nameTaken(by: $0) }
             return .blocked(
-                .foreignDevice(kind: other.kind, index: other.index, mismatches: []), differences: [difference],
-                steps: [])
+                taken ?? .foreignDevice(kind: other.kind, index: other.index, mismatches: []),
+                differences: [difference], steps: [])
         }
         let differences = differences(from: mine, in: namespace)
         guard !differences.isEmpty else { return .settled(mine) }
@@ -66,14 +67,14 @@ extension WantedDevice {
     private func decideOnMissing(in namespace: ObservedNamespace, contested: Set<DeviceField>) -> Decision {
         let missing = Difference(.device, wanted: .text("present"), observed: .nothing)
         if let foreign = namespace[name.text] {
+            if let owner = namespace.owners[foreign.index] {
+                return .blocked(.nameTaken(by: owner), differences: [missing], steps: [])
+            }
             let mismatches = mismatches(foreign)
-            guard spec.adoption == .compatible, let mismatches, mismatches.isEmpty, foreign.name == name.text,
-                namespace.owners[foreign.index] == nil
-            else {
-                let isTun = foreign.tun != nil && spec.adoption == .compatible
+            guard spec.adoption == .compatible, mismatches.isEmpty, foreign.name == name.text else {
+                let told = spec.adoption == .compatible ? mismatches : []
                 return .blocked(
-                    .foreignDevice(
-                        kind: foreign.kind, index: foreign.index, mismatches: isTun ? mismatches ?? [] : []),
+                    .foreignDevice(kind: foreign.kind, index: foreign.index, mismatches: told),
                     differences: [missing], steps: [])
             }
             // Nobody knows yet what was set through its descriptors.
@@ -93,9 +94,9 @@ extension WantedDevice {
         return .act(steps, differences: [missing], index: nil)
     }
 
-    /// What keeps somebody else's device from being adopted; nothing when it is no tap or tun at all.
-    private func mismatches(_ foreign: ObservedLink) -> [DeviceField]? {
-        guard let tun = foreign.tun else { return nil }
+    /// What keeps somebody else's device from being adopted.
+    private func mismatches(_ foreign: ObservedLink) -> [DeviceField] {
+        guard let tun = foreign.tun else { return [.kind] }
         var fields: [DeviceField] = []
         if tun.kind != spec.kind { fields.append(.kind) }
         if tun.multiQueue != spec.queues.isMultiple { fields.append(.multiQueue) }

@@ -2,6 +2,8 @@
 public enum Obstacle: Hashable, Sendable {
     /// Somebody else's interface has the name; where it might have been adopted, the fields that do not fit.
     case foreignDevice(kind: String?, index: LinkIndex, mismatches: [DeviceField])
+    /// Another device of ours has the name, perhaps as an alternative one.
+    case nameTaken(by: DeviceName)
     /// The device is ours, but something that the kernel fixes at creation is not as wanted.
     case immutable([DeviceField])
     /// The bridge or VRF does not exist in the namespace.

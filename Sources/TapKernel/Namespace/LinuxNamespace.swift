@@ -228,10 +228,8 @@ final class LinuxNamespace: KernelNamespace {
         case (.create, .busy), (.create, .exists):
             "an interface of this name exists, perhaps since this moment"
         case (.create, .noPermission): "the daemon needs CAP_NET_ADMIN"
-        case (.create, .accessDenied), (.attach, .accessDenied):
-            "the daemon's user may not open /dev/net/tun; udev's default mode is 0666"
-        case (.create, .noEntry), (.create, .noDevice):
-            "/dev/net/tun is missing; load the module with 'modprobe tun'"
+        case (.create, .accessDenied), (.attach, .accessDenied), (.create, .noEntry), (.create, .noDevice):
+            TunQueue.advice(errno)
         case (.attach, .busy): "another process holds the only queue of this single-queue device"
         case (.setOffloads, .invalid): "this kernel does not know one of the offloads; uso4 and uso6 need Linux 6.2"
         case (.addAltNames, .exists): "another interface has one of the names"

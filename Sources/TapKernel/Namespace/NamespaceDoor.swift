@@ -63,13 +63,16 @@ final class NamespaceDoor {
 
     private static func failure(_ errno: Errno, _ location: NetworkNamespace) -> NamespaceFailure {
         switch errno {
-        case .noEntry, .notADirectory, .tooManySymbolicLinks: .missing("\(location.path) does not exist")
-        case .notATerminal: .missing("\(location.path) is no network namespace")
+        // A file may be there for a moment longer than the namespace that was mounted on it.
+        case .noEntry, .notADirectory, .tooManySymbolicLinks, .notATerminal:
+            .missing("there is no network namespace at \(location.path)")
         case .noPermission, .accessDenied:
             .unusable(
                 KernelError(
                     "enter_namespace", errno,
-                    advice: "to enter \(location.path) the daemon needs CAP_SYS_ADMIN and the right to open it"))
+                    advice:
+                        "to enter \(location.path) the daemon needs CAP_SYS_ADMIN, which deploy/network-namespaces.conf "
+                        + "gives the service, and the right to open it"))
         default: .unusable(KernelError("enter_namespace", errno))
         }
     }

@@ -35,6 +35,16 @@ struct TunQueue: ~Copyable {
         return KernelFeatures(rawValue: bits)
     }
 
+    /// Why `/dev/net/tun` cannot be opened, and what to do.
+    static func advice(_ errno: Errno) -> String? {
+        switch errno {
+        case .noEntry, .noDevice: "/dev/net/tun is missing; load the module with 'modprobe tun'"
+        case .accessDenied, .noPermission:
+            "the daemon's user may not open /dev/net/tun; udev's default mode is 0666"
+        default: nil
+        }
+    }
+
     /// A queue belongs to the namespace in which its file was opened.
     private static func open(
         _ name: String, bits: Int32, in door: NamespaceDoor?

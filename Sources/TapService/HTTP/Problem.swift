@@ -121,7 +121,9 @@ extension Problem {
                 status: 409, code: "IMMUTABLE_FIELD", title: "A field is fixed when the device is created",
                 detail:
                     "the kernel fixes \(fields.map(\.rawValue).joined(separator: ", ")) when a device is created; add "
-                    + "recreate=true to have it made anew, which interrupts its traffic",
+                    + "recreate=true to have it made anew, which interrupts its traffic"
+                    + (fields.contains(.owner) || fields.contains(.group)
+                        ? "; an owner or a group can be changed in place, but not taken away" : ""),
                 errors: fields.map { FieldIssue(pointer: $0.pointer, detail: "cannot be changed in place") })
         case .staleResourceVersion(let found, let current):
             Words(

@@ -127,7 +127,11 @@ final class Job {
 
     private func drift(in differences: [Difference]) -> [Difference] {
         guard wasReached else { return [] }
-        return differences.filter(view.record.spec.isStrangersDoing)
+        // With the daemon end its anchors, and with them a carrier that they kept.
+        let hasLostAnchor = found?.contains { $0.field == .anchor } == true
+        return differences.filter {
+            view.record.spec.isStrangersDoing($0) && !(hasLostAnchor && $0.field == .carrier)
+        }
     }
 
     /// Drift that this pass has put right.
@@ -212,7 +216,9 @@ final class Job {
                 return [event("Converged", "generation \(view.record.generation) is in the kernel\(index)")]
             }
             if repaired.isEmpty, found?.contains(where: { $0.field == .device }) == true {
-                return [event("Recreated", "the device did not exist on this boot and has been made")]
+                return [
+                    event("Recreated", "the device did not exist on this boot, or in this namespace, and has been made")
+                ]
             }
             return repaired
         case .blocked, .homeless, .failed:
@@ -220,7 +226,9 @@ final class Job {
             }
             let found = fresh.map { drift in
                 event(
-                    "DriftFound", "\(drift.difference.field.rawValue) was changed by somebody else", .warning,
+                    "DriftFound",
+                    "\(drift.difference.field.rawValue) was \(drift.difference.field == .device ? "removed" : "changed") by somebody else",
+                    .warning,
                     EventDifference(drift.difference))
             }
             let old = view.status[.ready]

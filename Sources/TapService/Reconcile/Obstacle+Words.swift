@@ -5,7 +5,7 @@ extension Obstacle {
     /// Whether somebody else stands against us.
     var isConflict: Bool {
         switch self {
-        case .foreignDevice, .immutable, .contested: true
+        case .foreignDevice, .nameTaken, .immutable, .contested: true
         case .controllerMissing, .controllerUnsuitable, .controllerFull, .inUse, .reportOnly: false
         }
     }
@@ -16,6 +16,7 @@ extension Obstacle {
     var reason: String {
         switch self {
         case .foreignDevice: "ForeignDevice"
+        case .nameTaken: "NameTaken"
         case .immutable: Self.immutableReason
         case .controllerMissing: "ControllerMissing"
         case .controllerUnsuitable: "ControllerUnsuitable"
@@ -33,11 +34,16 @@ extension Obstacle {
         case .foreignDevice(let kind, let index, let mismatches):
             let what = "an interface '\(name)' (number \(index.rawValue), kind \(kind ?? "none")) exists that Tapster "
             if !mismatches.isEmpty {
-                return what + "did not make, and it cannot be adopted, since its \(list(mismatches)) differ"
+                return what
+                    + "did not make, and it cannot be adopted, since these differ: \(list(mismatches)). Remove it ('ip link "
+                    + "del \(name)'), or state what it is"
             }
             return what
                 + "did not make; it is left alone. Remove it ('ip link del \(name)'), state another name, or state "
                 + "adoption: compatible to take it over"
+        case .nameTaken(let owner):
+            return
+                "device '\(owner)' has the name '\(name)', or has it among its altNames; give one of them another name"
         case .immutable(let fields):
             return
                 "the interface's \(list(fields)) cannot be changed while it exists; PUT or PATCH with recreate=true, "
