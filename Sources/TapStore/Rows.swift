@@ -44,6 +44,16 @@ enum DeviceRow {
         ])
     }
 
+    /// Stores that the device shall be deleted, and nothing else of it.
+    static func markDeleted(_ database: Database, _ record: DeviceRecord) throws {
+        let statement = try database.cachedStatement(
+            sql: "UPDATE device SET revision = ?, updated_at = ?, deletion_requested_at = ? WHERE uid = ?")
+        try statement.execute(arguments: [
+            record.revision, record.updatedAt.microseconds, record.deletionRequestedAt?.microseconds,
+            record.identifier.text,
+        ])
+    }
+
     static func settle(_ database: Database, _ identifier: DeviceIdentifier, generation: Int) throws {
         let statement = try database.cachedStatement(
             sql: "UPDATE device SET settled_generation = min(?, generation) WHERE uid = ?")

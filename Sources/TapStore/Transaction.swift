@@ -26,6 +26,16 @@ public struct Transaction: ~Copyable {
         return record
     }
 
+    /// Stores the record's mark of deletion.
+    ///
+    /// - Returns: The record in its new revision.
+    public func markDeleted(_ record: DeviceRecord, revision: Int) throws -> DeviceRecord {
+        var record = record
+        record.revision = revision
+        try DeviceRow.markDeleted(database, record)
+        return record
+    }
+
     /// Writes the proof that an interface is ours.
     public func claim(_ claim: Claim, for name: DeviceName) throws {
         try ClaimRow.save(database, claim, for: name)

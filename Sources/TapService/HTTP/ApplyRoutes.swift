@@ -219,7 +219,8 @@ extension ApplyRoutes.Item {
     fileprivate var word: String {
         switch change {
         case .create: "created"
-        case .update: isPruned ? "deleted" : "updated"
+        case .update: "updated"
+        case .delete: "deleted"
         case .nothing: "unchanged"
         }
     }

@@ -23,11 +23,13 @@ struct DeviceWrites: Sendable {
     enum Change {
         case create(DeviceRecord)
         case update(DeviceRecord)
+        /// It is marked for deletion, and else as it was.
+        case delete(DeviceRecord)
         case nothing(DeviceRecord)
 
         var record: DeviceRecord {
             switch self {
-            case .create(let record), .update(let record), .nothing(let record): record
+            case .create(let record), .update(let record), .delete(let record), .nothing(let record): record
             }
         }
 
@@ -100,16 +102,16 @@ struct DeviceWrites: Sendable {
                 var records: [DeviceRecord] = []
                 records.reserveCapacity(changes.count)
                 for change in changes {
-                    guard change.isChange else {
-                        records.append(change.record)
-                        continue
+                    switch change {
+                    case .nothing(let record): records.append(record)
+                    case .delete(let record):
+                        records.append(try transaction.markDeleted(record, revision: revision))
+                    case .update(let record): records.append(try transaction.save(record, revision: revision))
+                    case .create(let record):
+                        records.append(try transaction.save(record, revision: revision))
+                        // Only an adopted device comes with its claim.
+                        if let claim = record.claim { try transaction.claim(claim, for: record.name) }
                     }
-                    let record = try transaction.save(change.record, revision: revision)
-                    // Only an adopted device comes with its claim.
-                    if case .create = change, let claim = record.claim {
-                        try transaction.claim(claim, for: record.name)
-                    }
-                    records.append(record)
                 }
                 try also(transaction, revision)
                 return Committed(records: records, revision: revision)
@@ -182,7 +184,7 @@ struct DeviceWrites: Sendable {
         var record = old
         record.updatedAt = max(.now(), record.updatedAt)
         record.deletionRequestedAt = record.updatedAt
-        return .update(record)
+        return .delete(record)
     }
 
     /// Reads a document as a device.

@@ -62,7 +62,10 @@ struct History {
 }
 
 extension Logger {
+    /// What goes as it should is in the history; a line for each of a thousand devices would be noise.
     func log(_ event: EventRecord) {
+        let level: Level = event.severity == .warning ? .warning : .debug
+        guard logLevel <= level else { return }
         var metadata: Metadata = ["reason": "\(event.reason)"]
         if let device = event.device { metadata["device"] = "\(device)" }
         if let difference = event.difference {
@@ -70,6 +73,6 @@ extension Logger {
             metadata["wanted"] = "\(difference.wanted.text)"
             metadata["observed"] = "\(difference.observed.text)"
         }
-        log(level: event.severity == .warning ? .warning : .info, "\(event.message)", metadata: metadata)
+        log(level: level, "\(event.message)", metadata: metadata)
     }
 }

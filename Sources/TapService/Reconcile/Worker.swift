@@ -260,6 +260,7 @@ final class Worker: @unchecked Sendable {
             left -= chunk.count
         }
         metrics.passDevicesLeft.set(0)
+        log.debug("a pass is done", metadata: ["devices": "\(views.count)"])
     }
 
     func batch(_ views: [DeviceView]) -> Batch {
