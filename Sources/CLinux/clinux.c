@@ -81,6 +81,11 @@ int clinux_tun_offloads(int socket, const char *name, uint32_t *offloads) {
     return 0;
 }
 
+int clinux_unread_bytes(int socket) {
+    int bytes = 0;
+    return ioctl(socket, SIOCOUTQ, &bytes) == 0 ? bytes : -1;
+}
+
 int clinux_namespace_cookie(int socket, uint64_t *cookie) {
     socklen_t length = sizeof *cookie;
     return getsockopt(socket, SOL_SOCKET, SO_NETNS_COOKIE, cookie, &length);

@@ -109,7 +109,9 @@ private final class Handler: HTTPHandler {
                 + String(repeating: "x", count: 700)
             let first = try HTTPClient(socket: socket)
             try first.write(half)
-            // The second is refused while the first is held, and the first goes on.
+            // The second is refused while the first is held, and the first goes on; so the first must have been read.
+            try eventually("the first is read") { first.unreadBytes == 0 }
+            _ = try HTTPClient(socket: socket).send("GET", "/")
             try eventually("the bodies are too many") {
                 let answer = try HTTPClient(socket: socket).send("POST", "/", body: String(repeating: "y", count: 800))
                 return answer.text == "tooManyBodies"

@@ -91,6 +91,9 @@ public final class HTTPClient {
         }
     }
 
+    /// What the server has not read yet of what was sent (unix(7), `SIOCOUTQ`).
+    public var unreadBytes: Int32 { clinux_unread_bytes(descriptor) }
+
     public func readAnswer(hasBody: Bool = true) throws -> Answer {
         let separator = Data("\r\n\r\n".utf8)
         while received.range(of: separator) == nil { try receive() }

@@ -32,6 +32,9 @@ int clinux_interface_name(int socket, int index, char name[IFNAMSIZ]);
 // The TUN_F_ bits that ethtool's features stand for; TSO and USO are not told apart by IP version.
 int clinux_tun_offloads(int socket, const char *name, uint32_t *offloads);
 
+// Bytes that the other side of a socket has not read, or −1.
+int clinux_unread_bytes(int socket);
+
 // A value macro whose type Swift does not see, and functions behind _GNU_SOURCE.
 int clinux_namespace_cookie(int socket, uint64_t *cookie);
 int clinux_unshare_network(void);
