@@ -51,7 +51,6 @@ import Testing
                 try eventually("it is seen") {
                     try daemon.send("GET", "/v1/devices/open0")["status", "attachedQueues"] as? Int == 1
                 }
-                #expect(try offloads(of: "open0") == [])
                 consumer.leave()
                 try eventually("they are set again") {
                     try offloads(of: "open0") == [.checksum, .tso4, .tso6]
