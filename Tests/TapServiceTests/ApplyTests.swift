@@ -144,11 +144,12 @@ import Testing
 
     @Test func whatNobodyConfirmsIsTakenBack() async throws {
         try await withWorld { (world) throws in
-            let address = world.kernel.own.table.first { $0.name == "pruned" }?.macAddress
+            let uid = try world.send("PUT", "/v1/devices/pruned?wait=5s", "{}")["metadata", "uid"] as? String
             let revision = try Self.begin(world, within: "1s")
             try Self.expectBefore(world)
             // The same device, not one like it.
-            #expect(world.kernel.own.table.first { $0.name == "pruned" }?.macAddress != address || address != nil)
+            #expect(uid != nil)
+            #expect(try world.send("GET", "/v1/devices/pruned")["metadata", "uid"] as? String == uid)
             #expect(try world.send("POST", "/v1/apply/\(revision)/confirm").status == 409)
             #expect(try world.send("DELETE", "/v1/apply/\(revision)").status == 204)
         }
