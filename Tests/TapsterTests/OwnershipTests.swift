@@ -89,7 +89,7 @@ import Testing
                 spec: #"{"networkNamespace": "\#(elsewhere.location)", "link": {"addresses": ["10.7.0.1/24"]}}"#)
             daemon.kill()
             try daemon.start()
-            try elsewhere.ip("addr", "flush", "dev", "n0")
+            try elsewhere.ip("addr", "del", "10.7.0.1/24", "dev", "n0")
             try eventually("it is back") { try elsewhere.ip("addr", "show", "dev", "n0").contains("10.7.0.1/24") }
         }
     }

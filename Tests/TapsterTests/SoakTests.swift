@@ -203,7 +203,9 @@ private final class Walk {
             ("up", ["link", "set", name, "up"]), ("length", ["link", "set", name, "txqueuelen", "77"]),
             ("alias", ["link", "set", name, "alias", "stranger"]), ("device", ["link", "del", name]),
             ("name", ["link", "set", name, "name", "stolen-\(name)"]),
-            ("address", ["addr", "flush", "dev", name]), ("controller", ["link", "set", name, "nomaster"]),
+            // Once: a flush looks again, and takes away what has come back.
+            ("address", ["addr", "del", device.address ?? "10.1.1.1/24", "dev", name]),
+            ("controller", ["link", "set", name, "nomaster"]),
             ("mac", ["link", "set", name, "address", "02:00:00:00:00:99"]),
         ]
         guard let change = changes.randomElement(using: &random) else { return }
