@@ -46,6 +46,29 @@ import Testing
         }
     }
 
+    /// Nor by a daemon that has just started and has looked at nobody yet.
+    @Test func oursIsNotAdoptedByAStartEither() async throws {
+        try await withDaemon { (daemon) throws in
+            let numbers = 0..<6
+            for number in numbers {
+                _ = try daemon.create("a\(number)", spec: #"{"adoption": "compatible"}"#)
+                _ = try daemon.create("b\(number)")
+            }
+            let before = try numbers.map { try Interface("b\($0)")?.index }
+            daemon.kill()
+            for number in numbers {
+                try run("ip", "link", "del", "a\(number)")
+                try run("ip", "link", "set", "b\(number)", "name", "a\(number)")
+            }
+            try daemon.start()
+            for number in numbers {
+                try daemon.waitUntilReady("a\(number)")
+                try daemon.waitUntilReady("b\(number)")
+                #expect(try Interface("b\(number)")?.index == before[number])
+            }
+        }
+    }
+
     /// The interface of a device that was to be deleted may be gone when it is wanted again: nobody else did that.
     @Test func whatIsTakenBackComesBackUnderReportToo() async throws {
         try await withDaemon { (daemon) throws in

@@ -7,6 +7,7 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
     // Unchecked: everything mutable is only touched while the signal's condition is locked.
 
     fileprivate final class Signal: Waker, @unchecked Sendable {
+        // Unchecked: `isSet` is only touched while `condition` is locked.
         let condition = NSCondition()
         var isSet = false
 

@@ -24,12 +24,11 @@ final class Site {
     func lookAtAll() throws(KernelError) {
         heard = KernelSignals()
         freed = []
-        // Taken over as a whole: half a look would show devices without their addresses and anchors.
+        // Whose interfaces they are is for the caller to say again. Taken over as a whole: half a look would show devices without their addresses and anchors.
         var fresh = ObservedNamespace(host: kernel.host, location: location, links: try kernel.links())
         fresh.addresses = try kernel.addresses()
         fresh.anchored = kernel.anchored
         fresh.unverified = observed.unverified
-        fresh.owners = observed.owners.filter { fresh[$0.key] != nil }
         observed = fresh
         for link in observed.links { noteConsumers(of: link) }
     }
@@ -108,7 +107,7 @@ final class Site {
     func promisePort(of controller: LinkIndex) { observed.promisePort(of: controller) }
 
     func own(_ index: LinkIndex, _ name: DeviceName) {
-        if observed.owners[index] != name { observed.owners[index] = name }
+        if observed.owners[index] != name, observed[index] != nil { observed.owners[index] = name }
     }
 
     /// The device shall be looked at when something happens to the controller; nothing ends that.

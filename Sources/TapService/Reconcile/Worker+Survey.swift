@@ -1,4 +1,3 @@
-internal import HashTreeCollections
 internal import TapCore
 internal import TapStore
 
@@ -8,12 +7,11 @@ extension Worker: Survey {
     }
 
     func unmanaged() -> [UnmanagedDevice] {
-        let claimed = Set(board.snapshot.devices.values.compactMap { view in view.record.claim.map { Place($0) } })
         // Two locations may lead to one namespace.
         let places = Dictionary(sites.all.values.map { ($0.observed.host, $0) }) { $0.location == nil ? $0 : $1 }
         return places.values.flatMap { site in
             site.observed.links.filter { link in
-                link.tun != nil && !claimed.contains(Place(host: site.observed.host, index: link.index))
+                link.tun != nil && site.observed.owners[link.index] == nil
             }.map { link in
                 UnmanagedDevice(
                     link: link, host: site.observed.host, namespace: site.location,
@@ -30,17 +28,5 @@ extension Worker: Survey {
             return DescriptorSettings(vnetHeaderSize: nil, offloads: nil)
         }
         return site.kernel.settings(of: device.link)
-    }
-
-    private struct Place: Hashable {
-        let host: HostIdentity
-        let index: LinkIndex
-
-        init(host: HostIdentity, index: LinkIndex) {
-            self.host = host
-            self.index = index
-        }
-
-        init(_ claim: Claim) { self.init(host: claim.host, index: claim.index) }
     }
 }

@@ -192,6 +192,15 @@ final class Worker: @unchecked Sendable {
                 abandon(location, error)
             }
         }
+        // Whoever cannot be entered is told so by the first device that is looked at.
+        for location in needed { _ = try? sites.site(at: location) }
+        // Before anything is decided: what is ours is for nobody to adopt.
+        // Two locations may lead to one namespace.
+        let places = Dictionary(grouping: sites.all.values, by: \.observed.host)
+        for view in devices.values {
+            guard let claim = view.record.claim, !claim.isLost else { continue }
+            for site in places[claim.host] ?? [] { site.own(claim.index, view.record.name) }
+        }
         isBlind = false
         homeless.formIntersection(devices.keys)
         budgets = budgets.filter { $0.value.due(at: .now) != nil || devices[$0.key] != nil }
