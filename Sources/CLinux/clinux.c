@@ -133,4 +133,76 @@ int clinux_raise_descriptor_limit(uint64_t *limit) {
     return 0;
 }
 
+// The most descriptors that the kernel passes with one message (net/scm.h).
+#define SCM_MAX_FD 253
+
+ssize_t clinux_send_descriptors(
+    int socket, const void *bytes, size_t length, const int *descriptors, size_t count, int flags) {
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(SCM_MAX_FD * sizeof(int))];
+    } control;
+    struct iovec data = {.iov_base = (void *)bytes, .iov_len = length};
+    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1};
+    if (count > SCM_MAX_FD) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (count > 0) {
+        memset(&control, 0, sizeof control);
+        message.msg_control = &control;
+        message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+        struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
+        rights->cmsg_level = SOL_SOCKET;
+        rights->cmsg_type = SCM_RIGHTS;
+        rights->cmsg_len = CMSG_LEN(count * sizeof(int));
+        memcpy(CMSG_DATA(rights), descriptors, count * sizeof(int));
+    }
+    return sendmsg(socket, &message, flags | MSG_NOSIGNAL);
+}
+
+ssize_t clinux_receive_descriptors(
+    int socket, void *bytes, size_t length, int *descriptors, size_t *count, pid_t *sender, int flags,
+    int *message_flags) {
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(SCM_MAX_FD * sizeof(int))];
+    } control;
+    size_t room = *count;
+    *count = 0;
+    if (room > SCM_MAX_FD) room = SCM_MAX_FD;
+    struct iovec data = {.iov_base = bytes, .iov_len = length};
+    // CMSG_SPACE would round up, to room for one descriptor more than the caller has.
+    struct msghdr message = {
+        .msg_iov = &data,
+        .msg_iovlen = 1,
+        .msg_control = &control,
+        .msg_controllen = (sender ? CMSG_SPACE(sizeof(struct ucred)) : 0) + CMSG_LEN(room * sizeof(int)),
+    };
+    ssize_t result = recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC);
+    if (result < 0) return result;
+    *message_flags = message.msg_flags;
+    if (sender) *sender = 0;
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(&message); part; part = CMSG_NXTHDR(&message, part)) {
+        if (part->cmsg_level != SOL_SOCKET) continue;
+        if (part->cmsg_type == SCM_RIGHTS) {
+            const int *came = (const int *)CMSG_DATA(part);
+            for (size_t i = 0; i < (part->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+                if (*count < room) {
+                    descriptors[(*count)++] = came[i];
+                } else {
+                    // They had the room of credentials that did not come.
+                    close(came[i]);
+                    *message_flags |= MSG_CTRUNC;
+                }
+            }
+        } else if (part->cmsg_type == SCM_CREDENTIALS && sender) {
+            struct ucred credentials;
+            memcpy(&credentials, CMSG_DATA(part), sizeof credentials);
+            *sender = credentials.pid;
+        }
+    }
+    return result;
+}
+
 int clinux_errno(void) { return errno; }

@@ -8,7 +8,7 @@ import Testing
         // Glibc for the text of IP addresses.
         "TapCore": ["Glibc"],
         "TapDocument": ["TapCore", "Foundation"],
-        "TapKernel": ["TapCore", "CLinux", "Glibc", "Foundation"],
+        "TapKernel": ["TapCore", "CLinux", "Glibc", "Foundation", "Synchronization"],
         "TapStore": ["TapCore", "TapDocument", "Migrations", "GRDB", "Foundation", "Glibc"],
         "TapHTTP": ["CMicroHTTPD", "Foundation", "Glibc", "Synchronization"],
         "TapService": [

@@ -45,5 +45,14 @@ int clinux_open_network(const char *path, uint64_t *inode);
 int clinux_network_inode(const char *path, uint64_t *inode);
 int clinux_raise_descriptor_limit(uint64_t *limit);
 
+// The CMSG_ macros (cmsg(3)). Both return what sendmsg and recvmsg return: −1 and errno on failure.
+// Receiving fills at most `*count` descriptors, close-on-exec, and tells how many came and the message's flags (MSG_TRUNC,
+// MSG_CTRUNC). With `sender`, it has room for SCM_CREDENTIALS too, and tells the sender's process, or 0.
+ssize_t clinux_send_descriptors(
+    int socket, const void *bytes, size_t length, const int *descriptors, size_t count, int flags);
+ssize_t clinux_receive_descriptors(
+    int socket, void *bytes, size_t length, int *descriptors, size_t *count, pid_t *sender, int flags,
+    int *message_flags);
+
 // A function macro, made of errno's address.
 int clinux_errno(void);
