@@ -8,6 +8,7 @@ public struct Migration: Sendable {
     public static let all = [
         Migration("m0001_devices", PackageResources.m0001_devices_sql),
         Migration("m0002_reconciler", PackageResources.m0002_reconciler_sql),
+        Migration("m0003_queues", PackageResources.m0003_queues_sql),
     ]
 
     private init(_ identifier: String, _ bytes: [UInt8]) {

@@ -19,6 +19,10 @@ public struct DeviceRecord: Hashable, Sendable {
     /// The newest generation for which somebody allowed the device to be made anew.
     public var recreateGeneration = 0
     public var claim: Claim?
+    /// By queue: to whom it belongs. A queue that is not in it is nobody's.
+    public var assignments: [Int: Assignment] = [:]
+    /// Queues that somebody has disabled.
+    public var disabledQueues: Set<Int> = []
 
     /// Whether the present generation may cost the device its interface.
     public var mayRecreate: Bool { recreateGeneration > settledGeneration }

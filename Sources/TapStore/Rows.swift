@@ -22,6 +22,7 @@ enum DeviceRow {
         let rows = try Row.fetchCursor(database, sql: select)
         var records: [DeviceRecord] = []
         while let row = try rows.next() { records.append(try decode(row)) }
+        try QueueRows.attach(database, to: &records)
         return records
     }
 

@@ -16,7 +16,7 @@ public struct Transaction: ~Copyable {
         return try Self.currentRevision(database)
     }
 
-    /// Stores the record, new or not; its claim is left alone.
+    /// Stores the record, new or not; its claim and its queues are left alone.
     ///
     /// - Returns: The record in its new revision.
     public func save(_ record: DeviceRecord, revision: Int) throws -> DeviceRecord {
@@ -36,6 +36,17 @@ public struct Transaction: ~Copyable {
         return record
     }
 
+    /// Stores to whom the record's queues belong, and which of them are disabled. The record keeps its revision: the
+    /// device's document shows nothing of it.
+    ///
+    /// - Parameters:
+    ///   - record: The device as it shall be.
+    ///   - old: The device as it is stored; nothing when that is not known.
+    /// - Throws: What the database says.
+    public func saveQueues(of record: DeviceRecord, replacing old: DeviceRecord?) throws {
+        try QueueRows.save(database, record, replacing: old)
+    }
+
     /// Writes the proof that an interface is ours.
     public func claim(_ claim: Claim, for name: DeviceName) throws {
         try ClaimRow.save(database, claim, for: name)
@@ -46,7 +57,7 @@ public struct Transaction: ~Copyable {
         try DeviceRow.settle(database, identifier, generation: generation)
     }
 
-    /// Removes a device that is gone, with its claim and its assignments.
+    /// Removes a device that is gone, with its claim, its assignments and its disabled queues.
     ///
     /// - Returns: False when somebody wants it again.
     public func forget(_ identifier: DeviceIdentifier) throws -> Bool {

@@ -30,11 +30,25 @@ public struct TrialRecord: Hashable, Sendable {
         public let labels: Labels
         public let spec: DeviceSpec
         public let createdAt: Timestamp
+        public let assignments: [Int: Assignment]
+        public let disabledQueues: Set<Int>
 
-        public init(labels: Labels, spec: DeviceSpec, createdAt: Timestamp) {
+        public init(
+            labels: Labels, spec: DeviceSpec, createdAt: Timestamp, assignments: [Int: Assignment],
+            disabledQueues: Set<Int>
+        ) {
             self.labels = labels
             self.spec = spec
             self.createdAt = createdAt
+            self.assignments = assignments
+            self.disabledQueues = disabledQueues
+        }
+
+        /// The device as it is.
+        public init(_ record: DeviceRecord) {
+            self.init(
+                labels: record.labels, spec: record.spec, createdAt: record.createdAt,
+                assignments: record.assignments, disabledQueues: record.disabledQueues)
         }
     }
 

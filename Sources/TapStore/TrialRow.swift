@@ -12,14 +12,16 @@ enum TrialRow {
             .execute(arguments: [trial.revision, trial.confirmBy.microseconds, trial.state.rawValue])
         let statement = try database.cachedStatement(
             sql: """
-                INSERT INTO apply_device (revision, device, uid, pruned, labels, spec, created_at)
-                VALUES (?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO apply_device (revision, device, uid, pruned, labels, spec, created_at, assignments,
+                                          disabled_queues)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """)
         for device in trial.devices {
             try statement.execute(arguments: [
                 trial.revision, device.name.text, device.identifier.text, device.isPruned,
                 device.before?.labels.document.text, device.before?.spec.document.text,
-                device.before?.createdAt.microseconds,
+                device.before?.createdAt.microseconds, device.before?.assignments.stored?.text,
+                device.before?.disabledQueues.stored?.text,
             ])
         }
         try database.execute(
@@ -57,6 +59,9 @@ enum TrialRow {
         guard let identifier = DeviceIdentifier(text: row["uid"]) else {
             throw StoreError.failed(detail: "'\(row["uid"] as String)' is no uid")
         }
+        func json(_ column: String) throws -> JSONValue? {
+            try (row[column] as String?).map { try JSONValue(parsing: Array($0.utf8)) }
+        }
         var before: TrialRecord.Before?
         if let labels = row["labels"] as String?, let spec = row["spec"] as String?,
             let createdAt = row["created_at"] as Int64?
@@ -64,7 +69,9 @@ enum TrialRow {
             before = TrialRecord.Before(
                 labels: try Labels(stored: JSONValue(parsing: Array(labels.utf8))),
                 spec: try DeviceSpec(stored: JSONValue(parsing: Array(spec.utf8))),
-                createdAt: Timestamp(microseconds: createdAt))
+                createdAt: Timestamp(microseconds: createdAt),
+                assignments: try json("assignments").map { try [Int: Assignment](stored: $0) } ?? [:],
+                disabledQueues: try json("disabled_queues").map { try Set(stored: $0) } ?? [])
         }
         return TrialRecord.Device(
             name: try DeviceName(row["device"] as String), identifier: identifier, isPruned: row["pruned"],

@@ -218,6 +218,17 @@ import Testing
         INSERT INTO apply VALUES (5, 1, 'pending');
         INSERT INTO apply_device VALUES (5, 'web0', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', 0, '{}', '{}', 1);
         """,
+        "m0003_queues": """
+        UPDATE revision SET current = 5;
+        INSERT INTO device VALUES ('web0', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{"vm":"web"}',
+            '{"queues":4}', 2, 5, 1, 2, NULL, 2, 2);
+        INSERT INTO claim VALUES ('web0', 'boot', 7, 'blue', 12, 12, NULL, 0);
+        INSERT INTO queue_assignment VALUES ('web0', 3, 'vm-42', '[2,3]', 1);
+        INSERT INTO disabled_queue VALUES ('web0', 1);
+        INSERT INTO apply VALUES (5, 1, 'pending');
+        INSERT INTO apply_device VALUES (5, 'web0', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', 0, '{}', '{}', 1,
+            '[{"queue":3,"consumer":"vm-42","cpus":[2,3],"assignedAt":1}]', '[1]');
+        """,
     ]
 
     @Test func everySchemaHasContents() {
@@ -242,6 +253,9 @@ import Testing
             #expect(devices.map(\.name.text) == ["web0"])
             #expect(devices.first?.spec.queues.count.value == 4)
             #expect(devices.first?.claim?.index == LinkIndex(rawValue: 12))
+            #expect(devices.first?.assignments.mapValues(\.consumer.text) == [3: "vm-42"])
+            #expect(devices.first?.assignments[3]?.cpus == [2, 3])
+            #expect(devices.first?.disabledQueues == (last < 2 ? [] : [1]))
             try DatabaseQueue(path: path).read { (database) throws in
                 #expect(try String.fetchAll(database, sql: "PRAGMA integrity_check") == ["ok"])
                 #expect(try Row.fetchAll(database, sql: "PRAGMA foreign_key_check").isEmpty)
@@ -255,18 +269,40 @@ import Testing
             let path = directory + "/t.db"
             do { _ = try Store(path: path) }
             let queue = try DatabaseQueue(path: path)
+            try queue.write {
+                try $0.execute(
+                    sql: """
+                        INSERT INTO device VALUES ('web0', '\(Self.uid)', '{}', '{}', 1, 1, 1, 1, NULL, 0, 0);
+                        INSERT INTO apply VALUES (1, 1, 'pending')
+                        """)
+            }
+            let other = "0d4f6f27-1d16-4ac4-84c9-af479f79a62a"
             for bad in [
-                "INSERT INTO device VALUES ('sixteen-bytes-xx', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{}', '{}', 1, 1, 1, 1, NULL, 0)",
-                "INSERT INTO device VALUES ('a', 'short', '{}', '{}', 1, 1, 1, 1, NULL, 0)",
-                "INSERT INTO device VALUES ('a', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{', '{}', 1, 1, 1, 1, NULL, 0)",
-                "INSERT INTO device VALUES ('a', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{}', '{}', 1, 1, 1, 1, NULL, 2)",
-                "INSERT INTO claim VALUES ('missing', 'b', 1, 1, 12, 0)",
+                "INSERT INTO device VALUES ('sixteen-bytes-xx', '\(other)', '{}', '{}', 1, 1, 1, 1, NULL, 0, 0)",
+                "INSERT INTO device VALUES ('a', 'short', '{}', '{}', 1, 1, 1, 1, NULL, 0, 0)",
+                "INSERT INTO device VALUES ('a', '\(Self.uid)', '{}', '{}', 1, 1, 1, 1, NULL, 0, 0)",
+                "INSERT INTO device VALUES ('a', '\(other)', '{', '{}', 1, 1, 1, 1, NULL, 0, 0)",
+                "INSERT INTO device VALUES ('a', '\(other)', '{}', '{}', 1, 1, 1, 1, NULL, 2, 0)",
+                "INSERT INTO claim VALUES ('missing', 'b', 1, NULL, 1, 12, 0, 0)",
                 "INSERT INTO queue_assignment VALUES ('missing', 0, 'c', '[]', 1)",
+                "INSERT INTO queue_assignment VALUES ('web0', 255, 'c', '[]', 1)",
+                "INSERT INTO queue_assignment VALUES ('web0', 0, '', '[]', 1)",
+                "INSERT INTO queue_assignment VALUES ('web0', 0, 'c', '{}', 1)",
+                "INSERT INTO disabled_queue VALUES ('missing', 0)",
+                "INSERT INTO disabled_queue VALUES ('web0', -1)",
+                "INSERT INTO disabled_queue VALUES ('web0', 255)",
+                "INSERT INTO apply_device (revision, device, uid, pruned, assignments) VALUES (1, 'a', 'u', 0, '{}')",
                 "INSERT INTO event (at, type, reason, message) VALUES (1, 'Loud', 'a', 'b')",
                 "INSERT INTO revision VALUES (2, 1)",
             ] {
-                #expect(throws: DatabaseError.self, "\(bad)") { try queue.write { try $0.execute(sql: bad) } }
+                // Refused for what it says, and not for what it leaves out.
+                let error = #expect(throws: DatabaseError.self, "\(bad)") {
+                    try queue.write { try $0.execute(sql: bad) }
+                }
+                #expect(error?.resultCode == .SQLITE_CONSTRAINT, "\(bad)")
             }
         }
     }
+
+    private static let uid = "0d4f6f27-1d16-4ac4-84c9-af479f79a629"
 }

@@ -35,6 +35,9 @@ public enum QueueLayout: Hashable, Sendable {
         case .multiple(let count): count
         }
     }
+
+    /// Whether it has such a queue, and the kernel can detach it: the old ABI's only queue stays attached.
+    public func canDisable(_ queue: Int) -> Bool { isMultiple && (0..<count.value).contains(queue) }
 }
 
 /// What stands between the stack and the queues.

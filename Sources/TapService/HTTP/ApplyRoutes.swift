@@ -219,7 +219,7 @@ extension ApplyRoutes.Item {
     fileprivate var word: String {
         switch change {
         case .create: "created"
-        case .update: "updated"
+        case .update, .restore, .queues: "updated"
         case .delete: "deleted"
         case .nothing: "unchanged"
         }
@@ -231,6 +231,6 @@ extension ApplyRoutes.Item {
         let record = change.record
         return TrialRecord.Device(
             name: record.name, identifier: record.identifier, isPruned: isPruned,
-            before: before.map { .init(labels: $0.labels, spec: $0.spec, createdAt: $0.createdAt) })
+            before: before.map { .init($0) })
     }
 }

@@ -22,14 +22,20 @@ struct DeviceWrites: Sendable {
     /// What a statement comes to for one device.
     enum Change {
         case create(DeviceRecord)
-        case update(DeviceRecord)
+        case update(DeviceRecord, from: DeviceRecord)
+        /// It is gone, or marked for deletion, and shall be as it was, with its queues.
+        case restore(DeviceRecord)
+        /// Its queues change hands, or are enabled or disabled; the statement stays as it is, its revision included.
+        case queues(DeviceRecord, from: DeviceRecord)
         /// It is marked for deletion, and else as it was.
         case delete(DeviceRecord)
         case nothing(DeviceRecord)
 
         var record: DeviceRecord {
             switch self {
-            case .create(let record), .update(let record), .delete(let record), .nothing(let record): record
+            case .create(let record), .update(let record, _), .restore(let record), .queues(let record, _),
+                .delete(let record), .nothing(let record):
+                record
             }
         }
 
@@ -101,24 +107,14 @@ struct DeviceWrites: Sendable {
                 let revision = try transaction.nextRevision()
                 var records: [DeviceRecord] = []
                 records.reserveCapacity(changes.count)
-                for change in changes {
-                    switch change {
-                    case .nothing(let record): records.append(record)
-                    case .delete(let record):
-                        records.append(try transaction.markDeleted(record, revision: revision))
-                    case .update(let record): records.append(try transaction.save(record, revision: revision))
-                    case .create(let record):
-                        records.append(try transaction.save(record, revision: revision))
-                        // Only an adopted device comes with its claim.
-                        if let claim = record.claim { try transaction.claim(claim, for: record.name) }
-                    }
-                }
+                for change in changes { records.append(try transaction.write(change, revision: revision)) }
                 try also(transaction, revision)
                 return Committed(records: records, revision: revision)
             } committed: { committed in
                 CrashPoint.reach(CrashPoint.written)
                 metrics.commitDuration.observe(began.duration(to: .now))
-                board.publish(zip(changes, committed.records).filter(\.0.isChange).map(\.1))
+                board.publish(
+                    zip(changes, committed.records).filter(\.0.isChange).map(\.1), revision: committed.revision)
                 board.setStoreFailure(nil)
             }
             queue.add(zip(changes, committed.records).filter(\.0.isChange).map(\.1.name))
@@ -167,6 +163,8 @@ struct DeviceWrites: Sendable {
         }
         let fixed = input.spec.immutableFieldsDiffering(from: record.spec)
         guard fixed.isEmpty || mayRecreate else { throw .immutableFields(fixed) }
+        let homeless = record.assignments(beyond: input.spec.queues)
+        guard homeless.isEmpty else { throw .queuesTaken(record.name, homeless, wanted: input.spec.queues) }
         // A stranger may have changed what cannot be changed back.
         let recreates = mayRecreate && (!fixed.isEmpty || old.status[.ready]?.reason == Obstacle.immutableReason)
         guard recreates || record.spec != input.spec || record.labels != input.labels else { return .nothing(record) }
@@ -174,8 +172,9 @@ struct DeviceWrites: Sendable {
         if recreates { record.recreateGeneration = record.generation }
         record.spec = input.spec
         record.labels = input.labels
+        record.disabledQueues = record.disabledQueues.filter(input.spec.queues.canDisable)
         record.updatedAt = max(.now(), record.updatedAt)
-        return .update(record)
+        return .update(record, from: old.record)
     }
 
     /// The same device, marked for deletion; nothing new where it is.
@@ -205,6 +204,32 @@ struct DeviceWrites: Sendable {
             return (input, [])
         } catch {
             return (nil, error.issues)
+        }
+    }
+}
+
+extension Transaction {
+    /// - Returns: The record as it is then.
+    fileprivate func write(_ change: DeviceWrites.Change, revision: Int) throws -> DeviceRecord {
+        switch change {
+        case .nothing(let record): return record
+        case .delete(let record): return try markDeleted(record, revision: revision)
+        case .queues(let record, let old):
+            try saveQueues(of: record, replacing: old)
+            return record
+        case .update(let record, let old):
+            try saveQueues(of: record, replacing: old)
+            return try save(record, revision: revision)
+        case .restore(let record):
+            // The worker may have forgotten the device since it was looked at, and its queues with it.
+            let saved = try save(record, revision: revision)
+            try saveQueues(of: saved, replacing: nil)
+            return saved
+        case .create(let record):
+            // Only an adopted device comes with its claim.
+            let saved = try save(record, revision: revision)
+            if let claim = record.claim { try self.claim(claim, for: record.name) }
+            return saved
         }
     }
 }

@@ -19,6 +19,12 @@ enum Problem: Error, Sendable {
     case invalidName(String)
     case deviceNotFound(String)
     case queueNotFound(device: DeviceName, index: String, count: Int)
+    case singleQueue(DeviceName)
+    case queueTaken(DeviceName, queue: Int, Assignment)
+    /// Fewer queues are stated than are assigned.
+    case queuesTaken(DeviceName, [(queue: Int, assignment: Assignment)], wanted: QueueLayout)
+    case assignmentNotFound(DeviceName, queue: Int)
+    case tooFewQueues(DeviceName, wanted: Int, free: Int, of: Int)
     case deviceExists(DeviceName)
     case deviceDeleting(DeviceName)
     case immutableFields([DeviceField])
@@ -108,6 +114,30 @@ extension Problem {
             Words(
                 status: 404, code: "QUEUE_NOT_FOUND", title: "No such queue",
                 detail: "device '\(device)' has the queues 0 to \(count - 1), but not '\(index)'")
+        case .singleQueue(let name):
+            Words(
+                status: 409, code: "SINGLE_QUEUE", title: "The queue cannot be detached",
+                detail: "device '\(name)' has multiQueue: false, and the kernel cannot detach its only queue; state it "
+                    + "with multiQueue: true, or take the interface down with link.up: false")
+        case .queueTaken(let name, let queue, let assignment):
+            Words(
+                status: 409, code: "QUEUE_TAKEN", title: "The queue is assigned",
+                detail: "queue \(queue) of device '\(name)' belongs to '\(assignment.consumer)' (since "
+                    + "\(assignment.assignedAt.text)); DELETE /v1/devices/\(name)/queues/\(queue)/assignment releases it, "
+                    + "and POST /v1/devices/\(name)/assignments takes one that is free")
+        case .queuesTaken(let name, let taken, let wanted):
+            Self.words(of: taken, wanted: wanted, name)
+        case .assignmentNotFound(let name, let queue):
+            Words(
+                status: 404, code: "ASSIGNMENT_NOT_FOUND", title: "The queue is not assigned",
+                detail:
+                    "queue \(queue) of device '\(name)' belongs to nobody; GET /v1/assignments lists those that are "
+                    + "assigned")
+        case .tooFewQueues(let name, let wanted, let free, let count):
+            Words(
+                status: 409, code: "TOO_FEW_QUEUES", title: "Too few queues are free",
+                detail: "\(wanted) were asked for, but \(free) of the \(count) queues of device '\(name)' "
+                    + "\(free == 1 ? "is" : "are") free, and none was assigned; release some, or state more queues")
         case .deviceExists(let name):
             Words(
                 status: 409, code: "DEVICE_EXISTS", title: "The device exists",
@@ -177,6 +207,23 @@ extension Problem {
                 title: "The database does not take the change", detail: error.description,
                 headers: [("Retry-After", "5")])
         }
+    }
+
+    /// Each assigned queue that a smaller device would not have.
+    private static func words(
+        of taken: [(queue: Int, assignment: Assignment)], wanted: QueueLayout, _ name: DeviceName
+    ) -> Words {
+        let (queue, assignment) = taken[0]
+        let others = taken.count == 1 ? "" : ", and so do others; see errors"
+        return Words(
+            status: 409, code: "QUEUE_TAKEN", title: "The queue is assigned",
+            detail: "with \(wanted.count.value) of its queues left, device '\(name)' would lose queue \(queue), which "
+                + "belongs to '\(assignment.consumer)'\(others); release it first: DELETE "
+                + "/v1/devices/\(name)/queues/\(queue)/assignment",
+            errors: taken.map { queue, assignment in
+                FieldIssue(
+                    pointer: "/spec/queues", detail: "queue \(queue) belongs to '\(assignment.consumer)'")
+            })
     }
 
     /// All refusals of a document in one: under the code that they share, if they do.

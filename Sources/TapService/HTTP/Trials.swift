@@ -65,11 +65,11 @@ final class Trials: Sendable {
             switch device.reversal(devices[device.name]?.record, since: revision) {
             case .change(let change): changes.append(change)
             case .none: break
-            case .overtaken:
+            case .overtaken(let reason):
                 events.append(
                     EventRecord(
                         at: .now(), device: device.name, severity: .warning, reason: "RollbackSkipped",
-                        message: "change \(revision) is taken back, but not for this device, which was changed since"))
+                        message: "change \(revision) is taken back, but not for this device: \(reason)"))
             }
         }
         events.append(
@@ -126,8 +126,8 @@ extension TrialRecord.Device {
         case change(DeviceWrites.Change)
         /// There is nothing to go back.
         case none
-        /// Somebody has changed the device since.
-        case overtaken
+        /// Somebody has changed the device since: why it cannot go back.
+        case overtaken(String)
     }
 
     /// From what the device is now to what it was before the trial.
@@ -135,14 +135,25 @@ extension TrialRecord.Device {
         guard let current else {
             // A pruned device may be gone already; what somebody else deleted stays so.
             guard let before else { return .none }
-            guard isPruned else { return .overtaken }
-            let record = DeviceRecord(
+            guard isPruned else { return .overtaken("it was deleted since") }
+            var record = DeviceRecord(
                 name: name, identifier: identifier, labels: before.labels, spec: before.spec,
                 createdAt: before.createdAt)
-            return .change(.create(record))
+            record.assignments = before.assignments
+            record.disabledQueues = before.disabledQueues
+            return .change(.restore(record))
         }
-        guard current.identifier == identifier, current.revision == revision else { return .overtaken }
+        guard current.identifier == identifier, current.revision == revision else {
+            return .overtaken("it was changed since")
+        }
         guard let before else { return .change(DeviceWrites.deletion(of: current)) }
+        if let (queue, assignment) = current.assignments(beyond: before.spec.queues).first {
+            return .overtaken("its queue \(queue) was assigned to '\(assignment.consumer)' since")
+        }
+        return .change(reversal(of: current, to: before))
+    }
+
+    private func reversal(of current: DeviceRecord, to before: TrialRecord.Before) -> DeviceWrites.Change {
         var record = current
         // Of a device that was to be deleted, the interface may be gone: that is nobody else's doing.
         if record.spec != before.spec || record.deletionRequestedAt != nil {
@@ -151,10 +162,14 @@ extension TrialRecord.Device {
                 record.recreateGeneration = record.generation
             }
         }
+        // The trial took the marks of the queues that it took; the others have been somebody else's to change.
+        record.disabledQueues = current.disabledQueues
+            .union(before.disabledQueues.filter { !current.spec.queues.canDisable($0) })
+            .filter(before.spec.queues.canDisable)
         record.spec = before.spec
         record.labels = before.labels
         record.deletionRequestedAt = nil
         record.updatedAt = max(.now(), record.updatedAt)
-        return .change(.update(record))
+        return current.deletionRequestedAt == nil ? .update(record, from: current) : .restore(record)
     }
 }

@@ -81,7 +81,12 @@ final class Board: Sendable {
     func setWorkerFailure(_ failure: String?) { state.withLock { $0.snapshot.workerFailure = failure } }
 
     /// Committed records; the status stays.
-    func publish(_ records: [DeviceRecord]) {
+    ///
+    /// - Parameters:
+    ///   - records: As they were decided in the writer's turn: what only writers change, the queues' consumers among it,
+    ///     is in them as it is now.
+    ///   - revision: The transaction's; a record that shows nothing of the change keeps its own.
+    func publish(_ records: [DeviceRecord], revision: Int) {
         change(records.map(\.name)) { snapshot in
             for var record in records {
                 let old = snapshot.devices[record.name]
@@ -91,8 +96,8 @@ final class Board: Sendable {
                     record.claim = old.record.claim ?? record.claim
                 }
                 snapshot.devices[record.name] = DeviceView(record: record, status: old?.status ?? DeviceStatus())
-                snapshot.revision = max(snapshot.revision, record.revision)
             }
+            snapshot.revision = max(snapshot.revision, revision)
         }
     }
 
