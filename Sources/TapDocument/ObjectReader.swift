@@ -38,6 +38,8 @@ struct ObjectReader {
         }
     }
 
+    func has(_ key: String) -> Bool { members[key] != nil }
+
     /// A member as it is, for nested objects.
     mutating func take(_ key: String) -> JSONValue? {
         members.removeValue(forKey: key)
@@ -108,6 +110,29 @@ struct ObjectReader {
     mutating func list<Value: Hashable & Comparable>(
         _ key: String, countMax: Int, _ parse: (String) throws(ValidationError) -> Value
     ) -> [Value] {
+        elements(key, "strings", countMax: countMax) { (element) throws(ValidationError) in
+            guard case .string(let text) = element else {
+                throw ValidationError("must be a string, found \(element.kind)")
+            }
+            return (try parse(text), "'\(text.shortened)'")
+        }
+    }
+
+    /// An array of different numbers, sorted.
+    mutating func numbers<Number: BoundedInteger>(_ key: String, _: Number.Type) -> [Number] {
+        elements(key, "whole numbers", countMax: Number.bounds.count) { (element) throws(ValidationError) in
+            guard case .integer(let number) = element else {
+                throw ValidationError("must be a whole number, found \(element.kind)")
+            }
+            return (try Number(number), String(number))
+        }
+    }
+
+    /// `parse` leads from an element to its value, and to what a person would call it.
+    private mutating func elements<Value: Hashable & Comparable>(
+        _ key: String, _ kind: String, countMax: Int,
+        _ parse: (JSONValue) throws(ValidationError) -> (value: Value, words: String)
+    ) -> [Value] {
         switch take(key) {
         case nil: return []
         case .array(let elements):
@@ -118,20 +143,18 @@ struct ObjectReader {
             var values: Set<Value> = []
             for (position, element) in elements.enumerated() {
                 let place = "\(pointer)/\(key)/\(position)"
-                guard case .string(let text) = element else {
-                    note([FieldIssue(pointer: place, detail: "must be a string, found \(element.kind)")])
-                    continue
-                }
                 do throws(ValidationError) {
-                    let (isNew, _) = values.insert(try parse(text))
-                    if !isNew { note([FieldIssue(pointer: place, detail: "'\(text.shortened)' is there twice")]) }
+                    let (value, words) = try parse(element)
+                    if !values.insert(value).inserted {
+                        note([FieldIssue(pointer: place, detail: "\(words) is there twice")])
+                    }
                 } catch {
                     note([FieldIssue(pointer: place, detail: error.detail)])
                 }
             }
             return values.sorted()
         case let other?:
-            note(key, "must be an array of strings, found \(other.kind)")
+            note(key, "must be an array of \(kind), found \(other.kind)")
             return []
         }
     }

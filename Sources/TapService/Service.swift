@@ -39,13 +39,15 @@ public final class Service: Sendable {
         let deviceRoutes = DeviceRoutes(
             board: board,
             writes: deviceWrites)
+        let queueRoutes = QueueRoutes(board: board, writes: deviceWrites, queueSwitch: NoQueueSwitch())
         let trials = try Trials(store: store, board: board, writes: deviceWrites)
         let applyRoutes = ApplyRoutes(board: board, queue: queue, writes: deviceWrites, trials: trials)
         let kernelRoutes = KernelRoutes(board: board, queue: queue, writes: deviceWrites)
         let operatorRoutes = OperatorRoutes(board: board, store: store, queue: queue, writes: writes, metrics: metrics)
         api = RoutedHandler(
             router: Router(
-                routes: deviceRoutes.routes + applyRoutes.routes + kernelRoutes.routes + operatorRoutes.routes),
+                routes: deviceRoutes.routes + queueRoutes.routes + applyRoutes.routes + kernelRoutes.routes
+                    + operatorRoutes.routes),
             metrics: metrics)
         health = RoutedHandler(router: Router(routes: operatorRoutes.health), metrics: metrics)
     }

@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import Synchronization
 import TapCore
 import TapHTTP
 import TapStore
@@ -54,6 +55,14 @@ final class World: Sendable {
         return try HTTPClient(socket: socket).send(method, target, headers: headers, body: json)
     }
 
+    /// States a device with as many queues, and waits until it is so.
+    @discardableResult
+    func state(_ name: String, queues: Int) throws -> Answer {
+        let answer = try send("PUT", "/v1/devices/\(name)?wait=5s", #"{"spec": {"queues": \#(queues)}}"#)
+        guard answer.status == 200 || answer.status == 201 else { throw TestFailure(answer.text) }
+        return answer
+    }
+
     /// The sum of a metric's samples whose labels contain the text.
     func metric(_ name: String, _ labels: String = "") throws -> Double {
         try send("GET", "/metrics").text.split(separator: "\n")
@@ -70,4 +79,45 @@ func withWorld(_ body: @escaping @Sendable (World) throws -> Void) async throws 
             try body(world)
         }
     }
+}
+
+/// The same database and the same kernel in two worlds, one after the other.
+func withRestart(
+    _ body: @escaping @Sendable (World) throws -> Void, afterwards: @escaping @Sendable (World) throws -> Void
+) async throws {
+    try await onThread {
+        try withTemporaryDirectory { directory in
+            let kernel = ModelKernel()
+            do {
+                let world = try World(directory, kernel: kernel)
+                defer { world.stop() }
+                try body(world)
+            }
+            var restarted: World?
+            // A thread that ends lets go of the database a moment later.
+            try eventually("the database is free") {
+                restarted = try? World(directory, kernel: kernel)
+                return restarted != nil
+            }
+            guard let world = restarted else { return }
+            defer { world.stop() }
+            try afterwards(world)
+        }
+    }
+}
+
+extension Answer {
+    /// Where the mistakes are that a problem tells.
+    var pointers: [String] {
+        (self["errors"] as? [[String: Any]] ?? []).compactMap { $0["pointer"] as? String }
+    }
+}
+
+/// What several threads have found.
+final class Gathered<Value: Sendable>: Sendable {
+    private let values = Mutex<[Value]>([])
+
+    func add(_ value: Value) { values.withLock { $0.append(value) } }
+
+    var all: [Value] { values.withLock { $0 } }
 }

@@ -114,6 +114,14 @@ struct Call: Sendable {
             throw .notJSON(error.detail)
         }
     }
+
+    /// The body as what `read` makes of it.
+    func input<Input>(
+        _ types: [String] = ["application/json"], _ read: (JSONValue) throws(InvalidDocument) -> Input
+    ) throws(Problem) -> Input {
+        let document = try document(types)
+        do throws(InvalidDocument) { return try read(document) } catch { throw .invalidDocument(error.issues) }
+    }
 }
 
 extension Duration {

@@ -4,7 +4,7 @@ internal import TapDocument
 internal import TapHTTP
 internal import TapStore
 
-/// `/v1/devices` and what lies below it.
+/// `/v1/devices`.
 struct DeviceRoutes: Sendable {
     let board: Board
     let writes: DeviceWrites
@@ -17,8 +17,6 @@ struct DeviceRoutes: Sendable {
             Route("PUT", "/v1/devices/{name}", parameters: ["wait", "recreate"], handler: replace),
             Route("PATCH", "/v1/devices/{name}", parameters: ["wait", "recreate"], handler: patch),
             Route("DELETE", "/v1/devices/{name}", parameters: ["wait"], handler: delete),
-            Route("GET", "/v1/devices/{name}/queues", handler: listQueues),
-            Route("GET", "/v1/devices/{name}/queues/{index}", handler: readQueue),
         ]
     }
 
@@ -93,30 +91,6 @@ struct DeviceRoutes: Sendable {
             try preconditions.check(view.entityTag)
             return DeviceWrites.deletion(of: view.record)
         }
-    }
-
-    @Sendable private func listQueues(_ call: Call) throws(Problem) {
-        let view = try device(try call.name())
-        let count = view.record.spec.queues.count.value
-        call.answer(json: ["items": .array((0..<count).map(Self.queueDocument))])
-    }
-
-    @Sendable private func readQueue(_ call: Call) throws(Problem) {
-        let name = try call.name()
-        let count = try device(name).record.spec.queues.count.value
-        let text = call.request.head.segments[4]
-        guard let index = Int(text), (0..<count).contains(index), String(index) == text else {
-            throw .queueNotFound(device: name, index: text, count: count)
-        }
-        call.answer(json: Self.queueDocument(index))
-    }
-
-    /// A free queue: enabled, but nobody has it open.
-    private static func queueDocument(_ index: Int) -> JSONValue {
-        [
-            "index": .integer(index), "enabled": true, "kernelIndex": .null, "attached": false, "assignment": .null,
-            "lease": .null, "statistics": .null,
-        ]
     }
 
     private func device(_ name: DeviceName) throws(Problem) -> DeviceView {

@@ -214,11 +214,12 @@ extension Problem {
         of taken: [(queue: Int, assignment: Assignment)], wanted: QueueLayout, _ name: DeviceName
     ) -> Words {
         let (queue, assignment) = taken[0]
-        let others = taken.count == 1 ? "" : ", and so do others; see errors"
+        let others = taken.count == 1 ? "; release it" : ", and \(taken.count - 1) more (see errors); release them"
+        let left = wanted.count == .one ? "1 queue" : "\(wanted.count.value) queues"
         return Words(
             status: 409, code: "QUEUE_TAKEN", title: "The queue is assigned",
-            detail: "with \(wanted.count.value) of its queues left, device '\(name)' would lose queue \(queue), which "
-                + "belongs to '\(assignment.consumer)'\(others); release it first: DELETE "
+            detail: "with \(left) left, device '\(name)' would lose queue \(queue), which belongs to "
+                + "'\(assignment.consumer)'\(others) first: DELETE "
                 + "/v1/devices/\(name)/queues/\(queue)/assignment",
             errors: taken.map { queue, assignment in
                 FieldIssue(

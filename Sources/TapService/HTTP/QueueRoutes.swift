@@ -1,0 +1,206 @@
+internal import HashTreeCollections
+internal import TapCore
+internal import TapDocument
+internal import TapHTTP
+internal import TapStore
+
+/// Attaches and detaches queues in the kernel, as they are stated.
+protocol QueueSwitch: Sendable {
+    /// Makes the kernel follow what has just been committed. Called in the order of the commits, and not to wait.
+    ///
+    /// - Parameters:
+    ///   - name: The device.
+    ///   - index: The queue.
+    ///   - isEnabled: What is wanted.
+    ///   - completion: Called once, from any thread: with nothing when the kernel has followed, or has nothing to follow.
+    func setQueue(
+        _ name: DeviceName, _ index: Int, isEnabled: Bool, completion: @escaping @Sendable (Problem?) -> Void)
+}
+
+/// Where no queue is ever open, the kernel has nothing to follow.
+struct NoQueueSwitch: QueueSwitch {
+    func setQueue(
+        _ name: DeviceName, _ index: Int, isEnabled: Bool, completion: @escaping @Sendable (Problem?) -> Void
+    ) {
+        completion(nil)
+    }
+}
+
+/// The queues of devices, and to whom they belong.
+struct QueueRoutes: Sendable {
+    let board: Board
+    let writes: DeviceWrites
+    let queueSwitch: any QueueSwitch
+
+    var routes: [Route] {
+        let queues = "/v1/devices/{name}/queues"
+        return [
+            Route("GET", queues, handler: list),
+            Route("GET", queues + "/{index}", handler: read),
+            Route("PATCH", queues + "/{index}", handler: patch),
+            Route("GET", queues + "/{index}/assignment", handler: readAssignment),
+            Route("PUT", queues + "/{index}/assignment", handler: assign),
+            Route("DELETE", queues + "/{index}/assignment", handler: release),
+            Route("POST", "/v1/devices/{name}/assignments", handler: assignFree),
+            Route("GET", "/v1/assignments", parameters: ["consumer"], handler: listAssignments),
+        ]
+    }
+
+    /// A queue as the API shows it.
+    private static func queueDocument(_ index: Int, of view: DeviceView) -> JSONValue {
+        [
+            "index": .integer(index), "enabled": .bool(!view.record.disabledQueues.contains(index)),
+            "kernelIndex": .null, "attached": false,
+            "assignment": view.record.assignments[index]?.document ?? .null, "lease": .null, "statistics": .null,
+        ]
+    }
+
+    // MARK: Read
+
+    @Sendable private func list(_ call: Call) throws(Problem) {
+        let view = try device(try call.name())
+        call.answer(json: ["items": .array(view.record.queues.map { Self.queueDocument($0, of: view) })])
+    }
+
+    @Sendable private func read(_ call: Call) throws(Problem) {
+        let view = try device(try call.name())
+        call.answer(json: Self.queueDocument(try Self.index(call, of: view.record), of: view))
+    }
+
+    @Sendable private func readAssignment(_ call: Call) throws(Problem) {
+        let record = try device(try call.name()).record
+        let index = try Self.index(call, of: record)
+        guard let assignment = record.assignments[index] else {
+            throw .assignmentNotFound(record.name, queue: index)
+        }
+        call.answer(json: assignment.document)
+    }
+
+    @Sendable private func listAssignments(_ call: Call) throws(Problem) {
+        var consumer: ConsumerName?
+        if let text = call.request.head.query["consumer"] {
+            do throws(ValidationError) { consumer = try ConsumerName(text) } catch {
+                throw .invalidParameter(name: "consumer", detail: error.detail)
+            }
+        }
+        let records = board.snapshot.devices.values.map(\.record).filter { !$0.assignments.isEmpty }
+        let items = records.sorted { $0.name < $1.name }.flatMap { record in
+            record.assignments.filter { consumer == nil || $0.value.consumer == consumer }.keys.sorted()
+                .compactMap { record.assignmentItem($0) }
+        }
+        call.answer(json: ["items": .array(items)])
+    }
+
+    // MARK: Write
+
+    @Sendable private func patch(_ call: Call) throws(Problem) {
+        let patch = try call.input(["application/merge-patch+json", "application/json"]) {
+            (document) throws(InvalidDocument) in try QueuePatch(document)
+        }
+        try change(call) { (record) throws(Problem) in
+            let index = try Self.index(call, of: record)
+            let isEnabled = patch.isEnabled ?? !record.disabledQueues.contains(index)
+            _ = try writes.commit(try .set(index, of: record, enabled: isEnabled, at: .now()))
+            // Even where that is what was wanted already: the consumer may have toggled it.
+            queueSwitch.setQueue(record.name, index, isEnabled: isEnabled) { problem in
+                if let problem { return call.fail(problem) }
+                guard let view = board.snapshot.devices[record.name] else {
+                    return call.fail(.deviceNotFound(record.name.text))
+                }
+                call.answer(json: Self.queueDocument(index, of: view))
+            }
+        }
+    }
+
+    @Sendable private func assign(_ call: Call) throws(Problem) {
+        let input = try call.input { (document) throws(InvalidDocument) in try AssignmentInput(document) }
+        try change(call) { (record) throws(Problem) in
+            let index = try Self.index(call, of: record)
+            let (change, isNew) = try QueueChange.assign(index, of: record, to: Assignment(input, at: .now()))
+            let assignment = try writes.commit(change).assignments[index]
+            call.answer(json: assignment?.document ?? .null, status: isNew ? 201 : 200)
+        }
+    }
+
+    @Sendable private func release(_ call: Call) throws(Problem) {
+        try change(call) { (record) throws(Problem) in
+            _ = try writes.commit(try .release(try Self.index(call, of: record), of: record, at: .now()))
+            call.answer(HTTPResponse(status: 204))
+        }
+    }
+
+    @Sendable private func assignFree(_ call: Call) throws(Problem) {
+        let input = try call.input { (document) throws(InvalidDocument) in try FreeQueuesInput(document) }
+        try change(call) { (record) throws(Problem) in
+            let (change, queues) = try QueueChange.assign(
+                free: input.count, of: record, to: Assignment(input.assignment, at: .now()))
+            let assigned = try writes.commit(change)
+            call.answer(json: ["items": .array(queues.compactMap { assigned.assignmentItem($0) })], status: 201)
+        }
+    }
+
+    /// Runs `body` in the writer's turn, on the committed record of a device that is to stay: of two who want the same
+    /// queue, the second sees that the first has it.
+    private func change(
+        _ call: Call, _ body: @escaping @Sendable (DeviceRecord) throws(Problem) -> Void
+    ) throws(Problem) {
+        let name = try call.name()
+        try writes.enqueue(call) { () throws(Problem) in
+            let record = try device(name).record
+            guard record.deletionRequestedAt == nil else { throw .deviceDeleting(name) }
+            try body(record)
+        }
+    }
+
+    private func device(_ name: DeviceName) throws(Problem) -> DeviceView {
+        guard let view = board.snapshot.devices[name] else { throw .deviceNotFound(name.text) }
+        return view
+    }
+
+    /// The queue that the path names.
+    private static func index(_ call: Call, of record: DeviceRecord) throws(Problem) -> Int {
+        let text = call.request.head.segments[4]
+        guard let index = Int(text), record.queues.contains(index), String(index) == text else {
+            throw .queueNotFound(device: record.name, index: text, count: record.queues.count)
+        }
+        return index
+    }
+}
+
+extension DeviceWrites {
+    /// Commits what becomes of a device's queues, with its event; to be called in the writer's turn.
+    ///
+    /// - Returns: The record as it is now.
+    /// - Throws: `Problem.store`; nothing is changed then.
+    fileprivate func commit(_ change: QueueChange) throws(Problem) -> DeviceRecord {
+        guard let event = change.event else { return change.record }
+        return try commit([.queues(change.record, from: change.before)]) { transaction, _ in
+            try transaction.append(event)
+        }.records[0]
+    }
+}
+
+extension Assignment {
+    fileprivate init(_ input: AssignmentInput, at now: Timestamp) {
+        self.init(consumer: input.consumer, cpus: input.cpus, assignedAt: now)
+    }
+
+    fileprivate var members: [String: JSONValue] {
+        [
+            "consumer": .string(consumer.text), "cpus": .array(cpus.map { .integer($0) }),
+            "assignedAt": .string(assignedAt.text),
+        ]
+    }
+
+    fileprivate var document: JSONValue { .object(members) }
+}
+
+extension DeviceRecord {
+    /// An assignment in a list; nothing when the queue is nobody's.
+    fileprivate func assignmentItem(_ queue: Int) -> JSONValue? {
+        guard var members = assignments[queue]?.members else { return nil }
+        members["device"] = .string(name.text)
+        members["queue"] = .integer(queue)
+        return .object(members)
+    }
+}
