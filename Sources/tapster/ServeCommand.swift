@@ -49,14 +49,16 @@ struct ServeCommand: ParsableCommand {
         // The database is for nobody else; the socket sets its own mode.
         umask(0o077)
         if DescriptorLimit.raise() == nil { log.warning("the limit of open files cannot be raised") }
-        let notifier = ServiceNotifier(path: ProcessInfo.processInfo.environment["NOTIFY_SOCKET"])
+        let manager = serviceManager(log)
 
         let store = try attempt { () throws(StoreError) in try Store(path: database) }
         let kernel = try attempt { () throws(KernelError) in try LinuxKernel() }
         let service = try attempt { () throws(StoreError) in
             try Service(kernel: kernel, store: store, accounts: SystemAccounts(), log: log) {
                 log.info("ready")
-                notifier.ready()
+                do { try manager?.ready() } catch {
+                    log.warning("the service manager does not listen", metadata: ["error": "\(error)"])
+                }
             }
         }
         let listener = try attempt { () throws(HTTPServerError) in
@@ -73,7 +75,7 @@ struct ServeCommand: ParsableCommand {
 
         let signal = signals.wait()
         log.info("stopping", metadata: ["signal": "\(signal)"])
-        notifier.stopping()
+        manager?.stopping()
         service.finishWrites()
         for server in servers { server.stop() }
         service.stop()
@@ -84,6 +86,15 @@ struct ServeCommand: ParsableCommand {
         let level = Logger.Level(rawValue: logLevel) ?? .info
         let format = LogFormat(rawValue: logFormat) ?? .text
         return Logger(label: "tapster") { _ in StandardErrorLog(format: format, logLevel: level) }
+    }
+
+    private func serviceManager(_ log: Logger) -> ServiceManager? {
+        do {
+            return try ServiceManager(path: ProcessInfo.processInfo.environment["NOTIFY_SOCKET"])
+        } catch {
+            log.warning("there is no service manager where NOTIFY_SOCKET points", metadata: ["error": "\(error)"])
+            return nil
+        }
     }
 
     private func socketGroupNumber(_ log: Logger) -> UInt32? {

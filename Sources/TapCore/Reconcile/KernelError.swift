@@ -28,9 +28,9 @@ public struct Errno: Error, Hashable, Sendable, CustomStringConvertible {
     private static let symbols: [Int32: String] = [
         1: "EPERM", 2: "ENOENT", 4: "EINTR", 5: "EIO", 6: "ENXIO", 7: "E2BIG", 9: "EBADF", 11: "EAGAIN", 12: "ENOMEM",
         13: "EACCES", 14: "EFAULT", 16: "EBUSY", 17: "EEXIST", 19: "ENODEV", 20: "ENOTDIR", 22: "EINVAL", 23: "ENFILE",
-        24: "EMFILE", 25: "ENOTTY", 28: "ENOSPC", 34: "ERANGE", 40: "ELOOP", 54: "EXFULL", 74: "EBADMSG", 77: "EBADFD",
-        90: "EMSGSIZE", 95: "EOPNOTSUPP",
-        99: "EADDRNOTAVAIL", 105: "ENOBUFS", 110: "ETIMEDOUT",
+        24: "EMFILE", 25: "ENOTTY", 28: "ENOSPC", 32: "EPIPE", 34: "ERANGE", 40: "ELOOP", 54: "EXFULL", 74: "EBADMSG",
+        77: "EBADFD", 90: "EMSGSIZE", 95: "EOPNOTSUPP",
+        99: "EADDRNOTAVAIL", 105: "ENOBUFS", 109: "ETOOMANYREFS", 110: "ETIMEDOUT", 111: "ECONNREFUSED",
     ]
 
     /// The symbol, such as `EBUSY`.

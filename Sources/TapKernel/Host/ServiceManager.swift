@@ -1,0 +1,69 @@
+internal import Glibc
+public import TapCore
+
+/// The service manager that started us, systemd or `tapster keep` (sd_notify(3)): it hears how we are, and stores
+/// descriptors until our next start, when they are among the `InheritedDescriptors`.
+public final class ServiceManager: Sendable {
+    /// A manager that is stuck holds nobody for longer.
+    private static let sendSecondsMax = 1
+    /// Without this message it would kill us in the end, so it has more time.
+    private static let readyAttemptsMax = 30
+    /// systemd's limit (`FDNAME_MAX`).
+    private static let nameBytesMax = 255
+
+    private let socket: OwnedDescriptor
+
+    /// - Parameter path: The value of `NOTIFY_SOCKET`; without one, there is no manager.
+    /// - Throws: ENOENT or ECONNREFUSED when nobody listens there.
+    public init?(path: String?) throws(Errno) {
+        guard let path, path.hasPrefix("/") || path.hasPrefix("@") else { return nil }
+        socket = try UnixSocket.connect(datagramsTo: path, sendSecondsMax: Self.sendSecondsMax)
+    }
+
+    /// That the start is complete (`READY=1`).
+    ///
+    /// - Throws: EAGAIN when the manager has not taken it for half a minute; ECONNREFUSED when it has gone.
+    public func ready() throws(Errno) {
+        for _ in 1..<Self.readyAttemptsMax {
+            do throws(Errno) { return try send("READY=1") } catch { if error != .wouldBlock { throw error } }
+        }
+        try send("READY=1")
+    }
+
+    /// That the end has begun. A manager that does not listen is no reason to fail.
+    public func stopping() { try? send("STOPPING=1") }
+
+    /// Stores a copy of the descriptor (`FDSTORE=1`). It comes back at every start until it is forgotten, and is ours to
+    /// look at, not the manager's to drop (`FDPOLL=0`). The manager keeps one of several descriptors of the same file.
+    ///
+    /// - Parameters:
+    ///   - number: The descriptor, which stays open here.
+    ///   - name: At most 255 bytes of printable ASCII without colons; several descriptors may share one.
+    /// - Throws: EINVAL for another name; EAGAIN when the manager has not taken it in a second; ETOOMANYREFS when it has
+    ///   not taken very many. That its store is full, it tells nobody.
+    public func keep(_ number: Int32, as name: String) throws(Errno) {
+        try send("FDSTORE=1\nFDPOLL=0\nFDNAME=\(try Self.checked(name))", with: [number])
+    }
+
+    /// Drops what is stored with this name (`FDSTOREREMOVE=1`).
+    ///
+    /// - Throws: EINVAL and EAGAIN as `keep` does.
+    public func forget(_ name: String) throws(Errno) {
+        try send("FDSTOREREMOVE=1\nFDNAME=\(try Self.checked(name))")
+    }
+
+    private func send(_ message: String, with descriptors: [Int32] = []) throws(Errno) {
+        try DescriptorPassing.send(Array(message.utf8), with: descriptors, over: socket.number)
+    }
+
+    /// What `LISTEN_FDNAMES` can hold.
+    private static func checked(_ name: String) throws(Errno) -> String {
+        guard isName(name) else { throw .invalid }
+        return name
+    }
+
+    static func isName(_ text: String) -> Bool {
+        text.utf8.count <= nameBytesMax
+            && text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F && $0 != UInt8(ascii: ":") }
+    }
+}
