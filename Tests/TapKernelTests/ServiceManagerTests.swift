@@ -8,6 +8,11 @@ import Testing
 
 /// What a service manager hears of us, on a real socket, and what we take from it.
 @Suite struct ServiceManagerTests {
+    private static func bind() throws -> (OwnedDescriptor, String) {
+        let name = "@tapster-test-\(UInt64.random(in: 0 ... .max))"
+        return (try UnixSocket.bind(datagramsAt: name), name)
+    }
+
     private static func message(_ socket: OwnedDescriptor) throws -> ReceivedMessage {
         try DescriptorPassing.receive(
             upTo: 4_096, from: socket.number, withSender: true, flags: Int32(MSG_DONTWAIT))
@@ -21,7 +26,7 @@ import Testing
     }
 
     @Test func theManagerHearsHowWeAre() throws {
-        let (socket, name) = try UnixSocket.bindDatagrams()
+        let (socket, name) = try Self.bind()
         let manager = try #require(try ServiceManager(path: name))
         try manager.ready()
         manager.stopping()
@@ -32,7 +37,7 @@ import Testing
     }
 
     @Test func theManagerKeepsDescriptors() throws {
-        let (socket, name) = try UnixSocket.bindDatagrams()
+        let (socket, name) = try Self.bind()
         let manager = try #require(try ServiceManager(path: name))
         try manager.keep(socket.number, as: "lease 17/0")
         try manager.forget("lease 17/0")
@@ -46,7 +51,7 @@ import Testing
 
     @Test(arguments: ["a:b", "a\nFDSTOREREMOVE=1", "ä", "\u{7F}", String(repeating: "x", count: 256)])
     func aNameThatCannotComeBackIsRefused(name: String) throws {
-        let (socket, path) = try UnixSocket.bindDatagrams()
+        let (socket, path) = try Self.bind()
         let manager = try #require(try ServiceManager(path: path))
         #expect(throws: Errno.invalid) { try manager.keep(socket.number, as: name) }
         #expect(throws: Errno.invalid) { try manager.forget(name) }
@@ -74,7 +79,7 @@ import Testing
 
     /// A manager that takes nothing does not hold the caller for ever.
     @Test func aManagerThatIsStuckIsLeft() throws {
-        let (socket, name) = try UnixSocket.bindDatagrams()
+        let (socket, name) = try Self.bind()
         let manager = try #require(try ServiceManager(path: name))
         let start = ContinuousClock.now
         #expect(throws: Errno.wouldBlock) {
@@ -87,7 +92,7 @@ import Testing
 
     @Test func aManagerThatHasGoneIsAnError() throws {
         let manager = try {
-            let (socket, name) = try UnixSocket.bindDatagrams()
+            let (socket, name) = try Self.bind()
             return try withExtendedLifetime(socket) { try #require(try ServiceManager(path: name)) }
         }()
         #expect(throws: Errno(rawValue: ECONNREFUSED)) { try manager.ready() }

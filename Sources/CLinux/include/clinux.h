@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
@@ -53,6 +54,18 @@ ssize_t clinux_send_descriptors(
 ssize_t clinux_receive_descriptors(
     int socket, void *bytes, size_t length, int *descriptors, size_t *count, pid_t *sender, int flags,
     int *message_flags);
+
+// Which of two open descriptors of ours comes first in some order of open files: 0 the same file, 1 `a`, 2 `b`, 3 neither,
+// or −1 (kcmp(2), for which there is no function).
+int clinux_compare_files(int a, int b);
+
+// fork() is not available in Swift. Starts a program with `descriptors` from number 3 on and no other but the standard
+// ones, no signal blocked or ignored, and SIGTERM at the death of the calling thread. `descriptors` may have any numbers.
+// The first variable of `environment` is a place for LISTEN_PID. Returns the process, or −1 and why execvp failed.
+pid_t clinux_spawn(char *const arguments[], char *environment[], int *descriptors, size_t count);
+
+// siginfo_t is a union. The child that has ended and was not waited for, or 0: `process`, or with 0 any.
+pid_t clinux_ended_child(pid_t process);
 
 // A function macro, made of errno's address.
 int clinux_errno(void);

@@ -16,49 +16,42 @@ public enum UnixSocket {
         try connect(SOCK_DGRAM, to: path, sendSecondsMax: seconds)
     }
 
-    /// Binds a datagram socket to a name that the kernel makes up in the abstract namespace. Each message tells who sent
-    /// it (`SO_PASSCRED`).
+    /// Binds a datagram socket, of which each message tells who sent it (`SO_PASSCRED`).
     ///
-    /// - Returns: The socket and its name, with `@` for the NUL.
-    static func bindDatagrams() throws(Errno) -> (socket: OwnedDescriptor, name: String) {
+    /// - Throws: EADDRINUSE, EACCES, ENOENT; EINVAL for a path that is too long.
+    static func bind(datagramsAt path: String) throws(Errno) -> OwnedDescriptor {
         let socket = try open(SOCK_DGRAM)
         let number = socket.number
         try set(SO_PASSCRED, Int32(1), on: number)
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        let family = socklen_t(MemoryLayout<sa_family_t>.size)
-        var length = socklen_t(MemoryLayout<sockaddr_un>.size)
-        // SAFETY: the kernel reads the family alone, and then writes at most the address's bytes.
-        try unsafe withUnsafeMutablePointer(to: &address) { pointer throws(Errno) in
-            try unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer throws(Errno) in
-                try systemCall { unsafe bind(number, pointer, family) }
-                try systemCall { unsafe getsockname(number, pointer, &length) }
-            }
+        // SAFETY: the kernel reads the address during the call.
+        try unsafe withAddress(path) { (address, length) throws(Errno) in
+            _ = try systemCall { unsafe Glibc.bind(number, address, length) }
         }
-        // SAFETY: the kernel has told how many bytes are the name.
-        let name = unsafe withUnsafeBytes(of: address.sun_path) { bytes in
-            unsafe String(decoding: bytes[1..<Int(length - family)], as: UTF8.self)
-        }
-        return (socket, "@" + name)
+        return socket
     }
 
     /// Waits until there is something to read, or nobody who writes any more (poll(2)).
     ///
-    /// - Returns: Whether there is: not, when `deadline` has come before.
-    /// - Throws: EBADF and the like never.
+    /// - Returns: Which of the descriptors; none, when `deadline` has come before.
     public static func waitUntilReadable(
-        _ number: Int32, until deadline: ContinuousClock.Instant
-    ) throws(Errno) -> Bool {
+        _ numbers: [Int32], until deadline: ContinuousClock.Instant?
+    ) throws(Errno) -> Set<Int32> {
         while true {
-            let rest = ContinuousClock.now.duration(to: deadline)
-            guard rest > .zero else { return false }
-            var entry = pollfd(fd: number, events: Int16(POLLIN), revents: 0)
-            let milliseconds = Int32(clamping: Int(rest / .milliseconds(1)) + 1)
-            // SAFETY: the kernel reads and writes the one entry. EINTR is no reason to begin the time anew.
-            let count = unsafe poll(&entry, 1, milliseconds)
-            if count > 0 { return true }
-            if count < 0, clinux_errno() != EINTR { throw Errno(rawValue: clinux_errno()) }
+            var entries = numbers.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+            // SAFETY: the kernel reads and writes as many entries as there are.
+            let count = unsafe poll(&entries, nfds_t(entries.count), milliseconds(until: deadline))
+            if count >= 0 { return Set(entries.filter { $0.revents != 0 }.map(\.fd)) }
+            // The time is not begun anew after EINTR, so this call does not go through `systemCall`.
+            let errno = Errno(rawValue: clinux_errno())
+            if errno != .interrupted { throw errno }
         }
+    }
+
+    /// Rounded up, so that a wait does not end before its deadline and turn into a spin.
+    private static func milliseconds(until deadline: ContinuousClock.Instant?) -> Int32 {
+        guard let deadline else { return -1 }
+        let rest = ContinuousClock.now.duration(to: deadline)
+        return rest <= .zero ? 0 : Int32(clamping: Int((rest / .milliseconds(1)).rounded(.up)))
     }
 
     private static func connect(
@@ -67,21 +60,9 @@ public enum UnixSocket {
         let socket = try open(type)
         let number = socket.number
         try set(SO_SNDTIMEO, timeval(tv_sec: seconds, tv_usec: 0), on: number)
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        var bytes = Array(path.utf8)
-        guard !bytes.isEmpty, !bytes.contains(0), bytes.count < MemoryLayout.size(ofValue: address.sun_path) else {
-            throw .invalid
-        }
-        if bytes[0] == UInt8(ascii: "@") { bytes[0] = 0 }
-        // SAFETY: the length is checked above, against the very field.
-        unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: bytes) }
-        let length = socklen_t(MemoryLayout<sa_family_t>.size + bytes.count)
         // SAFETY: the kernel reads the address during the call.
-        try unsafe withUnsafePointer(to: &address) { pointer throws(Errno) in
-            try unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer throws(Errno) in
-                _ = try systemCall { unsafe Glibc.connect(number, pointer, length) }
-            }
+        try unsafe withAddress(path) { (address, length) throws(Errno) in
+            _ = try systemCall { unsafe Glibc.connect(number, address, length) }
         }
         return socket
     }
@@ -96,6 +77,28 @@ public enum UnixSocket {
         try unsafe withUnsafeBytes(of: value) { bytes throws(Errno) in
             _ = try systemCall {
                 unsafe setsockopt(number, SOL_SOCKET, option, bytes.baseAddress, socklen_t(bytes.count))
+            }
+        }
+    }
+
+    /// The path as the kernel reads it during `body`.
+    private static func withAddress(
+        _ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) throws(Errno) -> Void
+    ) throws(Errno) {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        var bytes = Array(path.utf8)
+        guard !bytes.isEmpty, !bytes.contains(0), bytes.count < MemoryLayout.size(ofValue: address.sun_path) else {
+            throw .invalid
+        }
+        if bytes[0] == UInt8(ascii: "@") { bytes[0] = 0 }
+        // SAFETY: the length is checked above, against the very field.
+        unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: bytes) }
+        let length = socklen_t(MemoryLayout<sa_family_t>.size + bytes.count)
+        // SAFETY: the address lives until `body` has returned.
+        try unsafe withUnsafePointer(to: &address) { pointer throws(Errno) in
+            try unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer throws(Errno) in
+                try unsafe body(pointer, length)
             }
         }
     }

@@ -1,0 +1,37 @@
+internal import CLinux
+internal import Glibc
+internal import TapCore
+
+/// Signals that are taken from their usual effect and read one by one (signalfd(2)).
+struct SignalQueue: ~Copyable {
+    struct Signal {
+        let number: Int32
+        /// A terminal sends it to all its foreground processes.
+        let isFromTerminal: Bool
+    }
+
+    private let descriptor: FileDescriptor
+
+    /// To be made while there is one thread: those that come inherit that the signals are blocked.
+    init(_ signals: [Int32]) throws(Errno) {
+        var set = sigset_t()
+        // SAFETY: the calls fill and read the local set.
+        unsafe sigemptyset(&set)
+        for signal in signals { unsafe sigaddset(&set, signal) }
+        _ = unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+        let flags = Int32(SFD_CLOEXEC) | Int32(SFD_NONBLOCK)
+        descriptor = FileDescriptor(owning: try systemCall { unsafe signalfd(-1, &set, flags) })
+    }
+
+    var number: Int32 { descriptor.number }
+
+    /// - Returns: The next that is pending; nothing when none is.
+    func next() -> Signal? {
+        var information = signalfd_siginfo()
+        // SAFETY: the kernel writes one record.
+        let count = unsafe read(descriptor.number, &information, MemoryLayout<signalfd_siginfo>.size)
+        guard count == MemoryLayout<signalfd_siginfo>.size else { return nil }
+        // SI_KERNEL
+        return Signal(number: Int32(information.ssi_signo), isFromTerminal: information.ssi_code == 0x80)
+    }
+}
