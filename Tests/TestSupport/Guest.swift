@@ -1,0 +1,157 @@
+import Foundation
+import Glibc
+import Testing
+
+/// A small Linux in QEMU, without KVM, on a card with four queues: `Tests/Guest`, as `scripts/setup test` packs it.
+public final class Guest {
+    /// Processors too, so that each queue belongs to one.
+    public static let queues = 4
+
+    private static let files = URL(fileURLWithPath: #filePath).appending(path: "../../../.build-tools/guest")
+        .standardizedFileURL.path
+    public static let isAvailable =
+        access(files + "/initrd", R_OK) == 0 && access("/usr/bin/qemu-system-x86_64", X_OK) == 0
+
+    /// Of QEMU, or of the program that has become it.
+    public let process: ChildProcess
+    private let directory: String
+    private let serialPort: Int32
+    private var received = Data()
+
+    /// Boots it, and waits until it takes commands.
+    ///
+    /// - Parameters:
+    ///   - directory: A directory of the caller's, for the guest's console and serial port.
+    ///   - address: With its prefix length, of the guest's eth0.
+    ///   - network: What QEMU's `-netdev tap` is to be told of the queues, such as `fds={fds}`.
+    ///   - launcher: A program with its arguments that runs QEMU.
+    /// - Throws: `TestFailure`, with what QEMU and the guest's kernel have said.
+    public init(in directory: String, address: String, network: String, through launcher: [String] = []) throws {
+        self.directory = directory
+        // Mitigations would be for nothing, and a small processor has fewer features to be tried at boot.
+        let words =
+            launcher + [
+                "qemu-system-x86_64", "-accel", "tcg", "-cpu", "Nehalem", "-smp", "\(Self.queues)", "-m", "192",
+                "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+                "-kernel", Self.files + "/vmlinuz", "-initrd", Self.files + "/initrd",
+                "-append", "console=ttyS0 quiet panic=-1 mitigations=off nokaslr address=\(address)",
+                "-serial", "file:\(directory)/console",
+                // It waits for us, so that nothing of what the guest says is lost.
+                "-serial", "unix:\(directory)/serial,server=on,wait=on",
+                "-netdev", "tap,id=n0,vhost=off,\(network)",
+                // Two interrupts for each queue, and two more.
+                "-device", "virtio-net-pci,netdev=n0,mq=on,vectors=\(2 * Self.queues + 2),romfile=",
+            ]
+        process = try ChildProcess(words[0], Array(words.dropFirst()), output: directory + "/qemu")
+        serialPort = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        do {
+            try eventually("QEMU opens its serial port") {
+                guard process.isRunning else { throw TestFailure("QEMU ended with \(process.wait())") }
+                return connectSocket(serialPort, to: directory + "/serial")
+            }
+            try receive(until: "ready\n", within: 120)
+        } catch {
+            throw TestFailure("\(error)\n\(log)")
+        }
+    }
+
+    deinit {
+        kill()
+        close(serialPort)
+    }
+
+    /// What QEMU and the guest's kernel have said.
+    public var log: String {
+        ["/qemu", "/console"].map { (try? String(contentsOfFile: directory + $0, encoding: .utf8)) ?? "" }.joined()
+    }
+
+    /// Carries out a line in the guest's shell.
+    ///
+    /// - Returns: What it wrote.
+    /// - Throws: `TestFailure` when it fails, or does not end in time.
+    @discardableResult
+    public func run(_ line: String) throws -> String {
+        try write(line + "\n")
+        let output = try receive(until: "done ", within: 30)
+        let status = try receive(until: "\n", within: 30)
+        guard status == "0" else { throw TestFailure("\(line), in the guest: \(output)") }
+        return output
+    }
+
+    /// How many packets have crossed each queue, in the guest's view of the direction: `rx` or `tx`.
+    public func packets(_ direction: String) throws -> [Int] {
+        let counters = try run("ethtool -S eth0")
+        return try (0..<Self.queues).map { queue in
+            let name = "\(direction)_queue_\(queue)_packets: "
+            guard let found = counters.range(of: name),
+                let count = Int(counters[found.upperBound...].prefix(while: \.isNumber))
+            else { throw TestFailure("no \(name)in \(counters)") }
+            return count
+        }
+    }
+
+    /// Lets the guest use this many queues from now on; its driver has the others detached.
+    public func useQueues(_ count: Int) throws { try run("ethtool -L eth0 combined \(count)") }
+
+    /// Ends it as an operator would, and waits for that.
+    public func powerOff() throws {
+        try write("poweroff -f\n")
+        try eventually("QEMU ends") { !process.isRunning }
+    }
+
+    /// SIGKILL: neither QEMU nor the guest has a say in it.
+    public func kill() {
+        process.signal(SIGKILL)
+        process.wait()
+    }
+
+    private func write(_ text: String) throws {
+        let bytes = Array(text.utf8)
+        guard send(serialPort, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else {
+            throw TestFailure("the guest's serial port is closed\n\(log)")
+        }
+    }
+
+    /// What comes before the mark, which is taken away too.
+    @discardableResult
+    private func receive(until mark: String, within seconds: Int) throws -> String {
+        let deadline = Date(timeIntervalSinceNow: Double(seconds))
+        while true {
+            if let found = received.range(of: Data(mark.utf8)) {
+                let text = String(decoding: received[..<found.lowerBound], as: UTF8.self)
+                received = Data(received[found.upperBound...])
+                return text
+            }
+            var poll = pollfd(fd: serialPort, events: Int16(POLLIN), revents: 0)
+            let patience = max(0, deadline.timeIntervalSinceNow * 1_000)
+            var buffer = [UInt8](repeating: 0, count: 4_096)
+            guard Glibc.poll(&poll, 1, Int32(patience)) == 1,
+                case let count = recv(serialPort, &buffer, buffer.count, 0),
+                count > 0
+            else {
+                throw TestFailure(
+                    "the guest does not say “\(mark)”, but “\(String(decoding: received, as: UTF8.self))”")
+            }
+            received.append(contentsOf: buffer[0..<count])
+        }
+    }
+}
+
+/// Whether somebody listens there.
+private func connectSocket(_ descriptor: Int32, to path: String) -> Bool {
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+    return withUnsafePointer(to: &address) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0
+        }
+    }
+}
+
+extension Trait where Self == ConditionTrait {
+    /// Runs only where a guest can be booted, on queues of ours.
+    public static var guest: Self {
+        .enabled(if: Privileged.isAvailable && Guest.isAvailable, "needs root, /dev/net/tun and `scripts/setup test`")
+    }
+}
