@@ -4,19 +4,80 @@ import Testing
 
 /// A real guest on queues of ours.
 @Suite(.guest) struct GuestTests {
-    private static let vm0 = #"{"queues": 4, "access": "open", "link": {"addresses": ["192.0.2.1/24"]}}"#
+    private static let link = #""link": {"addresses": ["192.0.2.1/24"]}"#
+    /// Behind the host's address, for as many flows as it has addresses.
+    private static let flows = "198.51.100"
 
-    @Test func aGuestUsesEachQueueOfAnOpenDevice() async throws {
+    @Test func aGuestOnAnOpenDevice() async throws {
         try await withDaemon { (daemon) throws in
-            _ = try daemon.create("vm0", spec: Self.vm0)
+            try daemon.create("vm0", spec: #"{"queues": 4, "access": "open", \#(Self.link)}"#)
             let guest = try Guest(
                 in: daemon.directory, address: "192.0.2.2/24",
-                network: "ifname=vm0,script=no,downscript=no,queues=\(Guest.queues)")
-            try guest.run("ip route add 198.51.100.0/24 via 192.0.2.1")
-            let pinger = try Pinger(to: "192.0.2.2", from: "198.51.100", every: 1)
-            try eventually("each queue is used") { try guest.packets("rx").allSatisfy { $0 > 0 } }
+                command: Guest.virtualMachine(on: "ifname=vm0,script=no,downscript=no,queues=\(Guest.queues)"))
+            try Self.crossesEachQueue(guest)
+            try Self.togglesQueues(guest, of: daemon)
+            try Self.noticesNothingOfARestart(guest, of: daemon)
+            try Self.isMissedWhenItIsKilled(guest, by: daemon)
+        }
+    }
+
+    /// Both ways.
+    private static func crossesEachQueue(_ guest: Guest) throws {
+        try guest.run("ip route add \(flows).0/24 via 192.0.2.1")
+        let before = try guest.packets("rx")
+        let pinger = try Pinger(to: "192.0.2.2", from: flows, every: 2)
+        // At least so many each, of some hundred flows.
+        try eventually("the host sends through each queue") {
+            try zip(guest.packets("rx"), before).allSatisfy { $0 - $1 > 10 }
+        }
+        let result = pinger.finish()
+        #expect(result.lost == [], "of \(result.sent)")
+
+        let sent = try guest.packets("tx")
+        // Each processor has a queue of its own to send through.
+        for processor in 0..<Guest.queues {
+            try guest.run("taskset \(String(1 << processor, radix: 16)) ping -c 1 192.0.2.1")
+        }
+        #expect(try zip(guest.packets("tx"), sent).allSatisfy { $0 > $1 })
+    }
+
+    private static func togglesQueues(_ guest: Guest, of daemon: Daemon) throws {
+        for count in [2, 4] {
+            try guest.useQueues(count)
+            try eventually("\(count) queues are seen to be attached") {
+                let device = try daemon.send("GET", "/v1/devices/vm0")
+                return device["status", "attachedQueues"] as? Int == count
+                    && device["status", "phase"] as? String == "Ready"
+            }
+            let pinger = try Pinger(to: "192.0.2.2", from: flows, every: 2)
+            usleep(300_000)
             #expect(pinger.finish().lost == [])
-            try guest.powerOff()
+        }
+    }
+
+    private static func noticesNothingOfARestart(_ guest: Guest, of daemon: Daemon) throws {
+        let before = try #require(try Interface("vm0"))
+        let pinger = try Pinger(to: "192.0.2.2", from: flows, every: 10)
+        try eventually("pings come back") { pinger.answers > 20 }
+        daemon.kill()
+        let answers = pinger.answers
+        try eventually("pings go on without the daemon") { pinger.answers > answers + 20 }
+        try daemon.start()
+        usleep(300_000)
+        let result = pinger.finish()
+        #expect(result.lost == [], "of \(result.sent)")
+        let after = try #require(try Interface("vm0"))
+        #expect(after.index == before.index)
+        #expect(after.carrierChanges == before.carrierChanges)
+        #expect(try daemon.send("GET", "/v1/devices/vm0")["status", "attachedQueues"] as? Int == Guest.queues)
+    }
+
+    private static func isMissedWhenItIsKilled(_ guest: Guest, by daemon: Daemon) throws {
+        #expect(try Interface("vm0")?.hasCarrier == true)
+        guest.kill()
+        try eventually("its queues and the carrier are gone", within: 5) {
+            try daemon.send("GET", "/v1/devices/vm0")["status", "attachedQueues"] as? Int == 0
+                && Interface("vm0")?.hasCarrier == false
         }
     }
 }

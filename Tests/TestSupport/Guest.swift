@@ -18,31 +18,36 @@ public final class Guest {
     private let serialPort: Int32
     private var received = Data()
 
+    /// QEMU with a card whose queues `-netdev tap` finds as it is told here: `fds={fds}`, or `ifname=`.
+    public static func virtualMachine(on network: String) -> [String] {
+        [
+            "qemu-system-x86_64", "-accel", "tcg", "-nodefaults", "-smp", "\(queues)", "-netdev",
+            "tap,id=n0,vhost=off,\(network)",
+            // Two interrupts for each queue, and two more.
+            "-device", "virtio-net-pci,netdev=n0,mq=on,vectors=\(2 * queues + 2),romfile=",
+        ]
+    }
+
     /// Boots it, and waits until it takes commands.
     ///
     /// - Parameters:
-    ///   - directory: A directory of the caller's, for the guest's console and serial port.
+    ///   - directory: A directory for the guest's console and serial port, which QEMU's user may write.
     ///   - address: With its prefix length, of the guest's eth0.
-    ///   - network: What QEMU's `-netdev tap` is to be told of the queues, such as `fds={fds}`.
-    ///   - launcher: A program with its arguments that runs QEMU.
+    ///   - command: What runs QEMU with a virtual machine, and gives it the arguments that follow.
     /// - Throws: `TestFailure`, with what QEMU and the guest's kernel have said.
-    public init(in directory: String, address: String, network: String, through launcher: [String] = []) throws {
+    public init(in directory: String, address: String, command: [String]) throws {
         self.directory = directory
-        // Mitigations would be for nothing, and a small processor has fewer features to be tried at boot.
-        let words =
-            launcher + [
-                "qemu-system-x86_64", "-accel", "tcg", "-cpu", "Nehalem", "-smp", "\(Self.queues)", "-m", "192",
-                "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        process = try ChildProcess(
+            command[0],
+            command.dropFirst() + [
+                // A small processor has fewer features to be tried at boot, and mitigations would be for nothing.
+                "-cpu", "Nehalem", "-m", "192", "-no-user-config", "-display", "none", "-no-reboot",
                 "-kernel", Self.files + "/vmlinuz", "-initrd", Self.files + "/initrd",
                 "-append", "console=ttyS0 quiet panic=-1 mitigations=off nokaslr address=\(address)",
                 "-serial", "file:\(directory)/console",
                 // It waits for us, so that nothing of what the guest says is lost.
                 "-serial", "unix:\(directory)/serial,server=on,wait=on",
-                "-netdev", "tap,id=n0,vhost=off,\(network)",
-                // Two interrupts for each queue, and two more.
-                "-device", "virtio-net-pci,netdev=n0,mq=on,vectors=\(2 * Self.queues + 2),romfile=",
-            ]
-        process = try ChildProcess(words[0], Array(words.dropFirst()), output: directory + "/qemu")
+            ], output: directory + "/qemu")
         serialPort = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         do {
             try eventually("QEMU opens its serial port") {
