@@ -21,6 +21,30 @@ import Testing
         }
     }
 
+    /// QEMU has no privilege whatever; the daemon is started again by `tapster keep`.
+    @Test func aGuestOnLeasedQueues() async throws {
+        try await inNamespace {
+            try withTemporaryDirectory { directory in
+                let stranger = try Stranger(in: directory)
+                let daemon = try Daemon(keptIn: directory, options: ["--socket-group", stranger.identifier])
+                try daemon.create("vm0", spec: #"{"queues": 4, "owner": "\#(stranger.identifier)", \#(Self.link)}"#)
+                let guest = try Guest(
+                    in: stranger.directory, address: "192.0.2.2/24",
+                    command: stranger.command([
+                        stranger.tapster, "exec", "--socket", daemon.socket, "--device", "vm0", "--",
+                    ]) + Guest.virtualMachine(on: "fds={fds}"))
+                let status = try String(contentsOfFile: "/proc/\(guest.process.identifier)/status", encoding: .utf8)
+                for kind in ["Inh", "Prm", "Eff", "Bnd", "Amb"] {
+                    #expect(status.contains("Cap\(kind):\t0000000000000000\n"))
+                }
+                try Self.crossesEachQueue(guest)
+                try Self.togglesQueues(guest, of: daemon)
+                try Self.noticesNothingOfARestart(guest, of: daemon)
+                try Self.isMissedWhenItIsKilled(guest, by: daemon)
+            }
+        }
+    }
+
     /// Both ways.
     private static func crossesEachQueue(_ guest: Guest) throws {
         try guest.run("ip route add \(flows).0/24 via 192.0.2.1")

@@ -54,11 +54,7 @@ import Testing
             #expect(try sandbox.daemon.phase("web0") == "Ready")
             #expect(try isUntouched())
 
-            let killed = try sandbox.property("MainPID")
-            try sandbox.run("systemctl", "kill", "--signal", "KILL", "tapster")
-            try eventually("it is started again") {
-                try sandbox.property("MainPID") != killed && sandbox.property("ActiveState") == "active"
-            }
+            try sandbox.killDaemon()
             #expect(try sandbox.property("NRestarts") == "1")
             #expect(try sandbox.daemon.phase("web0") == "Ready")
             #expect(try isUntouched())
@@ -66,6 +62,57 @@ import Testing
             try sandbox.run("systemctl", "stop", "tapster")
             #expect(try sandbox.property("Result") == "success")
             #expect(try sandbox.interface("web0")?.index == before.index)
+        }
+    }
+
+    /// What the daemon has handed out, systemd keeps.
+    @Test func leasesGoOnWhateverBecomesOfTheService() async throws {
+        try await withSandbox { sandbox throws in
+            try sandbox.run("systemctl", "start", "tapster")
+            try sandbox.daemon.create("web0", spec: #"{"queues": 4, "link": {"addresses": ["192.0.2.1/24"]}}"#)
+            let consumer = try sandbox.launch(
+                "/usr/bin/python3", "/usr/share/doc/tapster/examples/consumer.py", "web0", output: "consumer")
+            defer { consumer.signal(SIGKILL) }
+            try eventually("it has the queues") { sandbox.output("consumer").hasPrefix("web0: ") }
+            let before = try #require(try sandbox.interface("web0"))
+            let lease = try #require(try sandbox.daemon.send("GET", "/v1/leases")["items", "0", "id"] as? String)
+            let monitor = try sandbox.launch("ip", "-d", "-o", "monitor", "link", output: "monitor")
+            defer { monitor.signal(SIGKILL) }
+
+            func goesOn() throws {
+                #expect(try sandbox.daemon.send("GET", "/v1/leases")["items", "0", "id"] as? String == lease)
+                let queues = try sandbox.daemon.send("GET", "/v1/devices/web0/queues")["items"] as? [[String: Any]]
+                #expect(queues?.map { $0["kernelIndex"] as? Int } == [0, 1, 2, 3])
+                #expect(queues?.allSatisfy { $0["attached"] as? Bool == true } == true)
+                #expect(try sandbox.interface("web0")?.carrierChanges == before.carrierChanges)
+                // So many flows that each queue has some.
+                let seen = sandbox.output("consumer").utf8.count
+                try sandbox.run(
+                    "bash", "-c",
+                    """
+                    ip neighbour replace 192.0.2.2 lladdr 02:00:00:00:00:02 dev web0
+                    for port in {1..64}; do echo >/dev/udp/192.0.2.2/$port; done
+                    """)
+                try eventually("packets come through each queue") {
+                    let new = String(sandbox.output("consumer").dropFirst(seen))
+                    // Ethernet, IPv4, UDP, and the line's end.
+                    return (0..<4).allSatisfy { new.contains("queue \($0): \(14 + 20 + 8 + 1) bytes\n") }
+                }
+            }
+            try goesOn()
+            try sandbox.run("systemctl", "restart", "tapster")
+            try goesOn()
+            try sandbox.killDaemon()
+            try goesOn()
+            // It tells of each attach and detach.
+            for told in sandbox.output("monitor").split(separator: "\n") where told.contains(" numqueues ") {
+                #expect(told.contains(" numqueues 4 "), "\(told)")
+            }
+
+            consumer.signal(SIGKILL)
+            try eventually("its queues are detached", within: 5) {
+                try sandbox.interface("web0")?.tun("numqueues") == "0"
+            }
         }
     }
 }

@@ -18,10 +18,22 @@ public final class Daemon {
     }
 
     private let options: [String]
+    /// Whether it has a supervisor, `tapster keep`, which starts it again and keeps its descriptors.
+    private let isKept: Bool
+    private var killed: pid_t?
 
     public init(directory: String, options: [String] = []) throws {
         self.directory = directory
         self.options = options
+        isKept = false
+        try start()
+    }
+
+    /// One that is started again when it has been killed.
+    public init(keptIn directory: String, options: [String] = []) throws {
+        self.directory = directory
+        self.options = options
+        isKept = true
         try start()
     }
 
@@ -29,10 +41,21 @@ public final class Daemon {
     public init(stoppedIn directory: String) {
         self.directory = directory
         options = []
+        isKept = false
     }
 
     deinit {
-        kill()
+        // A supervisor that is killed would leave the daemon behind.
+        if isKept { _ = stop() } else { kill() }
+    }
+
+    /// The daemon itself, not its supervisor.
+    public var server: pid_t? {
+        guard let process, isKept else { return process?.identifier }
+        let children = "/proc/\(process.identifier)/task/\(process.identifier)/children"
+        return (try? String(contentsOfFile: children, encoding: .utf8))?.split(separator: " ").first.flatMap {
+            pid_t($0)
+        }
     }
 
     /// Starts it, and does not wait.
@@ -40,7 +63,7 @@ public final class Daemon {
     public func launch(environment: [String: String] = [:]) throws -> ChildProcess {
         let process = try ChildProcess(
             Self.binary,
-            [
+            (isKept ? ["keep", "--", Self.binary] : []) + [
                 "serve", "--database", database, "--socket", socket, "--socket-group", "0", "--log-level", "warning",
             ] + options, output: directory + "/log", environment: environment)
         self.process = process
@@ -49,9 +72,11 @@ public final class Daemon {
 
     /// Starts it, and waits until it is ready.
     public func start(environment: [String: String] = [:]) throws {
-        let process = try launch(environment: environment)
+        // What is kept is started again without us.
+        let process = if isKept, let process { process } else { try launch(environment: environment) }
         try eventually("the daemon is ready", within: 30) {
             guard process.isRunning else { throw TestFailure("the daemon ended with \(process.wait()): \(log)") }
+            guard killed == nil || server != killed else { return false }
             return (try? HTTPClient(socket: socket).send("GET", "/readyz").status) == 200
         }
     }
@@ -61,6 +86,11 @@ public final class Daemon {
 
     /// SIGKILL: the daemon has no say in it.
     public func kill() {
+        if isKept {
+            killed = server
+            if let killed { Glibc.kill(killed, SIGKILL) }
+            return
+        }
         process?.signal(SIGKILL)
         process?.wait()
     }

@@ -1,3 +1,4 @@
+import CLinux
 import Foundation
 import Glibc
 import Testing
@@ -37,12 +38,17 @@ public final class Guest {
     /// - Throws: `TestFailure`, with what QEMU and the guest's kernel have said.
     public init(in directory: String, address: String, command: [String]) throws {
         self.directory = directory
+        for name in ["vmlinuz", "initrd"] {
+            // QEMU's user may be unable to look into our folders.
+            let (from, to) = ("\(Self.files)/\(name)", "\(directory)/\(name)")
+            if link(from, to) != 0 { try FileManager.default.copyItem(atPath: from, toPath: to) }
+        }
         process = try ChildProcess(
             command[0],
             command.dropFirst() + [
                 // A small processor has fewer features to be tried at boot, and mitigations would be for nothing.
                 "-cpu", "Nehalem", "-m", "192", "-no-user-config", "-display", "none", "-no-reboot",
-                "-kernel", Self.files + "/vmlinuz", "-initrd", Self.files + "/initrd",
+                "-kernel", directory + "/vmlinuz", "-initrd", directory + "/initrd",
                 "-append", "console=ttyS0 quiet panic=-1 mitigations=off nokaslr address=\(address)",
                 "-serial", "file:\(directory)/console",
                 // It waits for us, so that nothing of what the guest says is lost.

@@ -1,9 +1,13 @@
+import CLinux
 import Foundation
 import Glibc
 import Synchronization
 
 /// Sends echo requests at a steady pace, each from the next of many addresses, and counts the answers.
 public final class Pinger {
+    /// Of each request on a tap: Ethernet, IPv4, the echo's header, and a number.
+    public static let frameBytes = 14 + 20 + 8 + 4
+
     private let flows: Flows
 
     /// Begins, in the calling thread's network namespace.

@@ -6,6 +6,7 @@ import Testing
 public final class SystemdSandbox {
     public static let isAvailable = access("/lib/systemd/systemd", X_OK) == 0
 
+    private let directory: String
     private let script: ChildProcess
     /// Its process 1, as the host numbers it.
     private let first: String
@@ -17,6 +18,7 @@ public final class SystemdSandbox {
     /// - Parameter directory: A directory of the caller's.
     /// - Throws: `TestFailure` when it does not come up.
     public init(in directory: String) throws {
+        self.directory = directory
         let boot = URL(fileURLWithPath: #filePath).appending(path: "../../Systemd/boot").standardizedFileURL.path
         let log = directory + "/boot"
         let script = try ChildProcess(
@@ -42,8 +44,17 @@ public final class SystemdSandbox {
         script.wait()
     }
 
-    /// A program and its arguments that run in it, as root.
-    public func command(_ words: String...) -> [String] { ["nsenter", "--target", first, "--all"] + words }
+    /// Starts a program in it, whose output is asked for by this name.
+    public func launch(_ words: String..., output name: String) throws -> ChildProcess {
+        // Not into its processes, for which nsenter would have to have a child, and our signals would not reach that.
+        let enter = ["--target", first, "--mount", "--uts", "--ipc", "--net", "--cgroup", "--"]
+        return try ChildProcess("nsenter", enter + words, output: directory + "/\(name).log")
+    }
+
+    /// What it has written so far.
+    public func output(_ name: String) -> String {
+        (try? String(contentsOfFile: directory + "/\(name).log", encoding: .utf8)) ?? ""
+    }
 
     /// Runs a program in it to its end.
     ///
@@ -58,6 +69,15 @@ public final class SystemdSandbox {
     public func property(_ name: String) throws -> String {
         try run("systemctl", "show", "--property", name, "--value", "tapster")
             .trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+
+    /// SIGKILL, and waits until systemd has started another.
+    public func killDaemon() throws {
+        let killed = try property("MainPID")
+        try run("systemctl", "kill", "--signal", "KILL", "tapster")
+        try eventually("the daemon is started again") {
+            try property("MainPID") != killed && property("ActiveState") == "active"
+        }
     }
 
     public func interface(_ name: String) throws -> Interface? { try Interface(name, in: "/proc/\(first)/ns/net") }

@@ -102,6 +102,7 @@ int main(int count, char **words) {
             if (end == number) break;
             indices[index_count++] = index;
         }
+        // Null, which is no number, without a header.
         header_bytes = strtol(value(line, "vnetHeaderSize"), NULL, 10);
         is_last = strncmp(value(line, "last"), "true", 4) == 0;
     }
@@ -109,8 +110,8 @@ int main(int count, char **words) {
     printf("%s: %d queues\n", words[1], index_count);
     fflush(stdout);
 
-    // From here on packets arrive, and the lease lasts as long as this connection: leave it open. Read each queue, since
-    // the kernel spreads the flows over all of them; and leave attaching and detaching (TUNSETQUEUE) to Tapster.
+    // From here on packets arrive, and the lease lasts as long as this connection: leave it open. Read each queue,
+    // since the kernel spreads the flows over all of them; and leave attaching and detaching (TUNSETQUEUE) to Tapster.
     struct pollfd polled[1 + queues_max] = {{.fd = connection, .events = POLLIN}};
     for (int i = 0; i < index_count; i++) polled[1 + i] = (struct pollfd){.fd = descriptors[i], .events = POLLIN};
     // Room for the longest: a read takes one packet, and what does not fit of it is lost.
@@ -122,7 +123,7 @@ int main(int count, char **words) {
             if (!polled[1 + i].revents) continue;
             // The queues are non-blocking. An error means that there is no device any more: then the connection ends.
             ssize_t length = read(polled[1 + i].fd, packet, room);
-            // struct virtio_net_hdr comes first: whether a checksum is still to be made, and what is to be segmented.
+            // With vnetHeader, struct virtio_net_hdr comes first: whether a checksum is still to be made, and the like.
             if (length >= header_bytes) printf("queue %d: %ld bytes\n", indices[i], (long)length - header_bytes);
         }
         fflush(stdout);

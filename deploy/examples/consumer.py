@@ -44,10 +44,11 @@ while not line["last"]:
     text, received = received.split(b"\n", 1)
     line = json.loads(text)
     indices += line["queues"]
+header_bytes = line["vnetHeaderSize"] or 0
 print(f"{device}: queues {indices}", flush=True)
 
-# From here on packets arrive, and the lease lasts as long as this connection: leave it open. Read each queue, since the
-# kernel spreads the flows over all of them; and leave attaching and detaching (TUNSETQUEUE) to Tapster.
+# From here on packets arrive, and the lease lasts as long as this connection: leave it open. Read each queue, since
+# the kernel spreads the flows over all of them; and leave attaching and detaching (TUNSETQUEUE) to Tapster.
 selector = selectors.DefaultSelector()
 selector.register(connection, selectors.EVENT_READ)
 for index, descriptor in zip(indices, descriptors):
@@ -59,9 +60,9 @@ while True:
             sys.exit(0)
         try:
             # Room for the longest: a read takes one packet, and what does not fit of it is lost.
-            packet = os.read(key.fd, line["vnetHeaderSize"] + 65536)
+            packet = os.read(key.fd, header_bytes + 65536)
         except OSError:
             # Nothing there yet (the queues are non-blocking), or no device any more: then the connection ends too.
             continue
-        # struct virtio_net_hdr comes first: whether a checksum is still to be made, and what is to be segmented.
-        print(f"queue {key.data}: {len(packet) - line['vnetHeaderSize']} bytes", flush=True)
+        # With vnetHeader, struct virtio_net_hdr comes first: whether a checksum is still to be made, and the like.
+        print(f"queue {key.data}: {len(packet) - header_bytes} bytes", flush=True)
