@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -45,6 +47,17 @@ int clinux_tun_set_offload(int fd, uint32_t offloads) { return ioctl(fd, TUNSETO
 int clinux_tun_set_vnet_header_size(int fd, int bytes) { return ioctl(fd, TUNSETVNETHDRSZ, &bytes); }
 int clinux_tun_get_vnet_header_size(int fd, int *bytes) { return ioctl(fd, TUNGETVNETHDRSZ, bytes); }
 int clinux_tun_get_features(int fd, unsigned int *features) { return ioctl(fd, TUNGETFEATURES, features); }
+
+int clinux_tun_set_send_buffer(int fd, int bytes) { return ioctl(fd, TUNSETSNDBUF, &bytes); }
+
+int clinux_tun_get_interface(int fd, char name[IFNAMSIZ], uint16_t *flags) {
+    struct ifreq request;
+    set_name(&request, "");
+    int result = ioctl(fd, TUNGETIFF, &request);
+    memcpy(name, request.ifr_name, IFNAMSIZ);
+    *flags = (uint16_t)request.ifr_flags;
+    return result;
+}
 
 int clinux_interface_index(int socket, const char *name, int *index) {
     struct ifreq request;
@@ -203,6 +216,21 @@ ssize_t clinux_receive_descriptors(
         }
     }
     return result;
+}
+
+int clinux_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
+
+int clinux_mount_sysfs(void) {
+    int filesystem = fsopen("sysfs", FSOPEN_CLOEXEC);
+    if (filesystem < 0) return -1;
+    int mount = -1;
+    if (fsconfig(filesystem, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0) {
+        mount = fsmount(filesystem, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+    }
+    int reason = errno;
+    close(filesystem);
+    errno = reason;
+    return mount;
 }
 
 int clinux_errno(void) { return errno; }

@@ -1,4 +1,5 @@
 internal import CMicroHTTPD
+internal import Glibc
 
 // The library calls these on its threads. They capture nothing; the server comes as the context.
 
@@ -65,6 +66,16 @@ nonisolated(unsafe) let collectCallback: MHD_KeyValueIterator = { context, _, ke
 nonisolated(unsafe) let freeBodyCallback: MHD_ContentReaderFreeCallback = { context in
     guard let context = unsafe context else { return }
     unsafe Unmanaged<HTTPBody>.fromOpaque(context).release()
+}
+
+/// `MHD_UpgradeHandler`: 101 has been sent. The library is done with the connection at once, so that it does not count
+/// among those that HTTP serves; the taker has a copy of it.
+nonisolated(unsafe) let upgradeCallback: MHD_UpgradeHandler = { context, _, _, _, _, socket, handle in
+    // SAFETY: `HTTPServer.queue` tells who holds the upgrade.
+    let upgrade = unsafe context.map { unsafe Unmanaged<HTTPUpgrade>.fromOpaque($0).takeUnretainedValue() }
+    let copy = fcntl(socket, F_DUPFD_CLOEXEC, 0)
+    if let handle = unsafe handle { unsafe tapster_mhd_end_upgrade(handle) }
+    upgrade?.take(copy < 0 ? nil : HTTPUpgradedSocket(copy))
 }
 
 /// Where `collectCallback` puts what it finds.

@@ -8,7 +8,7 @@ internal import Synchronization
 final class ClientConnection: Sendable {
     private static let never = Int64.max
 
-    fileprivate let socket: Int32
+    let socket: Int32
     private let deadline = Atomic<Int64>(never)
 
     init(socket: Int32) {

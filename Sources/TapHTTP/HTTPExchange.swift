@@ -11,8 +11,13 @@ internal import Synchronization
         case open
         /// The library has put the connection aside.
         case parked
-        case answered(HTTPResponse)
+        case answered(Answer)
         case finished
+    }
+
+    enum Answer {
+        case response(HTTPResponse)
+        case upgrade(HTTPUpgrade)
     }
 
     /// The body while it arrives, and what was decided about it.
@@ -23,6 +28,8 @@ internal import Synchronization
         var countedBytes = 0
         var discardedBytes = 0
         var isHandled = false
+        /// What is being answered, if it is that.
+        var upgrade: HTTPUpgrade?
     }
 
     private let state = Mutex(State.open)
@@ -38,26 +45,47 @@ internal import Synchronization
         self.client = client
     }
 
+    /// Who is on the other side; nothing but for a Unix socket.
+    public var peer: HTTPPeer? { client.flatMap { HTTPPeer(socket: $0.socket) } }
+
     /// Answers; only the first answer counts.
     public func respond(_ response: HTTPResponse) {
+        _ = answer(.response(response))
+    }
+
+    /// Answers 101 and leaves HTTP (RFC 9110, section 7.8): the connection is then whoever's takes it.
+    ///
+    /// - Parameters:
+    ///   - response: Its status is taken for 101; it has no body.
+    ///   - taker: Called once with the connected socket, or with nothing when the client
+    ///     went before it could be told.
+    public func upgrade(_ response: HTTPResponse, taker: @escaping @Sendable (HTTPUpgradedSocket?) -> Void) {
+        let upgrade = HTTPUpgrade(headers: response.headers, taker: taker)
+        if !answer(.upgrade(upgrade)) { upgrade.take(nil) }
+    }
+
+    /// - Returns: False when nobody waits for an answer any more.
+    private func answer(_ answer: Answer) -> Bool {
         state.withLock { state in
             switch state {
-            case .open: state = .answered(response)
+            case .open: state = .answered(answer)
             case .parked:
-                state = .answered(response)
+                state = .answered(answer)
                 unsafe MHD_resume_connection(connection)
-            case .answered, .finished: break
+            case .answered, .finished: return false
             }
+            return true
         }
     }
 
     /// The answer if there is one by now; else the connection is parked.
-    func takeOrPark() -> HTTPResponse? {
+    func takeOrPark() -> Answer? {
         state.withLock { state in
             switch state {
-            case .answered(let response):
+            case .answered(let answer):
                 state = .finished
-                return response
+                if case .upgrade(let upgrade) = answer { self.incoming.upgrade = upgrade }
+                return answer
             case .open:
                 state = .parked
                 unsafe MHD_suspend_connection(connection)
@@ -69,6 +97,11 @@ internal import Synchronization
 
     /// The connection is gone; an answer that still comes goes nowhere.
     func finish() {
-        state.withLock { $0 = .finished }
+        let last = state.withLock { state in
+            defer { state = .finished }
+            return state
+        }
+        if case .answered(.upgrade(let upgrade)) = last { upgrade.take(nil) }
+        incoming.upgrade?.take(nil)
     }
 }

@@ -163,8 +163,11 @@ public final class HTTPServer: Sendable {
                 handler.handle(request, exchange)
             }
         }
-        guard let response = exchange.takeOrPark() else { return .YES }
-        return unsafe queue(response, for: exchange, on: connection)
+        switch exchange.takeOrPark() {
+        case .response(let response): return unsafe queue(response, for: exchange, on: connection)
+        case .upgrade(let upgrade): return unsafe queue(upgrade, for: exchange, on: connection)
+        case nil: return .YES
+        }
     }
 
     func complete(_ exchange: HTTPExchange) {
@@ -180,6 +183,19 @@ public final class HTTPServer: Sendable {
             if !current.isStopping { current.exchanges[ObjectIdentifier(exchange)] = exchange }
             return !current.isStopping
         }
+    }
+
+    private func queue(_ upgrade: HTTPUpgrade, for exchange: HTTPExchange, on connection: OpaquePointer) -> MHD_Result {
+        exchange.client?.expect(within: limits.responseSecondsMax)
+        // SAFETY: the exchange holds the upgrade until the request is complete, which is after the last callback.
+        guard
+            let made = unsafe MHD_create_response_for_upgrade(
+                upgradeCallback, Unmanaged.passUnretained(upgrade).toOpaque())
+        else { return .NO }
+        for (name, value) in upgrade.headers { unsafe MHD_add_response_header(made, name, value) }
+        let result = unsafe MHD_queue_response(connection, UInt32(MHD_HTTP_SWITCHING_PROTOCOLS), made)
+        unsafe MHD_destroy_response(made)
+        return result
     }
 
     private func queue(_ response: HTTPResponse, for exchange: HTTPExchange, on connection: OpaquePointer) -> MHD_Result

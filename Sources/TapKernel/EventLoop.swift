@@ -3,7 +3,7 @@ internal import Glibc
 internal import TapCore
 
 /// The one epoll on which the worker sleeps: the monitors, an eventfd by which other threads wake it, and the table of
-/// mounts, since a named network namespace comes and goes with a mount.
+/// mounts, since a named network namespace comes and goes with a mount; and leases' connections.
 final class EventLoop {
     private static let eventsMax: Int32 = 64
 
@@ -31,10 +31,15 @@ final class EventLoop {
         try systemCall { unsafe epoll_ctl(number, EPOLL_CTL_ADD, descriptor, &event) }
     }
 
+    func unwatch(_ descriptor: Int32) {
+        // It fails for one that is not watched, which is as well.
+        _ = epoll_ctl(poll.number, EPOLL_CTL_DEL, descriptor, nil)
+    }
+
     /// Returns when something is readable, when somebody woke us, or at the deadline.
     ///
-    /// - Returns: Whether something was mounted or unmounted.
-    func wait(until deadline: ContinuousClock.Instant?) throws(Errno) -> Bool {
+    /// - Returns: The descriptors that have something to tell, but for the waker.
+    func wait(until deadline: ContinuousClock.Instant?) throws(Errno) -> [Int32] {
         let number = poll.number
         var events = unsafe [epoll_event](repeating: epoll_event(), count: Int(Self.eventsMax))
         var count: Int32
@@ -47,8 +52,11 @@ final class EventLoop {
             if errno != .interrupted { throw errno }
         }
         waker.reset()
-        return unsafe events[0..<Int(count)].contains { unsafe $0.data.fd == mounts.number }
+        return unsafe events[0..<Int(count)].map { unsafe $0.data.fd }
     }
+
+    /// Told when something was mounted or unmounted.
+    var mountsNumber: Int32 { mounts.number }
 
     /// Rounded up, so that a wait does not end before its deadline and turn into a spin.
     private static func milliseconds(until deadline: ContinuousClock.Instant?) -> Int32 {

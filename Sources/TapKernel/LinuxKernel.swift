@@ -7,11 +7,25 @@ public final class LinuxKernel: Kernel {
     public let daemonUser: UInt32
     public let features: KernelFeatures
 
+    public let memory: (any KernelMemory)?
+
     private let loop: EventLoop
     private let boot: String
+    private let manager: ServiceManager?
+    /// What came back from the service manager and has found no place yet.
+    private var kept: [String: OwnedDescriptor] = [:]
+    /// Until they are closed.
+    private var connections: [Int32: LinuxConnection] = [:]
 
+    /// - Parameters:
+    ///   - manager: The service manager that keeps descriptors, if there is one.
+    ///   - kept: What it has kept, by name.
     /// - Throws: `KernelError` when `/proc` and `/dev/net/tun` are not what they should be.
-    public init() throws(KernelError) {
+    public init(manager: ServiceManager? = nil, kept: [String: OwnedDescriptor] = [:]) throws(KernelError) {
+        var kept = kept
+        memory = manager.map { MemoryFile(&kept, manager: $0) }
+        self.manager = manager
+        self.kept = kept
         do throws(Errno) {
             loop = try EventLoop()
             boot = try Self.bootIdentifier()
@@ -25,7 +39,7 @@ public final class LinuxKernel: Kernel {
     public var waker: any Waker { loop.waker }
 
     public func open(_ location: NetworkNamespace?) throws(NamespaceFailure) -> any KernelNamespace {
-        let namespace = try LinuxNamespace(location, boot: boot)
+        let namespace = try LinuxNamespace(location, boot: boot, manager: manager, kept: &kept)
         do throws(Errno) {
             try loop.watch(namespace.monitorNumber)
         } catch {
@@ -34,8 +48,55 @@ public final class LinuxKernel: Kernel {
         return namespace
     }
 
-    public func wait(until deadline: ContinuousClock.Instant?) throws(KernelError) -> Bool {
-        do throws(Errno) { return try loop.wait(until: deadline) } catch { throw KernelError("wait", error) }
+    public func wait(until deadline: ContinuousClock.Instant?) throws(KernelError) -> KernelNews {
+        var news = KernelNews()
+        do throws(Errno) {
+            for number in try loop.wait(until: deadline) {
+                if number == loop.mountsNumber { news.haveMountsChanged = true }
+                if let connection = connections[number] { news.ended.append(connection) }
+            }
+        } catch {
+            throw KernelError("wait", error)
+        }
+        return news
+    }
+
+    public func connection(owning socket: Int32) throws(KernelError) -> any KernelConnection {
+        try watch(FileDescriptor(owning: socket), keptAs: nil)
+    }
+
+    private func watch(
+        _ socket: consuming FileDescriptor, keptAs name: String?
+    ) throws(KernelError) -> LinuxConnection {
+        let number = socket.number
+        let connection = LinuxConnection(socket, manager: manager, keptAs: name) { [weak self] number in
+            self?.loop.unwatch(number)
+            self?.connections[number] = nil
+        }
+        do throws(Errno) {
+            // What the other side says is not for us, so it is not waited for: only for its end.
+            try loop.watch(number, events: EPOLLRDHUP.rawValue)
+        } catch {
+            throw KernelError("watch", error)
+        }
+        connections[number] = connection
+        return connection
+    }
+
+    public func takeKept() -> KeptDescriptors {
+        var taken = KeptDescriptors()
+        for (name, descriptor) in kept where !name.hasPrefix("anchor-") {
+            kept[name] = nil
+            switch KeptDescriptor(descriptor) {
+            case .queue:
+                let queue = TunQueue(owning: FileDescriptor(owning: descriptor.take()))
+                taken.queues[name] = LinuxQueue(HeldQueue(queue, manager: manager, keptAs: name))
+            case .socket:
+                taken.connections[name] = try? watch(FileDescriptor(owning: descriptor.take()), keptAs: name)
+            case .other: try? manager?.forget(name)
+            }
+        }
+        return taken
     }
 
     public func holders(of names: Set<String>) -> [String: [DescriptorHolder]] { DescriptorHolders.find(names) }

@@ -39,14 +39,16 @@ public final class Service: Sendable {
         let deviceRoutes = DeviceRoutes(
             board: board,
             writes: deviceWrites)
-        let queueRoutes = QueueRoutes(board: board, writes: deviceWrites, queueSwitch: NoQueueSwitch())
+        let queueRoutes = QueueRoutes(board: board, writes: deviceWrites, queueSwitch: LeasedQueueSwitch(queue: queue))
+        let leaseRoutes = LeaseRoutes(board: board, queue: queue)
         let trials = try Trials(store: store, board: board, writes: deviceWrites)
         let applyRoutes = ApplyRoutes(board: board, queue: queue, writes: deviceWrites, trials: trials)
         let kernelRoutes = KernelRoutes(board: board, queue: queue, writes: deviceWrites)
         let operatorRoutes = OperatorRoutes(board: board, store: store, queue: queue, writes: writes, metrics: metrics)
         api = RoutedHandler(
             router: Router(
-                routes: deviceRoutes.routes + queueRoutes.routes + applyRoutes.routes + kernelRoutes.routes
+                routes: deviceRoutes.routes + queueRoutes.routes + leaseRoutes.routes + applyRoutes.routes
+                    + kernelRoutes.routes
                     + operatorRoutes.routes),
             metrics: metrics)
         health = RoutedHandler(router: Router(routes: operatorRoutes.health), metrics: metrics)

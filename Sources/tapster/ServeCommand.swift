@@ -44,6 +44,8 @@ struct ServeCommand: ParsableCommand {
     }
 
     func run() throws {
+        // Before anything is opened: what is open now was inherited.
+        let kept = Dictionary(InheritedDescriptors.take(), uniquingKeysWith: { first, _ in first })
         let log = makeLogger()
         let signals = StopSignals()
         // The database is for nobody else; the socket sets its own mode.
@@ -52,7 +54,7 @@ struct ServeCommand: ParsableCommand {
         let manager = serviceManager(log)
 
         let store = try attempt { () throws(StoreError) in try Store(path: database) }
-        let kernel = try attempt { () throws(KernelError) in try LinuxKernel() }
+        let kernel = try attempt { () throws(KernelError) in try LinuxKernel(manager: manager, kept: kept) }
         let service = try attempt { () throws(StoreError) in
             try Service(kernel: kernel, store: store, accounts: SystemAccounts(), log: log) {
                 log.info("ready")

@@ -68,7 +68,17 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
         return namespace
     }
 
-    public func wait(until deadline: ContinuousClock.Instant?) throws(KernelError) -> Bool {
+    /// Leases need a kernel: here nothing outlives the process, and no connection is watched.
+    public var memory: (any KernelMemory)? { nil }
+
+    public func takeKept() -> KeptDescriptors { KeptDescriptors() }
+
+    public func connection(owning socket: Int32) throws(KernelError) -> any KernelConnection {
+        close(socket)
+        throw KernelError("watch", .invalid)
+    }
+
+    public func wait(until deadline: ContinuousClock.Instant?) throws(KernelError) -> KernelNews {
         signal.condition.withLock {
             while !signal.isSet, deadline.map({ ContinuousClock.now < $0 }) ?? true {
                 let left = deadline.map { ContinuousClock.now.duration(to: $0) } ?? .seconds(3_600)
@@ -77,7 +87,9 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
             }
             signal.isSet = false
             defer { haveMountsChanged = false }
-            return haveMountsChanged
+            var news = KernelNews()
+            news.haveMountsChanged = haveMountsChanged
+            return news
         }
     }
 
@@ -225,6 +237,16 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
 
     public func abandon(_ index: LinkIndex) {
         condition.withLock { close(index) }
+    }
+
+    public func openQueues(of index: LinkIndex, _ opening: QueueOpening) throws(KernelError) -> OpenedQueues {
+        throw KernelError("open_queue", .invalid)
+    }
+
+    public func setReceiveCPUs(_ cpus: [Int], of index: LinkIndex, at kernelIndex: Int) throws(KernelError) {}
+
+    public func leave() {
+        condition.withLock { for index in held { close(index) } }
     }
 
     private func perform(_ step: Step, _ name: DeviceName, _ index: LinkIndex?) throws(Errno) -> LinkIndex? {

@@ -25,6 +25,8 @@ int clinux_tun_set_offload(int fd, uint32_t offloads);
 int clinux_tun_set_vnet_header_size(int fd, int bytes);
 int clinux_tun_get_vnet_header_size(int fd, int *bytes);
 int clinux_tun_get_features(int fd, unsigned int *features);
+int clinux_tun_get_interface(int fd, char name[IFNAMSIZ], uint16_t *flags);
+int clinux_tun_set_send_buffer(int fd, int bytes);
 
 // struct ifreq is a union. `socket` may be any socket; its namespace is the one that is asked.
 int clinux_interface_index(int socket, const char *name, int *index);
@@ -45,6 +47,9 @@ int clinux_enter_network(int fd);
 int clinux_open_network(const char *path, uint64_t *inode);
 int clinux_network_inode(const char *path, uint64_t *inode);
 int clinux_raise_descriptor_limit(uint64_t *limit);
+int clinux_memory_file(const char *name);
+// A sysfs that shows the network namespace of the thread, mounted nowhere, or −1.
+int clinux_mount_sysfs(void);
 
 // The CMSG_ macros (cmsg(3)). Both return what sendmsg and recvmsg return: −1 and errno on failure.
 // Receiving fills at most `*count` descriptors, close-on-exec, and tells how many came and the message's flags (MSG_TRUNC,

@@ -16,6 +16,16 @@ public struct KernelSignals: Hashable, Sendable {
     }
 }
 
+/// What a wait has brought, beside what namespaces tell themselves.
+public struct KernelNews {
+    /// Namespaces may have come or gone.
+    public var haveMountsChanged = false
+    /// Connections whose other side has closed them.
+    public var ended: [any KernelConnection] = []
+
+    public init() {}
+}
+
 /// Ends a `Kernel.wait` from any thread.
 public protocol Waker: Sendable {
     func wake()
@@ -36,9 +46,20 @@ public protocol Kernel: AnyObject {
     /// Waits until a namespace has something to tell, for a wake-up or for the deadline.
     ///
     /// - Parameter deadline: When to return at the latest; in the past, it looks without waiting.
-    /// - Returns: Whether namespaces may have come or gone.
+    /// - Returns: What happened beside the namespaces' own news.
     /// - Throws: `KernelError` when it cannot be waited.
-    func wait(until deadline: ContinuousClock.Instant?) throws(KernelError) -> Bool
+    func wait(until deadline: ContinuousClock.Instant?) throws(KernelError) -> KernelNews
+
+    /// Takes over a connected Unix socket, and tells in `wait` when its other side has closed it.
+    ///
+    /// - Parameter socket: Owned from here on, in failure too.
+    func connection(owning socket: Int32) throws(KernelError) -> any KernelConnection
+
+    /// Bytes that outlive this process; nothing without a service manager that keeps descriptors.
+    var memory: (any KernelMemory)? { get }
+
+    /// What a former process left, to be taken once.
+    func takeKept() -> KeptDescriptors
 
     /// Who holds descriptors of interfaces with these names, in any namespace, as far as the daemon may see.
     func holders(of names: Set<String>) -> [String: [DescriptorHolder]]
@@ -121,4 +142,17 @@ public protocol KernelNamespace: AnyObject {
 
     /// Lets go of a descriptor that a half-done plan left open; an unclaimed device vanishes with it.
     func abandon(_ index: LinkIndex)
+
+    /// Opens queues for a consumer: all of them, attached, or none.
+    ///
+    /// - Throws: `KernelError`: ENODEV when the device is gone, EBUSY when its only queue is taken, E2BIG at 256 queues,
+    ///   EBADMSG when the kernel does not show what was set.
+    func openQueues(of index: LinkIndex, _ opening: QueueOpening) throws(KernelError) -> OpenedQueues
+
+    /// Which CPUs take the packets that come from the queue which is now at `kernelIndex` (`rps_cpus`); none is the
+    /// kernel's default, the CPU of the sender.
+    func setReceiveCPUs(_ cpus: [Int], of index: LinkIndex, at kernelIndex: Int) throws(KernelError)
+
+    /// Lets go of all that is held here, for good: the namespace is gone, or nobody needs it.
+    func leave()
 }

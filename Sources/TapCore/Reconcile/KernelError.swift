@@ -9,6 +9,8 @@ public struct Errno: Error, Hashable, Sendable, CustomStringConvertible {
     public static let noPermission = Errno(rawValue: 1)
     public static let noEntry = Errno(rawValue: 2)
     public static let interrupted = Errno(rawValue: 4)
+    public static let tooBig = Errno(rawValue: 7)
+    public static let badDescriptor = Errno(rawValue: 9)
     public static let wouldBlock = Errno(rawValue: 11)
     public static let outOfMemory = Errno(rawValue: 12)
     public static let accessDenied = Errno(rawValue: 13)
@@ -23,14 +25,20 @@ public struct Errno: Error, Hashable, Sendable, CustomStringConvertible {
     public static let full = Errno(rawValue: 54)
     public static let addressNotAvailable = Errno(rawValue: 99)
     public static let noBufferSpace = Errno(rawValue: 105)
+    public static let noSpace = Errno(rawValue: 28)
+    public static let readOnly = Errno(rawValue: 30)
+    public static let overflow = Errno(rawValue: 75)
+    public static let brokenPipe = Errno(rawValue: 32)
     public static let badMessage = Errno(rawValue: 74)
+    /// A tun descriptor whose device is gone.
+    public static let badDescriptorState = Errno(rawValue: 77)
 
     private static let symbols: [Int32: String] = [
         1: "EPERM", 2: "ENOENT", 4: "EINTR", 5: "EIO", 6: "ENXIO", 7: "E2BIG", 9: "EBADF", 11: "EAGAIN", 12: "ENOMEM",
         13: "EACCES", 14: "EFAULT", 16: "EBUSY", 17: "EEXIST", 19: "ENODEV", 20: "ENOTDIR", 22: "EINVAL", 23: "ENFILE",
-        24: "EMFILE", 25: "ENOTTY", 28: "ENOSPC", 32: "EPIPE", 34: "ERANGE", 40: "ELOOP", 54: "EXFULL", 74: "EBADMSG",
-        77: "EBADFD", 90: "EMSGSIZE", 95: "EOPNOTSUPP",
-        99: "EADDRNOTAVAIL", 105: "ENOBUFS", 109: "ETOOMANYREFS", 110: "ETIMEDOUT", 111: "ECONNREFUSED",
+        24: "EMFILE", 25: "ENOTTY", 28: "ENOSPC", 30: "EROFS", 32: "EPIPE", 34: "ERANGE", 40: "ELOOP", 54: "EXFULL",
+        74: "EBADMSG", 75: "EOVERFLOW", 77: "EBADFD", 90: "EMSGSIZE", 95: "EOPNOTSUPP", 99: "EADDRNOTAVAIL",
+        105: "ENOBUFS", 109: "ETOOMANYREFS", 110: "ETIMEDOUT", 111: "ECONNREFUSED",
     ]
 
     /// The symbol, such as `EBUSY`.

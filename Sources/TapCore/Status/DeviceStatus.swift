@@ -17,6 +17,7 @@ public struct Condition: Hashable, Sendable {
         case ready = "Ready"
         case drifted = "Drifted"
         case conflict = "Conflict"
+        case leased = "Leased"
     }
 
     public let kind: Kind

@@ -8,14 +8,24 @@ final class LinuxNamespace: KernelNamespace {
     private(set) var anchored: Set<LinkIndex> = []
 
     /// Nothing where the thread is in the namespace anyway.
-    private let door: NamespaceDoor?
-    private let netlink: NetlinkSocket
+    let door: NamespaceDoor?
+    let netlink: NetlinkSocket
     private let monitor: LinkMonitor
+    let manager: ServiceManager?
     /// Anchors, and the descriptors of devices whose plans run just now.
     private var held: [LinkIndex: HeldQueue] = [:]
+    /// The queues' files, once somebody has needed them.
+    private var queueFiles: QueueFiles?
 
+    /// - Parameters:
+    ///   - location: Where the namespace is found; nothing is the daemon's own.
+    ///   - boot: The present boot's identifier.
+    ///   - manager: Where copies of anchors go.
+    ///   - kept: Anchors of a former process; those of this namespace are taken out of it.
     /// - Throws: `NamespaceFailure`.
-    init(_ location: NetworkNamespace?, boot: String) throws(NamespaceFailure) {
+    init(
+        _ location: NetworkNamespace?, boot: String, manager: ServiceManager?, kept: inout [String: OwnedDescriptor]
+    ) throws(NamespaceFailure) {
         var door: NamespaceDoor?
         if let location { door = try NamespaceDoor(location) }
         do throws(Errno) {
@@ -30,6 +40,43 @@ final class LinuxNamespace: KernelNamespace {
             throw .unusable(KernelError("open_namespace", error))
         }
         self.door = door
+        self.manager = manager
+        takeAnchors(from: &kept)
+    }
+
+    /// A device may have gone or been replaced meanwhile: then its anchor is of no use to anybody.
+    private func takeAnchors(from kept: inout [String: OwnedDescriptor]) {
+        let prefix = Self.anchorPrefix(host)
+        for (name, descriptor) in kept where name.hasPrefix(prefix) {
+            kept[name] = nil
+            let queue = HeldQueue(
+                TunQueue(owning: FileDescriptor(owning: descriptor.take())), manager: manager, keptAs: name)
+            if let number = Int32(name.dropFirst(prefix.count)), case let index = LinkIndex(rawValue: number),
+                let state = try? queue.state(), !state.isAttached, (try? self.index(of: state.name)) == index
+            {
+                held[index] = queue
+                anchored.insert(index)
+            } else {
+                queue.forget()
+            }
+        }
+    }
+
+    private static func anchorPrefix(_ host: HostIdentity) -> String {
+        "anchor-" + String(host.namespace, radix: 16) + "-"
+    }
+
+    func setReceiveCPUs(_ cpus: [Int], of index: LinkIndex, at kernelIndex: Int) throws(KernelError) {
+        do throws(Errno) {
+            if queueFiles == nil { queueFiles = try QueueFiles(in: door) }
+            try queueFiles?.setReceiveCPUs(cpus, of: try name(of: index), index: index, at: kernelIndex)
+        } catch {
+            throw KernelError("set_receive_cpus", error, advice: QueueFiles.advice(error))
+        }
+    }
+
+    func leave() {
+        for index in held.keys { abandon(index) }
     }
 
     /// For the event loop.
@@ -100,7 +147,7 @@ final class LinuxNamespace: KernelNamespace {
     }
 
     /// As ethtool(8) shows it: the kernel keeps them among the features of the interface.
-    private func offloads(of name: String) -> Offloads? {
+    func offloads(of name: String) -> Offloads? {
         var bits: UInt32 = 0
         let socket = netlink.number
         guard (try? systemCall { unsafe clinux_tun_offloads(socket, name, &bits) }) != nil else { return nil }
@@ -165,7 +212,7 @@ final class LinuxNamespace: KernelNamespace {
 
     private func perform(_ step: Step, name: DeviceName, index: LinkIndex?) throws(Errno) -> LinkIndex? {
         if case .create(let flags) = step {
-            let queue = HeldQueue(try TunQueue(creating: name, flags: flags, in: door))
+            let queue = HeldQueue(try TunQueue(creating: name, flags: flags, in: door), manager: manager)
             let created = try self.index(of: name.text)
             held[created] = queue
             return created
@@ -181,6 +228,7 @@ final class LinuxNamespace: KernelNamespace {
         case .persist: try queue(index).persist()
         case .anchor:
             try queue(index).detach()
+            try queue(index).keep(as: Self.anchorPrefix(host) + String(index.rawValue))
             anchored.insert(index)
         default: throw .invalid
         }
@@ -189,14 +237,15 @@ final class LinuxNamespace: KernelNamespace {
 
     private func attach(to index: LinkIndex, _ flags: CreationFlags, carrier: Bool) throws(Errno) {
         let name = try name(of: index)
-        let queue = HeldQueue(try TunQueue(attachingTo: name, flags: flags, carrier: carrier, in: door))
+        let queue = HeldQueue(
+            try TunQueue(attachingTo: name, flags: flags, carrier: carrier, in: door), manager: manager)
         // The device may have gone between the two calls; then this queue has made another one, which goes with it.
         guard try self.index(of: name) == index else { throw .noDevice }
         held[index] = queue
     }
 
     func abandon(_ index: LinkIndex) {
-        held[index] = nil
+        held.removeValue(forKey: index)?.forget()
         anchored.remove(index)
     }
 
@@ -205,14 +254,14 @@ final class LinuxNamespace: KernelNamespace {
         return queue
     }
 
-    private func index(of name: String) throws(Errno) -> LinkIndex {
+    func index(of name: String) throws(Errno) -> LinkIndex {
         var index: Int32 = 0
         let socket = netlink.number
         try systemCall { unsafe clinux_interface_index(socket, name, &index) }
         return LinkIndex(rawValue: index)
     }
 
-    private func name(of index: LinkIndex) throws(Errno) -> String {
+    func name(of index: LinkIndex) throws(Errno) -> String {
         var bytes = [CChar](repeating: 0, count: DeviceName.bytesMax + 1)
         let socket = netlink.number
         let number = index.rawValue
@@ -344,21 +393,4 @@ extension KernelError {
     fileprivate init(_ operation: String, _ refusal: NetlinkRefusal, advice: String? = nil) {
         self.init(operation, refusal.errno, advice: advice ?? refusal.message)
     }
-}
-
-/// A queue that a collection may hold.
-private final class HeldQueue {
-    private let queue: TunQueue
-
-    init(_ queue: consuming TunQueue) {
-        self.queue = queue
-    }
-
-    func persist() throws(Errno) { try queue.persist() }
-    func setOwner(_ user: UInt32) throws(Errno) { try queue.setOwner(user) }
-    func setGroup(_ group: UInt32) throws(Errno) { try queue.setGroup(group) }
-    func setOffloads(_ offloads: Offloads) throws(Errno) { try queue.setOffloads(offloads) }
-    func setVnetHeaderSize(_ size: VnetHeaderSize) throws(Errno) { try queue.setVnetHeaderSize(size) }
-    func vnetHeaderSize() throws(Errno) -> Int { try queue.vnetHeaderSize() }
-    func detach() throws(Errno) { try queue.detach() }
 }

@@ -27,6 +27,14 @@ struct TunQueue: ~Copyable {
         descriptor = try Self.open(name, bits: flags.bits | (carrier ? 0 : IFF_NO_CARRIER), in: door)
     }
 
+    /// A queue that a former process of the service had opened.
+    init(owning descriptor: consuming FileDescriptor) {
+        self.descriptor = descriptor
+    }
+
+    /// For what passes it on; nobody keeps it.
+    var number: Int32 { descriptor.number }
+
     /// The driver's features (`TUNGETFEATURES`), asked without a device.
     static func features() throws(Errno) -> KernelFeatures {
         let descriptor = try FileDescriptor(opening: path, flags: O_RDWR | O_NONBLOCK)
@@ -84,6 +92,38 @@ struct TunQueue: ~Copyable {
     func setVnetHeaderSize(_ size: VnetHeaderSize) throws(Errno) {
         try systemCall { clinux_tun_set_vnet_header_size(descriptor.number, Int32(size.value)) }
         guard try vnetHeaderSize() == size.value else { throw .badMessage }
+    }
+
+    /// `TUNSETSNDBUF`, in bytes, for all queues that are attached now.
+    func setSendBuffer(_ size: SendBufferBytes) throws(Errno) {
+        try systemCall { clinux_tun_set_send_buffer(descriptor.number, Int32(size.value)) }
+    }
+
+    /// `TUNGETIFF`.
+    ///
+    /// - Throws: EBADFD when the device is gone.
+    func state() throws(Errno) -> State {
+        var name = [CChar](repeating: 0, count: DeviceName.bytesMax + 1)
+        var flags: UInt16 = 0
+        // SAFETY: the shim writes IFNAMSIZ bytes.
+        let result = unsafe clinux_tun_get_interface(descriptor.number, &name, &flags)
+        guard result == 0 else { throw Errno(rawValue: clinux_errno()) }
+        let text: [UInt8] = name.prefix(while: { $0 != 0 }).map { UInt8(bitPattern: $0) }
+        return State(
+            name: String(decoding: text, as: UTF8.self), isAttached: Int32(flags) & IFF_DETACH_QUEUE == 0,
+            vnetHeader: Int32(flags) & IFF_VNET_HDR != 0)
+    }
+
+    /// What the kernel says of a queue.
+    struct State {
+        let name: String
+        let isAttached: Bool
+        let vnetHeader: Bool
+    }
+
+    /// `TUNSETQUEUE` with `IFF_ATTACH_QUEUE`: it becomes the last one that the kernel steers to.
+    func attach() throws(Errno) {
+        try systemCall { clinux_tun_set_queue(descriptor.number, UInt16(IFF_ATTACH_QUEUE)) }
     }
 
     /// `TUNSETQUEUE` with `IFF_DETACH_QUEUE`: the kernel steers nothing here any more, but the queue pins the flags.

@@ -19,7 +19,7 @@ struct ApplyRoutes: Sendable {
         [
             Route(
                 "POST", "/v1/apply",
-                parameters: ["dryRun", "prune", "labelSelector", "confirmWithin", "recreate", "wait"], handler: apply),
+                parameters: ["dryRun", "prune", "labelSelector", "confirmWithin", "recreate", "force", "wait"], handler: apply),
             Route("POST", "/v1/apply/{revision}/confirm", handler: confirm),
             Route("DELETE", "/v1/apply/{revision}", handler: rollBack),
         ]
@@ -32,6 +32,7 @@ struct ApplyRoutes: Sendable {
         let selector: LabelSelector?
         let confirmWithin: Duration?
         let mayRecreate: Bool
+        let endsLeases: Bool
         let wait: Duration?
 
         init(_ call: Call) throws(Problem) {
@@ -40,6 +41,7 @@ struct ApplyRoutes: Sendable {
             selector = try call.labelSelector()
             confirmWithin = try call.duration("confirmWithin", in: .seconds(1)...(.seconds(confirmSecondsMax)))
             mayRecreate = try call.flag("recreate")
+            endsLeases = try call.flag("force")
             wait = try call.wait()
             if selector != nil, !prunes {
                 throw .invalidParameter(
@@ -161,7 +163,8 @@ struct ApplyRoutes: Sendable {
         }
         let confirmBy = options.confirmWithin.map { Timestamp.now().advanced(by: $0) }
         var trial: TrialRecord?
-        let committed = try writes.commit(items.map(\.change)) { transaction, revision in
+        let committed = try writes.commit(items.map(\.change), endingLeases: options.endsLeases) {
+            transaction, revision in
             guard let confirmBy else { return }
             let fresh = TrialRecord(revision: revision, confirmBy: confirmBy, devices: items.compactMap(\.trialDevice))
             try transaction.begin(fresh)

@@ -14,11 +14,22 @@ struct Call: Sendable {
     let metrics: Metrics
 
     func answer(_ response: HTTPResponse) {
+        exchange.respond(finished(response))
+    }
+
+    /// Answers 101; `HTTPExchange.upgrade` says when the taker is called.
+    func upgrade(to protocolName: String, taker: @escaping @Sendable (HTTPUpgradedSocket?) -> Void) {
+        let response = HTTPResponse(status: 101, headers: [("Upgrade", protocolName)])
+        exchange.upgrade(finished(response), taker: taker)
+    }
+
+    /// Counted, and with what each answer carries.
+    private func finished(_ response: HTTPResponse) -> HTTPResponse {
         var response = response
         response.headers.append(("X-Request-Id", request.head.identifier))
         metrics.requests.increment(method: request.head.method, route: route, code: response.status)
         metrics.requestDuration.observe(request.head.received.duration(to: .now))
-        exchange.respond(response)
+        return response
     }
 
     func fail(_ problem: Problem) {
@@ -53,6 +64,14 @@ struct Call: Sendable {
             return try DeviceName(request.head.segments[2])
         } catch {
             throw .invalidName(error.detail)
+        }
+    }
+
+    /// The consumer that the query names, if it names one.
+    func consumer() throws(Problem) -> ConsumerName? {
+        guard let text = request.head.query["consumer"] else { return nil }
+        do throws(ValidationError) { return try ConsumerName(text) } catch {
+            throw .invalidParameter(name: "consumer", detail: error.detail)
         }
     }
 

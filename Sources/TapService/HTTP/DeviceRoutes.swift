@@ -14,9 +14,9 @@ struct DeviceRoutes: Sendable {
             Route("GET", "/v1/devices", parameters: ["labelSelector"], handler: list),
             Route("POST", "/v1/devices", parameters: ["wait"], handler: create),
             Route("GET", "/v1/devices/{name}", handler: read),
-            Route("PUT", "/v1/devices/{name}", parameters: ["wait", "recreate"], handler: replace),
-            Route("PATCH", "/v1/devices/{name}", parameters: ["wait", "recreate"], handler: patch),
-            Route("DELETE", "/v1/devices/{name}", parameters: ["wait"], handler: delete),
+            Route("PUT", "/v1/devices/{name}", parameters: ["wait", "recreate", "force"], handler: replace),
+            Route("PATCH", "/v1/devices/{name}", parameters: ["wait", "recreate", "force"], handler: patch),
+            Route("DELETE", "/v1/devices/{name}", parameters: ["wait", "force"], handler: delete),
         ]
     }
 

@@ -39,6 +39,17 @@ struct DeviceWrites: Sendable {
             }
         }
 
+        /// The leases that cannot go on with it; nothing when all can.
+        var endedLeases: ((LeaseView) -> Bool)? {
+            switch self {
+            case .delete: return { _ in true }
+            case .update(let record, _):
+                if record.mayRecreate || record.spec.access != .brokered { return { _ in true } }
+                return { lease in lease.indexes.contains { !record.queues.contains($0) } }
+            case .create, .restore, .queues, .nothing: return nil
+            }
+        }
+
         var isChange: Bool {
             if case .nothing = self { false } else { true }
         }
@@ -66,9 +77,10 @@ struct DeviceWrites: Sendable {
         goal: @escaping @Sendable (DeviceRecord) -> Board.Goal,
         decide: @escaping @Sendable (DeviceView?) throws(Problem) -> Change
     ) throws(Problem) {
+        let endsLeases = try call.flag("force")
         try enqueue(call) { () throws(Problem) in
             let change = try decide(board.snapshot.devices[name])
-            let record = try commit([change]).records[0]
+            let record = try commit([change], endingLeases: endsLeases).records[0]
             var status = 200
             if case .create = change { status = 201 }
             answer(call, record, status: status, wait: wait, goal: goal(record))
@@ -88,18 +100,24 @@ struct DeviceWrites: Sendable {
     ///
     /// - Parameters:
     ///   - changes: Of different devices.
+    ///   - endsLeases: Whether leases may end that cannot go on with the changes.
     ///   - evenIfEqual: Whether there is something to write although no device changes.
     ///   - also: What else belongs into the transaction.
     /// - Returns: The records as they are now.
     /// - Throws: `Problem.store`; nothing is changed then.
     @discardableResult
     func commit(
-        _ changes: [Change], evenIfEqual: Bool = false,
+        _ changes: [Change], endingLeases endsLeases: Bool = false, evenIfEqual: Bool = false,
         also: (borrowing Transaction, _ revision: Int) throws -> Void = { _, _ in }
     ) throws(Problem) -> Committed {
         guard evenIfEqual || changes.contains(where: \.isChange) else {
             return Committed(records: changes.map(\.record), revision: board.snapshot.revision)
         }
+        let closing = Dictionary(
+            changes.compactMap { change in change.endedLeases.map { (change.record.name, $0) } },
+            uniquingKeysWith: { $1 })
+        if let lease = board.close(closing, isForced: endsLeases) { throw .deviceLeased(lease) }
+        defer { board.open(closing.keys) }
         let began = ContinuousClock.now
         do {
             CrashPoint.reach(CrashPoint.write)

@@ -25,6 +25,19 @@ enum Problem: Error, Sendable {
     case queuesTaken(DeviceName, [(queue: Int, assignment: Assignment)], wanted: QueueLayout)
     case assignmentNotFound(DeviceName, queue: Int)
     case tooFewQueues(DeviceName, wanted: Int, free: Int, of: Int)
+    case unixSocketRequired
+    case upgradeRequired
+    case leaseForbidden(DeviceName, user: UInt32)
+    /// A queue of another consumer was asked for.
+    case queueForbidden(DeviceName, queue: Int, Assignment)
+    case queueLeased(queue: Int, by: LeaseView)
+    case noFreeQueue(DeviceName, consumer: ConsumerName?)
+    case notBrokered(DeviceName)
+    case deviceNotReady(DeviceName, String?)
+    case kernelRefused(KernelError)
+    case leaseNotFound(String)
+    case deviceLeased(LeaseView)
+    case tooManyLeases
     case deviceExists(DeviceName)
     case deviceDeleting(DeviceName)
     case immutableFields([DeviceField])
@@ -138,6 +151,70 @@ extension Problem {
                 status: 409, code: "TOO_FEW_QUEUES", title: "Too few queues are free",
                 detail: "\(wanted) were asked for, but \(free) of the \(count) queues of device '\(name)' "
                     + "\(free == 1 ? "is" : "are") free, and none was assigned; release some, or state more queues")
+        case .unixSocketRequired:
+            Words(
+                status: 400, code: "UNIX_SOCKET_REQUIRED", title: "Leases need the Unix socket",
+                detail: "descriptors cannot be passed over TCP; connect to the API's Unix socket on this host")
+        case .upgradeRequired:
+            Words(
+                status: 426, code: "UPGRADE_REQUIRED", title: "A lease leaves HTTP",
+                detail: "send 'Connection: Upgrade' and 'Upgrade: \(LeaseRoutes.protocolName)', and receive the queues "
+                    + "with recvmsg(2) behind the 101; 'tapster exec' does it for a command",
+                headers: [("Upgrade", LeaseRoutes.protocolName)])
+        case .leaseForbidden(let name, let user):
+            Words(
+                status: 403, code: "LEASE_FORBIDDEN", title: "The queues are not for this user",
+                detail:
+                    "user \(user) may not lease queues of device '\(name)'; root, the daemon's user and the device's "
+                    + "owner and group may: set its spec.owner or spec.group")
+        case .queueForbidden(let name, let queue, let assignment):
+            Words(
+                status: 403, code: "QUEUE_TAKEN", title: "The queue is assigned",
+                detail: "queue \(queue) of device '\(name)' belongs to '\(assignment.consumer)'; ask with "
+                    + "consumer=\(assignment.consumer) if that is you, or for another queue")
+        case .queueLeased(let queue, let lease):
+            Words(
+                status: 409, code: "QUEUE_LEASED", title: "The queue is leased",
+                detail: "queue \(queue) of device '\(lease.device)' is leased by \(lease.holder); DELETE "
+                    + "/v1/leases/\(lease.id) takes it back")
+        case .noFreeQueue(let name, let consumer):
+            Words(
+                status: 409, code: "NO_FREE_QUEUE", title: "No queue is free",
+                detail: consumer.map {
+                    "no queue of device '\(name)' is assigned to '\($0)'; POST /v1/devices/\(name)/assignments does that"
+                }
+                    ?? "every queue of device '\(name)' is assigned to a consumer; ask with consumer=NAME, or state more queues"
+            )
+        case .notBrokered(let name):
+            Words(
+                status: 409, code: "NOT_BROKERED", title: "The device is not brokered",
+                detail:
+                    "device '\(name)' has access: open, so its consumers open it by name; state access: brokered to "
+                    + "have its queues leased")
+        case .deviceNotReady(let name, let reason):
+            Words(
+                status: 409, code: "DEVICE_NOT_READY", title: "The device is not there yet",
+                detail: "device '\(name)' has no interface now"
+                    + (reason.map { " (\($0))" } ?? "") + "; GET /v1/devices/\(name) tells when it is Ready")
+        case .kernelRefused(let error):
+            Words(
+                status: error.isTaken ? 409 : 503, code: error.isTaken ? "QUEUE_BUSY" : "KERNEL_REFUSED",
+                title: "The kernel refuses", detail: error.description,
+                headers: error.isTaken ? [] : [("Retry-After", "1")])
+        case .leaseNotFound(let id):
+            Words(
+                status: 404, code: "LEASE_NOT_FOUND", title: "No such lease",
+                detail: "no lease '\(id)' is in force; GET /v1/leases lists those that are")
+        case .deviceLeased(let lease):
+            Words(
+                status: 409, code: "DEVICE_LEASED", title: "The device is in use",
+                detail:
+                    "queues of device '\(lease.device)' are leased by \(lease.holder), and the change would end that; "
+                    + "add force=true to do it all the same")
+        case .tooManyLeases:
+            Words(
+                status: 503, code: "TOO_MANY_LEASES", title: "Too many requests about leases wait",
+                detail: "try again in a second", headers: [("Retry-After", "1")])
         case .deviceExists(let name):
             Words(
                 status: 409, code: "DEVICE_EXISTS", title: "The device exists",
@@ -276,4 +353,9 @@ extension Problem {
         case .stopping: self = .stopping
         }
     }
+}
+
+extension KernelError {
+    /// Whether somebody else has what was asked for.
+    fileprivate var isTaken: Bool { errno == .busy || errno == .tooBig }
 }

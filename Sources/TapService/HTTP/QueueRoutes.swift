@@ -17,15 +17,6 @@ protocol QueueSwitch: Sendable {
         _ name: DeviceName, _ index: Int, isEnabled: Bool, completion: @escaping @Sendable (Problem?) -> Void)
 }
 
-/// Where no queue is ever open, the kernel has nothing to follow.
-struct NoQueueSwitch: QueueSwitch {
-    func setQueue(
-        _ name: DeviceName, _ index: Int, isEnabled: Bool, completion: @escaping @Sendable (Problem?) -> Void
-    ) {
-        completion(nil)
-    }
-}
-
 /// The queues of devices, and to whom they belong.
 struct QueueRoutes: Sendable {
     let board: Board
@@ -48,10 +39,13 @@ struct QueueRoutes: Sendable {
 
     /// A queue as the API shows it.
     private static func queueDocument(_ index: Int, of view: DeviceView) -> JSONValue {
-        [
+        let lease = view.lease(of: index)
+        let queue = lease?.queues[index]
+        return [
             "index": .integer(index), "enabled": .bool(!view.record.disabledQueues.contains(index)),
-            "kernelIndex": .null, "attached": false,
-            "assignment": view.record.assignments[index]?.document ?? .null, "lease": .null, "statistics": .null,
+            "kernelIndex": JSONValue(queue?.kernelIndex), "attached": .bool(queue?.isAttached == true),
+            "assignment": view.record.assignments[index]?.document ?? .null,
+            "lease": JSONValue(lease?.id.text), "statistics": .null,
         ]
     }
 
@@ -77,12 +71,7 @@ struct QueueRoutes: Sendable {
     }
 
     @Sendable private func listAssignments(_ call: Call) throws(Problem) {
-        var consumer: ConsumerName?
-        if let text = call.request.head.query["consumer"] {
-            do throws(ValidationError) { consumer = try ConsumerName(text) } catch {
-                throw .invalidParameter(name: "consumer", detail: error.detail)
-            }
-        }
+        let consumer = try call.consumer()
         let records = board.snapshot.devices.values.map(\.record).filter { !$0.assignments.isEmpty }
         let items = records.sorted { $0.name < $1.name }.flatMap { record in
             record.assignments.filter { consumer == nil || $0.value.consumer == consumer }.keys.sorted()
@@ -132,8 +121,11 @@ struct QueueRoutes: Sendable {
     @Sendable private func assignFree(_ call: Call) throws(Problem) {
         let input = try call.input { (document) throws(InvalidDocument) in try FreeQueuesInput(document) }
         try change(call) { (record) throws(Problem) in
+            let leases = board.snapshot.devices[record.name]?.leases ?? []
+            let others = leases.filter { $0.consumer != input.assignment.consumer }
             let (change, queues) = try QueueChange.assign(
-                free: input.count, of: record, to: Assignment(input.assignment, at: .now()))
+                free: input.count, of: record, leasedByOthers: Set(others.flatMap(\.indexes)),
+                to: Assignment(input.assignment, at: .now()))
             let assigned = try writes.commit(change)
             call.answer(json: ["items": .array(queues.compactMap { assigned.assignmentItem($0) })], status: 201)
         }

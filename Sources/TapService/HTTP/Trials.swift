@@ -92,7 +92,7 @@ final class Trials: Sendable {
         _ trial: TrialRecord, _ state: TrialRecord.State, _ changes: [DeviceWrites.Change],
         _ events: [EventRecord] = []
     ) throws(Problem) {
-        try writes.commit(changes, evenIfEqual: true) { transaction, _ in
+        try writes.commit(changes, endingLeases: true, evenIfEqual: true) { transaction, _ in
             try transaction.end(trial.revision, state)
             for event in events { try transaction.append(event) }
         }

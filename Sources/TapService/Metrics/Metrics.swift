@@ -20,6 +20,9 @@ final class Metrics: Sendable {
     let kernelErrors = Counter(
         "tapster_kernel_errors_total", "Steps that the kernel has refused.", labels: ["operation", "errno"])
     let overruns = Counter("tapster_netlink_overruns_total", "Times that kernel notifications were lost.")
+    let leaseHandoffs = Counter(
+        "tapster_lease_handoffs_total", "Leases that were asked for, by what came of it.", labels: ["result"])
+    let leasesEnded = Counter("tapster_leases_ended_total", "Leases that are over, by reason.", labels: ["reason"])
     let requests = RequestCounter()
     let requestDuration = Histogram(
         "tapster_http_request_duration_seconds", "From a request's headers to its answer; parked time counts.")
@@ -41,7 +44,8 @@ final class Metrics: Sendable {
         devices(&text, snapshot)
         gauge(&text, "tapster_workqueue_depth", "Changed devices that wait for a pass.", Double(queueDepth))
         gauge(&text, "tapster_database_wal_bytes", "Size of the write-ahead log.", Double(walBytes))
-        for counter in [passes, driftRepairs, operations, kernelErrors, overruns, rejected] {
+        for counter in [passes, driftRepairs, operations, kernelErrors, overruns, rejected, leaseHandoffs, leasesEnded]
+        {
             counter.write(to: &text)
         }
         requests.write(to: &text)
@@ -67,6 +71,8 @@ final class Metrics: Sendable {
             text.family(name, help, type: "gauge")
             for view in views { text.sample(name, [("device", view.record.name.text)], value(view)) }
         }
+        gauge(
+            &text, "tapster_leases", "Leases that are in force.", Double(views.reduce(0) { $0 + $1.leases.count }))
         each("tapster_device_ready", "Whether the kernel was read back and found as wanted.") {
             $0.phase == .ready ? 1 : 0
         }

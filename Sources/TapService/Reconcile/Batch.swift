@@ -15,12 +15,15 @@ struct Batch {
     private let metrics: Metrics
     /// Fields of a device that are left alone for now.
     private let contested: (DeviceName) -> Set<DeviceField>
+    /// Called for a device before its interface is deleted.
+    private let endLeases: (DeviceName) -> Void
     /// Called for a namespace in which nothing works any more.
     private let abandon: (NetworkNamespace?, KernelError) -> Void
 
     init(
         _ views: [DeviceView], sites: Sites, kernel: any Kernel, store: Store, board: Board, accounts: any Accounts,
         metrics: Metrics, contested: @escaping (DeviceName) -> Set<DeviceField>,
+        endLeases: @escaping (DeviceName) -> Void,
         abandon: @escaping (NetworkNamespace?, KernelError) -> Void
     ) {
         jobs = views.map { Job($0, claim: $0.record.claim) }
@@ -31,6 +34,7 @@ struct Batch {
         self.accounts = accounts
         self.metrics = metrics
         self.contested = contested
+        self.endLeases = endLeases
         self.abandon = abandon
     }
 
@@ -172,6 +176,7 @@ struct Batch {
         for site in sites.all.values {
             let doomed = jobs.filter { $0.deletes && $0.site === site }
             guard !doomed.isEmpty else { continue }
+            for job in doomed { endLeases(job.view.record.name) }
             for _ in doomed { CrashPoint.reach(Step.delete.name) }
             let refused = site.kernel.delete(doomed.compactMap(\.index))
             metrics.operations.increment([Step.delete.name], by: UInt64(doomed.count - refused.count))

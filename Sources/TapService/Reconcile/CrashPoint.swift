@@ -10,6 +10,17 @@ enum CrashPoint {
     static let written = "written"
     /// Before a generation is noted as reached.
     static let settle = "settle"
+    /// Before a lease's queues are given to the service manager.
+    static let leaseKeep = "lease_keep"
+    /// Before they are handed over.
+    static let leaseSend = "lease_send"
+    /// Between the hand-over and its note.
+    static let leaseNote = "lease_note"
+    static let leaseNoted = "lease_noted"
+    /// Before the queues of a lease that is over are taken back.
+    static let leaseEnd = "lease_end"
+    /// Between the statement that a queue is disabled or enabled, and the kernel.
+    static let queueSwitch = "queue_switch"
 
     #if DEBUG
         private static let target: (name: String, count: Int)? = {

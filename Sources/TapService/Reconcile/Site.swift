@@ -164,7 +164,7 @@ final class Sites {
     }
 
     /// Lets go of what can no longer be worked in. Our descriptors would keep a deleted namespace alive.
-    func close(_ location: NetworkNamespace?) { all[location] = nil }
+    func close(_ location: NetworkNamespace?) { all.removeValue(forKey: location)?.kernel.leave() }
 
     /// Lets go of namespaces whose locations lead elsewhere by now.
     ///

@@ -29,6 +29,7 @@ final class Worker: @unchecked Sendable {
     private let onReady: @Sendable () -> Void
 
     let sites: Sites
+    private let leases: LeaseDesk
     private var retries: [DeviceName: Retry] = [:]
     private var budgets: [DeviceName: RepairBudget] = [:]
     /// Devices whose namespace is not there.
@@ -52,11 +53,14 @@ final class Worker: @unchecked Sendable {
         self.store = store
         self.board = board
         self.queue = queue
-        self.accounts = AccountCache(accounts)
+        let accounts = AccountCache(accounts)
+        self.accounts = accounts
         self.metrics = metrics
         self.log = log
         self.onReady = onReady
         sites = Sites(kernel)
+        leases = LeaseDesk(
+            kernel: kernel, sites: sites, board: board, queue: queue, accounts: accounts, metrics: metrics, log: log)
     }
 
     func start() {
@@ -77,8 +81,11 @@ final class Worker: @unchecked Sendable {
     private func run() {
         while !queue.isStopping {
             do throws(KernelError) {
-                let haveMountsChanged = try kernel.wait(until: nextWake())
-                try pass(haveMountsChanged: haveMountsChanged)
+                let news = try kernel.wait(until: nextWake())
+                // Before all else: the kernel steers packets to queues that nobody reads any more.
+                for connection in news.ended { leases.end(connection) }
+                if leases.isRestored { for errand in queue.takeErrands() { errand(leases) } }
+                try pass(haveMountsChanged: news.haveMountsChanged)
                 board.setWorkerFailure(nil)
             } catch {
                 fail(error)
@@ -87,6 +94,7 @@ final class Worker: @unchecked Sendable {
             if let due = history.due, due <= .now { writeHistory() }
         }
         for question in queue.take().questions { question(nil) }
+        queue.end()
         if history.due != nil { writeHistory() }
     }
 
@@ -127,6 +135,8 @@ final class Worker: @unchecked Sendable {
             isFull = wasOverrun || isBlind || nextResync <= began || !work.questions.isEmpty
             hadWork = isFull
             var names = try isFull ? lookAtAll(atFailed: work.retriesFailed) : lookAtHeard()
+            for name in names { leases.look(at: name, link: ownLink(of: name)) }
+            for name in work.names { if let view = board.snapshot.devices[name] { leases.follow(view.record) } }
             if haveMountsChanged, sites.closeStale() || !homeless.isEmpty { names.formUnion(concernedByNamespaces()) }
             names.formUnion(work.names)
             if !retries.isEmpty {
@@ -201,12 +211,20 @@ final class Worker: @unchecked Sendable {
             guard let claim = view.record.claim, !claim.isLost else { continue }
             for site in places[claim.host] ?? [] { site.own(claim.index, view.record.name) }
         }
+        leases.restore()
         isBlind = false
         homeless.formIntersection(devices.keys)
         budgets = budgets.filter { $0.value.due(at: .now) != nil || devices[$0.key] != nil }
         // A device that failed keeps its own time; the others are all looked at.
         let all = Set(devices.keys)
         return atFailed || retries.isEmpty ? all : all.subtracting(retries.keys)
+    }
+
+    private func ownLink(of name: DeviceName) -> ObservedLink? {
+        guard let record = board.snapshot.devices[name]?.record, let claim = record.claim, !claim.isLost else {
+            return nil
+        }
+        return leases.site(of: record)?.observed[claim.index]
     }
 
     private func ownSite() throws(KernelError) -> Site {
@@ -263,6 +281,8 @@ final class Worker: @unchecked Sendable {
         for chunk in deletions.chunked(Self.deletionsMax) + others.chunked(Self.batchDevicesMax)
         where !queue.isStopping {
             metrics.passDevicesLeft.set(Double(left))
+            // Whoever has deleted a leased device has said that its leases may end.
+            for view in chunk where view.record.deletionRequestedAt != nil { leases.endAll(of: view.record.name) }
             let batch = batch(chunk)
             try batch.run()
             conclude(batch.jobs)
@@ -275,7 +295,8 @@ final class Worker: @unchecked Sendable {
     func batch(_ views: [DeviceView]) -> Batch {
         Batch(
             views, sites: sites, kernel: kernel, store: store, board: board, accounts: accounts, metrics: metrics,
-            contested: { [budgets] in budgets[$0]?.contested(at: .now) ?? [] }, abandon: abandon)
+            contested: { [budgets] in budgets[$0]?.contested(at: .now) ?? [] }, endLeases: leases.endAll,
+            abandon: abandon)
     }
 
     /// Tells what became of the batch: the status on the board, and events and settled generations for the history.
@@ -366,7 +387,7 @@ extension WorkerUpdate {
 }
 
 extension Array {
-    fileprivate func chunked(_ size: Int) -> [[Element]] {
+    func chunked(_ size: Int) -> [[Element]] {
         stride(from: 0, to: count, by: size).map { Array(self[$0..<Swift.min($0 + size, count)]) }
     }
 }

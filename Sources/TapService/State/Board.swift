@@ -49,6 +49,8 @@ final class Board: Sendable {
         var waiters: [UInt64: Waiter] = [:]
         var waitersByName: [DeviceName: Set<UInt64>] = [:]
         var nextWaiter: UInt64 = 0
+        /// Devices that somebody is about to state so that leases cannot go on.
+        var closed: Set<DeviceName> = []
     }
 
     private let state = Mutex(State())
@@ -95,7 +97,7 @@ final class Board: Sendable {
                     record.settledGeneration = max(record.settledGeneration, old.record.settledGeneration)
                     record.claim = old.record.claim ?? record.claim
                 }
-                snapshot.devices[record.name] = DeviceView(record: record, status: old?.status ?? DeviceStatus())
+                snapshot.devices[record.name] = old?.with(record: record) ?? DeviceView(record: record)
             }
             snapshot.revision = max(snapshot.revision, revision)
         }
@@ -112,9 +114,61 @@ final class Board: Sendable {
                 var record = view.record
                 if let claim = update.claim { record.claim = claim }
                 if let settled = update.settledGeneration { record.settledGeneration = settled }
-                snapshot.devices[update.name] = DeviceView(record: record, status: update.status ?? view.status)
+                snapshot.devices[update.name] = view.with(record: record, status: update.status)
             }
         }
+    }
+
+    // MARK: Leases
+
+    /// Takes queues off the market, before they are opened.
+    ///
+    /// - Returns: False while somebody states the device so that leases cannot go on.
+    func reserve(_ lease: LeaseView) -> Bool {
+        state.withLock { state in
+            guard !state.closed.contains(lease.device), let view = state.snapshot.devices[lease.device] else {
+                return false
+            }
+            state.snapshot.devices[lease.device] = view.with(leases: view.leases + [lease])
+            return true
+        }
+    }
+
+    /// What the worker knows of a device's leases.
+    func publish(_ leases: [LeaseView], of name: DeviceName) {
+        state.withLock { state in
+            guard let view = state.snapshot.devices[name], view.leases != leases else { return }
+            state.snapshot.devices[name] = view.with(leases: leases)
+        }
+    }
+
+    /// A lease is over.
+    func release(_ id: LeaseIdentifier, of name: DeviceName) {
+        state.withLock { state in
+            guard let view = state.snapshot.devices[name] else { return }
+            state.snapshot.devices[name] = view.with(leases: view.leases.filter { $0.id != id })
+        }
+    }
+
+    /// Ends the market for some devices, until `open`: between the look whether they are leased and the commit, nobody
+    /// shall get a queue of theirs.
+    ///
+    /// - Parameters:
+    ///   - devices: And which of a device's leases is in the way.
+    ///   - isForced: Whether leases may end.
+    /// - Returns: A lease that is in the way; then nothing is closed.
+    func close(_ devices: [DeviceName: (LeaseView) -> Bool], isForced: Bool) -> LeaseView? {
+        state.withLock { state in
+            for (name, isInTheWay) in devices where !isForced {
+                if let lease = state.snapshot.devices[name]?.leases.first(where: isInTheWay) { return lease }
+            }
+            state.closed.formUnion(devices.keys)
+            return nil
+        }
+    }
+
+    func open(_ names: some Sequence<DeviceName>) {
+        state.withLock { $0.closed.subtract(names) }
     }
 
     /// Devices that are gone.

@@ -8,12 +8,21 @@ internal import TapStore
 final class DeviceView: Sendable {
     let record: DeviceRecord
     let status: DeviceStatus
+    /// Whose hands its queues are in.
+    let leases: [LeaseView]
+    /// When the first lease came, or the last one went.
+    let leasesChanged: Timestamp?
     /// Rendered by the first reader; most versions are replaced before anybody reads them.
     private let rendered = Mutex<HTTPBody?>(nil)
 
-    init(record: DeviceRecord, status: DeviceStatus = DeviceStatus()) {
+    init(
+        record: DeviceRecord, status: DeviceStatus = DeviceStatus(), leases: [LeaseView] = [],
+        leasesChanged: Timestamp? = nil
+    ) {
         self.record = record
         self.status = status
+        self.leases = leases
+        self.leasesChanged = leasesChanged
         entityTag = "\"\(record.revision)\""
     }
 
@@ -25,6 +34,16 @@ final class DeviceView: Sendable {
             body = fresh
             return fresh
         }
+    }
+
+    /// Another version of it.
+    func with(
+        record: DeviceRecord? = nil, status: DeviceStatus? = nil, leases: [LeaseView]? = nil
+    ) -> DeviceView {
+        let leases = leases ?? self.leases
+        return DeviceView(
+            record: record ?? self.record, status: status ?? self.status, leases: leases,
+            leasesChanged: leases.isEmpty == self.leases.isEmpty ? leasesChanged : .now())
     }
 
     /// The version of the statement as HTTP quotes it.
@@ -54,7 +73,7 @@ extension DeviceView {
             "detachedQueues": JSONValue(link?.tun?.detachedQueues),
             "drift": .array(status.drift.map(\.document)),
             "lastError": JSONValue(status.lastError),
-            "conditions": .array(status.conditions.map(\.document)),
+            "conditions": .array((status.conditions + [leasedCondition]).map(\.document)),
         ]
     }
 }

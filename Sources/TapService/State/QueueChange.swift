@@ -50,9 +50,9 @@ extension QueueChange {
     /// - Returns: The change, and the queues in order.
     /// - Throws: `Problem.tooFewQueues`.
     static func assign(
-        free count: QueueCount, of record: DeviceRecord, to wanted: Assignment
+        free count: QueueCount, of record: DeviceRecord, leasedByOthers: Set<Int>, to wanted: Assignment
     ) throws(Problem) -> (change: QueueChange, queues: [Int]) {
-        let free = record.queues.filter { record.assignments[$0] == nil }
+        let free = record.queues.filter { record.assignments[$0] == nil && !leasedByOthers.contains($0) }
         guard free.count >= count.value else {
             throw .tooFewQueues(record.name, wanted: count.value, free: free.count, of: record.queues.count)
         }

@@ -39,9 +39,16 @@ final class WorkQueue: Sendable {
 
     static let questionsMax = 64
 
+    /// Something to do with leases; nothing is passed when the worker ends.
+    typealias Errand = @Sendable (LeaseDesk?) -> Void
+
+    static let errandsMax = 4_096
+
     private struct State {
         var names: [DeviceName: ContinuousClock.Instant] = [:]
         var questions: [Question] = []
+        var errands: [Errand] = []
+        var hasEnded = false
         var retriesFailed = false
         var isStopping = false
     }
@@ -87,6 +94,39 @@ final class WorkQueue: Sendable {
         return isTaken
     }
 
+    /// Has the worker do something as soon as it can, in the order in which it is asked. It is called in any case but that
+    /// of a refusal.
+    ///
+    /// - Returns: False when too much waits.
+    @discardableResult
+    func run(_ errand: @escaping Errand) -> Bool {
+        let (isTaken, hasEnded) = state.withLock { state in
+            guard !state.hasEnded else { return (true, true) }
+            guard state.errands.count < Self.errandsMax else { return (false, false) }
+            state.errands.append(errand)
+            return (true, false)
+        }
+        if hasEnded { errand(nil) } else if isTaken { waker.wake() }
+        return isTaken
+    }
+
+    func takeErrands() -> [Errand] {
+        state.withLock { state in
+            defer { state.errands = [] }
+            return state.errands
+        }
+    }
+
+    /// Nobody takes errands any more.
+    func end() {
+        let errands = state.withLock { state in
+            state.hasEnded = true
+            defer { state.errands = [] }
+            return state.errands
+        }
+        for errand in errands { errand(nil) }
+    }
+
     /// Ends the worker after its current pass.
     func stop() {
         state.withLock { $0.isStopping = true }
@@ -95,7 +135,9 @@ final class WorkQueue: Sendable {
 
     var isStopping: Bool { state.withLock { $0.isStopping } }
     var depth: Int { state.withLock { $0.names.count } }
-    var isEmpty: Bool { state.withLock { $0.names.isEmpty && $0.questions.isEmpty && !$0.isStopping } }
+    var isEmpty: Bool {
+        state.withLock { $0.names.isEmpty && $0.questions.isEmpty && $0.errands.isEmpty && !$0.isStopping }
+    }
 
     func take() -> Work {
         state.withLock { state in

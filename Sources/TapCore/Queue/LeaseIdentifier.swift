@@ -1,0 +1,28 @@
+/// A lease's name: made once, at random, short enough to be typed.
+public struct LeaseIdentifier: Hashable, Comparable, Sendable, CustomStringConvertible {
+    private static let digits = 16
+
+    public let text: String
+
+    public static func random() -> LeaseIdentifier {
+        var generator = SystemRandomNumberGenerator()
+        let digits = String(UInt64.random(in: .min ... .max, using: &generator), radix: 16)
+        return LeaseIdentifier(unchecked: String(repeating: "0", count: Self.digits - digits.count) + digits)
+    }
+
+    /// Nothing when no lease could have the name.
+    public init?(_ text: String) {
+        guard text.utf8.count == Self.digits,
+            text.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x66).contains($0) })
+        else { return nil }
+        self.text = text
+    }
+
+    private init(unchecked text: String) {
+        self.text = text
+    }
+
+    public var description: String { text }
+
+    public static func < (left: Self, right: Self) -> Bool { left.text < right.text }
+}

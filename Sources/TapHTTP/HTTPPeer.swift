@@ -1,0 +1,48 @@
+internal import Glibc
+
+/// The process on the other side of a Unix socket, as the kernel noted it when it connected (`SO_PEERCRED`, unix(7)).
+public struct HTTPPeer: Hashable, Sendable {
+    /// Zero for a process of another pid namespace.
+    public let process: Int32
+    public let user: UInt32
+    public let group: UInt32
+    /// The others (`SO_PEERGROUPS`).
+    public let supplementaryGroups: [UInt32]
+
+    private static let groupsMax = 65_536
+
+    init?(socket: Int32) {
+        var address = sockaddr()
+        var length = socklen_t(MemoryLayout<sockaddr>.size)
+        // SAFETY: the kernel writes at most `length` bytes to each local, during the calls.
+        guard unsafe getsockname(socket, &address, &length) == 0, address.sa_family == sa_family_t(AF_UNIX) else {
+            return nil
+        }
+        // struct ucred
+        var credentials: (process: Int32, user: UInt32, group: UInt32) = (0, 0, 0)
+        length = socklen_t(MemoryLayout.size(ofValue: credentials))
+        guard unsafe getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0 else { return nil }
+        process = credentials.process
+        user = credentials.user
+        group = credentials.group
+        var groups = [UInt32](repeating: 0, count: 32)
+        length = socklen_t(groups.count * 4)
+        if unsafe getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, &groups, &length) != 0, errno == ERANGE,
+            length <= Self.groupsMax * 4
+        {
+            groups = Array(repeating: 0, count: Int(length) / 4)
+            // A connected peer's groups do not change any more.
+            if unsafe getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, &groups, &length) != 0 { length = 0 }
+        }
+        supplementaryGroups = Array(groups.prefix(Int(length) / 4))
+    }
+
+    public init(process: Int32, user: UInt32, group: UInt32, supplementaryGroups: [UInt32] = []) {
+        self.process = process
+        self.user = user
+        self.group = group
+        self.supplementaryGroups = supplementaryGroups
+    }
+
+    public func isMember(of group: UInt32) -> Bool { self.group == group || supplementaryGroups.contains(group) }
+}

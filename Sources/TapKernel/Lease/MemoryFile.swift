@@ -1,0 +1,65 @@
+internal import CLinux
+internal import Glibc
+internal import TapCore
+
+/// A file in memory alone (memfd_create(2)), of which the service manager has a copy: it survives the process, however
+/// that ends, and costs no disk.
+final class MemoryFile: KernelMemory {
+    /// A file that is larger is none of ours.
+    private static let bytesMax = 64 << 20
+    private static let namePrefix = "memory-"
+
+    private let manager: ServiceManager
+    private var file: OwnedDescriptor?
+    /// Each file has a higher one than that before it.
+    private var generation: Int
+
+    /// - Parameter kept: What came back, by name; files are taken out of it.
+    init(_ kept: inout [String: OwnedDescriptor], manager: ServiceManager) {
+        self.manager = manager
+        let found = kept.compactMap { name, file in
+            name.hasPrefix(Self.namePrefix) ? Int(name.dropFirst(Self.namePrefix.count)).map { ($0, name, file) } : nil
+        }.sorted { $0.0 < $1.0 }
+        // A file is whole when the service manager gets it, so the newest is true.
+        file = found.last?.2
+        generation = found.last?.0 ?? 0
+        for (_, name, _) in found.dropLast() { try? manager.forget(name) }
+        for (_, name, _) in found { kept[name] = nil }
+    }
+
+    var contents: [UInt8] {
+        var status = stat()
+        guard let file, unsafe fstat(file.number, &status) == 0, status.st_size <= Self.bytesMax else { return [] }
+        var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
+        let size = bytes.count
+        // SAFETY: the kernel writes at most the array's bytes, during the call.
+        let count = (try? systemCall { unsafe pread(file.number, &bytes, size, 0) }) ?? 0
+        return Array(bytes.prefix(count))
+    }
+
+    func append(_ bytes: [UInt8]) throws(KernelError) {
+        guard let file else { return try replace(with: bytes) }
+        do throws(Errno) { try Self.write(bytes, at: file) } catch { throw KernelError("remember", error) }
+    }
+
+    func replace(with bytes: [UInt8]) throws(KernelError) {
+        do throws(Errno) {
+            let fresh = OwnedDescriptor(owning: try systemCall { unsafe clinux_memory_file("tapster") })
+            try Self.write(bytes, at: fresh)
+            try manager.keep(fresh.number, as: Self.namePrefix + String(generation + 1))
+            if file != nil { try? manager.forget(Self.namePrefix + String(generation)) }
+            generation += 1
+            file = fresh
+        } catch {
+            throw KernelError("remember", error)
+        }
+    }
+
+    /// At its end, whoever has read it before.
+    private static func write(_ bytes: [UInt8], at file: OwnedDescriptor) throws(Errno) {
+        let end = lseek(file.number, 0, Int32(SEEK_END))
+        // SAFETY: the kernel reads the array's bytes, during the call.
+        let count = try systemCall { unsafe pwrite(file.number, bytes, bytes.count, end) }
+        guard count == bytes.count else { throw .noSpace }
+    }
+}

@@ -1,0 +1,114 @@
+internal import HashTreeCollections
+internal import TapCore
+internal import TapDocument
+internal import TapHTTP
+
+/// Leases: taking one leaves HTTP, the rest is about those that are.
+struct LeaseRoutes: Sendable {
+    /// The protocol behind the 101 (`Upgrade`, RFC 9110, section 7.8).
+    static let protocolName = "tapster-lease/1"
+
+    let board: Board
+    let queue: WorkQueue
+
+    var routes: [Route] {
+        [
+            Route("GET", "/v1/devices/{name}/lease", parameters: ["consumer", "queues"], handler: lease),
+            Route("GET", "/v1/leases", handler: list),
+            Route("GET", "/v1/leases/{id}", handler: read),
+            Route("DELETE", "/v1/leases/{id}", handler: revoke),
+        ]
+    }
+
+    @Sendable private func lease(_ call: Call) throws(Problem) {
+        let device = try call.name()
+        guard let peer = call.exchange.peer else { throw .unixSocketRequired }
+        guard call.request.head.offers(Self.protocolName) else { throw .upgradeRequired }
+        let request = LeaseRequest(
+            device: device, consumer: try call.consumer(), queues: try Self.queues(call), peer: peer)
+        let isTaken = queue.run { desk in
+            guard let desk else { return call.fail(.stopping) }
+            do throws(Problem) {
+                try desk.grant(request) { taker in call.upgrade(to: Self.protocolName, taker: taker) }
+            } catch {
+                call.fail(error)
+            }
+        }
+        if !isTaken { throw .tooManyLeases }
+    }
+
+    /// `queues=0,1`: each once.
+    private static func queues(_ call: Call) throws(Problem) -> [Int]? {
+        guard let text = call.request.head.query["queues"] else { return nil }
+        let numbers = text.split(separator: ",", omittingEmptySubsequences: false).map { part in
+            part.utf8.count <= 3 ? UInt8(part).map(Int.init) : nil
+        }
+        let queues = numbers.compactMap { $0 }
+        guard !queues.isEmpty, queues.count == numbers.count, Set(queues).count == queues.count else {
+            throw .invalidParameter(
+                name: "queues", detail: "must be different indexes with commas between them, such as 0,1")
+        }
+        return queues
+    }
+
+    @Sendable private func list(_ call: Call) throws(Problem) {
+        let leases = board.snapshot.devices.values.flatMap(\.leases)
+            .sorted { ($0.device, $0.indexes.first ?? 0) < ($1.device, $1.indexes.first ?? 0) }
+        call.answer(json: ["items": .array(leases.map(\.document))])
+    }
+
+    @Sendable private func read(_ call: Call) throws(Problem) {
+        let id = try Self.identifier(call)
+        guard let lease = board.snapshot.devices.values.lazy.flatMap(\.leases).first(where: { $0.id == id }) else {
+            throw .leaseNotFound(id.text)
+        }
+        call.answer(json: lease.document)
+    }
+
+    @Sendable private func revoke(_ call: Call) throws(Problem) {
+        let id = try Self.identifier(call)
+        let isTaken = queue.run { desk in
+            guard let desk else { return call.fail(.stopping) }
+            guard desk.revoke(id) else { return call.fail(.leaseNotFound(id.text)) }
+            call.answer(HTTPResponse(status: 204))
+        }
+        if !isTaken { throw .tooManyLeases }
+    }
+
+    private static func identifier(_ call: Call) throws(Problem) -> LeaseIdentifier {
+        let text = call.request.head.segments[2]
+        guard let id = LeaseIdentifier(text) else { throw .leaseNotFound(text) }
+        return id
+    }
+}
+
+/// Has the worker attach and detach queues.
+struct LeasedQueueSwitch: QueueSwitch {
+    let queue: WorkQueue
+
+    func setQueue(
+        _ name: DeviceName, _ index: Int, isEnabled: Bool, completion: @escaping @Sendable (Problem?) -> Void
+    ) {
+        let isTaken = queue.run { desk in
+            guard let desk else { return completion(.stopping) }
+            do throws(Problem) {
+                try desk.setQueue(name, index, isEnabled: isEnabled)
+                completion(nil)
+            } catch {
+                completion(error)
+            }
+        }
+        if !isTaken { completion(.tooManyLeases) }
+    }
+}
+
+extension RequestHead {
+    /// Whether the client would go on with this protocol: it is named in `Upgrade`, and `Connection` says so.
+    fileprivate func offers(_ name: String) -> Bool {
+        tokens("connection").contains("upgrade") && tokens("upgrade").contains(name)
+    }
+
+    private func tokens(_ field: String) -> [String] {
+        (header(field) ?? "").split(separator: ",").map { $0.lowercased().filter { $0 != " " && $0 != "\t" } }
+    }
+}

@@ -1,0 +1,68 @@
+internal import HashTreeCollections
+internal import Logging
+internal import TapCore
+internal import TapStore
+
+extension LeaseDesk {
+    /// Takes up the leases whose descriptors the service manager has kept, after the first look at the kernel. What
+    /// comes back and belongs to nothing is closed, and its queues are detached: whoever reads them has no lease.
+    func restore() {
+        guard !isRestored else { return }
+        isRestored = true
+        let said = ledger.read()
+        var kept = kernel.takeKept()
+        var broken: [Lease] = []
+        for entry in said.leases.values {
+            let lease = Lease(entry)
+            lease.connection = kept.connections.removeValue(forKey: lease.connectionName)
+            for index in entry.queues { lease.queues[index] = kept.queues.removeValue(forKey: lease.queueName(index)) }
+            if let connection = lease.connection { connections[ObjectIdentifier(connection)] = lease }
+            devices[lease.device, default: Device()].leases.append(lease)
+            if !isWhole(lease, of: entry) { broken.append(lease) }
+        }
+        for (name, connection) in kept.connections { discard(name) { connection.close() } }
+        for (name, queue) in kept.queues {
+            discard(name) {
+                try? queue.detach()
+                queue.close()
+            }
+        }
+        for name in devices.keys { broken += resume(name, said.orders[name]) }
+        for lease in broken {
+            log.notice("a lease cannot go on", metadata: lease.metadata)
+            end(lease, .lost)
+        }
+        for name in devices.keys { settle(name) }
+        if !connections.isEmpty { log.info("leases go on", metadata: ["count": "\(connections.count)"]) }
+    }
+
+    /// Whether everything of it has come back, and its device is still wanted and there.
+    private func isWhole(_ lease: Lease, of entry: Ledger.Entry) -> Bool {
+        guard let record = board.snapshot.devices[lease.device]?.record else { return false }
+        return lease.connection != nil && lease.indexes == entry.queues.sorted()
+            && record.identifier.text == lease.identifier && LeasePlace(record.claim) == lease.place
+    }
+
+    private func discard(_ name: String, _ body: () -> Void) {
+        log.notice("a descriptor came back that belongs to nothing, and is closed", metadata: ["name": "\(name)"])
+        body()
+    }
+
+    /// Queues may have been toggled while nobody looked.
+    ///
+    /// - Returns: Leases whose queues are gone.
+    private func resume(_ name: DeviceName, _ order: [Int]?) -> [Lease] {
+        guard let device = devices[name] else { return [] }
+        let queues = Set(device.leases.flatMap(\.indexes))
+        // As it was noted; what the kernel says then corrects it.
+        let noted = order?.filter(queues.contains)
+        devices[name]?.order = QueueOrder(attached: noted.map(Set.init) ?? queues, order: noted)
+        // Which CPUs are set is not noted, so they are set again.
+        if let record = board.snapshot.devices[name]?.record,
+            record.assignments.values.contains(where: { !$0.cpus.isEmpty })
+        {
+            for kernelIndex in record.queues { devices[name]?.receiveCPUs[kernelIndex] = [] }
+        }
+        return notice(name)
+    }
+}

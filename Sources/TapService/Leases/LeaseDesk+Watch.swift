@@ -1,0 +1,138 @@
+internal import HashTreeCollections
+internal import Logging
+internal import TapCore
+internal import TapStore
+
+extension LeaseDesk {
+    /// Something was heard of a device, or a full look was made: its consumers may have toggled their queues, which is
+    /// theirs to do. It is noticed and shown, not fought.
+    ///
+    /// - Parameter link: The device's interface as it is now.
+    func look(at name: DeviceName, link: ObservedLink?) {
+        guard let device = devices[name] else { return }
+        let before = device.order
+        for lease in notice(name) { finish(lease, .lost) }
+        if let attached = link?.tun?.attachedQueues, let order = devices[name]?.order, attached != order.attached.count
+        {
+            // Somebody has queues that are not ours: a consumer whose lease was revoked, perhaps.
+            devices[name]?.order.lose()
+        }
+        guard let order = devices[name]?.order, order != before else { return }
+        remember { () throws(KernelError) in try ledger.reorder(name, order.known) }
+        settle(name)
+    }
+
+    /// Asks the kernel which queues are attached.
+    ///
+    /// - Returns: Leases whose queues are gone, with their interface.
+    func notice(_ name: DeviceName) -> [Lease] {
+        var attached: Set<Int> = []
+        var lost: [Lease] = []
+        for lease in devices[name]?.leases ?? [] {
+            do throws(KernelError) {
+                for (index, queue) in lease.queues where try queue.isAttached() { attached.insert(index) }
+            } catch {
+                lost.append(lease)
+            }
+        }
+        if lost.isEmpty { devices[name]?.order.notice(attached: attached) }
+        return lost
+    }
+
+    /// Makes the queue follow what a user has just stated. Where it is not leased, there is nothing to follow.
+    func setQueue(_ name: DeviceName, _ index: Int, isEnabled: Bool) throws(Problem) {
+        for lease in notice(name) { finish(lease, .lost) }
+        guard let queue = devices[name]?.leases.lazy.compactMap({ $0.queues[index] }).first,
+            let order = devices[name]?.order, order.attached.contains(index) != isEnabled
+        else { return }
+        do throws(KernelError) {
+            CrashPoint.reach(CrashPoint.queueSwitch)
+            if isEnabled {
+                try queue.attach()
+                devices[name]?.order.attach(index)
+            } else {
+                try queue.detach()
+                devices[name]?.order.detach(index)
+            }
+        } catch {
+            metrics.kernelErrors.increment([error.operation, error.errno.description])
+            throw .kernelRefused(error)
+        }
+        metrics.operations.increment([isEnabled ? "attach_queue" : "detach_queue"])
+        remember { () throws(KernelError) in try ledger.reorder(name, devices[name]?.order.known) }
+        settle(name)
+    }
+
+    /// Revokes a lease.
+    ///
+    /// - Returns: False when there is none.
+    func revoke(_ id: LeaseIdentifier) -> Bool {
+        guard let lease = devices.values.lazy.flatMap(\.leases).first(where: { $0.id == id }) else { return false }
+        end(lease, .revoked)
+        return true
+    }
+
+    /// A device was stated anew, or its queues were. What its leases cannot keep then, its author has allowed to end.
+    func follow(_ record: DeviceRecord) {
+        for lease in devices[record.name]?.leases ?? []
+        where record.spec.access != .brokered || lease.indexes.contains(where: { !record.queues.contains($0) }) {
+            end(lease, .revoked)
+        }
+        setReceiveCPUs(of: record.name)
+    }
+
+    // MARK: After each change
+
+    /// Has CPUs follow the queues, tells everybody, and forgets a device without leases.
+    func settle(_ name: DeviceName) {
+        guard let device = devices[name] else { return }
+        setReceiveCPUs(of: name)
+        board.publish(device.leases.map { LeaseView($0, order: device.order) }, of: name)
+        if device.leases.isEmpty { devices[name] = nil }
+    }
+
+    /// The kernel has CPUs by its own index, so they are moved along with the queues.
+    func setReceiveCPUs(of name: DeviceName) {
+        guard let device = devices[name], let record = board.snapshot.devices[name]?.record,
+            let order = device.order.known, let site = site(of: record),
+            let index = device.leases.first?.place.index ?? LeasePlace(record.claim)?.index
+        else { return }
+        var wanted: [Int: [Int]] = [:]
+        for (kernelIndex, queue) in order.enumerated() {
+            if let cpus = record.assignments[queue]?.cpus, !cpus.isEmpty { wanted[kernelIndex] = cpus }
+        }
+        for kernelIndex in Set(wanted.keys).union(device.receiveCPUs.keys).sorted()
+        where wanted[kernelIndex] != device.receiveCPUs[kernelIndex] {
+            // Once it has failed it would fail again, and say so each time.
+            devices[name]?.receiveCPUs[kernelIndex] = wanted[kernelIndex]
+            do throws(KernelError) {
+                try site.kernel.setReceiveCPUs(wanted[kernelIndex] ?? [], of: index, at: kernelIndex)
+            } catch {
+                metrics.kernelErrors.increment([error.operation, error.errno.description])
+                log.warning("the CPUs of a queue cannot be set", metadata: ["device": "\(name)", "error": "\(error)"])
+            }
+        }
+    }
+}
+
+extension LeaseView {
+    /// A lease that is about to be.
+    init(_ lease: Lease, queues: [Int]) {
+        self.init(lease, Dictionary(uniqueKeysWithValues: queues.map { ($0, Queue(isAttached: false)) }))
+    }
+
+    init(_ lease: Lease, order: QueueOrder<Int>) {
+        self.init(
+            lease,
+            Dictionary(
+                uniqueKeysWithValues: lease.queues.keys.map {
+                    ($0, Queue(isAttached: order.attached.contains($0), kernelIndex: order.kernelIndex(of: $0)))
+                }))
+    }
+
+    private init(_ lease: Lease, _ queues: [Int: Queue]) {
+        self.init(
+            id: lease.id, device: lease.device, consumer: lease.consumer, process: lease.process, user: lease.user,
+            group: lease.group, since: lease.since, queues: queues)
+    }
+}

@@ -1,0 +1,230 @@
+internal import HashTreeCollections
+internal import Logging
+internal import TapCore
+internal import TapHTTP
+internal import TapStore
+
+/// Hands queues out, watches over them, and takes them back. Used on the worker's thread only, as all that touches the
+/// kernel.
+final class LeaseDesk {
+    /// A device of which queues are leased.
+    struct Device {
+        var leases: [Lease] = []
+        /// Where the kernel has its queues, by their index.
+        var order = QueueOrder<Int>()
+        /// The CPUs that are set for the queue at a kernel index.
+        var receiveCPUs: [Int: [Int]] = [:]
+    }
+
+    let kernel: any Kernel
+    let sites: Sites
+    let board: Board
+    let metrics: Metrics
+    let log: Logger
+    var devices: [DeviceName: Device] = [:]
+    var connections: [ObjectIdentifier: Lease] = [:]
+    var ledger: Ledger
+    var isRestored = false
+    private let queue: WorkQueue
+    private let accounts: any Accounts
+
+    init(
+        kernel: any Kernel, sites: Sites, board: Board, queue: WorkQueue, accounts: any Accounts, metrics: Metrics,
+        log: Logger
+    ) {
+        self.kernel = kernel
+        self.sites = sites
+        self.board = board
+        self.queue = queue
+        self.accounts = accounts
+        self.metrics = metrics
+        self.log = log
+        ledger = Ledger(kernel.memory)
+    }
+
+    // MARK: Hand over
+
+    /// Opens the queues. They go to the client once 101 has been sent; where he is not there any more, they are closed
+    /// again.
+    ///
+    /// - Parameters:
+    ///   - request: What is asked for, and by whom.
+    ///   - upgrade: Answers 101, and has the connection passed on.
+    /// - Throws: `Problem` when the queues are not to be had.
+    func grant(
+        _ request: LeaseRequest, upgrade: (_ taker: @escaping @Sendable (HTTPUpgradedSocket?) -> Void) -> Void
+    ) throws(Problem) {
+        let opened: (id: LeaseIdentifier, vnetHeaderSize: Int?)
+        do throws(Problem) { opened = try open(request) } catch {
+            metrics.leaseHandoffs.increment(["refused"])
+            throw error
+        }
+        upgrade { [queue] socket in
+            // Without a desk, the worker has ended, and the lease with it.
+            queue.run { $0?.handOver(opened.id, of: request.device, opened.vnetHeaderSize, socket) }
+        }
+    }
+
+    private func open(_ request: LeaseRequest) throws(Problem) -> (LeaseIdentifier, Int?) {
+        guard let view = board.snapshot.devices[request.device] else { throw .deviceNotFound(request.device.text) }
+        let record = view.record
+        try request.authorize(record.spec, accounts: accounts, daemonUser: kernel.daemonUser)
+        guard record.deletionRequestedAt == nil else { throw .deviceDeleting(record.name) }
+        guard record.spec.access == .brokered else { throw .notBrokered(record.name) }
+        guard !record.mayRecreate else { throw .deviceNotReady(record.name, "it is being made anew") }
+        guard let place = LeasePlace(record.claim), let site = site(of: record), site.observed[place.index] != nil
+        else {
+            throw .deviceNotReady(record.name, view.status[.ready]?.message)
+        }
+        let queues = try request.select(in: view)
+        let lease = Lease(request, of: record.identifier, at: place, since: .now())
+        // From here on nobody deletes the device without force, nor gets one of the queues.
+        guard board.reserve(LeaseView(lease, queues: queues)) else { throw .deviceDeleting(record.name) }
+        do throws(KernelError) {
+            return (lease.id, try attach(queues, to: lease, of: record, at: site))
+        } catch {
+            takeBack(lease)
+            metrics.kernelErrors.increment([error.operation, error.errno.description])
+            throw .kernelRefused(error)
+        }
+    }
+
+    /// Disabled ones come last, so that they leave the others in their places.
+    ///
+    /// - Returns: The size of the vnet header, if there is one.
+    private func attach(
+        _ queues: [Int], to lease: Lease, of record: DeviceRecord, at site: Site
+    ) throws(KernelError) -> Int? {
+        let disabled = queues.filter(record.disabledQueues.contains)
+        let order = queues.filter { !record.disabledQueues.contains($0) } + disabled
+        // What others use already is not set anew under their hands.
+        let isFirst = devices[lease.device] == nil
+        let opened = try site.kernel.openQueues(
+            of: lease.place.index, QueueOpening(record.spec, count: order.count, setsDevice: isFirst))
+        devices[lease.device, default: Device()].leases.append(lease)
+        for (index, queue) in zip(order, opened.queues) {
+            lease.queues[index] = queue
+            devices[lease.device]?.order.attach(index)
+        }
+        for index in disabled.reversed() {
+            try lease.queues[index]?.detach()
+            devices[lease.device]?.order.detach(index)
+        }
+        metrics.operations.increment(["open_queue"], by: UInt64(order.count))
+        return opened.vnetHeaderSize
+    }
+
+    /// Gives the queues to whoever has been told that he gets them.
+    private func handOver(
+        _ id: LeaseIdentifier, of device: DeviceName, _ vnetHeaderSize: Int?, _ socket: HTTPUpgradedSocket?
+    ) {
+        // It may have been revoked meanwhile; the socket then closes with its last owner.
+        guard let lease = devices[device]?.leases.first(where: { $0.id == id }) else { return }
+        guard let socket else { return end(lease, .unclaimed) }
+        do throws(KernelError) {
+            let connection = try kernel.connection(owning: socket.take())
+            lease.connection = connection
+            connections[ObjectIdentifier(connection)] = lease
+            // Queues that are kept without their connection belong to nothing, and the next process closes them.
+            CrashPoint.reach(CrashPoint.leaseKeep)
+            for (index, queue) in lease.queues {
+                remember { () throws(KernelError) in try queue.keep(as: lease.queueName(index)) }
+            }
+            CrashPoint.reach(CrashPoint.leaseSend)
+            let namespace = board.snapshot.devices[device]?.record.spec.networkNamespace
+            for (line, queues) in lease.messages(vnetHeaderSize: vnetHeaderSize, networkNamespace: namespace) {
+                try connection.send(line, with: queues)
+            }
+        } catch {
+            metrics.kernelErrors.increment([error.operation, error.errno.description])
+            return end(lease, .failed)
+        }
+        // Not before all is sent: a lease that is found again is a whole one.
+        CrashPoint.reach(CrashPoint.leaseNote)
+        remember { () throws(KernelError) in
+            try ledger.begin(Ledger.Entry(lease), order: devices[device]?.order.known)
+            try lease.connection?.keep(as: lease.connectionName)
+        }
+        CrashPoint.reach(CrashPoint.leaseNoted)
+        metrics.leaseHandoffs.increment(["success"])
+        log.debug("queues are leased", metadata: lease.metadata)
+        settle(device)
+    }
+
+    /// A lease that cannot be remembered goes on all the same; only the next process will not know it.
+    func remember(_ body: () throws(KernelError) -> Void) {
+        do throws(KernelError) { try body() } catch {
+            metrics.kernelErrors.increment([error.operation, error.errno.description])
+            log.warning("a lease will not outlive the daemon", metadata: ["error": "\(error)"])
+        }
+    }
+
+    func site(of record: DeviceRecord) -> Site? {
+        guard let claim = record.claim, let site = sites.all[claim.namespace], site.observed.host == claim.host else {
+            return nil
+        }
+        return site
+    }
+
+    // MARK: Take back
+
+    /// Why a lease ends.
+    enum End: String {
+        /// The client went before it got anything.
+        case unclaimed
+        /// The queues could not be handed over.
+        case failed
+        /// The client closed its connection, or died.
+        case closed
+        case revoked
+        /// The queues have gone with their interface.
+        case lost
+    }
+
+    /// The client has closed its connection, or died.
+    func end(_ connection: any KernelConnection) {
+        guard let lease = connections[ObjectIdentifier(connection)] else { return connection.close() }
+        end(lease, .closed)
+    }
+
+    func end(_ lease: Lease, _ reason: End) {
+        guard devices[lease.device]?.leases.contains(where: { $0 === lease }) == true else { return }
+        CrashPoint.reach(CrashPoint.leaseEnd)
+        let lost = notice(lease.device)
+        finish(lease, reason)
+        for other in lost where other !== lease { finish(other, .lost) }
+    }
+
+    func finish(_ lease: Lease, _ reason: End) {
+        takeBack(lease)
+        remember { () throws(KernelError) in
+            try ledger.end(lease.id, of: lease.device, order: devices[lease.device]?.order.known)
+        }
+        metrics.leasesEnded.increment([reason.rawValue])
+        log.debug("queues are free again", metadata: lease.metadata.merging(["reason": "\(reason)"]) { $1 })
+        settle(lease.device)
+    }
+
+    /// All leases of a device that is to be deleted or made anew.
+    func endAll(of name: DeviceName) {
+        for lease in devices[name]?.leases ?? [] { end(lease, .revoked) }
+    }
+
+    /// Detached first, since others may have copies; from the tail, so that the rest stays in its place.
+    private func takeBack(_ lease: Lease) {
+        let order = devices[lease.device]?.order
+        let tailFirst = lease.queues.keys.map { ($0, order?.kernelIndex(of: $0) ?? -1) }.sorted { $0.1 > $1.1 }
+        for (index, _) in tailFirst {
+            // It fails for a queue that is detached, is the only one of its device, or has gone with it.
+            try? lease.queues[index]?.detach()
+            devices[lease.device]?.order.detach(index)
+        }
+        for queue in lease.queues.values { queue.close() }
+        if let connection = lease.connection {
+            connections[ObjectIdentifier(connection)] = nil
+            connection.close()
+        }
+        devices[lease.device]?.leases.removeAll { $0 === lease }
+        board.release(lease.id, of: lease.device)
+    }
+}

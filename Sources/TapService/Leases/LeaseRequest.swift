@@ -1,0 +1,53 @@
+internal import TapCore
+internal import TapHTTP
+internal import TapStore
+
+/// Somebody asks for queues.
+struct LeaseRequest: Sendable {
+    let device: DeviceName
+    let consumer: ConsumerName?
+    /// Nothing means: all free ones that are the consumer's or, without a consumer, nobody's.
+    let queues: [Int]?
+    let peer: HTTPPeer
+
+    /// Who may have a device's queues: root, the daemon's own user, and the device's owner and group.
+    ///
+    /// - Throws: `Problem.leaseForbidden`.
+    func authorize(
+        _ spec: DeviceSpec, accounts: some Accounts, daemonUser: UInt32
+    ) throws(Problem) {
+        if peer.user == 0 || peer.user == daemonUser { return }
+        if let owner = spec.owner, accounts.userNumber(owner) == peer.user { return }
+        if let group = spec.group, let number = accounts.groupNumber(group), peer.isMember(of: number) { return }
+        throw .leaseForbidden(device, user: peer.user)
+    }
+
+    /// The queues that the request comes to.
+    ///
+    /// - Returns: In order; never empty.
+    /// - Throws: `Problem` when one of them is not to be had.
+    func select(in view: DeviceView) throws(Problem) -> [Int] {
+        let record = view.record
+        guard let queues else {
+            let theirs = record.queues.filter { record.assignments[$0]?.consumer == consumer }
+            let free = theirs.filter { view.lease(of: $0) == nil }
+            guard !free.isEmpty else {
+                if let queue = theirs.first, let lease = view.lease(of: queue) {
+                    throw .queueLeased(queue: queue, by: lease)
+                }
+                throw .noFreeQueue(device, consumer: consumer)
+            }
+            return free
+        }
+        for queue in queues {
+            guard record.queues.contains(queue) else {
+                throw .queueNotFound(device: device, index: String(queue), count: record.queues.count)
+            }
+            if let assignment = record.assignments[queue], assignment.consumer != consumer {
+                throw .queueForbidden(device, queue: queue, assignment)
+            }
+            if let lease = view.lease(of: queue) { throw .queueLeased(queue: queue, by: lease) }
+        }
+        return queues.sorted()
+    }
+}
