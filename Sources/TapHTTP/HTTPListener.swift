@@ -30,10 +30,9 @@ public final class HTTPListener: Sendable, CustomStringConvertible {
         guard socket >= 0 else { throw Self.failure("socket", path) }
         do throws(HTTPServerError) {
             try Self.removeStale(address, path: path)
-            // Nobody may connect before owner and mode are right.
-            let mask = umask(0o177)
+            // Nobody may connect before owner and mode are right: the file gets the socket's mode (`unix_bind_bsd()`).
+            guard fchmod(socket, 0o600) == 0 else { throw Self.failure("fchmod", path) }
             let bound = unsafe Self.call(address) { unsafe bind(socket, $0, $1) }
-            umask(mask)
             guard bound == 0 else { throw Self.failure("bind", path) }
             if let group, unsafe chown(path, uid_t.max, group) != 0 { throw Self.failure("chown", path) }
             guard unsafe chmod(path, 0o660) == 0 else { throw Self.failure("chmod", path) }
