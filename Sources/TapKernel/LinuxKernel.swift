@@ -85,15 +85,18 @@ public final class LinuxKernel: Kernel {
 
     public func takeKept() -> KeptDescriptors {
         var taken = KeptDescriptors()
-        for (name, descriptor) in kept where !name.hasPrefix("anchor-") {
+        for (name, descriptor) in kept {
             kept[name] = nil
             switch KeptDescriptor(descriptor) {
-            case .queue:
+            // An anchor that no namespace has taken: its device is gone, or nobody wants it, and it would keep it alive.
+            case .queue where !name.hasPrefix(LinuxNamespace.anchorPrefix):
                 let queue = TunQueue(owning: FileDescriptor(owning: descriptor.take()))
                 taken.queues[name] = LinuxQueue(HeldQueue(queue, manager: manager, keptAs: name))
             case .socket:
                 taken.connections[name] = try? watch(FileDescriptor(owning: descriptor.take()), keptAs: name)
-            case .other: try? manager?.forget(name)
+            case .queue, .other:
+                taken.others.append(name)
+                try? manager?.forget(name)
             }
         }
         return taken

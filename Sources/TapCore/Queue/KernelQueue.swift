@@ -44,6 +44,8 @@ public protocol KernelMemory: AnyObject {
 public struct KeptDescriptors {
     public var queues: [String: any KernelQueue] = [:]
     public var connections: [String: any KernelConnection] = [:]
+    /// The names of what was of no use, and has been closed.
+    public var others: [String] = []
 
     public init() {}
 }

@@ -53,12 +53,15 @@ public protocol Kernel: AnyObject {
     /// Takes over a connected Unix socket, and tells in `wait` when its other side has closed it.
     ///
     /// - Parameter socket: Owned from here on, in failure too.
+    /// - Returns: The connection, which is watched until it is closed.
+    /// - Throws: `KernelError` when it cannot be watched.
     func connection(owning socket: Int32) throws(KernelError) -> any KernelConnection
 
     /// Bytes that outlive this process; nothing without a service manager that keeps descriptors.
     var memory: (any KernelMemory)? { get }
 
-    /// What a former process left, to be taken once.
+    /// What a former process left, but for anchors: those are taken by their namespaces. To be called once, after all
+    /// namespaces are entered.
     func takeKept() -> KeptDescriptors
 
     /// Who holds descriptors of interfaces with these names, in any namespace, as far as the daemon may see.

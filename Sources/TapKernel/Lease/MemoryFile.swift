@@ -14,7 +14,9 @@ final class MemoryFile: KernelMemory {
     /// Each file has a higher one than that before it.
     private var generation: Int
 
-    /// - Parameter kept: What came back, by name; files are taken out of it.
+    /// - Parameters:
+    ///   - kept: What came back, by name; files are taken out of it.
+    ///   - manager: Who keeps the files.
     init(_ kept: inout [String: OwnedDescriptor], manager: ServiceManager) {
         self.manager = manager
         let found = kept.compactMap { name, file in

@@ -62,8 +62,10 @@ final class LinuxNamespace: KernelNamespace {
         }
     }
 
+    static let anchorPrefix = "anchor-"
+
     private static func anchorPrefix(_ host: HostIdentity) -> String {
-        "anchor-" + String(host.namespace, radix: 16) + "-"
+        anchorPrefix + String(host.namespace, radix: 16) + "-"
     }
 
     func setReceiveCPUs(_ cpus: [Int], of index: LinkIndex, at kernelIndex: Int) throws(KernelError) {

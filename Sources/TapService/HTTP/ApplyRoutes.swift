@@ -19,7 +19,8 @@ struct ApplyRoutes: Sendable {
         [
             Route(
                 "POST", "/v1/apply",
-                parameters: ["dryRun", "prune", "labelSelector", "confirmWithin", "recreate", "force", "wait"], handler: apply),
+                parameters: ["dryRun", "prune", "labelSelector", "confirmWithin", "recreate", "force", "wait"],
+                handler: apply),
             Route("POST", "/v1/apply/{revision}/confirm", handler: confirm),
             Route("DELETE", "/v1/apply/{revision}", handler: rollBack),
         ]

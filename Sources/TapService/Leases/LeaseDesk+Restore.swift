@@ -20,6 +20,7 @@ extension LeaseDesk {
             devices[lease.device, default: Device()].leases.append(lease)
             if !isWhole(lease, of: entry) { broken.append(lease) }
         }
+        for name in kept.others { discard(name) {} }
         for (name, connection) in kept.connections { discard(name) { connection.close() } }
         for (name, queue) in kept.queues {
             discard(name) {

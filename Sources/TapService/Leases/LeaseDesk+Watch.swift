@@ -4,18 +4,27 @@ internal import TapCore
 internal import TapStore
 
 extension LeaseDesk {
+    /// How often we look until the interface and its queues tell the same.
+    private static let looksMax = 4
+
     /// Something was heard of a device, or a full look was made: its consumers may have toggled their queues, which is
     /// theirs to do. It is noticed and shown, not fought.
-    ///
-    /// - Parameter link: The device's interface as it is now.
-    func look(at name: DeviceName, link: ObservedLink?) {
-        guard let device = devices[name] else { return }
-        let before = device.order
-        for lease in notice(name) { finish(lease, .lost) }
-        if let attached = link?.tun?.attachedQueues, let order = devices[name]?.order, attached != order.attached.count
-        {
-            // Somebody has queues that are not ours: a consumer whose lease was revoked, perhaps.
-            devices[name]?.order.lose()
+    func look(at name: DeviceName) {
+        guard let before = devices[name]?.order else { return }
+        for attempt in 1...Self.looksMax {
+            for lease in notice(name) { finish(lease, .lost) }
+            guard let device = devices[name], let lease = device.leases.first,
+                let record = board.snapshot.devices[name]?.record, let site = site(of: record),
+                let attached = site.observed[lease.place.index]?.tun?.attachedQueues,
+                attached != device.order.attached.count
+            else { break }
+            if attempt < Self.looksMax {
+                // A queue may have been toggled between the two questions.
+                try? site.refresh([lease.place.index])
+            } else {
+                // Somebody has queues that are not ours: a consumer whose lease was revoked, perhaps.
+                devices[name]?.order.lose()
+            }
         }
         guard let order = devices[name]?.order, order != before else { return }
         remember { () throws(KernelError) in try ledger.reorder(name, order.known) }

@@ -35,6 +35,8 @@ final class Worker: @unchecked Sendable {
     /// Devices whose namespace is not there.
     private var homeless: Set<DeviceName> = []
     private var nextResync = ContinuousClock.now
+    /// Namespaces may have come or gone since the last pass.
+    private var haveMountsChanged = false
     /// Whether the last look failed: what is remembered may be older than what was said since.
     private var isBlind = false
     private var history = History()
@@ -81,11 +83,8 @@ final class Worker: @unchecked Sendable {
     private func run() {
         while !queue.isStopping {
             do throws(KernelError) {
-                let news = try kernel.wait(until: nextWake())
-                // Before all else: the kernel steers packets to queues that nobody reads any more.
-                for connection in news.ended { leases.end(connection) }
-                if leases.isRestored { for errand in queue.takeErrands() { errand(leases) } }
-                try pass(haveMountsChanged: news.haveMountsChanged)
+                try listen(until: nextWake())
+                try pass()
                 board.setWorkerFailure(nil)
             } catch {
                 fail(error)
@@ -96,6 +95,16 @@ final class Worker: @unchecked Sendable {
         for question in queue.take().questions { question(nil) }
         queue.end()
         if history.due != nil { writeHistory() }
+    }
+
+    /// Leases are served before all else, and between batches: the kernel steers packets to queues that nobody reads any
+    /// more, or somebody waits for his.
+    private func listen(until deadline: ContinuousClock.Instant) throws(KernelError) {
+        let news = try kernel.wait(until: deadline)
+        if news.haveMountsChanged { haveMountsChanged = true }
+        for connection in news.ended { leases.end(connection) }
+        guard leases.isRestored else { return }
+        for errand in queue.takeErrands() { errand(leases) }
     }
 
     private func nextWake() -> ContinuousClock.Instant {
@@ -119,7 +128,7 @@ final class Worker: @unchecked Sendable {
 
     // MARK: One pass
 
-    private func pass(haveMountsChanged: Bool) throws(KernelError) {
+    private func pass() throws(KernelError) {
         let began = ContinuousClock.now
         accounts.forget()
         let work = queue.take()
@@ -135,9 +144,10 @@ final class Worker: @unchecked Sendable {
             isFull = wasOverrun || isBlind || nextResync <= began || !work.questions.isEmpty
             hadWork = isFull
             var names = try isFull ? lookAtAll(atFailed: work.retriesFailed) : lookAtHeard()
-            for name in names { leases.look(at: name, link: ownLink(of: name)) }
+            for name in names { leases.look(at: name) }
             for name in work.names { if let view = board.snapshot.devices[name] { leases.follow(view.record) } }
             if haveMountsChanged, sites.closeStale() || !homeless.isEmpty { names.formUnion(concernedByNamespaces()) }
+            haveMountsChanged = false
             names.formUnion(work.names)
             if !retries.isEmpty {
                 for name in names { retries[name] = nil }
@@ -220,13 +230,6 @@ final class Worker: @unchecked Sendable {
         return atFailed || retries.isEmpty ? all : all.subtracting(retries.keys)
     }
 
-    private func ownLink(of name: DeviceName) -> ObservedLink? {
-        guard let record = board.snapshot.devices[name]?.record, let claim = record.claim, !claim.isLost else {
-            return nil
-        }
-        return leases.site(of: record)?.observed[claim.index]
-    }
-
     private func ownSite() throws(KernelError) -> Site {
         do throws(NamespaceFailure) {
             return try sites.site(at: nil)
@@ -287,6 +290,7 @@ final class Worker: @unchecked Sendable {
             try batch.run()
             conclude(batch.jobs)
             left -= chunk.count
+            if left > 0 { try listen(until: .now) }
         }
         metrics.passDevicesLeft.set(0)
         log.debug("a pass is done", metadata: ["devices": "\(views.count)"])
