@@ -36,7 +36,7 @@ let package = Package(
         .executableTarget(
             name: "tapster",
             dependencies: [
-                "TapService", "TapKernel", "TapStore", "TapHTTP", "TapCore",
+                "TapService", "TapKernel", "TapStore", "TapHTTP", "TapDocument", "TapCore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

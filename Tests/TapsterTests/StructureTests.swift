@@ -16,7 +16,8 @@ import Testing
             "HashTreeCollections", "Logging", "Yams",
         ],
         "tapster": [
-            "TapService", "TapKernel", "TapStore", "TapHTTP", "TapCore", "ArgumentParser", "Logging", "Foundation",
+            "TapService", "TapKernel", "TapStore", "TapHTTP", "TapDocument", "TapCore", "ArgumentParser", "Logging",
+            "Foundation",
             "Dispatch", "Glibc",
         ],
     ]

@@ -1,5 +1,6 @@
 internal import Glibc
 internal import Synchronization
+public import TapCore
 
 /// Owns a descriptor as `FileDescriptor` does, and can be kept in collections and passed between modules.
 public final class OwnedDescriptor: Sendable {
@@ -12,6 +13,12 @@ public final class OwnedDescriptor: Sendable {
 
     public init(owning number: Int32) {
         held = Atomic(number)
+    }
+
+    /// Leaves it open in the program that replaces us (clears `FD_CLOEXEC`).
+    public func passOn() throws(Errno) {
+        let number = number
+        try systemCall { fcntl(number, F_SETFD, 0) }
     }
 
     deinit {

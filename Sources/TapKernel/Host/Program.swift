@@ -4,6 +4,9 @@ public import TapCore
 
 /// A program and its arguments, as execvp(3) takes them: it is looked for in `PATH` where its name has no slash.
 public struct Program: Sendable {
+    /// Where execvp(3) looks without `PATH`.
+    private static let defaultPath = "/bin:/usr/bin"
+
     public let name: String
     public let arguments: [String]
 
@@ -11,6 +14,38 @@ public struct Program: Sendable {
     public init(_ command: [String]) {
         name = command[0]
         arguments = Array(command.dropFirst())
+    }
+
+    /// Looks for it as `become` will: a mistake is found before anything is done for it.
+    ///
+    /// - Throws: ENOENT when it is nowhere; EACCES when what was found cannot be executed.
+    public func find() throws(ProgramFailure) {
+        var folders = [""]
+        if !name.contains("/") {
+            // SAFETY: nobody changes the environment; the text is copied.
+            let path = unsafe getenv("PATH").map { unsafe String(cString: $0) }
+            folders = (path ?? Self.defaultPath).split(separator: ":", omittingEmptySubsequences: false)
+                .map { $0.isEmpty ? "./" : $0 + "/" }
+        }
+        var reason = Errno.noEntry
+        for folder in folders where !name.isEmpty {
+            var status = stat()
+            // SAFETY: the kernel reads the path and writes the record during the calls.
+            guard unsafe stat(folder + name, &status) == 0 else { continue }
+            if status.st_mode & S_IFMT == S_IFREG, unsafe access(folder + name, X_OK) == 0 { return }
+            reason = .accessDenied
+        }
+        throw ProgramFailure(name, reason)
+    }
+
+    /// Replaces this process, its descriptors without `FD_CLOEXEC` included (execvp(3)).
+    ///
+    /// - Throws: Why it could not.
+    public func become(arguments: [String]) throws(ProgramFailure) -> Never {
+        let words = CStrings([name] + arguments)
+        // SAFETY: the list ends with a null pointer, and lives until the call fails.
+        _ = unsafe execvp(name, words.pointers)
+        throw ProgramFailure(name, Errno(rawValue: clinux_errno()))
     }
 
     /// Starts it with the descriptors from number 3 on, and tells it of them as a service manager does.
@@ -43,7 +78,8 @@ public struct ProgramFailure: Error, CustomStringConvertible {
 
     public var description: String {
         switch errno {
-        case .noEntry: "'\(program)' was not found; is it installed, and in PATH?"
+        case .noEntry where program.contains("/"): "'\(program)' or its interpreter was not found"
+        case .noEntry: "'\(program)' was not found in PATH"
         case .accessDenied: "'\(program)' cannot be executed: permission denied"
         default: "'\(program)' cannot be executed: \(errno)"
         }
