@@ -62,6 +62,8 @@ extension Logger {
             info("started", metadata: ["pid": "\(process)", "descriptors": "\(descriptors)"])
         case .ended(let status, nil):
             notice("ended", metadata: ["status": "\(status)"])
+        case .ended(let status, .zero?):
+            info("ended", metadata: ["status": "\(status)"])
         case .ended(let status, let delay?):
             warning("ended; starting again", metadata: ["status": "\(status)", "in": "\(delay.milliseconds) ms"])
         case .failed(let failure, let delay):

@@ -371,4 +371,43 @@ import Testing
             #expect(seen[3] == "0 1 2 3 4 5")
         }
     }
+
+    /// The real thing: the queues of the real daemon, whose restart the command does not notice.
+    @Test(.privileged) func theDaemonLeases() async throws {
+        try await inNamespace {
+            try withTemporaryDirectory { directory in
+                let daemon = try Daemon(keptIn: directory)
+                #expect(try daemon.create("web0", spec: #"{"queues": 255}"#).status == 201)
+                func exec(_ words: String...) throws -> ChildProcess {
+                    try ChildProcess(
+                        Daemon.binary, ["exec", "--socket", daemon.socket, "--device", "web0"] + words,
+                        output: directory + "/output")
+                }
+                func leases() throws -> Int? { (try daemon.send("GET", "/v1/leases")["items"] as? [Any])?.count }
+
+                // A tun descriptor tells its interface (`tun_chr_show_fdinfo()`).
+                let look = #"echo $0 $1 | tr ':' '\n' | grep -c . ; grep -h iff /proc/self/fdinfo/$1; exec sleep 1000"#
+                let command = try exec("--", "sh", "-c", look, "{fds}", "{fd254}")
+                func output() -> String { (try? String(contentsOfFile: directory + "/output", encoding: .utf8)) ?? "" }
+                try eventually("it has the queues", within: 30) { output().contains("iff:\tweb0") }
+                #expect(output().hasPrefix("255\n"))
+                #expect(try leases() == 1)
+
+                #expect(try exec("--queues", "7", "--", "true").wait() == 125)
+                #expect(output().contains("tapster: queue 7 of device 'web0' is leased by pid \(command.identifier)"))
+
+                daemon.kill()
+                try daemon.start()
+                #expect(try leases() == 1)
+                #expect(try Interface("web0")?.tun("numqueues") == "255")
+
+                command.signal(SIGKILL)
+                #expect(command.wait() == -SIGKILL)
+                try eventually("the lease has ended") { try leases() == 0 }
+                #expect(try exec("--queues", "7", "--", "sh", "-c", "exit 3").wait() == 3)
+                #expect(try exec("--queues", "255", "--", "true").wait() == 125)
+                #expect(daemon.stop() == 0)
+            }
+        }
+    }
 }
