@@ -62,14 +62,12 @@ public final class LinuxKernel: Kernel {
     }
 
     public func connection(owning socket: Int32) throws(KernelError) -> any KernelConnection {
-        try watch(FileDescriptor(owning: socket), keptAs: nil)
+        try watch(FileDescriptor(owning: socket))
     }
 
-    private func watch(
-        _ socket: consuming FileDescriptor, keptAs name: String?
-    ) throws(KernelError) -> LinuxConnection {
+    private func watch(_ socket: consuming FileDescriptor) throws(KernelError) -> LinuxConnection {
         let number = socket.number
-        let connection = LinuxConnection(socket, manager: manager, keptAs: name) { [weak self] number in
+        let connection = LinuxConnection(socket) { [weak self] number in
             self?.loop.unwatch(number)
             self?.connections[number] = nil
         }
@@ -83,23 +81,60 @@ public final class LinuxKernel: Kernel {
         return connection
     }
 
+    public func keep(
+        _ connection: any KernelConnection, _ queues: [any KernelQueue], as name: String
+    ) throws(KernelError) {
+        guard let manager else { return }
+        do throws(Errno) {
+            guard let connection = connection as? LinuxConnection else { throw .badDescriptor }
+            let numbers = [connection.number] + queues.compactMap { ($0 as? LinuxQueue)?.number }
+            for (part, first) in DescriptorBundle.parts(of: numbers.count).enumerated() {
+                let bundle = try DescriptorBundle(numbers[first...].prefix(DescriptorBundle.descriptorsMax))
+                try manager.keep(bundle.number, as: Self.name(name, part: part))
+            }
+        } catch {
+            throw KernelError("keep_descriptors", error)
+        }
+    }
+
+    public func forget(_ name: String, queues: Int) {
+        for part in DescriptorBundle.parts(of: 1 + queues).indices {
+            try? manager?.forget(Self.name(name, part: part))
+        }
+    }
+
+    /// Most leases are of one part, and the names of all that is kept have little room together.
+    private static func name(_ name: String, part: Int) -> String { part == 0 ? name : "\(name)+\(part)" }
+
     public func takeKept() -> KeptDescriptors {
         var taken = KeptDescriptors()
-        for (name, descriptor) in kept {
-            kept[name] = nil
-            switch KeptDescriptor(descriptor) {
-            // An anchor that no namespace has taken: its device is gone, or nobody wants it, and it would keep it alive.
-            case .queue where !name.hasPrefix(LinuxNamespace.anchorPrefix):
-                let queue = TunQueue(owning: FileDescriptor(owning: descriptor.take()))
-                taken.queues[name] = LinuxQueue(HeldQueue(queue, manager: manager, keptAs: name))
-            case .socket:
-                taken.connections[name] = try? watch(FileDescriptor(owning: descriptor.take()), keptAs: name)
-            case .queue, .other:
-                taken.others.append(name)
-                try? manager?.forget(name)
+        for name in kept.keys.sorted() where !name.contains("+") {
+            var descriptors: [OwnedDescriptor] = []
+            var part = 0
+            while let bundle = kept.removeValue(forKey: Self.name(name, part: part)) {
+                descriptors += DescriptorBundle.contents(of: bundle)
+                part += 1
             }
+            guard let first = descriptors.first else {
+                // An anchor that no namespace has taken, whose device is gone or wanted by nobody; or what is no bundle.
+                discard(name, into: &taken)
+                continue
+            }
+            taken.bundles[name] = .init(
+                connection: try? watch(FileDescriptor(owning: first.take())),
+                queues: descriptors.dropFirst().map { descriptor in
+                    let queue = TunQueue(owning: FileDescriptor(owning: descriptor.take()))
+                    return LinuxQueue(HeldQueue(queue, manager: nil))
+                })
         }
+        for name in kept.keys { discard(name, into: &taken) }
+        kept = [:]
         return taken
+    }
+
+    private func discard(_ name: String, into taken: inout KeptDescriptors) {
+        try? manager?.forget(name)
+        taken.others.append(name)
     }
 
     public func holders(of names: Set<String>) -> [String: [DescriptorHolder]] { DescriptorHolders.find(names) }

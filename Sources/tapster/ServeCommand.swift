@@ -51,7 +51,7 @@ struct ServeCommand: ParsableCommand {
         // The database is for nobody else; the socket sets its own mode.
         umask(0o077)
         if DescriptorLimit.raise() == nil { log.warning("the limit of open files cannot be raised") }
-        let manager = serviceManager(log)
+        let manager = serviceManager(log, storing: Array(kept.keys))
 
         let store = try attempt { () throws(StoreError) in try Store(path: database) }
         let kernel = try attempt { () throws(KernelError) in try LinuxKernel(manager: manager, kept: kept) }
@@ -90,9 +90,9 @@ struct ServeCommand: ParsableCommand {
         return Logger(label: "tapster") { _ in StandardErrorLog(format: format, logLevel: level) }
     }
 
-    private func serviceManager(_ log: Logger) -> ServiceManager? {
+    private func serviceManager(_ log: Logger, storing names: [String]) -> ServiceManager? {
         do {
-            return try ServiceManager(path: ProcessInfo.processInfo.environment["NOTIFY_SOCKET"])
+            return try ServiceManager(path: ProcessInfo.processInfo.environment["NOTIFY_SOCKET"], stored: names)
         } catch {
             log.warning("there is no service manager where NOTIFY_SOCKET points", metadata: ["error": "\(error)"])
             return nil

@@ -71,6 +71,10 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
     /// Leases need a kernel: here nothing outlives the process, and no connection is watched.
     public var memory: (any KernelMemory)? { nil }
 
+    public func keep(_ connection: any KernelConnection, _ queues: [any KernelQueue], as name: String) {}
+
+    public func forget(_ name: String, queues: Int) {}
+
     public func takeKept() -> KeptDescriptors { KeptDescriptors() }
 
     public func connection(owning socket: Int32) throws(KernelError) -> any KernelConnection {

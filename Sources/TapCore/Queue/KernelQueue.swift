@@ -9,10 +9,6 @@ public protocol KernelQueue: AnyObject {
     func attach() throws(KernelError)
     /// The kernel throws away what waits in the queue, and steers nothing to it any more.
     func detach() throws(KernelError)
-
-    /// Gives a copy to the service manager, if there is one, who hands it to the next process of the service.
-    func keep(as name: String) throws(KernelError)
-    /// Closes it, and has the service manager do the same.
     func close()
 }
 
@@ -25,9 +21,7 @@ public protocol KernelConnection: AnyObject {
     /// - Throws: EPIPE when nobody is there any more, EAGAIN when he does not read.
     func send(_ message: [UInt8], with queues: [any KernelQueue]) throws(KernelError)
 
-    /// Gives a copy to the service manager, as `KernelQueue.keep(as:)`.
-    func keep(as name: String) throws(KernelError)
-    /// Ends it for the other side too, and has the service manager let go of it.
+    /// Ends it for the other side too, whoever has copies.
     func close()
 }
 
@@ -42,8 +36,20 @@ public protocol KernelMemory: AnyObject {
 
 /// What a former process of the service left with the service manager.
 public struct KeptDescriptors {
-    public var queues: [String: any KernelQueue] = [:]
-    public var connections: [String: any KernelConnection] = [:]
+    /// What was kept together, by its name.
+    public struct Bundle {
+        /// Nothing when it did not come back.
+        public var connection: (any KernelConnection)?
+        /// In the order in which they were kept.
+        public var queues: [any KernelQueue]
+
+        public init(connection: (any KernelConnection)?, queues: [any KernelQueue]) {
+            self.connection = connection
+            self.queues = queues
+        }
+    }
+
+    public var bundles: [String: Bundle] = [:]
     /// The names of what was of no use, and has been closed.
     public var others: [String] = []
 

@@ -60,6 +60,19 @@ public protocol Kernel: AnyObject {
     /// Bytes that outlive this process; nothing without a service manager that keeps descriptors.
     var memory: (any KernelMemory)? { get }
 
+    /// Gives copies of a connection and of its queues to the service manager, if there is one, who hands them to the next
+    /// process of the service.
+    ///
+    /// - Parameters:
+    ///   - connection: The connection.
+    ///   - queues: Its queues, in an order that is kept.
+    ///   - name: By which they come back, and are forgotten.
+    /// - Throws: `KernelError` when the service manager does not take them, or has no room.
+    func keep(_ connection: any KernelConnection, _ queues: [any KernelQueue], as name: String) throws(KernelError)
+
+    /// Has the service manager close its copies.
+    func forget(_ name: String, queues: Int)
+
     /// What a former process left, but for anchors: those are taken by their namespaces. To be called once, after all
     /// namespaces are entered.
     func takeKept() -> KeptDescriptors

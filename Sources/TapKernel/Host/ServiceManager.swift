@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Synchronization
 public import TapCore
 
 /// The service manager that started us, systemd or `tapster keep` (sd_notify(3)): it hears how we are, and stores
@@ -10,12 +11,27 @@ public final class ServiceManager: Sendable {
     private static let readyAttemptsMax = 30
     /// systemd's limit (`FDNAME_MAX`).
     private static let nameBytesMax = 255
+    /// All names come back in one string of the environment, for which the kernel has 128 KiB (`MAX_ARG_STRLEN`,
+    /// execve(2)). With more of them no next process could be started at all, so there are never more.
+    static let allNamesBytesMax = 120 << 10
 
     private let socket: OwnedDescriptor
+    private let names: Mutex<Names>
 
-    /// - Parameter path: The value of `NOTIFY_SOCKET`; without one, there is no manager.
+    fileprivate struct Names {
+        /// How many descriptors are stored under each.
+        var counts: [String: Int] = [:]
+        var bytes = 0
+    }
+
+    /// - Parameters:
+    ///   - path: The value of `NOTIFY_SOCKET`; without one, there is no manager.
+    ///   - stored: The names of the `InheritedDescriptors`, which it has still.
     /// - Throws: ENOENT or ECONNREFUSED when nobody listens there.
-    public init?(path: String?) throws(Errno) {
+    public init?(path: String?, stored: [String] = []) throws(Errno) {
+        var names = Names()
+        for name in stored { names.add(name) }
+        self.names = Mutex(names)
         guard let path, path.hasPrefix("/") || path.hasPrefix("@") else { return nil }
         socket = try UnixSocket.connect(datagramsTo: path, sendSecondsMax: Self.sendSecondsMax)
     }
@@ -39,17 +55,26 @@ public final class ServiceManager: Sendable {
     /// - Parameters:
     ///   - number: The descriptor, which stays open here.
     ///   - name: At most 255 bytes of printable ASCII without colons; several descriptors may share one.
-    /// - Throws: EINVAL for another name; EAGAIN when the manager has not taken it in a second; ETOOMANYREFS when it has
+    /// - Throws: EINVAL for another name; ENOSPC when there is no room for its name; EAGAIN when the manager has not taken it in a second; ETOOMANYREFS when it has
     ///   not taken very many. That its store is full, it tells nobody.
     public func keep(_ number: Int32, as name: String) throws(Errno) {
-        try send("FDSTORE=1\nFDPOLL=0\nFDNAME=\(try Self.checked(name))", with: [number])
+        let name = try Self.checked(name)
+        guard names.withLock({ $0.add(name) }) else { throw .noSpace }
+        do throws(Errno) {
+            try send("FDSTORE=1\nFDPOLL=0\nFDNAME=\(name)", with: [number])
+        } catch {
+            names.withLock { $0.remove(name) }
+            throw error
+        }
     }
 
     /// Drops what is stored with this name (`FDSTOREREMOVE=1`).
     ///
     /// - Throws: EINVAL and EAGAIN as `keep` does.
     public func forget(_ name: String) throws(Errno) {
-        try send("FDSTOREREMOVE=1\nFDNAME=\(try Self.checked(name))")
+        let name = try Self.checked(name)
+        try send("FDSTOREREMOVE=1\nFDNAME=\(name)")
+        names.withLock { $0.remove(name) }
     }
 
     private func send(_ message: String, with descriptors: [Int32] = []) throws(Errno) {
@@ -65,5 +90,22 @@ public final class ServiceManager: Sendable {
     static func isName(_ text: String) -> Bool {
         text.utf8.count <= nameBytesMax
             && text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F && $0 != UInt8(ascii: ":") }
+    }
+}
+
+extension ServiceManager.Names {
+    /// - Returns: False when there is no room.
+    @discardableResult
+    fileprivate mutating func add(_ name: String) -> Bool {
+        // With what stands between them.
+        let size = name.utf8.count + 1
+        guard bytes + size <= ServiceManager.allNamesBytesMax else { return false }
+        bytes += size
+        counts[name, default: 0] += 1
+        return true
+    }
+
+    fileprivate mutating func remove(_ name: String) {
+        bytes -= (name.utf8.count + 1) * (counts.removeValue(forKey: name) ?? 0)
     }
 }

@@ -60,14 +60,7 @@ final class LinuxQueue: KernelQueue {
 
     func detach() throws(KernelError) { try call("detach_queue") { (queue) throws(Errno) in try queue.detach() } }
 
-    func keep(as name: String) throws(KernelError) {
-        try call("keep_descriptor") { (queue) throws(Errno) in try queue.keep(as: name) }
-    }
-
-    func close() {
-        queue?.forget()
-        queue = nil
-    }
+    func close() { queue = nil }
 
     private func call<Value>(
         _ operation: String, _ body: (HeldQueue) throws(Errno) -> Value

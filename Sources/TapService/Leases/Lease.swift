@@ -50,11 +50,8 @@ final class Lease {
 
     var indexes: [Int] { queues.keys.sorted() }
 
-    // What the service manager calls its descriptors.
-    static let connectionPrefix = "lease-"
-    static let queuePrefix = "queue-"
-    var connectionName: String { Self.connectionPrefix + id.text }
-    func queueName(_ index: Int) -> String { Self.queuePrefix + id.text + "-" + String(index) }
+    /// What the service manager calls its descriptors.
+    var keptName: String { "lease-" + id.text }
 
     /// The lines of the hand-over, each with its queues.
     func messages(vnetHeaderSize: Int?, networkNamespace: NetworkNamespace?) -> [([UInt8], [any KernelQueue])] {

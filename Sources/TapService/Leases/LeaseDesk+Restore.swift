@@ -14,19 +14,24 @@ extension LeaseDesk {
         var broken: [Lease] = []
         for entry in said.leases.values {
             let lease = Lease(entry)
-            lease.connection = kept.connections.removeValue(forKey: lease.connectionName)
-            for index in entry.queues { lease.queues[index] = kept.queues.removeValue(forKey: lease.queueName(index)) }
+            if let bundle = kept.bundles.removeValue(forKey: lease.keptName) {
+                lease.connection = bundle.connection
+                for (index, queue) in zip(entry.queues, bundle.queues) { lease.queues[index] = queue }
+            }
             if let connection = lease.connection { connections[ObjectIdentifier(connection)] = lease }
             devices[lease.device, default: Device()].leases.append(lease)
             if !isWhole(lease, of: entry) { broken.append(lease) }
         }
-        for name in kept.others { discard(name) {} }
-        for (name, connection) in kept.connections { discard(name) { connection.close() } }
-        for (name, queue) in kept.queues {
-            discard(name) {
+        for (name, bundle) in kept.bundles {
+            for queue in bundle.queues {
                 try? queue.detach()
                 queue.close()
             }
+            bundle.connection?.close()
+            kernel.forget(name, queues: bundle.queues.count)
+        }
+        for name in kept.others + kept.bundles.keys {
+            log.notice("a descriptor came back that belongs to nothing, and is closed", metadata: ["name": "\(name)"])
         }
         for name in devices.keys { broken += resume(name, said.orders[name]) }
         for lease in broken {
@@ -42,11 +47,6 @@ extension LeaseDesk {
         guard let record = board.snapshot.devices[lease.device]?.record else { return false }
         return lease.connection != nil && lease.indexes == entry.queues.sorted()
             && record.identifier.text == lease.identifier && LeasePlace(record.claim) == lease.place
-    }
-
-    private func discard(_ name: String, _ body: () -> Void) {
-        log.notice("a descriptor came back that belongs to nothing, and is closed", metadata: ["name": "\(name)"])
-        body()
     }
 
     /// Queues may have been toggled while nobody looked.

@@ -125,10 +125,10 @@ final class LeaseDesk {
             let connection = try kernel.connection(owning: socket.take())
             lease.connection = connection
             connections[ObjectIdentifier(connection)] = lease
-            // Queues that are kept without their connection belong to nothing, and the next process closes them.
+            // What is kept and not in the ledger belongs to nothing: the next process detaches and closes it.
             CrashPoint.reach(CrashPoint.leaseKeep)
-            for (index, queue) in lease.queues {
-                remember { () throws(KernelError) in try queue.keep(as: lease.queueName(index)) }
+            remember { () throws(KernelError) in
+                try kernel.keep(connection, lease.indexes.compactMap { lease.queues[$0] }, as: lease.keptName)
             }
             CrashPoint.reach(CrashPoint.leaseSend)
             let namespace = board.snapshot.devices[device]?.record.spec.networkNamespace
@@ -143,7 +143,6 @@ final class LeaseDesk {
         CrashPoint.reach(CrashPoint.leaseNote)
         remember { () throws(KernelError) in
             try ledger.begin(Ledger.Entry(lease), order: devices[device]?.order.known)
-            try lease.connection?.keep(as: lease.connectionName)
         }
         CrashPoint.reach(CrashPoint.leaseNoted)
         metrics.leaseHandoffs.increment(["success"])
@@ -221,6 +220,7 @@ final class LeaseDesk {
         }
         for queue in lease.queues.values { queue.close() }
         if let connection = lease.connection {
+            kernel.forget(lease.keptName, queues: lease.queues.count)
             connections[ObjectIdentifier(connection)] = nil
             connection.close()
         }
