@@ -53,19 +53,23 @@ import Testing
     }
 
     @Test(.guest) func aVirtualMachineIsRun() async throws {
-        try await withDaemon { (daemon) throws in
-            let path = URL(fileURLWithPath: Daemon.binary).deletingLastPathComponent().path
-            let guest = try Guest(
-                in: daemon.directory, address: "192.0.2.2/24",
-                command: [
-                    "env", "PATH=\(path):\(ProcessInfo.processInfo.environment["PATH"] ?? "")",
-                    "TAPSTER_SOCKET=\(daemon.socket)", "ADDRESS=192.0.2.1/24", Examples.path("qemu-multiqueue.sh"),
-                ])
-            #expect(try guest.run("ethtool -l eth0").components(separatedBy: "Combined:\t4").count == 3)
-            try guest.run("ping -c 3 192.0.2.1")
-            try guest.powerOff()
-            try eventually("the queues are free") {
-                try daemon.send("GET", "/v1/devices/vm0")["status", "attachedQueues"] as? Int == 0
+        try await inNamespace {
+            try withTemporaryDirectory { directory in
+                let stranger = try Stranger(in: directory)
+                let daemon = try Daemon(directory: directory, options: ["--socket-group", stranger.identifier])
+                let script = stranger.directory + "/qemu-multiqueue.sh"
+                try FileManager.default.copyItem(atPath: Examples.path("qemu-multiqueue.sh"), toPath: script)
+                let guest = try Guest(
+                    in: stranger.directory, address: "192.0.2.2/24",
+                    command: stranger.command([
+                        "env", "PATH=\(stranger.directory):/usr/bin:/bin", "TAPSTER_SOCKET=\(daemon.socket)", script,
+                    ]))
+                #expect(try guest.run("ethtool -l eth0").components(separatedBy: "Combined:\t4").count == 3)
+                try guest.run("ping -c 3 192.0.2.1")
+                try guest.powerOff()
+                try eventually("the queues are free") {
+                    try daemon.send("GET", "/v1/devices/vm0")["status", "attachedQueues"] as? Int == 0
+                }
             }
         }
     }

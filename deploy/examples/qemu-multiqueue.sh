@@ -19,6 +19,6 @@ curl -sS --fail-with-body --unix-socket "$socket" -X PUT "http://tapster/v1/devi
 # - vectors: an interrupt for each queue in each direction, one for the configuration, one for the control queue.
 # - smp: Linux uses as many queues as it has processors, when it may.
 exec tapster exec --socket "$socket" --device "$device" -- \
-    qemu-system-x86_64 -accel kvm -accel tcg -smp 4 \
+    qemu-system-x86_64 -machine accel=kvm:tcg -smp 4 \
     -netdev 'tap,id=n0,fds={fds},vhost=off' -device virtio-net-pci,netdev=n0,mq=on,vectors=10 \
     "$@"
