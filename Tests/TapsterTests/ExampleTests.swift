@@ -58,7 +58,7 @@ import Testing
                 let stranger = try Stranger(in: directory)
                 let daemon = try Daemon(directory: directory, options: ["--socket-group", stranger.identifier])
                 let script = stranger.directory + "/qemu-multiqueue.sh"
-                try FileManager.default.copyItem(atPath: Examples.path("qemu-multiqueue.sh"), toPath: script)
+                try run("cp", Examples.path("qemu-multiqueue.sh"), script)
                 let guest = try Guest(
                     in: stranger.directory, address: "192.0.2.2/24",
                     command: stranger.command([

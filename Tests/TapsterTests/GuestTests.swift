@@ -27,7 +27,7 @@ import Testing
             try withTemporaryDirectory { directory in
                 let stranger = try Stranger(in: directory)
                 let daemon = try Daemon(keptIn: directory, options: ["--socket-group", stranger.identifier])
-                try daemon.create("vm0", spec: #"{"queues": 4, "owner": "\#(stranger.identifier)", \#(Self.link)}"#)
+                try daemon.create("vm0", spec: #"{"queues": 4, "owner": \#(stranger.identifier), \#(Self.link)}"#)
                 let guest = try Guest(
                     in: stranger.directory, address: "192.0.2.2/24",
                     command: stranger.command([
@@ -38,11 +38,22 @@ import Testing
                     #expect(status.contains("Cap\(kind):\t0000000000000000\n"))
                 }
                 try Self.crossesEachQueue(guest)
+                #expect(try Self.attachedQueues(of: daemon) == [true, true, true, true])
+                try guest.useQueues(2)
+                try eventually("which queues are attached is shown") {
+                    try Self.attachedQueues(of: daemon) == [true, true, false, false]
+                }
+                try guest.useQueues(4)
                 try Self.togglesQueues(guest, of: daemon)
                 try Self.noticesNothingOfARestart(guest, of: daemon)
                 try Self.isMissedWhenItIsKilled(guest, by: daemon)
             }
         }
+    }
+
+    private static func attachedQueues(of daemon: Daemon) throws -> [Bool?]? {
+        let queues = try daemon.send("GET", "/v1/devices/vm0/queues")["items"] as? [[String: Any]]
+        return queues?.map { $0["attached"] as? Bool }
     }
 
     /// Both ways.

@@ -13,7 +13,9 @@ public struct Stranger {
     public init(in parent: String) throws {
         directory = parent + "/stranger"
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        try FileManager.default.copyItem(atPath: Daemon.binary, toPath: directory + "/tapster")
+        // By another process: whatever we have open for writing, children of other tests may have for a moment too, and
+        // what somebody may write to, nobody can run.
+        try run("cp", Daemon.binary, tapster)
         try run("chown", identifier + ":" + identifier, directory)
     }
 
