@@ -43,7 +43,7 @@ import Testing
     @Test func devicesStayWhateverBecomesOfTheService() async throws {
         try await withSandbox { sandbox throws in
             try sandbox.run("systemctl", "start", "tapster")
-            try sandbox.daemon.create("web0", spec: #"{"queues": 4}"#)
+            try sandbox.daemon.create("web0", spec: #"{"queues": 4, "link": {"carrier": "on"}}"#)
             let before = try #require(try sandbox.interface("web0"))
             func isUntouched() throws -> Bool {
                 let now = try sandbox.interface("web0")
@@ -62,6 +62,30 @@ import Testing
             try sandbox.run("systemctl", "stop", "tapster")
             #expect(try sandbox.property("Result") == "success")
             #expect(try sandbox.interface("web0")?.index == before.index)
+        }
+    }
+
+    @Test func theDropInLetsItSetTheCPUsOfQueues() async throws {
+        try await withSandbox { sandbox throws in
+            try sandbox.run(
+                "install", "-D", "-m", "644", "-t", "/run/systemd/system/tapster.service.d",
+                "/usr/share/doc/tapster/receive-cpus.conf")
+            try sandbox.run("systemctl", "daemon-reload")
+            #expect(try sandbox.run("systemd-analyze", "verify", "tapster.service") == "")
+            try sandbox.run("systemctl", "start", "tapster")
+            try sandbox.daemon.create("web0", spec: #"{"queues": 2}"#)
+            let assignment = #"{"consumer": "vm-42", "cpus": [0]}"#
+            #expect(
+                try sandbox.daemon.send("PUT", "/v1/devices/web0/queues/1/assignment", json: assignment).status == 201)
+            let consumer = try sandbox.launch(
+                "tapster", "exec", "--device", "web0", "--consumer", "vm-42", "--", "sleep", "1000",
+                output: "consumer")
+            defer { consumer.signal(SIGKILL) }
+            // The consumer's one queue is the kernel's first.
+            try eventually("they are set") {
+                let mask = try sandbox.run("cat", "/sys/class/net/web0/queues/rx-0/rps_cpus")
+                return Int(mask.filter(\.isHexDigit), radix: 16) == 1
+            }
         }
     }
 

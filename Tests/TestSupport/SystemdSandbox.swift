@@ -46,8 +46,8 @@ public final class SystemdSandbox {
 
     /// Starts a program in it, whose output is asked for by this name.
     public func launch(_ words: String..., output name: String) throws -> ChildProcess {
-        // Not into its processes, for which nsenter would have to have a child, and our signals would not reach that.
-        let enter = ["--target", first, "--mount", "--uts", "--ipc", "--net", "--cgroup", "--"]
+        // The program is nsenter's child; SIGKILL reaches it too.
+        let enter = ["--target", first, "--all", "--", "setpriv", "--pdeathsig", "KILL", "--"]
         return try ChildProcess("nsenter", enter + words, output: directory + "/\(name).log")
     }
 
