@@ -291,16 +291,16 @@ import Testing
     @Test func aCommandThatDoesNotStartIsTold() async throws {
         try await Self.withDirectory { directory in
             let script = directory + "/script"
-            try "#!/no/such/interpreter\n".write(toFile: script, atomically: false, encoding: .utf8)
-            chmod(script, 0o755)
-            let run = try Self.exec(["--", script], in: directory) { client in
+            // By another process: what somebody may write to, as a child of another test for a moment, nobody can run.
+            try run("sh", "-c", "echo '#!/no/such/interpreter' >\(script); chmod 755 \(script)")
+            let ended = try Self.exec(["--", script], in: directory) { client in
                 let files = try Self.files(1, directory)
                 client.send(Self.switching + Self.line(0..<1), files)
                 close(files[0])
                 #expect(client.isClosed())
             }
-            #expect(run.status == 127)
-            #expect(run.output == "tapster: '\(script)' or its interpreter was not found\n")
+            #expect(ended.status == 127)
+            #expect(ended.output == "tapster: '\(script)' or its interpreter was not found\n")
         }
     }
 
