@@ -13,10 +13,8 @@ final class DatabaseLock: Sendable {
         guard descriptor >= 0 else {
             throw .failed(detail: "cannot open \(path).lock: \(unsafe String(cString: strerror(errno)))")
         }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            close(descriptor)
-            throw .inUse(path: path)
-        }
+        // The object is whole by now, so `deinit` closes: a second close would hit whoever has the number next.
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { throw .inUse(path: path) }
     }
 
     deinit {
