@@ -73,6 +73,15 @@ final class Metrics: Sendable {
         }
         gauge(
             &text, "tapster_leases", "Leases that are in force.", Double(views.reduce(0) { $0 + $1.leases.count }))
+        let queues = "tapster_device_queues"
+        text.family(
+            queues, "Queues that are open in the kernel: those it steers to, and those that are held.", type: "gauge")
+        for view in views {
+            let device = ("device", view.record.name.text)
+            guard let tun = view.status.link?.tun else { continue }
+            text.sample(queues, [device, ("state", "attached")], Double(tun.attachedQueues ?? 0))
+            text.sample(queues, [device, ("state", "detached")], Double(tun.detachedQueues ?? 0))
+        }
         each("tapster_device_ready", "Whether the kernel was read back and found as wanted.") {
             $0.phase == .ready ? 1 : 0
         }
