@@ -7,6 +7,8 @@ public struct QueueOrder<Queue: Hashable & Sendable>: Hashable, Sendable {
     public private(set) var attached: Set<Queue> = []
     /// The attached queues by their kernel index; nothing while it cannot be known.
     private var order: [Queue]? = []
+    /// Whether queues are attached of which we know nothing: they may be anywhere in between.
+    public private(set) var hasStrangers = false
 
     /// No queue is attached.
     public init() {}
@@ -18,7 +20,7 @@ public struct QueueOrder<Queue: Hashable & Sendable>: Hashable, Sendable {
     ///   - order: The same by kernel index, if that was known.
     public init(attached: Set<Queue>, order: [Queue]?) {
         self.attached = attached
-        self.order = order.map(Set.init) == attached ? order : nil
+        self.order = order?.count == attached.count && order.map(Set.init) == attached ? order : nil
         settle()
     }
 
@@ -47,14 +49,24 @@ public struct QueueOrder<Queue: Hashable & Sendable>: Hashable, Sendable {
     public mutating func notice(attached now: Set<Queue>) {
         let (gone, new) = (attached.subtracting(now), now.subtracting(attached))
         guard !gone.isEmpty || !new.isEmpty else { return }
-        if !isCertain(without: gone, with: new) { order = nil }
+        let isCertain = isCertain(without: gone, with: new)
         for queue in gone { detach(queue) }
         for queue in new { attach(queue) }
+        // Not before: with one queue left in between, its place would be known, and those of the next ones not.
+        if !isCertain { lose() }
     }
 
-    /// There are attached queues of which we know nothing.
+    /// Queues have been toggled, and nobody knows how often, or in which order.
     public mutating func lose() {
         order = nil
+        settle()
+    }
+
+    /// Others have queues attached, or have them no longer.
+    public mutating func notice(strangers: Bool) {
+        guard strangers != hasStrangers else { return }
+        hasStrangers = strangers
+        lose()
     }
 
     /// Whether all sequences of these changes come to the same order.
@@ -66,8 +78,8 @@ public struct QueueOrder<Queue: Hashable & Sendable>: Hashable, Sendable {
         return new.isEmpty ? holes <= 1 : holes == 0
     }
 
-    /// One queue can only be in one place.
+    /// One queue can only be in one place, where no others are.
     private mutating func settle() {
-        if attached.count <= 1, order == nil { order = Array(attached) }
+        if attached.count <= 1, order == nil, !hasStrangers { order = Array(attached) }
     }
 }
