@@ -70,9 +70,10 @@ let package = Package(
 
         // What several test targets share: namespaces, a kernel in memory, a small HTTP client, the daemon as a process.
         .target(
-            name: "TestSupport", dependencies: ["TapCore", "CLinux"], path: "Tests/TestSupport",
+            name: "TestSupport", dependencies: ["TapCore", "CLinux", "Steering"], path: "Tests/TestSupport",
             swiftSettings: testHouse),
         .target(name: "Faults", path: "Tests/Faults"),
+        .target(name: "Steering", path: "Tests/Steering"),
         .testTarget(name: "TapCoreTests", dependencies: ["TapCore", "TestSupport"], swiftSettings: testHouse),
         .testTarget(
             name: "TapDocumentTests", dependencies: ["TapDocument", "TapCore", "TestSupport"],

@@ -1,19 +1,29 @@
 import CLinux
 import Foundation
 import Glibc
+import Steering
 import TapCore
 
 /// Somebody who has a queue of a tap open, as a VMM would: in the calling thread's network namespace.
 public final class Consumer {
-    private let descriptor: Int32
+    let descriptor: Int32
+    /// In front of each frame.
+    private let hasVnetHeader: Bool
 
     /// Attaches to the device by its name.
     public init(_ name: String, vnetHeader: Bool = true, multiQueue: Bool = true) throws {
+        hasVnetHeader = vnetHeader
         descriptor = clinux_open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)
         let flags = IFF_TAP | IFF_NO_PI | (multiQueue ? IFF_MULTI_QUEUE : 0) | (vnetHeader ? IFF_VNET_HDR : 0)
         guard clinux_tun_set_interface(descriptor, name, UInt16(flags)) == 0 else {
             throw TestFailure("attach to \(name): \(String(cString: strerror(errno)))")
         }
+    }
+
+    /// A queue that somebody has handed over.
+    public init(owning descriptor: Int32) {
+        self.descriptor = descriptor
+        hasVnetHeader = (Self.flags(descriptor) ?? 0) & IFF_VNET_HDR != 0
     }
 
     deinit {
@@ -27,6 +37,48 @@ public final class Consumer {
         if !hasLeft { close(descriptor) }
         hasLeft = true
     }
+
+    // MARK: The queue
+
+    /// `TUNGETIFF`; nothing when the device is gone.
+    public var isAttached: Bool? { Self.flags(descriptor).map { $0 & IFF_DETACH_QUEUE == 0 } }
+
+    private static func flags(_ descriptor: Int32) -> Int32? {
+        var flags: UInt16 = 0
+        var name = [CChar](repeating: 0, count: 16)
+        return clinux_tun_get_interface(descriptor, &name, &flags) == 0 ? Int32(flags) : nil
+    }
+
+    /// `TUNSETQUEUE`.
+    ///
+    /// - Returns: Whether the kernel did it.
+    @discardableResult
+    public func attach() -> Bool { clinux_tun_set_queue(descriptor, UInt16(IFF_ATTACH_QUEUE)) == 0 }
+
+    @discardableResult
+    public func detach() -> Bool { clinux_tun_set_queue(descriptor, UInt16(IFF_DETACH_QUEUE)) == 0 }
+
+    /// `TUNGETSNDBUF`.
+    public var sendBufferBytes: Int? {
+        var bytes: Int32 = 0
+        return steering_get_send_buffer(descriptor, &bytes) == 0 ? Int(bytes) : nil
+    }
+
+    /// Reads all that waits.
+    ///
+    /// - Returns: The numbers of the `SteeredFrames` among it.
+    public func receive() -> [UInt32] {
+        let header = hasVnetHeader ? max(vnetHeaderSize, 0) : 0
+        var buffer = [UInt8](repeating: 0, count: 2_048)
+        var numbers: [UInt32] = []
+        while true {
+            let count = read(descriptor, &buffer, buffer.count)
+            guard count > 0 else { return numbers }
+            if let number = SteeredFrames.number(of: buffer[0..<count].dropFirst(header)) { numbers.append(number) }
+        }
+    }
+
+    // MARK: The device
 
     /// A user that cannot be taken back (`TUNSETOWNER`).
     public func setOwner(_ user: UInt32) { _ = clinux_tun_set_owner(descriptor, user) }

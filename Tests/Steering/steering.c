@@ -1,0 +1,57 @@
+#define _GNU_SOURCE
+#include "steering.h"
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/if_packet.h>
+#include <linux/if_tun.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int steering_by_mark(int queue) {
+    // return context->mark;
+    const struct bpf_insn program[] = {
+        {
+            .code = BPF_LDX | BPF_MEM | BPF_W,
+            .dst_reg = BPF_REG_0,
+            .src_reg = BPF_REG_1,
+            .off = offsetof(struct __sk_buff, mark),
+        },
+        {.code = BPF_JMP | BPF_EXIT},
+    };
+    union bpf_attr load = {
+        .prog_type = BPF_PROG_TYPE_SOCKET_FILTER,
+        .insns = (uintptr_t)program,
+        .insn_cnt = sizeof program / sizeof *program,
+        .license = (uintptr_t)"",
+    };
+    int loaded = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load);
+    if (loaded < 0) return -1;
+    int result = ioctl(queue, TUNSETSTEERINGEBPF, &loaded);
+    int reason = errno;
+    // The device has its own hold on the program.
+    close(loaded);
+    errno = reason;
+    return result;
+}
+
+int steering_open(int interface_index) {
+    // It sends, and hears nothing: protocol 0.
+    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -1;
+    struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_ifindex = interface_index};
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) == 0) return fd;
+    int reason = errno;
+    close(fd);
+    errno = reason;
+    return -1;
+}
+
+int steering_send(int fd, uint32_t mark, const void *frame, size_t length) {
+    if (setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark) != 0) return -1;
+    return send(fd, frame, length, 0) == (ssize_t)length ? 0 : -1;
+}
+
+int steering_get_send_buffer(int queue, int *bytes) { return ioctl(queue, TUNGETSNDBUF, bytes); }
