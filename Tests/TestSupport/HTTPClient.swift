@@ -28,7 +28,11 @@ public final class HTTPClient {
     private var received = Data()
 
     public init(socket path: String) throws {
-        descriptor = Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        descriptor = try Self.open(path)
+    }
+
+    static func open(_ path: String) throws -> Int32 {
+        let descriptor = Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
@@ -41,9 +45,11 @@ public final class HTTPClient {
         var patience = timeval(tv_sec: 60, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
         guard result == 0 else {
-            // The object is whole by now, so `deinit` closes.
-            throw TestFailure("connect \(path): \(String(cString: strerror(errno)))")
+            let reason = String(cString: strerror(errno))
+            close(descriptor)
+            throw TestFailure("connect \(path): \(reason)")
         }
+        return descriptor
     }
 
     /// A connection to a port of this namespace's 127.0.0.1.
