@@ -81,9 +81,14 @@ final class LeaseDesk {
         // From here on nobody deletes the device without force, nor gets one of the queues.
         guard board.reserve(LeaseView(lease, queues: queues)) else { throw .deviceDeleting(record.name) }
         do throws(KernelError) {
-            return (lease.id, try attach(queues, to: lease, of: record, at: site))
+            let vnetHeaderSize = try attach(queues, to: lease, of: record, at: site)
+            // Whoever has got the queues shall see where they are.
+            settle(lease.device)
+            return (lease.id, vnetHeaderSize)
         } catch {
             takeBack(lease)
+            // The next one is the first again, for whom the device is set right.
+            settle(lease.device)
             metrics.kernelErrors.increment([error.operation, error.errno.description])
             throw .kernelRefused(error)
         }
