@@ -103,11 +103,12 @@ extension LeaseDesk {
     /// The kernel has CPUs by its own index, so they are moved along with the queues.
     func setReceiveCPUs(of name: DeviceName) {
         guard let device = devices[name], let record = board.snapshot.devices[name]?.record,
-            let order = device.order.known, let site = site(of: record),
+            let site = site(of: record),
             let index = device.leases.first?.place.index ?? LeasePlace(record.claim)?.index
         else { return }
         var wanted: [Int: [Int]] = [:]
-        for (kernelIndex, queue) in order.enumerated() {
+        // Where it is not known who is where, nobody's packets go to another one's CPUs.
+        for (kernelIndex, queue) in (device.order.known ?? []).enumerated() {
             if let cpus = record.assignments[queue]?.cpus, !cpus.isEmpty { wanted[kernelIndex] = cpus }
         }
         for kernelIndex in Set(wanted.keys).union(device.receiveCPUs.keys).sorted()
