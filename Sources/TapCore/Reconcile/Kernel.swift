@@ -4,6 +4,9 @@ public struct KernelSignals: Hashable, Sendable {
     public var touched: Set<LinkIndex> = []
     /// Links whose addresses came or went.
     public var readdressed: Set<LinkIndex> = []
+    /// Of touched links, the fewest attached queues that one had at any time: what was toggled twice looks the same
+    /// afterwards, but may be in another place.
+    public var fewestQueues: [LinkIndex: Int] = [:]
     /// Notifications were lost (ENOBUFS): only a dump tells what happened.
     public var wasOverrun = false
 
@@ -12,6 +15,7 @@ public struct KernelSignals: Hashable, Sendable {
     public mutating func merge(_ other: KernelSignals) {
         touched.formUnion(other.touched)
         readdressed.formUnion(other.readdressed)
+        fewestQueues.merge(other.fewestQueues, uniquingKeysWith: min)
         wasOverrun = wasOverrun || other.wasOverrun
     }
 }

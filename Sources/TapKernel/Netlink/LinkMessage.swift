@@ -41,6 +41,15 @@ enum LinkMessage {
         return LinkIndex(rawValue: try payload.load(Int32.self, at: 4))
     }
 
+    /// Of an `RTM_NEWLINK` about a multiqueue tap or tun; nothing else of it is read.
+    static func attachedQueues(_ payload: RawSpan) throws(MalformedNetlink) -> Int? {
+        var link = ObservedLink(index: try index(payload), name: "")
+        try walkAttributes(payload, from: interfaceBytes) { (type, value) throws(MalformedNetlink) in
+            if type == Int(IFLA_LINKINFO) { try decodeInformation(value, into: &link) }
+        }
+        return link.tun?.attachedQueues
+    }
+
     /// `sizeof(struct ifinfomsg)`.
     private static let interfaceBytes = 16
 

@@ -62,7 +62,11 @@ final class LinkMonitor {
                     (header, payload) throws(MalformedNetlink) in
                     let type = Int32(header.type)
                     if Self.types.contains(type) {
-                        signals.touched.insert(try LinkMessage.index(payload))
+                        let index = try LinkMessage.index(payload)
+                        signals.touched.insert(index)
+                        if type == Int32(RTM_NEWLINK), let count = try LinkMessage.attachedQueues(payload) {
+                            signals.fewestQueues[index] = min(signals.fewestQueues[index] ?? count, count)
+                        }
                     } else if Self.addressTypes.contains(type) {
                         signals.readdressed.insert(LinkIndex(rawValue: try payload.load(Int32.self, at: 4)))
                     }

@@ -11,24 +11,36 @@ extension LeaseDesk {
     /// theirs to do. It is noticed and shown, not fought.
     func look(at name: DeviceName) {
         guard let before = devices[name]?.order else { return }
+        let fewest = takeFewestQueues(name)
         for attempt in 1...Self.looksMax {
             for lease in notice(name) { finish(lease, .lost) }
             guard let device = devices[name], let lease = device.leases.first,
                 let record = board.snapshot.devices[name]?.record, let site = site(of: record),
                 let attached = site.observed[lease.place.index]?.tun?.attachedQueues,
-                attached != device.order.attached.count
+                (attached != device.order.attached.count) != device.order.hasStrangers
             else { break }
             if attempt < Self.looksMax {
                 // A queue may have been toggled between the two questions.
                 try? site.refresh([lease.place.index])
             } else {
-                // Somebody has queues that are not ours: a consumer whose lease was revoked, perhaps.
-                devices[name]?.order.lose()
+                // Somebody has queues that are not ours: a consumer whose lease was revoked, perhaps. Or has no longer.
+                devices[name]?.order.notice(strangers: attached != device.order.attached.count)
             }
         }
-        guard let order = devices[name]?.order, order != before else { return }
+        // There were fewer than we knew of: some have been detached and attached again, and are in other places now.
+        if let fewest, let known = devices[name]?.fewestQueues, fewest < known { devices[name]?.order.lose() }
+        guard let order = devices[name]?.order else { return }
+        devices[name]?.fewestQueues = order.attached.count
+        guard order != before else { return }
         remember { () throws(KernelError) in try ledger.reorder(name, order.known) }
         settle(name)
+    }
+
+    private func takeFewestQueues(_ name: DeviceName) -> Int? {
+        guard let lease = devices[name]?.leases.first, let record = board.snapshot.devices[name]?.record else {
+            return nil
+        }
+        return site(of: record)?.takeFewestQueues(of: lease.place.index)
     }
 
     /// Asks the kernel which queues are attached.
@@ -44,7 +56,11 @@ extension LeaseDesk {
                 lost.append(lease)
             }
         }
-        if lost.isEmpty { devices[name]?.order.notice(attached: attached) }
+        guard lost.isEmpty, let device = devices[name] else { return lost }
+        // Those that went may have gone before the others came.
+        let stayed = device.order.attached.intersection(attached)
+        devices[name]?.fewestQueues = min(device.fewestQueues, stayed.count)
+        devices[name]?.order.notice(attached: attached)
         return lost
     }
 

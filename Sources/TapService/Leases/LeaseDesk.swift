@@ -11,7 +11,11 @@ final class LeaseDesk {
     struct Device {
         var leases: [Lease] = []
         /// Where the kernel has its queues, by their index.
-        var order = QueueOrder<Int>()
+        var order = QueueOrder<Int>() {
+            didSet { fewestQueues = min(fewestQueues, order.attached.count) }
+        }
+        /// The fewest that were attached at any time since the last look, as far as we know.
+        var fewestQueues = 0
         /// The CPUs that are set for the queue at a kernel index.
         var receiveCPUs: [Int: [Int]] = [:]
     }

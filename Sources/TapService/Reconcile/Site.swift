@@ -7,6 +7,8 @@ final class Site {
     private(set) var observed: ObservedNamespace
     /// What the kernel said and nobody has looked at yet.
     var heard = KernelSignals()
+    /// The fewest queues of our devices since somebody last asked.
+    private var fewestQueues: [LinkIndex: Int] = [:]
     /// Names that we have made free: others may wait for them.
     private var freed: Set<String> = []
     /// Devices that wait for a controller, or for a place on it.
@@ -22,6 +24,7 @@ final class Site {
     }
 
     func lookAtAll() throws(KernelError) {
+        noteQueues(heard)
         heard = KernelSignals()
         freed = []
         // Whose interfaces they are is for the caller to say again. Taken over as a whole: half a look would show devices without their addresses and anchors.
@@ -70,6 +73,7 @@ final class Site {
     /// - Returns: The devices that it may concern.
     func lookAtHeard() throws(KernelError) -> Set<DeviceName> {
         let signals = heard
+        noteQueues(signals)
         heard = KernelSignals()
         var concerned: Set<DeviceName> = []
         let before = signals.touched.flatMap(names)
@@ -93,6 +97,14 @@ final class Site {
         }
         return concerned
     }
+
+    private func noteQueues(_ signals: KernelSignals) {
+        let ours = signals.fewestQueues.filter { observed.owners[$0.key] != nil }
+        fewestQueues.merge(ours, uniquingKeysWith: min)
+    }
+
+    /// The fewest attached queues that the kernel has told of since it was last asked; nothing when it told of none.
+    func takeFewestQueues(of index: LinkIndex) -> Int? { fewestQueues.removeValue(forKey: index) }
 
     /// By any of them it may be in a device's way, or be its controller.
     private func names(of index: LinkIndex) -> [String] {
@@ -125,6 +137,7 @@ final class Site {
         for index in indexes {
             observed.owners[index] = nil
             consumed.remove(index)
+            fewestQueues[index] = nil
             observed.unverified.remove(index)
             kernel.abandon(index)
         }

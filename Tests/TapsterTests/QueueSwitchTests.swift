@@ -1,0 +1,247 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Queues that are attached and detached while somebody reads them.
+@Suite(.privileged) struct QueueSwitchTests {
+    /// Frames to each kernel index come out at the queue that the API names for it, and nowhere else.
+    static func checkOrder(
+        _ daemon: Daemon, _ name: String, _ queues: [Int: Consumer], _ frames: SteeredFrames
+    ) throws {
+        let told = try daemon.order(of: name)
+        #expect(told.count == (try Interface(name)?.attachedQueues), "\(told)")
+        #expect(try frames.order(of: queues, count: told.count) == told)
+    }
+
+    @Test func aDisabledQueueGetsNothingUntilItIsEnabled() async throws {
+        try await withDaemon { (daemon) throws in
+            try daemon.create("web0", spec: #"{"queues": 4}"#)
+            let holder = try LeaseHolder(daemon, "web0")
+            #expect(holder.lines.count == 1 && holder.lines[0].queues == [0, 1, 2, 3])
+            let frames = try SteeredFrames(to: holder.interfaceIndex, by: try #require(holder.queues[0]))
+            var model = [0, 1, 2, 3]
+            try Self.checkOrder(daemon, "web0", holder.queues, frames)
+            for (queue, isEnabled) in [
+                (1, false), (1, true), (0, false), (3, false), (2, false), (2, true), (0, true), (0, true), (3, true),
+            ] {
+                let answer = try daemon.set(queue, of: "web0", enabled: isEnabled)
+                #expect(answer.status == 200, "\(answer.text)")
+                if !isEnabled, let place = model.firstIndex(of: queue) {
+                    model[place] = model[model.count - 1]
+                    model.removeLast()
+                } else if isEnabled, !model.contains(queue) {
+                    model.append(queue)
+                }
+                // The answer itself tells how it is now.
+                #expect(answer["enabled"] as? Bool == isEnabled && answer["attached"] as? Bool == isEnabled)
+                #expect(answer["kernelIndex"] as? Int == model.firstIndex(of: queue))
+                #expect(try daemon.order(of: "web0") == model)
+                try Self.checkOrder(daemon, "web0", holder.queues, frames)
+                #expect(holder.queues[queue]?.isAttached == isEnabled)
+            }
+            #expect(!holder.isOver)
+        }
+    }
+
+    @Test func leasingADisabledQueue() async throws {
+        try await withDaemon { (daemon) throws in
+            try daemon.create("web0", spec: #"{"queues": 4}"#)
+            #expect(try daemon.set(1, of: "web0", enabled: false).status == 200)
+            #expect(try daemon.set(2, of: "web0", enabled: false).status == 200)
+            let holder = try LeaseHolder(daemon, "web0")
+            #expect(holder.lines[0].queues == [0, 1, 2, 3])
+            let frames = try SteeredFrames(to: holder.interfaceIndex, by: try #require(holder.queues[0]))
+            try daemon.waitForQueues(
+                [
+                    QueueState(at: 0, lease: holder.id), QueueState(enabled: false, at: nil, lease: holder.id),
+                    QueueState(enabled: false, at: nil, lease: holder.id), QueueState(at: 1, lease: holder.id),
+                ], of: "web0")
+            try Self.checkOrder(daemon, "web0", holder.queues, frames)
+            #expect(try Interface("web0")?.detachedQueues == 2)
+            try daemon.set(2, of: "web0", enabled: true)
+            #expect(try daemon.order(of: "web0") == [0, 3, 2])
+            try Self.checkOrder(daemon, "web0", holder.queues, frames)
+
+            // Nothing but disabled ones.
+            holder.close()
+            holder.queues = [:]
+            try daemon.waitForLeases([])
+            let other = try LeaseHolder(daemon, "web0", "queues=1")
+            #expect(other.queues[1]?.isAttached == false)
+            try daemon.waitForQueues(
+                [
+                    QueueState(at: nil, lease: nil), QueueState(enabled: false, at: nil, lease: other.id),
+                    QueueState(at: nil, lease: nil), QueueState(at: nil, lease: nil),
+                ], of: "web0")
+            #expect(try daemon.set(1, of: "web0", enabled: true)["kernelIndex"] as? Int == 0)
+        }
+    }
+
+    /// It is the consumer's right; it is seen, and not fought.
+    @Test func whatAConsumerTogglesIsNoticed() async throws {
+        try await withDaemon { (daemon) throws in
+            try daemon.create("web0", spec: #"{"queues": 4}"#)
+            let holder = try LeaseHolder(daemon, "web0")
+            let frames = try SteeredFrames(to: holder.interfaceIndex, by: try #require(holder.queues[0]))
+            func at(_ kernelIndex: Int?) -> QueueState { QueueState(at: kernelIndex, lease: holder.id) }
+
+            holder.queues[1]?.detach()
+            try daemon.waitForQueues([at(0), at(nil), at(2), at(1)], of: "web0", within: 1)
+            try Self.checkOrder(daemon, "web0", holder.queues, frames)
+            holder.queues[1]?.attach()
+            try daemon.waitForQueues([at(0), at(3), at(2), at(1)], of: "web0", within: 1)
+            try Self.checkOrder(daemon, "web0", holder.queues, frames)
+            // Nobody puts it back.
+            holder.queues[0]?.detach()
+            try daemon.waitForQueues([at(nil), at(0), at(2), at(1)], of: "web0", within: 1)
+            _ = try daemon.send("POST", "/v1/reconcile?wait=5s", json: "{}")
+            usleep(300_000)
+            try daemon.waitForQueues([at(nil), at(0), at(2), at(1)], of: "web0")
+            #expect(holder.queues[0]?.isAttached == false)
+            #expect(try daemon.phase("web0") == "Ready")
+            // Unless somebody says so.
+            let answer = try daemon.set(0, of: "web0", enabled: true)
+            #expect(answer["attached"] as? Bool == true && answer["kernelIndex"] as? Int == 3, "\(answer.text)")
+            try Self.checkOrder(daemon, "web0", holder.queues, frames)
+        }
+    }
+
+    /// As a guest does with `ethtool -L`: from the tail, and back. However quickly, and whenever the daemon looks.
+    @Test func aGuestThatChangesItsChannelsIsFollowed() async throws {
+        try await withDaemon { (daemon) throws in
+            try daemon.create("web0", spec: #"{"queues": 8}"#)
+            let holder = try LeaseHolder(daemon, "web0")
+            func expect(attached: Int) throws {
+                try daemon.waitForQueues(
+                    (0..<8).map { QueueState(at: $0 < attached ? $0 : nil, lease: holder.id) }, of: "web0", within: 5)
+            }
+            for round in 0..<30 {
+                for queue in stride(from: 7, to: 1, by: -1) {
+                    holder.queues[queue]?.detach()
+                    // So that the daemon's looks fall everywhere.
+                    usleep(UInt32(round * 20))
+                }
+                try expect(attached: 2)
+                for queue in 2..<8 {
+                    holder.queues[queue]?.attach()
+                    try expect(attached: queue + 1)
+                }
+            }
+        }
+    }
+
+    /// A detach and an attach between two looks leave everything attached as before, but not in its place.
+    @Test func whatIsToggledBehindOurBackIsNotToldWrong() async throws {
+        try await withDaemon { (daemon) throws in
+            try daemon.create("web0", spec: #"{"queues": 4}"#)
+            let holder = try LeaseHolder(daemon, "web0")
+            let frames = try SteeredFrames(to: holder.interfaceIndex, by: try #require(holder.queues[0]))
+            for _ in 0..<20 {
+                let queue = Int.random(in: 0..<3)
+                holder.queues[queue]?.detach()
+                holder.queues[queue]?.attach()
+                // Time to notice.
+                usleep(100_000)
+                let told = try daemon.order(of: "web0")
+                let found = try frames.order(of: holder.queues, count: 4)
+                guard told.isEmpty || told == found else {
+                    throw TestFailure("queue \(queue) was toggled: \(told) is told, and \(found) is so")
+                }
+            }
+        }
+    }
+
+    @Test func twoLeasesShareADevice() async throws {
+        try await withDaemon { (daemon) throws in
+            try daemon.create("web0", spec: #"{"queues": 5}"#)
+            let first = try LeaseHolder(daemon, "web0", "queues=1,3")
+            let second = try LeaseHolder(daemon, "web0", "queues=4,0")
+            let third = try LeaseHolder(daemon, "web0")
+            #expect(second.lines[0].queues == [0, 4] && third.lines[0].queues == [2])
+            #expect(throws: LeaseHolder.Refusal.self) { try LeaseHolder(daemon, "web0", "queues=0") }
+            let frames = try SteeredFrames(to: first.interfaceIndex, by: try #require(first.queues[1]))
+            var all = first.queues.merging(second.queues) { a, _ in a }.merging(third.queues) { a, _ in a }
+            #expect(try daemon.order(of: "web0") == [1, 3, 0, 4, 2])
+            try Self.checkOrder(daemon, "web0", all, frames)
+
+            // Whose connection ends has lost its queues, whatever copies it keeps.
+            first.close()
+            try daemon.waitForLeases([second.id, third.id])
+            #expect(first.queues.values.allSatisfy { $0.isAttached == false })
+            // From the tail: 3 gives its place to 2, then 1 to 4.
+            #expect(try daemon.order(of: "web0") == [4, 2, 0])
+            try Self.checkOrder(daemon, "web0", all, frames)
+            first.queues = [:]
+            all[1] = nil
+            all[3] = nil
+            #expect(!second.isOver && !third.isOver)
+
+            let fourth = try LeaseHolder(daemon, "web0")
+            all.merge(fourth.queues) { a, _ in a }
+            #expect(try daemon.order(of: "web0") == [4, 2, 0, 1, 3])
+            try Self.checkOrder(daemon, "web0", all, frames)
+        }
+    }
+
+    /// One who has lost his lease can still attach what he kept: then nobody knows who is where.
+    @Test func aRevokedConsumerThatAttachesAgainMakesTheOrderUnknown() async throws {
+        try await withDaemon { (daemon) throws in
+            try daemon.create("web0", spec: #"{"queues": 4}"#)
+            let gone = try LeaseHolder(daemon, "web0", "queues=0")
+            let holder = try LeaseHolder(daemon, "web0")
+            #expect(try daemon.order(of: "web0") == [0, 1, 2, 3])
+            #expect(try daemon.send("DELETE", "/v1/leases/\(gone.id)").status == 204)
+            try eventually("he is told") { gone.isOver }
+            #expect(gone.queues[0]?.isAttached == false)
+            try daemon.waitForQueues(
+                [QueueState(at: nil, lease: nil)] + [1, 2, 0].map { QueueState(at: $0, lease: holder.id) }, of: "web0")
+
+            #expect(gone.queues[0]?.attach() == true)
+            let unknown = QueueState(at: nil, attached: true, lease: holder.id)
+            try daemon.waitForQueues(
+                [QueueState(at: nil, lease: nil), unknown, unknown, unknown], of: "web0", within: 1)
+            // What is known for one queue alone is not known beside a stranger's.
+            for queue in [1, 2] {
+                let answer = try daemon.set(queue, of: "web0", enabled: false)
+                #expect(answer["attached"] as? Bool == false)
+            }
+            #expect(try daemon.order(of: "web0") == [])
+            let answer = try daemon.set(2, of: "web0", enabled: true)
+            #expect(answer["attached"] as? Bool == true && answer["kernelIndex"] as? Int == nil, "\(answer.text)")
+
+            // A new lease beside it.
+            let other = try LeaseHolder(daemon, "web0")
+            #expect(other.queues[0]?.isAttached == true)
+            usleep(200_000)
+            #expect(try daemon.order(of: "web0") == [])
+            // With all leases over, and him gone, it begins anew.
+            gone.queues = [:]
+            for holder in [holder, other] {
+                holder.close()
+                holder.queues = [:]
+            }
+            try daemon.waitForLeases([])
+            try daemon.set(1, of: "web0", enabled: true)
+            let last = try LeaseHolder(daemon, "web0")
+            #expect(try daemon.order(of: "web0") == [0, 1, 2, 3])
+            _ = last
+        }
+    }
+
+    /// He was there before the lease.
+    @Test func aLeaseBesideAStrangersQueueDoesNotTellAnOrder() async throws {
+        try await withDaemon { (daemon) throws in
+            try daemon.create("web0", spec: #"{"queues": 4}"#)
+            let gone = try LeaseHolder(daemon, "web0", "queues=3")
+            _ = try daemon.send("DELETE", "/v1/leases/\(gone.id)")
+            try eventually("he is told") { gone.isOver }
+            gone.queues[3]?.attach()
+            usleep(200_000)
+            let holder = try LeaseHolder(daemon, "web0", "queues=0,1")
+            // Seen with the lease's own attaching.
+            let unknown = QueueState(at: nil, attached: true, lease: holder.id)
+            let free = QueueState(at: nil, lease: nil)
+            try daemon.waitForQueues([unknown, unknown, free, free], of: "web0", within: 1)
+        }
+    }
+}
