@@ -17,6 +17,9 @@ public final class ServiceManager: Sendable {
 
     private let socket: OwnedDescriptor
     private let names: Mutex<Names>
+    /// Whether it has not taken the last message in time. Until it takes one, no other waits: a lease has many queues, and
+    /// each would wait as long.
+    private let isStuck = Atomic(false)
 
     fileprivate struct Names {
         /// How many descriptors are stored under each.
@@ -55,13 +58,14 @@ public final class ServiceManager: Sendable {
     /// - Parameters:
     ///   - number: The descriptor, which stays open here.
     ///   - name: At most 255 bytes of printable ASCII without colons; several descriptors may share one.
-    /// - Throws: EINVAL for another name; ENOSPC when there is no room for its name; EAGAIN when the manager has not taken it in a second; ETOOMANYREFS when it has
-    ///   not taken very many. That its store is full, it tells nobody.
+    /// - Throws: EINVAL for another name; ENOSPC when there is no room for its name; EAGAIN when the manager has not taken
+    ///   it in a second, or at once when it has not taken the one before either; ETOOMANYREFS when it has not taken very
+    ///   many. That its store is full, it tells nobody.
     public func keep(_ number: Int32, as name: String) throws(Errno) {
         let name = try Self.checked(name)
         guard names.withLock({ $0.add(name) }) else { throw .noSpace }
         do throws(Errno) {
-            try send("FDSTORE=1\nFDPOLL=0\nFDNAME=\(name)", with: [number])
+            try send("FDSTORE=1\nFDPOLL=0\nFDNAME=\(name)", with: [number], waiting: isListening)
         } catch {
             names.withLock { $0.remove(name) }
             throw error
@@ -73,13 +77,24 @@ public final class ServiceManager: Sendable {
     /// - Throws: EINVAL and EAGAIN as `keep` does.
     public func forget(_ name: String) throws(Errno) {
         let name = try Self.checked(name)
-        try send("FDSTOREREMOVE=1\nFDNAME=\(name)")
+        try send("FDSTOREREMOVE=1\nFDNAME=\(name)", waiting: isListening)
         names.withLock { $0.remove(name) }
     }
 
-    private func send(_ message: String, with descriptors: [Int32] = []) throws(Errno) {
-        try DescriptorPassing.send(Array(message.utf8), with: descriptors, over: socket.number)
+    private func send(
+        _ message: String, with descriptors: [Int32] = [], waiting waits: Bool = true
+    ) throws(Errno) {
+        do throws(Errno) {
+            try DescriptorPassing.send(
+                Array(message.utf8), with: descriptors, over: socket.number, flags: waits ? 0 : Int32(MSG_DONTWAIT))
+            isStuck.store(false, ordering: .relaxed)
+        } catch {
+            if error == .wouldBlock { isStuck.store(true, ordering: .relaxed) }
+            throw error
+        }
     }
+
+    private var isListening: Bool { !isStuck.load(ordering: .relaxed) }
 
     /// What `LISTEN_FDNAMES` can hold.
     private static func checked(_ name: String) throws(Errno) -> String {
