@@ -1,0 +1,219 @@
+import Foundation
+import TapCore
+import TestSupport
+import Testing
+
+/// What is handed over, and to whom.
+@Suite(.privileged) struct LeaseTests {
+    private static func refusal(_ daemon: Daemon, _ name: String, _ query: String = "") throws -> (Int, String?) {
+        do {
+            _ = try LeaseHolder(daemon, name, query)
+        } catch let refusal as LeaseHolder.Refusal {
+            return (refusal.status, refusal.code)
+        }
+        throw TestFailure("'\(name)' was leased")
+    }
+
+    @Test func aSingleQueueDeviceHasOneHolder() async throws {
+        try await withDaemon { (daemon) throws in
+            try daemon.create("one0", spec: #"{"multiQueue": false}"#)
+            for _ in 0..<3 {
+                let holder = try LeaseHolder(daemon, "one0")
+                try daemon.waitForQueues([QueueState(at: 0, lease: holder.id)], of: "one0")
+                #expect(try Self.refusal(daemon, "one0") == (409, "QUEUE_LEASED"))
+                #expect(try Interface("one0")?.hasCarrier == true)
+                holder.close()
+                // The copies keep the only place; the daemon cannot take them away from a single-queue device.
+                holder.queues = [:]
+                try daemon.waitForLeases([])
+                try eventually("no carrier") { try Interface("one0")?.hasCarrier == false }
+            }
+        }
+    }
+
+    /// The kernel's EBUSY is told as what it is, and all is well when the other one has gone.
+    @Test func aStrangersHoldOnASingleQueueDeviceIsTold() async throws {
+        try await withDaemon { (daemon) throws in
+            try daemon.create("one0", spec: #"{"multiQueue": false}"#)
+            let stranger = try Consumer("one0", multiQueue: false)
+            let refusal: LeaseHolder.Refusal
+            do {
+                _ = try LeaseHolder(daemon, "one0")
+                throw TestFailure("it was leased")
+            } catch let error as LeaseHolder.Refusal {
+                refusal = error
+            }
+            #expect(refusal.status >= 409 && refusal.text.contains("EBUSY"), "\(refusal)")
+            #expect(refusal.text.contains("another process holds the only queue"), "\(refusal)")
+            #expect(try daemon.leases() == [])
+            stranger.leave()
+            _ = try LeaseHolder(daemon, "one0")
+        }
+    }
+
+    /// A message takes 250 descriptors.
+    @Test func manyQueuesComeInTwoMessages() async throws {
+        try await withDaemon { (daemon) throws in
+            try daemon.create("big0", spec: #"{"queues": 255}"#)
+            let holder = try LeaseHolder(daemon, "big0")
+            #expect(holder.lines.map(\.queues) == [Array(0..<250), Array(250..<255)])
+            #expect(holder.lines.map(\.descriptors) == [250, 5])
+            #expect(holder.lines.map(\.isLast) == [false, true])
+            for key in ["lease", "device", "ifindex", "vnetHeaderSize"] {
+                #expect("\(holder.lines[0].json[key] ?? "")" == "\(holder.lines[1].json[key] ?? "-")", "\(key)")
+            }
+            try daemon.waitForQueues((0..<255).map { QueueState(at: $0, lease: holder.id) }, of: "big0")
+            let frames = try SteeredFrames(to: holder.interfaceIndex, by: try #require(holder.queues[0]))
+            for index in [0, 249, 250, 254] {
+                #expect(holder.queues[index]?.receive().isEmpty == true)
+                let number = try frames.send(to: index)
+                #expect(holder.queues[index]?.receive() == [number])
+            }
+            holder.close()
+            try daemon.waitForLeases([])
+            #expect(try Interface("big0")?.attachedQueues == 0)
+        }
+    }
+
+    @Test func aDeviceInAnotherNamespaceIsLeasedThere() async throws {
+        try await withDaemon { (daemon) throws in
+            let namespace = NamedNamespace()
+            try namespace.make()
+            try daemon.create("far0", spec: #"{"queues": 2, "networkNamespace": "\#(namespace.location)"}"#)
+            let holder = try LeaseHolder(daemon, "far0")
+            #expect(holder.lines[0].json["networkNamespace"] as? String == namespace.location)
+            #expect(holder.interfaceIndex == (try namespace.interface("far0")?.index))
+            #expect(try namespace.interface("far0")?.attachedQueues == 2)
+            #expect(try Interface("far0") == nil)
+            let frames = try SteeredFrames(
+                to: holder.interfaceIndex, in: namespace.path, by: try #require(holder.queues[0]))
+            #expect(try frames.order(of: holder.queues, count: 2) == [0, 1])
+            try daemon.set(0, of: "far0", enabled: false)
+            #expect(try frames.order(of: holder.queues, count: 1) == [1])
+            holder.queues[1]?.detach()
+            try daemon.waitForQueues(
+                [QueueState(enabled: false, at: nil, lease: holder.id), QueueState(at: nil, lease: holder.id)],
+                of: "far0", within: 1)
+            holder.close()
+            try daemon.waitForLeases([])
+            #expect(try namespace.interface("far0")?.attachedQueues == 0)
+        }
+    }
+
+    // MARK: The carrier
+
+    @Test(arguments: [("automatic", true, false), ("on", true, true), ("off", false, false)])
+    func theCarrier(stated: String, whileLeased: Bool, otherwise: Bool) async throws {
+        try await withDaemon { (daemon) throws in
+            try daemon.create("web0", spec: #"{"queues": 2, "link": {"carrier": "\#(stated)"}}"#)
+            func expect(_ carrier: Bool, _ when: String) throws {
+                try eventually("carrier \(carrier) \(when)") { try Interface("web0")?.hasCarrier == carrier }
+                usleep(50_000)
+                #expect(try Interface("web0")?.hasCarrier == carrier, "\(when)")
+                #expect(try daemon.phase("web0") == "Ready")
+            }
+            try expect(otherwise, "before")
+            let changes = try Interface("web0")?.carrierChanges
+            for round in 0..<2 {
+                let holder = try LeaseHolder(daemon, "web0")
+                try expect(whileLeased, "in lease \(round)")
+                try daemon.set(0, of: "web0", enabled: false)
+                try expect(whileLeased, "with one queue")
+                holder.queues[1]?.detach()
+                // Without an attached queue it would be a black hole.
+                if stated == "automatic" { try expect(false, "with none") }
+                holder.queues[1]?.attach()
+                try expect(whileLeased, "with one queue again")
+                try daemon.set(0, of: "web0", enabled: true)
+                holder.close()
+                holder.queues = [:]
+                try daemon.waitForLeases([])
+                try expect(otherwise, "after lease \(round)")
+            }
+            // Bridges do not flap.
+            if stated != "automatic" { #expect(try Interface("web0")?.carrierChanges == changes) }
+        }
+    }
+
+    // MARK: Settings
+
+    /// What the last consumer has changed is put back before the next one gets the queues.
+    @Test func settingsAreRightBeforeEachHandOver() async throws {
+        try await withDaemon { (daemon) throws in
+            try daemon.create("web0", spec: #"{"queues": 2, "vnetHeaderSize": 20}"#)
+            for round in 0..<5 {
+                let holder = try LeaseHolder(daemon, "web0")
+                let queue = try #require(holder.queues[0])
+                #expect(holder.lines[0].json["vnetHeaderSize"] as? Int == 20)
+                #expect(queue.vnetHeaderSize == 20, "round \(round)")
+                #expect(try offloads(of: "web0") == [.checksum, .tso4, .tso6])
+                queue.vnetHeaderSize = 12
+                queue.setOffloads([])
+                #expect(queue.vnetHeaderSize == 12)
+                #expect(try offloads(of: "web0") == [])
+                holder.close()
+                holder.queues = [:]
+                try daemon.waitForLeases([])
+            }
+        }
+    }
+
+    /// Without a queue, the next opener's flags would count; with somebody else's, nobody's.
+    @Test func theFlagsAreThoseThatAreStated() async throws {
+        try await withDaemon { (daemon) throws in
+            try daemon.create("web0", spec: #"{"queues": 2, "vnetHeader": false}"#)
+            #expect(try Interface("web0")?.tun("vnet_hdr") == "0")
+            // One who opens it by name, which root can, with other flags.
+            let stranger = try Consumer("web0", vnetHeader: true)
+            #expect(try Interface("web0")?.tun("vnet_hdr") == "1")
+            #expect(throws: LeaseHolder.Refusal.self) { try LeaseHolder(daemon, "web0") }
+            #expect(try daemon.leases() == [])
+            #expect(try Interface("web0")?.attachedQueues == 1)
+            stranger.leave()
+            let holder = try LeaseHolder(daemon, "web0")
+            #expect(holder.lines[0].json["vnetHeaderSize"] is NSNull)
+            #expect(try Interface("web0")?.tun("vnet_hdr") == "0")
+        }
+    }
+
+    @Test func twoHoldersOfOneDeviceDoNotChangeEachOthersSettings() async throws {
+        try await withDaemon { (daemon) throws in
+            try daemon.create("web0", spec: #"{"queues": 2}"#)
+            let first = try LeaseHolder(daemon, "web0", "queues=0")
+            first.queues[0]?.vnetHeaderSize = 20
+            let second = try LeaseHolder(daemon, "web0", "queues=1")
+            #expect(first.queues[0]?.vnetHeaderSize == 20)
+            // The second is told what is.
+            #expect(second.lines[0].json["vnetHeaderSize"] as? Int == 20)
+        }
+    }
+
+    @Test func theSendBufferIsThatOfEachQueue() async throws {
+        try await withDaemon { (daemon) throws in
+            try daemon.create("web0", spec: #"{"queues": 3, "sendBufferBytes": 50000}"#)
+            try daemon.set(1, of: "web0", enabled: false)
+            let holder = try LeaseHolder(daemon, "web0")
+            #expect((0..<3).map { holder.queues[$0]?.sendBufferBytes } == [50_000, 50_000, 50_000])
+            try daemon.set(1, of: "web0", enabled: true)
+            #expect(holder.queues[1]?.sendBufferBytes == 50_000)
+            holder.close()
+            holder.queues = [:]
+            try daemon.waitForLeases([])
+            try daemon.patch("web0", spec: #"{"sendBufferBytes": null}"#)
+            #expect(try LeaseHolder(daemon, "web0").queues[0]?.sendBufferBytes == Int(Int32.max))
+        }
+    }
+
+    @Test func anUnknownQueueOrDeviceIsTold() async throws {
+        try await withDaemon { (daemon) throws in
+            try daemon.create("web0", spec: #"{"queues": 2}"#)
+            try daemon.create("open0", spec: #"{"access": "open"}"#)
+            #expect(try Self.refusal(daemon, "web1") == (404, "DEVICE_NOT_FOUND"))
+            #expect(try Self.refusal(daemon, "web0", "queues=0,2").0 == 404)
+            #expect(try Self.refusal(daemon, "web0", "queues=0,0").0 == 400)
+            #expect(try Self.refusal(daemon, "open0").0 == 409)
+            #expect(try daemon.send("GET", "/v1/devices/web0/lease").status == 426)
+            #expect(try Interface("web0")?.attachedQueues == 0)
+        }
+    }
+}
