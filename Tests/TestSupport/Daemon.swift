@@ -63,11 +63,29 @@ public final class Daemon {
     public func launch(environment: [String: String] = [:]) throws -> ChildProcess {
         let process = try ChildProcess(
             Self.binary,
-            (isKept ? ["keep", "--", Self.binary] : []) + [
+            (isKept ? ["keep", "--", "/bin/sh", "-c", Self.crashScript, crashFile, Self.binary] : []) + [
                 "serve", "--database", database, "--socket", socket, "--socket-group", "0", "--log-level", "warning",
             ] + options, output: directory + "/log", environment: environment)
         self.process = process
         return process
+    }
+
+    /// Has the point of a crash, for one start.
+    private var crashFile: String { directory + "/crash" }
+    private static let crashScript =
+        #"if [ -e "$0" ]; then TAPSTER_CRASH_AT=$(cat "$0"); export TAPSTER_CRASH_AT; rm "$0"; fi; exec "$@""#
+
+    /// Starts what is kept anew, as one that will die when it comes to this point, and then be started again.
+    public func restart(crashingAt point: String) throws {
+        try point.write(toFile: crashFile, atomically: true, encoding: .utf8)
+        kill()
+        try start()
+    }
+
+    /// Waits until it has died by itself, and is back.
+    public func waitForRestart(after died: pid_t) throws {
+        killed = died
+        try start()
     }
 
     /// Starts it, and waits until it is ready.
