@@ -53,7 +53,7 @@ public final class LinuxKernel: Kernel {
         do throws(Errno) {
             for number in try loop.wait(until: deadline) {
                 if number == loop.mountsNumber { news.haveMountsChanged = true }
-                if let connection = connections[number] { news.ended.append(connection) }
+                if let connection = connections[number], connection.hasEnded() { news.ended.append(connection) }
             }
         } catch {
             throw KernelError("wait", error)
@@ -72,8 +72,7 @@ public final class LinuxKernel: Kernel {
             self?.connections[number] = nil
         }
         do throws(Errno) {
-            // What the other side says is not for us, so it is not waited for: only for its end.
-            try loop.watch(number, events: EPOLLRDHUP.rawValue)
+            try loop.watch(number, events: EPOLLIN.rawValue | EPOLLRDHUP.rawValue)
         } catch {
             throw KernelError("watch", error)
         }

@@ -4,9 +4,14 @@ internal import TapCore
 
 /// A connected Unix socket, on which queues are handed over.
 final class LinuxConnection: KernelConnection {
+    /// What a client may say, though nobody listens; it ends the lease to say more.
+    private static let saidBytesMax = 64 << 10
+    private static let readBytesMax = 4_096
+
     private let descriptor: FileDescriptor
     private let onClose: (Int32) -> Void
     private var isClosed = false
+    private var saidBytes = 0
 
     init(_ descriptor: consuming FileDescriptor, onClose: @escaping (Int32) -> Void) {
         self.descriptor = descriptor
@@ -23,6 +28,28 @@ final class LinuxConnection: KernelConnection {
         } catch {
             throw KernelError("hand_over", error)
         }
+    }
+
+    /// Reads what the other side has said, and drops it. Unread, descriptors that came with it would stay open as long as
+    /// the connection; and were its other end among them, nobody's death would end the lease.
+    ///
+    /// - Returns: Whether the connection has ended, or shall.
+    func hasEnded() -> Bool {
+        var bytes = [UInt8](repeating: 0, count: Self.readBytesMax)
+        while saidBytes <= Self.saidBytesMax {
+            do throws(Errno) {
+                // SAFETY: the kernel writes at most the array's bytes, during the call. It closes descriptors for which
+                // there is no room.
+                let count = try systemCall {
+                    unsafe recv(descriptor.number, &bytes, Self.readBytesMax, Int32(MSG_DONTWAIT))
+                }
+                if count == 0 { return true }
+                saidBytes += count
+            } catch {
+                return error != .wouldBlock
+            }
+        }
+        return true
     }
 
     func close() {
