@@ -10,21 +10,30 @@ final class ClientConnection: Sendable {
 
     let socket: Int32
     private let deadline = Atomic<Int64>(never)
+    /// The same while there is a crowd.
+    private let crowdedDeadline = Atomic<Int64>(never)
 
     init(socket: Int32) {
         self.socket = socket
     }
 
-    func expect(within seconds: Int) {
-        deadline.store(Self.now() + Int64(seconds), ordering: .relaxed)
+    /// - Parameters:
+    ///   - seconds: How long it has for its next thing.
+    ///   - crowdedSeconds: While others wait for its place.
+    func expect(within seconds: Int, crowded crowdedSeconds: Int? = nil) {
+        let now = Self.now()
+        deadline.store(now + Int64(seconds), ordering: .relaxed)
+        crowdedDeadline.store(now + Int64(crowdedSeconds ?? seconds), ordering: .relaxed)
     }
 
     func expectNothing() {
         deadline.store(Self.never, ordering: .relaxed)
+        crowdedDeadline.store(Self.never, ordering: .relaxed)
     }
 
-    fileprivate var isOverdue: Bool {
-        deadline.load(ordering: .relaxed) < Self.now()
+    fileprivate func isOverdue(inCrowd: Bool) -> Bool {
+        let time = inCrowd ? crowdedDeadline.load(ordering: .relaxed) : deadline.load(ordering: .relaxed)
+        return time < Self.now()
     }
 
     private static func now() -> Int64 {
@@ -42,8 +51,15 @@ final class ClientConnections: @unchecked Sendable {
     private var open: [ObjectIdentifier: ClientConnection] = [:]
     private var isStopping = false
     private var overdue = 0
+    private let crowd: Int
+    /// How many are cut off at once. When 128 connections become ready together, the library waits for one more before it
+    /// serves any (`MHD_epoll()`), and in a crowd nobody else may come in.
+    private static let burstMax = 32
+    private static let burstSeconds = 0.005
 
-    init() {
+    /// - Parameter crowd: From how many connections on there is one.
+    init(crowd: Int) {
+        self.crowd = crowd
         let thread = Thread { [self] in watch() }
         thread.name = "tapster-deadline"
         thread.start()
@@ -74,17 +90,21 @@ final class ClientConnections: @unchecked Sendable {
     private func watch() {
         condition.lock()
         defer { condition.unlock() }
+        var isBehind = false
         while !isStopping {
             if open.isEmpty {
                 condition.wait()
             } else {
-                _ = condition.wait(until: Date(timeIntervalSinceNow: 1))
+                _ = condition.wait(until: Date(timeIntervalSinceNow: isBehind ? Self.burstSeconds : 1))
             }
-            for connection in open.values where connection.isOverdue {
+            let isCrowd = open.count >= crowd
+            let cut = Array(open.values.lazy.filter { $0.isOverdue(inCrowd: isCrowd) }.prefix(Self.burstMax))
+            for connection in cut {
                 connection.expectNothing()
                 overdue += 1
                 shutdown(connection.socket, Int32(SHUT_RDWR))
             }
+            isBehind = cut.count == Self.burstMax
         }
     }
 }

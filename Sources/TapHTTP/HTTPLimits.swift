@@ -14,6 +14,9 @@ public struct HTTPLimits: Sendable {
     public var headerSecondsMax = 30
     /// From the headers to the end of the body.
     public var bodySecondsMax = 30
+    /// Either of these times while half of the connections are taken: who holds one and asks nothing must not keep others
+    /// out.
+    public var crowdedSecondsMax = 2
     /// From the answer to its last byte.
     public var responseSecondsMax = 60
     /// How long a stop waits for the last answers to be read.

@@ -18,7 +18,7 @@ public final class HTTPServer: Sendable {
     private let listener: HTTPListener
     private let limits: HTTPLimits
     private let handler: any HTTPHandler
-    private let clients = ClientConnections()
+    private let clients: ClientConnections
     private let current = Mutex(Current())
     private let bodyBytes = Atomic(0)
     // SAFETY: the library's handle; `MHD_stop_daemon` is called once, by whoever takes it out.
@@ -33,6 +33,7 @@ public final class HTTPServer: Sendable {
         self.listener = listener
         self.limits = limits
         self.handler = handler
+        clients = ClientConnections(crowd: limits.connectionsMax / 2)
     }
 
     /// Connections that were cut off for being slow.
@@ -95,7 +96,7 @@ public final class HTTPServer: Sendable {
 
     func connect(socket: Int32) -> ClientConnection {
         let client = ClientConnection(socket: socket)
-        client.expect(within: limits.headerSecondsMax)
+        client.expect(within: limits.headerSecondsMax, crowded: limits.crowdedSecondsMax)
         clients.insert(client)
         return client
     }
@@ -110,7 +111,7 @@ public final class HTTPServer: Sendable {
         let client = unsafe tapster_mhd_socket_context(connection).map {
             unsafe Unmanaged<ClientConnection>.fromOpaque($0).takeUnretainedValue()
         }
-        client?.expect(within: limits.bodySecondsMax)
+        client?.expect(within: limits.bodySecondsMax, crowded: limits.crowdedSecondsMax)
         let exchange = unsafe HTTPExchange(connection, server: self, client: client)
         let fields = unsafe collect(.HEADER_KIND, of: connection)
         exchange.incoming.rejection = HTTPRejection(fields, limits: limits)
@@ -174,7 +175,7 @@ public final class HTTPServer: Sendable {
         exchange.finish()
         bodyBytes.subtract(exchange.incoming.countedBytes, ordering: .relaxed)
         current.withLock { _ = $0.exchanges.removeValue(forKey: ObjectIdentifier(exchange)) }
-        exchange.client?.expect(within: limits.headerSecondsMax)
+        exchange.client?.expect(within: limits.headerSecondsMax, crowded: limits.crowdedSecondsMax)
     }
 
     /// - Returns: False when the server stops: then nobody would answer a parked connection.
