@@ -41,7 +41,8 @@ struct LeaseRoutes: Sendable {
     private static func queues(_ call: Call) throws(Problem) -> [Int]? {
         guard let text = call.request.head.query["queues"] else { return nil }
         let numbers = text.split(separator: ",", omittingEmptySubsequences: false).map { part in
-            part.utf8.count <= 3 ? UInt8(part).map(Int.init) : nil
+            // No sign: UInt8 takes -0.
+            part.utf8.count <= 3 && part.utf8.allSatisfy { 0x30...0x39 ~= $0 } ? UInt8(part).map(Int.init) : nil
         }
         let queues = numbers.compactMap { $0 }
         guard !queues.isEmpty, queues.count == numbers.count, Set(queues).count == queues.count else {
