@@ -5,13 +5,15 @@ internal import Glibc
 
 /// `MHD_AccessHandlerCallback`: for the headers, for each part of the body, for its end, and after a resume.
 nonisolated(unsafe) let accessCallback: MHD_AccessHandlerCallback = {
-    context, connection, target, method, _, data, size, slot in
+    context, connection, target, method, version, data, size, slot in
     guard let context = unsafe context, let connection = unsafe connection, let slot = unsafe slot else { return .NO }
     // SAFETY: `HTTPServer.stop` ends the library's threads before the server can go.
     let server = unsafe Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue()
     guard let held = unsafe slot.pointee else {
-        guard let target = unsafe target, let method = unsafe method else { return .NO }
-        let exchange = unsafe server.begin(connection, method: String(cString: method), target: String(cString: target))
+        guard let target = unsafe target, let method = unsafe method, let version = unsafe version else { return .NO }
+        let exchange = unsafe server.begin(
+            connection, method: String(cString: method), target: String(cString: target),
+            version: String(cString: version))
         // SAFETY: released in `completedCallback`, which follows each request whose slot was set.
         unsafe slot.pointee = Unmanaged.passRetained(exchange).toOpaque()
         return unsafe server.refuseEarly(exchange, connection)

@@ -106,7 +106,7 @@ public final class HTTPServer: Sendable {
     }
 
     /// The headers have arrived.
-    func begin(_ connection: OpaquePointer, method: String, target: String) -> HTTPExchange {
+    func begin(_ connection: OpaquePointer, method: String, target: String, version: String) -> HTTPExchange {
         // SAFETY: the context is the client of `connect`, retained until the connection ends.
         let client = unsafe tapster_mhd_socket_context(connection).map {
             unsafe Unmanaged<ClientConnection>.fromOpaque($0).takeUnretainedValue()
@@ -115,7 +115,9 @@ public final class HTTPServer: Sendable {
         let exchange = unsafe HTTPExchange(connection, server: self, client: client)
         let fields = unsafe collect(.HEADER_KIND, of: connection)
         exchange.incoming.rejection = HTTPRejection(fields, limits: limits)
-        if let head = unsafe RequestHead(method: method, target: target, fields: fields, connection: connection) {
+        if let head = unsafe RequestHead(
+            method: method, target: target, version: version, fields: fields, connection: connection)
+        {
             exchange.incoming.request = HTTPRequest(head: head)
         } else {
             exchange.incoming.rejection = exchange.incoming.rejection ?? .malformedTarget

@@ -9,6 +9,8 @@ public final class RequestHead: Sendable {
     public let segments: [String]
     /// The query's parameters, decoded; of a repeated one, the last.
     public let query: [String: String]
+    /// An upgrade that HTTP/1.0 asks for is to be ignored (RFC 9110, section 7.8).
+    public let canUpgrade: Bool
     /// When the headers had arrived.
     public let received = ContinuousClock.now
     /// `X-Request-Id`: the client's, where it sent a plain one, else ours.
@@ -17,7 +19,10 @@ public final class RequestHead: Sendable {
     private let fields: [(name: String, value: String)]
 
     /// Nothing when the target or a parameter cannot be decoded.
-    init?(method: String, target: String, fields: [(name: String, value: String)], connection: OpaquePointer) {
+    init?(
+        method: String, target: String, version: String, fields: [(name: String, value: String)],
+        connection: OpaquePointer
+    ) {
         var segments: [String] = []
         for segment in target.utf8.split(separator: UInt8(ascii: "/")) {
             guard let decoded = percentDecoded(segment), !decoded.utf8.contains(UInt8(ascii: "/")) else { return nil }
@@ -29,6 +34,7 @@ public final class RequestHead: Sendable {
             query[name] = value
         }
         self.method = method
+        canUpgrade = version != "HTTP/1.0"
         path = target
         self.segments = segments
         self.query = query

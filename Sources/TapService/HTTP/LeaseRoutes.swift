@@ -106,7 +106,7 @@ struct LeasedQueueSwitch: QueueSwitch {
 extension RequestHead {
     /// Whether the client would go on with this protocol: it is named in `Upgrade`, and `Connection` says so.
     fileprivate func offers(_ name: String) -> Bool {
-        tokens("connection").contains("upgrade") && tokens("upgrade").contains(name)
+        canUpgrade && tokens("connection").contains("upgrade") && tokens("upgrade").contains(name)
     }
 
     private func tokens(_ field: String) -> [String] {
