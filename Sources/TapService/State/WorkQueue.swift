@@ -97,12 +97,16 @@ final class WorkQueue: Sendable {
     /// Has the worker do something as soon as it can, in the order in which it is asked. It is called in any case but that
     /// of a refusal.
     ///
+    /// - Parameters:
+    ///   - isOwed: It ends what was begun, so that it is never refused: whoever is not told that his lease came to
+    ///     nothing would hold it for ever. There are no more of them than errands that were taken before.
+    ///   - errand: What to do.
     /// - Returns: False when too much waits.
     @discardableResult
-    func run(_ errand: @escaping Errand) -> Bool {
+    func run(isOwed: Bool = false, _ errand: @escaping Errand) -> Bool {
         let (isTaken, hasEnded) = state.withLock { state in
             guard !state.hasEnded else { return (true, true) }
-            guard state.errands.count < Self.errandsMax else { return (false, false) }
+            guard isOwed || state.errands.count < Self.errandsMax else { return (false, false) }
             state.errands.append(errand)
             return (true, false)
         }
