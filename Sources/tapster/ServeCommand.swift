@@ -45,7 +45,7 @@ struct ServeCommand: ParsableCommand {
 
     func run() throws {
         // Before anything is opened: what is open now was inherited.
-        let kept = Dictionary(InheritedDescriptors.take(), uniquingKeysWith: { first, _ in first })
+        var kept = Dictionary(InheritedDescriptors.take(), uniquingKeysWith: { first, _ in first })
         let log = makeLogger()
         let signals = StopSignals()
         // The database is for nobody else; the socket sets its own mode.
@@ -55,6 +55,8 @@ struct ServeCommand: ParsableCommand {
 
         let store = try attempt { () throws(StoreError) in try Store(path: database) }
         let kernel = try attempt { () throws(KernelError) in try LinuxKernel(manager: manager, kept: kept) }
+        // Whatever the kernel lets go of shall be closed.
+        kept = [:]
         let service = try attempt { () throws(StoreError) in
             try Service(kernel: kernel, store: store, accounts: SystemAccounts(), log: log) {
                 log.info("ready")
