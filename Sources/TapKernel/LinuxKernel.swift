@@ -50,6 +50,8 @@ public final class LinuxKernel: Kernel {
 
     public func wait(until deadline: ContinuousClock.Instant?) throws(KernelError) -> KernelNews {
         var news = KernelNews()
+        // A resync comes at the latest.
+        manager?.dropForgotten()
         do throws(Errno) {
             for number in try loop.wait(until: deadline) {
                 if number == loop.mountsNumber { news.haveMountsChanged = true }

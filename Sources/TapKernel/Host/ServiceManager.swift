@@ -25,6 +25,8 @@ public final class ServiceManager: Sendable {
         /// How many descriptors are stored under each.
         var counts: [String: Int] = [:]
         var bytes = 0
+        /// Those that are to be dropped, which the manager has not taken yet.
+        var toDrop: [String] = []
     }
 
     /// - Parameters:
@@ -63,6 +65,9 @@ public final class ServiceManager: Sendable {
     ///   many. That its store is full, it tells nobody.
     public func keep(_ number: Int32, as name: String) throws(Errno) {
         let name = try Self.checked(name)
+        dropForgotten()
+        // What is still to be dropped by this name would take the new one along.
+        guard !names.withLock({ $0.toDrop.contains(name) }) else { throw .wouldBlock }
         guard names.withLock({ $0.add(name) }) else { throw .noSpace }
         do throws(Errno) {
             try send("FDSTORE=1\nFDPOLL=0\nFDNAME=\(name)", with: [number], waiting: isListening)
@@ -74,10 +79,25 @@ public final class ServiceManager: Sendable {
 
     /// Drops what is stored with this name (`FDSTOREREMOVE=1`).
     ///
-    /// - Throws: EINVAL and EAGAIN as `keep` does.
+    /// - Throws: EINVAL and EAGAIN as `keep` does; then `dropForgotten` tries again.
     public func forget(_ name: String) throws(Errno) {
         let name = try Self.checked(name)
-        try send("FDSTOREREMOVE=1\nFDNAME=\(name)", waiting: isListening)
+        dropForgotten()
+        do throws(Errno) { try drop(name, waiting: isListening) } catch {
+            names.withLock { $0.toDrop.append(name) }
+            throw error
+        }
+    }
+
+    /// Says again what the manager has not taken, without waiting.
+    public func dropForgotten() {
+        while let name = names.withLock({ $0.toDrop.first }), (try? drop(name, waiting: false)) != nil {
+            names.withLock { _ = $0.toDrop.removeFirst() }
+        }
+    }
+
+    private func drop(_ name: String, waiting waits: Bool) throws(Errno) {
+        try send("FDSTOREREMOVE=1\nFDNAME=\(name)", waiting: waits)
         names.withLock { $0.remove(name) }
     }
 

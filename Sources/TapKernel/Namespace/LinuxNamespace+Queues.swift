@@ -10,7 +10,9 @@ extension LinuxNamespace {
         var queues: [HeldQueue] = []
         do throws(Errno) {
             for _ in 0..<opening.count {
-                queues.append(HeldQueue(try open(name, opening), manager: manager))
+                let queue = try TunQueue(
+                    attachingTo: name, flags: opening.flags, carrier: opening.carrier, in: door)
+                queues.append(HeldQueue(queue, manager: manager))
             }
             // It may have been renamed or removed meanwhile; then the queues have made another device, and end it too.
             guard try self.index(of: name) == index else { throw .noDevice }
@@ -20,23 +22,6 @@ extension LinuxNamespace {
         guard let first = queues.first else { return OpenedQueues(queues: [], vnetHeaderSize: nil) }
         return OpenedQueues(
             queues: queues.map(LinuxQueue.init), vnetHeaderSize: try prepare(first, of: name, opening))
-    }
-
-    /// The service manager closes its copy of a queue a moment after we have closed ours. A queue that is detached is in
-    /// nobody's way until then, but the only one of a device cannot be detached.
-    private static let busyAttemptsMax = 20
-    private static let busyMicroseconds: UInt32 = 1_000
-
-    private func open(_ name: String, _ opening: QueueOpening) throws(Errno) -> TunQueue {
-        for _ in 1..<Self.busyAttemptsMax where manager != nil && !opening.flags.multiQueue {
-            do throws(Errno) {
-                return try TunQueue(attachingTo: name, flags: opening.flags, carrier: opening.carrier, in: door)
-            } catch {
-                guard error == .busy else { throw error }
-                usleep(Self.busyMicroseconds)
-            }
-        }
-        return try TunQueue(attachingTo: name, flags: opening.flags, carrier: opening.carrier, in: door)
     }
 
     /// Sets what the last consumer may have changed, and looks whether the kernel has it.

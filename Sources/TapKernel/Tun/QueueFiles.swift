@@ -28,7 +28,10 @@ final class QueueFiles {
     func setReceiveCPUs(_ cpus: [Int], of name: String, index: LinkIndex, at kernelIndex: Int) throws(Errno) {
         let folder = "/proc/self/fd/\(root.number)/class/net/\(name)"
         guard try read(folder + "/ifindex") == String(index.rawValue) else { throw .noDevice }
-        let file = try FileDescriptor(opening: "\(folder)/queues/rx-\(kernelIndex)/rps_cpus", flags: O_WRONLY)
+        let path = "\(folder)/queues/rx-\(kernelIndex)/rps_cpus"
+        // With a queue go its files.
+        if cpus.isEmpty, unsafe access(path, F_OK) != 0 { return }
+        let file = try FileDescriptor(opening: path, flags: O_WRONLY)
         let text = Array(Self.mask(cpus).utf8)
         let number = file.number
         // SAFETY: the kernel reads the array's bytes, during the call.

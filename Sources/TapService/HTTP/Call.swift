@@ -71,7 +71,7 @@ struct Call: Sendable {
     func consumer() throws(Problem) -> ConsumerName? {
         guard let text = request.head.query["consumer"] else { return nil }
         do throws(ValidationError) { return try ConsumerName(text) } catch {
-            throw .invalidParameter(name: "consumer", detail: error.detail)
+            throw .invalidParameter(name: "consumer", detail: "is no name: \(error.detail)")
         }
     }
 

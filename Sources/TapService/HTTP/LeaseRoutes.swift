@@ -28,11 +28,7 @@ struct LeaseRoutes: Sendable {
             device: device, consumer: try call.consumer(), queues: try Self.queues(call), peer: peer)
         let isTaken = queue.run { desk in
             guard let desk else { return call.fail(.stopping) }
-            do throws(Problem) {
-                try desk.grant(request) { taker in call.upgrade(to: Self.protocolName, taker: taker) }
-            } catch {
-                call.fail(error)
-            }
+            desk.grant(request, call)
         }
         if !isTaken { throw .tooManyLeases }
     }

@@ -357,5 +357,5 @@ extension Problem {
 
 extension KernelError {
     /// Whether somebody else has what was asked for.
-    fileprivate var isTaken: Bool { errno == .busy || errno == .tooBig }
+    var isTaken: Bool { errno == .busy || errno == .tooBig }
 }

@@ -23,6 +23,8 @@ final class Lease {
     var queues: [Int: any KernelQueue] = [:]
     /// Nothing until 101 has been sent.
     var connection: (any KernelConnection)?
+    /// How many queues the service manager has copies of, with the connection; nothing when it was not asked to.
+    var keptQueues: Int?
 
     init(_ entry: Ledger.Entry) {
         id = entry.id
@@ -49,6 +51,12 @@ final class Lease {
     }
 
     var indexes: [Int] { queues.keys.sorted() }
+
+    /// Whether it may last while the device is stated so.
+    func canGoOn(with record: DeviceRecord) -> Bool {
+        record.identifier.text == identifier && record.spec.access == .brokered
+            && indexes.allSatisfy(record.queues.contains)
+    }
 
     /// What the service manager calls its descriptors.
     var keptName: String { "lease-" + id.text }

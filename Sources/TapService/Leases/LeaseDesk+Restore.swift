@@ -14,6 +14,7 @@ extension LeaseDesk {
         var broken: [Lease] = []
         for entry in said.leases.values {
             let lease = Lease(entry)
+            lease.keptQueues = entry.queues.count
             if let bundle = kept.bundles.removeValue(forKey: lease.keptName) {
                 lease.connection = bundle.connection
                 for (index, queue) in zip(entry.queues, bundle.queues) { lease.queues[index] = queue }
@@ -46,7 +47,7 @@ extension LeaseDesk {
     private func isWhole(_ lease: Lease, of entry: Ledger.Entry) -> Bool {
         guard let record = board.snapshot.devices[lease.device]?.record else { return false }
         return lease.connection != nil && lease.indexes == entry.queues.sorted()
-            && record.identifier.text == lease.identifier && LeasePlace(record.claim) == lease.place
+            && lease.canGoOn(with: record) && LeasePlace(record.claim) == lease.place
     }
 
     /// Queues may have been toggled while nobody looked.
@@ -54,10 +55,9 @@ extension LeaseDesk {
     /// - Returns: Leases whose queues are gone.
     private func resume(_ name: DeviceName, _ order: [Int]?) -> [Lease] {
         guard let device = devices[name] else { return [] }
-        let queues = Set(device.leases.flatMap(\.indexes))
-        // As it was noted; what the kernel says then corrects it.
-        let noted = order?.filter(queues.contains)
-        devices[name]?.order = QueueOrder(attached: noted.map(Set.init) ?? queues, order: noted)
+        // As it was noted; what the kernel says then corrects it, of queues that are gone too.
+        let noted = order.map(Set.init) ?? Set(device.leases.flatMap(\.indexes))
+        devices[name]?.order = QueueOrder(attached: noted, order: order)
         // Which CPUs are set is not noted, so they are set again.
         if let record = board.snapshot.devices[name]?.record,
             record.assignments.values.contains(where: { !$0.cpus.isEmpty })

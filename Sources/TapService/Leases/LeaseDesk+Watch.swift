@@ -12,6 +12,10 @@ extension LeaseDesk {
     func look(at name: DeviceName) {
         guard let before = devices[name]?.order else { return }
         let fewest = takeFewestQueues(name)
+        // A stranger may have moved the interface to another namespace, and its queues with it.
+        if let place = LeasePlace(board.snapshot.devices[name]?.record.claim) {
+            for lease in devices[name]?.leases ?? [] where lease.place != place { finish(lease, .lost) }
+        }
         for attempt in 1...Self.looksMax {
             for lease in notice(name) { finish(lease, .lost) }
             guard let device = devices[name], let lease = device.leases.first,
@@ -31,7 +35,12 @@ extension LeaseDesk {
         if let fewest, let known = devices[name]?.fewestQueues, fewest < known { devices[name]?.order.lose() }
         guard let order = devices[name]?.order else { return }
         devices[name]?.fewestQueues = order.attached.count
-        guard order != before else { return }
+        tell(name, since: before)
+    }
+
+    /// Notes and publishes where the queues are, if they are not where they were.
+    private func tell(_ name: DeviceName, since before: QueueOrder<Int>) {
+        guard let order = devices[name]?.order, order != before else { return }
         remember { () throws(KernelError) in try ledger.reorder(name, order.known) }
         settle(name)
     }
@@ -66,6 +75,8 @@ extension LeaseDesk {
 
     /// Makes the queue follow what a user has just stated. Where it is not leased, there is nothing to follow.
     func setQueue(_ name: DeviceName, _ index: Int, isEnabled: Bool) throws(Problem) {
+        guard let before = devices[name]?.order else { return }
+        defer { tell(name, since: before) }
         for lease in notice(name) { finish(lease, .lost) }
         guard let queue = devices[name]?.leases.lazy.compactMap({ $0.queues[index] }).first,
             let order = devices[name]?.order, order.attached.contains(index) != isEnabled
@@ -84,8 +95,6 @@ extension LeaseDesk {
             throw .kernelRefused(error)
         }
         metrics.operations.increment([isEnabled ? "attach_queue" : "detach_queue"])
-        remember { () throws(KernelError) in try ledger.reorder(name, devices[name]?.order.known) }
-        settle(name)
     }
 
     /// Revokes a lease.
@@ -99,10 +108,7 @@ extension LeaseDesk {
 
     /// A device was stated anew, or its queues were. What its leases cannot keep then, its author has allowed to end.
     func follow(_ record: DeviceRecord) {
-        for lease in devices[record.name]?.leases ?? []
-        where record.spec.access != .brokered || lease.indexes.contains(where: { !record.queues.contains($0) }) {
-            end(lease, .revoked)
-        }
+        for lease in devices[record.name]?.leases ?? [] where !lease.canGoOn(with: record) { end(lease, .revoked) }
         setReceiveCPUs(of: record.name)
     }
 

@@ -29,6 +29,10 @@ final class LeaseDesk {
     var connections: [ObjectIdentifier: Lease] = [:]
     var ledger: Ledger
     var isRestored = false
+    /// When copies of a device's queues were last to be closed by the service manager.
+    private var ended: [DeviceName: ContinuousClock.Instant] = [:]
+    /// It takes that long at most.
+    private static let keptMillisecondsMax = 50
     private let queue: WorkQueue
     private let accounts: any Accounts
 
@@ -53,20 +57,33 @@ final class LeaseDesk {
     ///
     /// - Parameters:
     ///   - request: What is asked for, and by whom.
-    ///   - upgrade: Answers 101, and has the connection passed on.
-    /// - Throws: `Problem` when the queues are not to be had.
-    func grant(
-        _ request: LeaseRequest, upgrade: (_ taker: @escaping @Sendable (HTTPUpgradedSocket?) -> Void) -> Void
-    ) throws(Problem) {
+    ///   - call: Answered here.
+    func grant(_ request: LeaseRequest, _ call: Call) {
         let opened: (id: LeaseIdentifier, vnetHeaderSize: Int?)
         do throws(Problem) { opened = try open(request) } catch {
+            if case .kernelRefused(let refusal) = error {
+                // Others have their turn in between.
+                if isAboutToBeFree(request.device, refusal) {
+                    queue.run { $0?.grant(request, call) ?? call.fail(.stopping) }
+                    return
+                }
+                metrics.kernelErrors.increment([refusal.operation, refusal.errno.description])
+            }
             metrics.leaseHandoffs.increment(["refused"])
-            throw error
+            return call.fail(error)
         }
-        upgrade { [queue] socket in
+        ended[request.device] = nil
+        call.upgrade(to: LeaseRoutes.protocolName) { [queue] socket in
             // Without a desk, the worker has ended, and the lease with it.
             queue.run { $0?.handOver(opened.id, of: request.device, opened.vnetHeaderSize, socket) }
         }
+    }
+
+    /// The service manager closes its copies of queues a moment after we have closed ours. Until then the only queue of a
+    /// device is taken, and others count among the 256 that a device may have.
+    private func isAboutToBeFree(_ name: DeviceName, _ refusal: KernelError) -> Bool {
+        guard refusal.isTaken, let time = ended[name] else { return false }
+        return time.duration(to: .now) < .milliseconds(Self.keptMillisecondsMax)
     }
 
     private func open(_ request: LeaseRequest) throws(Problem) -> (LeaseIdentifier, Int?) {
@@ -83,7 +100,9 @@ final class LeaseDesk {
         let queues = try request.select(in: view)
         let lease = Lease(request, of: record.identifier, at: place, since: .now())
         // From here on nobody deletes the device without force, nor gets one of the queues.
-        guard board.reserve(LeaseView(lease, queues: queues)) else { throw .deviceDeleting(record.name) }
+        guard board.reserve(LeaseView(lease, queues: queues), in: view) else {
+            throw .deviceNotReady(record.name, "it is being stated anew")
+        }
         do throws(KernelError) {
             let vnetHeaderSize = try attach(queues, to: lease, of: record, at: site)
             // Whoever has got the queues shall see where they are.
@@ -93,7 +112,6 @@ final class LeaseDesk {
             takeBack(lease)
             // The next one is the first again, for whom the device is set right.
             settle(lease.device)
-            metrics.kernelErrors.increment([error.operation, error.errno.description])
             throw .kernelRefused(error)
         }
     }
@@ -106,6 +124,8 @@ final class LeaseDesk {
     ) throws(KernelError) -> Int? {
         let disabled = queues.filter(record.disabledQueues.contains)
         let order = queues.filter { !record.disabledQueues.contains($0) } + disabled
+        // Where the others are now, so that the new ones are known to come behind them.
+        for other in notice(lease.device) { finish(other, .lost) }
         // What others use already is not set anew under their hands.
         let isFirst = devices[lease.device] == nil
         let opened = try site.kernel.openQueues(
@@ -136,6 +156,7 @@ final class LeaseDesk {
             connections[ObjectIdentifier(connection)] = lease
             // What is kept and not in the ledger belongs to nothing: the next process detaches and closes it.
             CrashPoint.reach(CrashPoint.leaseKeep)
+            lease.keptQueues = lease.queues.count
             remember { () throws(KernelError) in
                 try kernel.keep(connection, lease.indexes.compactMap { lease.queues[$0] }, as: lease.keptName)
             }
@@ -204,9 +225,12 @@ final class LeaseDesk {
     }
 
     func finish(_ lease: Lease, _ reason: End) {
+        // Before anything is undone: a lease that is found again is a whole one. What comes back of this one then belongs to
+        // nothing, and the next process goes on with its end.
+        remember { () throws(KernelError) in try ledger.end(lease.id, of: lease.device) }
         takeBack(lease)
-        remember { () throws(KernelError) in
-            try ledger.end(lease.id, of: lease.device, order: devices[lease.device]?.order.known)
+        if let device = devices[lease.device], !device.leases.isEmpty {
+            remember { () throws(KernelError) in try ledger.reorder(lease.device, device.order.known) }
         }
         metrics.leasesEnded.increment([reason.rawValue])
         log.debug("queues are free again", metadata: lease.metadata.merging(["reason": "\(reason)"]) { $1 })
@@ -228,8 +252,11 @@ final class LeaseDesk {
             devices[lease.device]?.order.detach(index)
         }
         for queue in lease.queues.values { queue.close() }
+        if let count = lease.keptQueues {
+            kernel.forget(lease.keptName, queues: count)
+            if kernel.memory != nil { ended[lease.device] = .now }
+        }
         if let connection = lease.connection {
-            kernel.forget(lease.keptName, queues: lease.queues.count)
             connections[ObjectIdentifier(connection)] = nil
             connection.close()
         }

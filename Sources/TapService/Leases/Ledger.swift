@@ -61,8 +61,9 @@ struct Ledger {
         try write(["order": order.document], about: device)
     }
 
-    mutating func end(_ lease: LeaseIdentifier, of device: DeviceName, order: [Int]?) throws(KernelError) {
-        try write(["ended": .string(lease.text), "order": order.document], about: device)
+    /// A lease is over; where the device's other queues are then, is to be said again.
+    mutating func end(_ lease: LeaseIdentifier, of device: DeviceName) throws(KernelError) {
+        try write(["ended": .string(lease.text), "order": .null], about: device)
     }
 
     private mutating func write(_ members: [String: JSONValue], about device: DeviceName) throws(KernelError) {
@@ -148,7 +149,8 @@ extension JSONValue {
         return integers.count == values.count ? integers : nil
     }
 
-    fileprivate var line: [UInt8] { bytes + [UInt8(ascii: "\n")] }
+    /// It begins with a line feed too, so that it does not go on with one that was not finished.
+    fileprivate var line: [UInt8] { [UInt8(ascii: "\n")] + bytes + [UInt8(ascii: "\n")] }
 }
 
 extension [Int]? {

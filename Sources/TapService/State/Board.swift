@@ -123,10 +123,13 @@ final class Board: Sendable {
 
     /// Takes queues off the market, before they are opened.
     ///
-    /// - Returns: False while somebody states the device so that leases cannot go on.
-    func reserve(_ lease: LeaseView) -> Bool {
+    /// - Parameters:
+    ///   - lease: The queues.
+    ///   - view: The version of the device in which they were free.
+    /// - Returns: False while somebody states the device so that leases cannot go on, or when there is another version.
+    func reserve(_ lease: LeaseView, in view: DeviceView) -> Bool {
         state.withLock { state in
-            guard !state.closed.contains(lease.device), let view = state.snapshot.devices[lease.device] else {
+            guard !state.closed.contains(lease.device), state.snapshot.devices[lease.device] === view else {
                 return false
             }
             state.snapshot.devices[lease.device] = view.with(leases: view.leases + [lease])
