@@ -84,7 +84,7 @@ import Testing
             #expect(try Self.ask(daemon, "web1", user: 0, group: Self.others) == "101 none 2")
             try daemon.waitUntilAllIsFree(["web0", "web1"], baseline)
             // Who is refused learns no more of a queue than that it is not his.
-            let holder = try Leaseholder(daemon.socket, of: "web0")
+            let holder = try Lessee(daemon.socket, of: "web0")
             let asked = try Self.ask(daemon, "web0", user: Self.others, group: Self.others, query: "?queues=0")
             #expect(asked == stranger)
             _ = holder
@@ -100,7 +100,7 @@ import Testing
             }
             let baseline = try daemon.descriptorsAtRest("web0")
             func answer(_ query: String, device: String = "web0") throws -> String {
-                let client = try Leaseholder(daemon.socket)
+                let client = try Lessee(daemon.socket)
                 client.ask(device, query: query)
                 try client.receive()
                 #expect(client.status == 101 || client.descriptors.isEmpty)
@@ -113,9 +113,9 @@ import Testing
             #expect(try answer("?consumer=vm-3") == "409 NO_FREE_QUEUE")
             try daemon.waitUntilAllIsFree(["web0"], baseline)
 
-            let holder = try Leaseholder(daemon.socket, of: "web0", query: "?consumer=vm-1")
+            let holder = try Lessee(daemon.socket, of: "web0", query: "?consumer=vm-1")
             #expect(holder.queues == [0])
-            let client = try Leaseholder(daemon.socket)
+            let client = try Lessee(daemon.socket)
             client.ask("web0", query: "?consumer=vm-1")
             try client.receive()
             #expect(client.status == 409 && client.problem["code"] as? String == "QUEUE_LEASED")
@@ -134,7 +134,7 @@ import Testing
             try daemon.create("web0", spec: #"{"queues": 4}"#)
             let baseline = try daemon.descriptorsAtRest("web0")
             func send(_ text: String) throws -> (status: Int, head: String) {
-                let client = try Leaseholder(daemon.socket)
+                let client = try Lessee(daemon.socket)
                 client.say(text)
                 try client.receive()
                 #expect(client.descriptors.isEmpty, "\(text)")
@@ -145,20 +145,20 @@ import Testing
                 "0%2C0", "%200", "0%00", "0x1", "1e0", "%D9%A1", "0;1", "4", "0,1,2,3,4",
             ]
             for value in indexes {
-                let status = try send(Leaseholder.request("web0", query: "?queues=\(value)")).status
+                let status = try send(Lessee.request("web0", query: "?queues=\(value)")).status
                 #expect(status == 400 || status == 404, "queues=\(value): \(status)")
             }
             let consumers = [
                 "", "%01", "a%0Ab", "a%7F", "a%00", "%FF", "../x", "%C3%A9", String(repeating: "x", count: 64),
             ]
             for value in consumers {
-                let status = try send(Leaseholder.request("web0", query: "?consumer=\(value)")).status
+                let status = try send(Lessee.request("web0", query: "?consumer=\(value)")).status
                 #expect(status == 400, "consumer=\(value): \(status)")
             }
-            #expect(try send(Leaseholder.request("web0", query: "?force=true")).status == 400)
-            #expect(try send(Leaseholder.request("web9")).status == 404)
-            #expect(try send(Leaseholder.request("..%2Fweb0")).status == 400)
-            #expect(try send(Leaseholder.request("%00")).status == 400)
+            #expect(try send(Lessee.request("web0", query: "?force=true")).status == 400)
+            #expect(try send(Lessee.request("web9")).status == 404)
+            #expect(try send(Lessee.request("..%2Fweb0")).status == 400)
+            #expect(try send(Lessee.request("%00")).status == 400)
 
             let path = "/v1/devices/web0/lease"
             for fields in [
@@ -245,7 +245,7 @@ import Testing
             }
             process.wait()
             // The next one gets all packets.
-            let heir = try Leaseholder(daemon.socket, of: "web0")
+            let heir = try Lessee(daemon.socket, of: "web0")
             let before = told().count
             var packets = 0
             var buffer = [UInt8](repeating: 0, count: 65_536)

@@ -13,7 +13,7 @@ import Testing
             try daemon.create("web0", spec: #"{"queues": 4}"#)
             let baseline = try daemon.descriptorsAtRest("web0")
             for round in 0..<400 {
-                let client = try Leaseholder(daemon.socket)
+                let client = try Lessee(daemon.socket)
                 client.ask("web0")
                 // From before the daemon reads, to after it has handed over.
                 usleep(UInt32(round % 40) * 50)
@@ -42,14 +42,14 @@ import Testing
             let small = "GET /version HTTP/1.1\r\nHost: x\r\n\r\n"
             // The kernel counts about 1 KiB for each answer, against 208 KiB.
             for count in Array(stride(from: 0, to: 180, by: 20)) + Array(180..<300) {
-                let client = try Leaseholder(daemon.socket)
-                client.say(String(repeating: small, count: count) + Leaseholder.request("web0"))
+                let client = try Lessee(daemon.socket)
+                client.say(String(repeating: small, count: count) + Lessee.request("web0"))
                 usleep(2_000)
                 client.leave()
             }
             try daemon.waitUntilAllIsFree(["web0"], baseline)
 
-            let silent = try Leaseholder(daemon.socket)
+            let silent = try Lessee(daemon.socket)
             silent.ask("web0")
             try eventually("it has a lease") { try daemon.metric("tapster_leases") == "1" }
             silent.leave()
@@ -61,7 +61,7 @@ import Testing
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 4}"#)
             let baseline = try daemon.descriptorsAtRest("web0")
-            let client = try Leaseholder(daemon.socket, of: "web0")
+            let client = try Lessee(daemon.socket, of: "web0")
             client.halfClose()
             try eventually("the connection ends") { client.isEnded }
             client.leave()
@@ -73,12 +73,12 @@ import Testing
     @Test func whoSaysTooMuchLosesHisLeaseAlone() async throws {
         try await withDaemon { (daemon) throws in
             for name in ["web0", "web1"] { try daemon.create(name, spec: #"{"queues": 4}"#) }
-            let other = try Leaseholder(daemon.socket, of: "web1")
+            let other = try Lessee(daemon.socket, of: "web1")
             let baseline = try daemon.descriptorsAtRest("web0")
             let figures = ProcessFigures(try #require(daemon.server))
             let (resident, seconds) = (figures.residentKibibytes, figures.seconds)
 
-            let client = try Leaseholder(daemon.socket, of: "web0")
+            let client = try Lessee(daemon.socket, of: "web0")
             #expect(client.say("\r\n") == 2)
             // Out of band, one byte (unix(7)).
             var byte: UInt8 = 0
@@ -117,8 +117,8 @@ import Testing
                 return read(number, &byte, 1) == 0
             }
             let (first, second) = (pair(), pair())
-            let client = try Leaseholder(daemon.socket)
-            client.say(Leaseholder.request("web0"), with: [first.write, first.write])
+            let client = try Lessee(daemon.socket)
+            client.say(Lessee.request("web0"), with: [first.write, first.write])
             close(first.write)
             try client.receive()
             #expect(client.status == 101)
@@ -131,14 +131,14 @@ import Testing
             try daemon.waitUntilAllIsFree(["web0"], baseline)
 
             for round in 0..<20 {
-                let client = try Leaseholder(daemon.socket)
+                let client = try Lessee(daemon.socket)
                 if round % 2 == 0 {
                     client.ask("web0")
                     try client.receive()
                     client.say("x", with: [client.socket])
                 } else {
                     // It may come while the request waits.
-                    client.say(Leaseholder.request("web0"))
+                    client.say(Lessee.request("web0"))
                     client.say("x", with: [client.socket])
                 }
                 client.leave()
@@ -155,13 +155,13 @@ import Testing
     func aThousandConnectionsKeepNobodyOut(beginning: String) async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 4}"#)
-            let holder = try Leaseholder(daemon.socket, of: "web0")
+            let holder = try Lessee(daemon.socket, of: "web0")
             let client = try daemon.connect()
             #expect(try client.send("GET", "/livez").status == 200)
             let baseline = daemon.openDescriptors.count
-            var strangers: [Leaseholder] = []
+            var strangers: [Lessee] = []
             for number in 0..<1_000 {
-                strangers.append(try Leaseholder(daemon.socket))
+                strangers.append(try Lessee(daemon.socket))
                 if !beginning.isEmpty { strangers[number].say(beginning) }
                 // In a crowd, who asks nothing for two seconds is cut off, whoever he is.
                 if number % 50 == 0 { #expect(try client.send("GET", "/livez").status == 200) }
@@ -188,7 +188,7 @@ import Testing
             try daemon.create("web0", spec: #"{"queues": 4}"#)
             let baseline = try daemon.descriptorsAtRest("web0")
             for _ in 0..<3 {
-                let clients = try (0..<300).map { _ in try Leaseholder(daemon.socket) }
+                let clients = try (0..<300).map { _ in try Lessee(daemon.socket) }
                 for client in clients { client.ask("web0") }
                 for client in clients { try client.receive() }
                 let winners = clients.filter { $0.status == 101 }
@@ -211,7 +211,7 @@ import Testing
             let process = try ChildProcess(program, ["web0", daemon.socket])
             try eventually("it has a lease") { try daemon.metric("tapster_leases") == "1" }
             process.pause()
-            try Leaseholder(daemon.socket, of: "web1").leave()
+            try Lessee(daemon.socket, of: "web1").leave()
             try eventually("only its lease is in force") { try daemon.metric("tapster_leases") == "1" }
             process.signal(SIGKILL)
             process.wait()
@@ -230,7 +230,7 @@ import Testing
                     let path = daemon.socket
                     Thread.detachNewThread {
                         while !isOver.isSet {
-                            guard let client = try? Leaseholder(path) else { break }
+                            guard let client = try? Lessee(path) else { break }
                             client.ask("web\(number % 2)")
                             do {
                                 try client.receive()

@@ -45,7 +45,7 @@ extension Daemon {
 
     /// The same once nothing is under way, and with what is opened at the first lease.
     public func descriptorsAtRest(_ device: String) throws -> [String] {
-        try Leaseholder(socket, of: device).leave()
+        try Lessee(socket, of: device).leave()
         var seen: [String] = []
         try eventually("what is open stays the same") {
             guard try Interface(device)?.tun("numqueues") == "0" else { return false }

@@ -3,7 +3,7 @@ import Foundation
 import Glibc
 
 /// Somebody who asks for a lease by the wire protocol, well or badly, from this very process.
-public final class Leaseholder {
+public final class Lessee {
     private static let patienceMilliseconds: Int32 = 30_000
 
     /// The connection, which is the lease.
