@@ -20,13 +20,26 @@ final class MemoryFile: KernelMemory {
     init(_ kept: inout [String: OwnedDescriptor], manager: ServiceManager) {
         self.manager = manager
         let found = kept.compactMap { name, file in
-            name.hasPrefix(Self.namePrefix) ? Int(name.dropFirst(Self.namePrefix.count)).map { ($0, name, file) } : nil
+            Self.generation(name).flatMap { Self.isFile(file) ? ($0, name, file) : nil }
         }.sorted { $0.0 < $1.0 }
         // A file is whole when the service manager gets it, so the newest is true.
         file = found.last?.2
         generation = found.last?.0 ?? 0
         for (_, name, _) in found.dropLast() { try? manager.forget(name) }
         for (_, name, _) in found { kept[name] = nil }
+    }
+
+    /// Nothing for a name that none of ours has had.
+    private static func generation(_ name: String) -> Int? {
+        guard name.hasPrefix(namePrefix), let number = UInt32(name.dropFirst(namePrefix.count)) else { return nil }
+        return Int(number)
+    }
+
+    /// Anything else, were it the newest, could never be written to.
+    private static func isFile(_ descriptor: OwnedDescriptor) -> Bool {
+        var status = stat()
+        // SAFETY: the call fills the local.
+        return unsafe fstat(descriptor.number, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
     }
 
     var contents: [UInt8] {
