@@ -23,7 +23,7 @@ clean-run: ## Remove what `make run` made
 test: ## Check format, contract and behaviour
 	@scripts/test
 
-soak: ## Walk 20,000 random steps of users, strangers and kills against a model
+soak: ## Walk 20,000 random steps, and 10,000 leases, with kills among them, against a model
 	@scripts/setup test
 	swift build --build-tests
 	TAPSTER_SOAK_STEPS=$${TAPSTER_SOAK_STEPS:-20000} swift test --skip-build --filter SoakTests
