@@ -64,12 +64,11 @@ private final class LeaseWalk {
         consumer = try Examples.compileConsumer(into: directory)
         daemon = isKept ? try Daemon(keptIn: directory) : try Daemon(directory: directory)
         for device in Self.devices { try create(device) }
+        // A daemon that has come back has a little more open.
+        _ = try daemon.descriptorsAtRest("web0")
+        if isKept { try restart(kill: true) }
+        try waitOnce()
         baseline = try daemon.descriptorsAtRest("web0")
-        if isKept {
-            // A daemon that has come back has a little more open.
-            try restart(kill: true)
-            baseline = try daemon.descriptorsAtRest("web0")
-        }
         keepBaseline = supervisor?.descriptors ?? []
     }
 
@@ -92,6 +91,12 @@ private final class LeaseWalk {
     private func create(_ device: String) throws {
         let answer = try daemon.create(device, spec: #"{"queues": \#(Self.queues)}"#)
         guard answer.status == 201 else { throw TestFailure("create: \(answer.text)") }
+    }
+
+    /// The first request that waits has a timer made, which stays.
+    private func waitOnce() throws {
+        try create("wait0")
+        guard try daemon.delete("wait0").status == 200 else { throw TestFailure("wait0 stays") }
     }
 
     /// A lease begins, and one ends.
@@ -207,6 +212,7 @@ private final class LeaseWalk {
         for (_, holder) in held { holder.leave() }
         for holder in remains { holder.leave() }
         (held, remains) = ([], [])
+        try waitOnce()
         try daemon.waitUntilAllIsFree(Self.devices, baseline)
         if let supervisor {
             try eventually("keep has as much open as before") { supervisor.descriptors == keepBaseline }
