@@ -114,6 +114,8 @@ public final class LinuxKernel: Kernel {
             var part = 0
             while let bundle = kept.removeValue(forKey: Self.name(name, part: part)) {
                 descriptors += DescriptorBundle.contents(of: bundle)
+                // Whoever has started us may have the object as long as we live, and with it the queues would live.
+                bundle.close()
                 part += 1
             }
             guard let first = descriptors.first else {
@@ -135,6 +137,7 @@ public final class LinuxKernel: Kernel {
 
     private func discard(_ name: String, into taken: inout KeptDescriptors) {
         try? manager?.forget(name)
+        kept[name]?.close()
         taken.others.append(name)
     }
 

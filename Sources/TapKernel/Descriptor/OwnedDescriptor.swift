@@ -22,8 +22,13 @@ public final class OwnedDescriptor: Sendable {
     }
 
     deinit {
+        close()
+    }
+
+    /// Closes it now, whoever else has the object still.
+    public func close() {
         let number = take()
-        if number != Self.none { _ = close(number) }
+        if number != Self.none { _ = Glibc.close(number) }
     }
 
     /// Whoever takes the number closes it.
