@@ -67,6 +67,7 @@ import Testing
         let files = openFiles(daemon)
 
         if leaseFirst { holder = try LeaseHolder(daemon, "web0", "queues=1,2,3") }
+        try daemon.waitForNotes()
         try daemon.restart(crashingAt: point)
         let server = try #require(daemon.server)
         try body(&holder)
@@ -94,9 +95,15 @@ import Testing
         holder = nil
         try daemon.waitForLeases([bystander.id])
         #expect(try daemon.order(of: "web0") == [0])
-        try eventually("no queue is left") {
-            let now = try Interface("web0")
-            return now?.attachedQueues == 1 && now?.detachedQueues == 0
+        var rest = ""
+        do {
+            try eventually("no queue is left") {
+                let now = try Interface("web0")
+                rest = "\(now?.attachedQueues ?? -1) attached, \(now?.detachedQueues ?? -1) detached"
+                return now?.attachedQueues == 1 && now?.detachedQueues == 0
+            }
+        } catch {
+            throw TestFailure("\(error): \(rest), \(openFiles(daemon))")
         }
         #expect(try Interface("web0")?.index == link.index)
         #expect(try Interface("web0")?.carrierChanges == link.carrierChanges)
@@ -226,6 +233,7 @@ import Testing
             let ends = try LeaseHolder(daemon, "web0")
             let loses = try LeaseHolder(daemon, "web1")
             #expect(try daemon.order(of: "web0") == [1, 2, 0, 3])
+            try daemon.waitForNotes()
             daemon.kill()
             ends.close()
             stays.queues[2]?.detach()

@@ -124,6 +124,8 @@ import Testing
                     let stranger = try Consumer("web0")
                     stranger.vnetHeaderSize = 20
                     stranger.leave()
+                    // A program that another test starts just now may have it for a moment.
+                    try eventually("he has gone") { try Interface("web0")?.attachedQueues == 0 }
                     let holder = try LeaseHolder(daemon, "web0")
                     #expect(holder.queues[0]?.vnetHeaderSize == 12)
                     #expect(holder.queues.count == 4)

@@ -115,6 +115,7 @@ import Testing
                 }
                 let holder = try LeaseHolder(daemon, "web0", "consumer=vm")
                 try Self.expect(["1", "2", "3", "0"], of: "web0")
+                try daemon.waitForNotes()
                 daemon.kill()
                 holder.queues[0]?.detach()
                 try daemon.start()

@@ -47,6 +47,10 @@ extension Daemon {
         try send("PATCH", "/v1/devices/\(name)/queues/\(queue)", json: #"{"enabled": \#(enabled)}"#)
     }
 
+    /// Waits until the daemon has done all about leases that was asked of it before: a holder has his queues a little
+    /// earlier than the note that another process finds.
+    public func waitForNotes() throws { _ = try send("DELETE", "/v1/leases/0000000000000000") }
+
     /// The names of the leases that there are.
     public func leases() throws -> Set<String> {
         let items = try send("GET", "/v1/leases")["items"] as? [[String: Any]]
