@@ -17,6 +17,7 @@ extension LeaseDesk {
             for lease in devices[name]?.leases ?? [] where lease.place != place { finish(lease, .lost) }
         }
         for attempt in 1...Self.looksMax {
+            let attachedBefore = devices[name]?.order.attached
             for lease in notice(name) { finish(lease, .lost) }
             guard let device = devices[name], let lease = device.leases.first,
                 let record = board.snapshot.devices[name]?.record, let site = site(of: record),
@@ -26,6 +27,9 @@ extension LeaseDesk {
             if attempt < Self.looksMax {
                 // A queue may have been toggled between the two questions.
                 try? site.refresh([lease.place.index])
+            } else if device.order.attached != attachedBefore {
+                // Somebody toggles them faster than we look: whether there are strangers is for the next look.
+                site.heard.touched.insert(lease.place.index)
             } else {
                 // Somebody has queues that are not ours: a consumer whose lease was revoked, perhaps. Or has no longer.
                 devices[name]?.order.notice(strangers: attached != device.order.attached.count)
@@ -56,6 +60,23 @@ extension LeaseDesk {
     ///
     /// - Returns: Leases whose queues are gone, with their interface.
     func notice(_ name: DeviceName) -> [Lease] {
+        var (attached, lost) = attachedQueues(of: name)
+        // One is asked after the other. A guest that detaches several just now would seem to have detached one from the
+        // middle, so what is new is asked again until it stays.
+        for _ in 1..<Self.looksMax where lost.isEmpty && attached != devices[name]?.order.attached {
+            let before = attached
+            (attached, lost) = attachedQueues(of: name)
+            if attached == before { break }
+        }
+        guard lost.isEmpty, let device = devices[name] else { return lost }
+        // Those that went may have gone before the others came.
+        let stayed = device.order.attached.intersection(attached)
+        devices[name]?.fewestQueues = min(device.fewestQueues, stayed.count)
+        devices[name]?.order.notice(attached: attached)
+        return lost
+    }
+
+    private func attachedQueues(of name: DeviceName) -> (Set<Int>, lost: [Lease]) {
         var attached: Set<Int> = []
         var lost: [Lease] = []
         for lease in devices[name]?.leases ?? [] {
@@ -65,12 +86,7 @@ extension LeaseDesk {
                 lost.append(lease)
             }
         }
-        guard lost.isEmpty, let device = devices[name] else { return lost }
-        // Those that went may have gone before the others came.
-        let stayed = device.order.attached.intersection(attached)
-        devices[name]?.fewestQueues = min(device.fewestQueues, stayed.count)
-        devices[name]?.order.notice(attached: attached)
-        return lost
+        return (attached, lost)
     }
 
     /// Makes the queue follow what a user has just stated. Where it is not leased, there is nothing to follow.
