@@ -59,6 +59,7 @@ import Testing
             #expect(holder.lines.map(\.queues) == [Array(0..<250), Array(250..<255)])
             #expect(holder.lines.map(\.descriptors) == [250, 5])
             #expect(holder.lines.map(\.isLast) == [false, true])
+            try #require(holder.lines.count == 2)
             for key in ["lease", "device", "ifindex", "vnetHeaderSize"] {
                 #expect("\(holder.lines[0].json[key] ?? "")" == "\(holder.lines[1].json[key] ?? "-")", "\(key)")
             }
