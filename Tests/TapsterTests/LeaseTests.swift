@@ -111,7 +111,7 @@ import Testing
                 try eventually("carrier \(carrier) \(when)") { try Interface("web0")?.hasCarrier == carrier }
                 usleep(50_000)
                 #expect(try Interface("web0")?.hasCarrier == carrier, "\(when)")
-                #expect(try daemon.phase("web0") == "Ready")
+                try eventually("it is Ready \(when)") { try daemon.phase("web0") == "Ready" }
             }
             try expect(otherwise, "before")
             let changes = try Interface("web0")?.carrierChanges
@@ -169,7 +169,7 @@ import Testing
             #expect(try Interface("web0")?.tun("vnet_hdr") == "1")
             #expect(throws: LeaseHolder.Refusal.self) { try LeaseHolder(daemon, "web0") }
             #expect(try daemon.leases() == [])
-            #expect(try Interface("web0")?.attachedQueues == 1)
+            try eventually("the stranger's queue is left") { try Interface("web0")?.attachedQueues == 1 }
             stranger.leave()
             let holder = try LeaseHolder(daemon, "web0")
             #expect(holder.lines[0].json["vnetHeaderSize"] is NSNull)
