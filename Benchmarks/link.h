@@ -11,9 +11,24 @@ enum field { field_mtu, field_queue_length, field_address, field_up, field_count
 struct link {
     int index;
     unsigned mtu, queue_length;
+    // A tap's queues: those that the kernel steers to, and the others that are open.
+    unsigned attached, detached;
     unsigned char address[6];
     bool up;
 };
+
+// Reads the attributes of a multiqueue tun or tap device, which are nested twice.
+static inline void read_queues(struct rtattr *outer, struct link *link) {
+    unsigned left = RTA_PAYLOAD(outer);
+    for (struct rtattr *item = RTA_DATA(outer); RTA_OK(item, left); item = RTA_NEXT(item, left)) {
+        if (item->rta_type != IFLA_INFO_DATA) continue;
+        unsigned inner_left = RTA_PAYLOAD(item);
+        for (struct rtattr *inner = RTA_DATA(item); RTA_OK(inner, inner_left); inner = RTA_NEXT(inner, inner_left)) {
+            if (inner->rta_type == IFLA_TUN_NUM_QUEUES) memcpy(&link->attached, RTA_DATA(inner), 4);
+            if (inner->rta_type == IFLA_TUN_NUM_DISABLED_QUEUES) memcpy(&link->detached, RTA_DATA(inner), 4);
+        }
+    }
+}
 
 // Reads an RTM_NEWLINK.
 static inline struct link link_of(struct nlmsghdr *message) {
@@ -27,6 +42,7 @@ static inline struct link link_of(struct nlmsghdr *message) {
         if (attribute->rta_type == IFLA_TXQLEN) memcpy(&link.queue_length, value, sizeof link.queue_length);
         if (attribute->rta_type == IFLA_ADDRESS && RTA_PAYLOAD(attribute) == sizeof link.address)
             memcpy(link.address, value, sizeof link.address);
+        if (attribute->rta_type == IFLA_LINKINFO) read_queues(attribute, &link);
     }
     return link;
 }

@@ -388,3 +388,224 @@ measure_idle() {
 
 # What its threads have used, to the nanosecond; /proc/PID/stat counts in hundredths of a second.
 processor_nanoseconds() { awk '{ sum += $1 } END { printf "%.0f", sum }' "/proc/$daemon"/task/*/schedstat; }
+
+# ---- Leasing
+
+stream_seconds=10
+stream_kills=4
+deaths=200
+cycle_devices=100
+cycle_daemon_kills=6
+
+# lease_rows WHERE, then p50 and p99 of Tapster and of the floor, in milliseconds: medians of the runs.
+lease_rows() {
+    row "lease of $queues queues$1, p50; floor: the same calls and sendmsg" "$(calculate '%.3f ms' "$2")" \
+        "$(calculate '%.3f ms' "$4")" "$(calculate '%.2f' "$2 / $4")" \
+        "≤ 1 ms, $(judge "$2 <= 1"); ≤ 3 × floor, $(judge "$2 <= 3 * $4")"
+    row "lease of $queues queues$1, p99" "$(calculate '%.3f ms' "$3")" "$(calculate '%.3f ms' "$5")" \
+        "$(calculate '%.2f' "$3 / $5")" "≤ 5 ms, $(judge "$3 <= 5")"
+}
+
+measure_lease() {
+    local run p50 p99 sent50 sent99 floor_half=() floor_most=()
+    local half=() most=() sent_half=() kept_half=() kept_most=() f50 f99
+    for ((run = 1; run <= runs; run++)); do
+        progress "$run" "$runs"
+        open_namespace
+        inside "$build/floor_create" "$lease_devices" >/dev/null
+        sleep "$settle_seconds"
+        inside "$build/floor_lease" "$lease_devices" "$queues" >"$dir/lease"
+        close_namespace
+        read -r p50 p99 <"$dir/lease"
+        floor_half+=("$p50") floor_most+=("$p99")
+
+        lease_each
+        half+=("$p50") most+=("$p99") sent_half+=("$sent50")
+        lease_each "${keep[@]}"
+        kept_half+=("$p50") kept_most+=("$p99")
+    done
+    f50=$(median "${floor_half[@]}")
+    f99=$(median "${floor_most[@]}")
+    lease_rows "" "$(median "${half[@]}")" "$(median "${most[@]}")" "$f50" "$f99"
+    p50=$(median "${sent_half[@]}")
+    row "lease of $queues queues, p50, without the connection" "$(calculate '%.3f ms' "$p50")" \
+        "$(calculate '%.3f ms' "$f50")" "$(calculate '%.2f' "$p50 / $f50")" –
+    lease_rows " under \`tapster keep\`" "$(median "${kept_half[@]}")" "$(median "${kept_most[@]}")" "$f50" "$f99"
+}
+
+# lease_each [WORD...]: leases all taps of a daemon that is started with these words; sets the caller's percentiles.
+lease_each() {
+    start_fresh_daemon "$@"
+    apply "$lease_devices" >/dev/null
+    sleep "$settle_seconds"
+    "$build/lease_each" "$socket" "$lease_devices" "$queues" >"$dir/lease"
+    read -r p50 p99 sent50 sent99 <"$dir/lease"
+    end_fresh_daemon
+}
+
+measure_detach() {
+    local run p50 p99 floor_half=() floor_most=() half=() most=() kept_half=() kept_most=() f50 f99
+    for ((run = 1; run <= runs; run++)); do
+        progress "$run" "$runs"
+        open_namespace
+        inside "$build/floor_create" 1 >/dev/null
+        inside "$build/consumer_deaths" "$deaths" "$queues" >"$dir/deaths"
+        close_namespace
+        read -r p50 p99 <"$dir/deaths"
+        floor_half+=("$p50") floor_most+=("$p99")
+        consumer_deaths
+        half+=("$p50") most+=("$p99")
+        consumer_deaths "${keep[@]}"
+        kept_half+=("$p50") kept_most+=("$p99")
+    done
+    f50=$(median "${floor_half[@]}")
+    f99=$(median "${floor_most[@]}")
+    detach_rows "" "$(median "${half[@]}")" "$(median "${most[@]}")" "$f50" "$f99"
+    detach_rows " under \`tapster keep\`" "$(median "${kept_half[@]}")" "$(median "${kept_most[@]}")" "$f50" "$f99"
+}
+
+detach_rows() {
+    row "consumer killed until its $queues queues are detached$1, p50; floor: the kernel's own time" \
+        "$(calculate '%.2f ms' "$2")" "$(calculate '%.2f ms' "$4")" "$(calculate '%.2f' "$2 / $4")" –
+    row "consumer killed until its $queues queues are detached$1, p99" \
+        "$(calculate '%.2f ms' "$3")" "$(calculate '%.2f ms' "$5")" "$(calculate '%.2f' "$3 / $5")" \
+        "≤ 5 ms, $(judge "$3 <= 5")"
+}
+
+consumer_deaths() {
+    start_fresh_daemon "$@"
+    apply 1 >/dev/null
+    inside "$build/consumer_deaths" "$deaths" "$queues" "$socket" >"$dir/deaths"
+    read -r p50 p99 <"$dir/deaths"
+    end_fresh_daemon
+}
+
+# What must outlive the daemon, as one line.
+place_of_b0() {
+    inside ip -s -s -j link show b0 | grep -oE '"(ifindex|carrier_changes|carrier_up_count)":[0-9]+' | tr '\n' ' '
+    curl -sS --fail --unix-socket "$socket" http://localhost/v1/devices/b0/queues |
+        grep -oE '"(kernelIndex|attached)":[a-z0-9]+' | tr '\n' ' '
+}
+
+# Only under "keep", where the daemon is another process than $daemon.
+kill_daemon() {
+    kill -KILL "$(kept_process)"
+    sleep 0.1
+    until [[ $(curl -sS --unix-socket "$socket" -o "$dir/answer" -w '%{http_code}' http://localhost/readyz 2>&1) == 200 ]]; do
+        sleep 0.01
+    done
+}
+
+kept_process() { awk '{ print $1 }' "/proc/$daemon/task/$daemon/children"; }
+
+measure_survive() {
+    local run before after sent lost moved on pause quiet_lost=0 all=0 all_lost=0 kills=0 places=the\ same i
+    for ((run = 1; run <= long_runs; run++)); do
+        progress "$run" "$long_runs"
+        start_fresh_daemon "${keep[@]}"
+        apply 1 >/dev/null
+        inside "$build/stream" "$socket" "$queues" "$stream_seconds" >"$dir/stream"
+        read -r sent lost moved on pause <"$dir/stream"
+        echo "without kills: $sent sent, $lost lost, $moved moved, $on queues, $pause ms between reads" >&2
+        quiet_lost=$((quiet_lost + lost))
+
+        inside "$build/stream" "$socket" "$queues" "$stream_seconds" >"$dir/stream" &
+        consumer=$!
+        # The kernel tells of the carrier a second late.
+        sleep 1.5
+        before=$(place_of_b0)
+        for ((i = 0; i < stream_kills; i++)); do
+            kill_daemon
+            sleep 0.5
+        done
+        after=$(place_of_b0)
+        wait "$consumer" || fail "the stream broke; the daemon said: $(tail -n 20 "$dir/log")"
+        consumer=
+        read -r sent lost moved on pause <"$dir/stream"
+        echo "with $stream_kills kills: $sent sent, $lost lost, $moved moved, $on queues, $pause ms between reads" >&2
+        [[ $on == "$queues" ]] || fail "packets came on $on queues"
+        all=$((all + sent)) all_lost=$((all_lost + lost)) kills=$((kills + stream_kills))
+        [[ $before == "$after" && $moved == 0 ]] || places="$before; $after; $moved packets on another queue"
+        end_fresh_daemon
+    done
+    row "packets lost of $all, 20,000/s, the daemon killed $kills times; floor: not killed" "$all_lost" "$quiet_lost" – \
+        "0, $(judge "$all_lost == 0")"
+    row "ifindex, carrier_changes, kernel order, and the queue of each flow meanwhile" "$places" – – \
+        "the same, $(judge "\"$places\" == \"the same\"")"
+}
+
+measure_relaunch() {
+    local run ready listed ready_times=() listed_times=()
+    for ((run = 1; run <= long_runs; run++)); do
+        progress "$run" "$long_runs"
+        # Anew each time: "keep" waits longer for who dies young again.
+        start_fresh_daemon "${keep[@]}"
+        apply "$leases" >/dev/null
+        "$build/lease_each" "$socket" "$leases" "$queues" hold >"$dir/leased" &
+        consumer=$!
+        read -r _ <"$dir/leased" || fail "the leases are not to be had"
+        sleep "$settle_seconds"
+        "$build/relaunch" "$socket" "$daemon" "$leases" >"$dir/relaunch"
+        read -r ready listed <"$dir/relaunch"
+        ready_times+=("$ready") listed_times+=("$listed")
+        kill "$consumer"
+        wait "$consumer" || fail "leases have ended"
+        consumer=
+        end_fresh_daemon
+    done
+    ready=$(median "${ready_times[@]}")
+    listed=$(median "${listed_times[@]}")
+    row "$leases leases of $queues queues, killed under \`tapster keep\`, until ready" "$(calculate '%.2f s' "$ready")" \
+        – – "≤ 1 s, $(judge "$ready <= 1")"
+    row "$leases leases of $queues queues, killed under \`tapster keep\`, until all are listed" \
+        "$(calculate '%.2f s' "$listed")" – – "≤ 1 s, $(judge "$listed <= 1")"
+}
+
+measure_cycles() {
+    local run consumers daemons killed=0 resident_before=() resident_after=() open_before open_after left=0 more=0 b a
+    for ((run = 1; run <= long_runs; run++)); do
+        progress "$run" "$long_runs"
+        start_fresh_daemon "${keep[@]}"
+        apply "$cycle_devices" >/dev/null
+        "$build/lease_cycles" "$socket" "$cycle_devices" $((lease_cycles / 10)) >/dev/null
+        sleep "$settle_seconds"
+        resident_before+=("$(resident_mib)")
+        open_before=$(open_descriptors)
+
+        "$build/lease_cycles" "$socket" "$cycle_devices" "$lease_cycles" >"$dir/cycles"
+        sleep "$settle_seconds"
+        read -r consumers daemons <"$dir/cycles"
+        killed=$((killed + consumers))
+        resident_after+=("$(resident_mib)")
+
+        "$build/lease_cycles" "$socket" "$cycle_devices" "$lease_cycles" "$daemon" "$cycle_daemon_kills" >"$dir/cycles"
+        sleep "$settle_seconds"
+        read -r consumers daemons <"$dir/cycles"
+        killed=$((killed + consumers + daemons))
+        open_after=$(open_descriptors)
+        echo "descriptors: $open_before, then $open_after; left: $(left_behind); VmRSS ${resident_before[-1]}," \
+            "then ${resident_after[-1]}, of the last daemon $(resident_mib)" >&2
+        more=$((more + (open_after > open_before ? open_after - open_before : 0)))
+        left=$((left + $(left_behind)))
+        end_fresh_daemon
+    done
+    b=$(median "${resident_before[@]}")
+    a=$(median "${resident_after[@]}")
+    row "leases and kernel queues left by 2 × $lease_cycles lease cycles, $((killed / long_runs)) kills among them" \
+        "$left" – – "0, $(judge "$left == 0")"
+    row "descriptors of the daemon and of \`tapster keep\`, more than before them" "$more" – – "0, $(judge "$more == 0")"
+    row "memory of the daemon (VmRSS) after $lease_cycles lease cycles; floor: before" "$(calculate '%.1f MiB' "$a")" \
+        "$(calculate '%.1f MiB' "$b")" "$(calculate '%.2f' "$a / $b")" "≤ + 1 MiB, $(judge "$a <= $b + 1")"
+}
+
+resident_mib() { awk '/^VmRSS:/ { print $2 / 1024 }' "/proc/$(kept_process)/status"; }
+
+open_descriptors() { find "/proc/$daemon/fd" "/proc/$(kept_process)/fd" -mindepth 1 2>/dev/null | wc -l; }
+
+# Leases, and queues that the kernel still has.
+left_behind() {
+    {
+        curl -sS --fail --unix-socket "$socket" http://localhost/v1/leases | grep -o '"id":' || true
+        inside ip -d -j link show type tun | grep -oE '"num(queues|disabled)":[1-9][0-9]*' || true
+    } | wc -l
+}
