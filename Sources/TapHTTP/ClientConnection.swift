@@ -46,9 +46,11 @@ final class ClientConnection: Sendable {
 
 /// All connections of a server. A thread that sleeps while there are none cuts off those that are overdue.
 final class ClientConnections: @unchecked Sendable {
-    // Unchecked: `open`, `isStopping` and `overdue` are only touched while `condition` is locked.
+    // Unchecked: `open`, `isIdle`, `isStopping` and `overdue` are only touched while `condition` is locked.
     private let condition = NSCondition()
     private var open: [ObjectIdentifier: ClientConnection] = [:]
+    /// Whether the thread sleeps until there is a connection. Else it looks every second, and needs no call.
+    private var isIdle = false
     private var isStopping = false
     private var overdue = 0
     private let crowd: Int
@@ -68,7 +70,8 @@ final class ClientConnections: @unchecked Sendable {
     func insert(_ connection: ClientConnection) {
         condition.withLock {
             open[ObjectIdentifier(connection)] = connection
-            condition.signal()
+            if isIdle { condition.signal() }
+            isIdle = false
         }
     }
 
@@ -92,7 +95,8 @@ final class ClientConnections: @unchecked Sendable {
         defer { condition.unlock() }
         var isBehind = false
         while !isStopping {
-            if open.isEmpty {
+            isIdle = open.isEmpty
+            if isIdle {
                 condition.wait()
             } else {
                 _ = condition.wait(until: Date(timeIntervalSinceNow: isBehind ? Self.burstSeconds : 1))
