@@ -514,6 +514,7 @@ measure_survive() {
         # The kernel tells of the carrier a second late.
         sleep 1.5
         before=$(place_of_b0)
+        [[ $before == *ifindex*carrier_changes*kernelIndex* ]] || fail "not the whole place of b0: $before"
         for ((i = 0; i < stream_kills; i++)); do
             kill_daemon
             sleep 0.5

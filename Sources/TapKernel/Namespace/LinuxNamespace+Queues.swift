@@ -46,8 +46,11 @@ extension LinuxNamespace {
                 operation = "set_send_buffer"
                 try queue.setSendBuffer(size)
             }
+            guard opening.flags.vnetHeader else { return nil }
+            // What was set has been read back.
+            if let size = opening.settings?.vnetHeaderSize { return size.value }
             operation = "read_queue"
-            return opening.flags.vnetHeader ? try queue.vnetHeaderSize() : nil
+            return try queue.vnetHeaderSize()
         } catch {
             throw KernelError(
                 operation, error,

@@ -219,7 +219,8 @@ final class LeaseDesk {
     func end(_ lease: Lease, _ reason: End) {
         guard devices[lease.device]?.leases.contains(where: { $0 === lease }) == true else { return }
         CrashPoint.reach(CrashPoint.leaseEnd)
-        let lost = notice(lease.device)
+        // Where all queues go, it does not matter how they were.
+        let lost = devices[lease.device]?.leases.count == 1 ? [] : notice(lease.device)
         finish(lease, reason)
         for other in lost where other !== lease { finish(other, .lost) }
     }
