@@ -49,7 +49,7 @@ final class ClientConnections: @unchecked Sendable {
     // Unchecked: `open`, `isIdle`, `isStopping` and `overdue` are only touched while `condition` is locked.
     private let condition = NSCondition()
     private var open: [ObjectIdentifier: ClientConnection] = [:]
-    /// Whether the thread sleeps until there is a connection. Else it looks every second, and needs no call.
+    /// Whether the thread sleeps until there is a connection. Else it looks every second, and only a crowd is in a hurry.
     private var isIdle = false
     private var isStopping = false
     private var overdue = 0
@@ -70,7 +70,7 @@ final class ClientConnections: @unchecked Sendable {
     func insert(_ connection: ClientConnection) {
         condition.withLock {
             open[ObjectIdentifier(connection)] = connection
-            if isIdle { condition.signal() }
+            if isIdle || open.count >= crowd { condition.signal() }
             isIdle = false
         }
     }
