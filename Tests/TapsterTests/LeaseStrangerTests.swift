@@ -183,12 +183,12 @@ import Testing
         }
     }
 
-    @Test func oneOfThreeHundredWins() async throws {
+    @Test func oneOfTwoHundredWins() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 4}"#)
             let baseline = try daemon.descriptorsAtRest("web0")
             for _ in 0..<3 {
-                let clients = try (0..<300).map { _ in try Lessee(daemon.socket) }
+                let clients = try (0..<200).map { _ in try Lessee(daemon.socket) }
                 for client in clients { client.ask("web0") }
                 for client in clients { try client.receive() }
                 let winners = clients.filter { $0.status == 101 }
