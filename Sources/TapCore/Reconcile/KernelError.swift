@@ -28,10 +28,7 @@ public struct Errno: Error, Hashable, Sendable, CustomStringConvertible {
     public static let noSpace = Errno(rawValue: 28)
     public static let readOnly = Errno(rawValue: 30)
     public static let overflow = Errno(rawValue: 75)
-    public static let brokenPipe = Errno(rawValue: 32)
     public static let badMessage = Errno(rawValue: 74)
-    /// A tun descriptor whose device is gone.
-    public static let badDescriptorState = Errno(rawValue: 77)
 
     private static let symbols: [Int32: String] = [
         1: "EPERM", 2: "ENOENT", 4: "EINTR", 5: "EIO", 6: "ENXIO", 7: "E2BIG", 9: "EBADF", 11: "EAGAIN", 12: "ENOMEM",
