@@ -93,6 +93,7 @@ let package = Package(
             name: "TapServiceTests",
             dependencies: [
                 "TapService", "TapStore", "TapHTTP", "TapCore", "TapDocument", "OpenAPI", "TestSupport",
+                .product(name: "HashTreeCollections", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"), .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: testHouse),

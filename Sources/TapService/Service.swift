@@ -12,6 +12,11 @@ public final class Service: Sendable {
 
     private let worker: Worker
     private let writes: WriteQueue
+    /// Where requests wait for what the database reads.
+    private let reader: SerialThread<@Sendable () -> Void>
+
+    /// Requests that wait for the database to read.
+    static let readsMax = 256
 
     /// - Parameters:
     ///   - kernel: Handed over to the worker's thread; nobody else may use it afterwards.
@@ -29,22 +34,22 @@ public final class Service: Sendable {
         let queue = WorkQueue(waker: kernel.waker)
         let (devices, revision) = try store.load()
         board.load(devices, revision: revision)
-        writes = WriteQueue()
+        writes = WriteQueue(store: store, board: board, queue: queue, metrics: metrics)
+        reader = SerialThread("tapster-reader", waitingMax: Self.readsMax) { for read in $0 { read() } }
         worker = Worker(
             kernel: kernel, store: store, board: board, queue: queue, accounts: accounts, metrics: metrics, log: log,
             onReady: onReady)
         let deviceWrites = DeviceWrites(
-            store: store, board: board, queue: queue, writes: writes, accounts: accounts, features: kernel.features,
-            metrics: metrics)
+            board: board, writes: writes, accounts: accounts, features: kernel.features)
         let deviceRoutes = DeviceRoutes(
             board: board,
             writes: deviceWrites)
         let queueRoutes = QueueRoutes(board: board, writes: deviceWrites, queueSwitch: LeasedQueueSwitch(queue: queue))
         let leaseRoutes = LeaseRoutes(board: board, queue: queue)
-        let trials = try Trials(store: store, board: board, writes: deviceWrites)
+        let trials = try Trials(store: store, writes: writes)
         let applyRoutes = ApplyRoutes(board: board, queue: queue, writes: deviceWrites, trials: trials)
         let kernelRoutes = KernelRoutes(board: board, queue: queue, writes: deviceWrites)
-        let operatorRoutes = OperatorRoutes(board: board, store: store, queue: queue, writes: writes, metrics: metrics)
+        let operatorRoutes = OperatorRoutes(board: board, store: store, queue: queue, reader: reader, metrics: metrics)
         api = RoutedHandler(
             router: Router(
                 routes: deviceRoutes.routes + queueRoutes.routes + leaseRoutes.routes + applyRoutes.routes
@@ -58,9 +63,10 @@ public final class Service: Sendable {
         worker.start()
     }
 
-    /// Finishes and answers the writes that wait; no more are taken. The first step of a stop.
+    /// Finishes and answers what waits for the database; no more is taken. The first step of a stop.
     public func finishWrites() {
         writes.stop()
+        reader.stop()
     }
 
     /// Finishes the pass under way. The kernel stays as it is: traffic goes on.

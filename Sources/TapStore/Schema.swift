@@ -15,8 +15,8 @@ enum Schema {
     }
 
     /// - Throws: `StoreError` for a database that is not ours, is newer than this binary, or is damaged.
-    static func prepare(_ queue: DatabaseQueue, path: String) throws {
-        try queue.writeWithoutTransaction { database in
+    static func prepare(_ writer: some DatabaseWriter, path: String) throws {
+        try writer.writeWithoutTransaction { database in
             let identifier = try Int.fetchOne(database, sql: "PRAGMA application_id") ?? 0
             let tables = try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_master") ?? 0
             guard identifier == applicationIdentifier || (identifier == 0 && tables == 0) else {
@@ -28,9 +28,9 @@ enum Schema {
             }
         }
         let known = Set(Migration.all.map(\.identifier))
-        let applied = try queue.read { try migrator.appliedIdentifiers($0) }
+        let applied = try writer.read { try migrator.appliedIdentifiers($0) }
         let unknown = applied.subtracting(known).sorted()
         guard unknown.isEmpty else { throw StoreError.tooNew(path: path, unknown: unknown) }
-        try migrator.migrate(queue)
+        try migrator.migrate(writer)
     }
 }

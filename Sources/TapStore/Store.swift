@@ -3,7 +3,7 @@ internal import GRDB
 public import TapCore
 internal import TapDocument
 
-/// The database: one file, one connection that writes, and nobody else.
+/// The database: one file, one connection that writes, a few that read, and nobody else.
 ///
 /// A user's write is on the disk when `write` returns (WAL, synchronous=FULL). What the worker learns from the kernel
 /// is written without waiting for the disk: after a power loss the kernel's devices are gone too, and their claims
@@ -14,8 +14,11 @@ public final class Store: Sendable {
     /// Busy handlers of other readers, such as a backup or an operator's sqlite3.
     static let busySecondsMax = 5.0
 
+    /// Connections that only read, and so do not make writers wait.
+    static let readersMax = 2
+
     private let lock: DatabaseLock
-    private let queue: DatabaseQueue
+    private let pool: DatabasePool
     public let path: String
 
     /// Opens or makes the database, checks it and brings its schema up to date.
@@ -29,10 +32,11 @@ public final class Store: Sendable {
         configuration.foreignKeysEnabled = true
         configuration.busyMode = .timeout(Self.busySecondsMax)
         configuration.label = "tapster.store"
+        configuration.maximumReaderCount = Self.readersMax
         configuration.prepareDatabase { try $0.execute(sql: "PRAGMA synchronous = FULL") }
         do {
-            queue = try DatabaseQueue(path: path, configuration: configuration)
-            try Schema.prepare(queue, path: path)
+            pool = try DatabasePool(path: path, configuration: configuration)
+            try Schema.prepare(pool, path: path)
         } catch {
             throw StoreError(error, path: path)
         }
@@ -41,7 +45,7 @@ public final class Store: Sendable {
     /// Every device, and the revision of the last change.
     public func load() throws(StoreError) -> (devices: [DeviceRecord], revision: Int) {
         do {
-            return try queue.read { database in
+            return try pool.read { database in
                 (try DeviceRow.fetchAll(database), try Transaction.currentRevision(database))
             }
         } catch {
@@ -49,14 +53,9 @@ public final class Store: Sendable {
         }
     }
 
-    /// The trial of a revision, ended or not; nothing when there was none, or it is forgotten.
-    public func trial(_ revision: Int) throws(StoreError) -> TrialRecord? {
-        do { return try queue.read { try TrialRow.fetch($0, revision) } } catch { throw StoreError(error, path: path) }
-    }
-
     /// The trial that waits to be confirmed.
     public func pendingTrial() throws(StoreError) -> TrialRecord? {
-        do { return try queue.read { try TrialRow.fetchPending($0) } } catch { throw StoreError(error, path: path) }
+        do { return try pool.read { try TrialRow.fetchPending($0) } } catch { throw StoreError(error, path: path) }
     }
 
     /// Runs a user's write as one transaction, and returns when it is on the disk.
@@ -67,7 +66,7 @@ public final class Store: Sendable {
     /// - Returns: What `body` returns.
     /// - Throws: What `body` throws, or `StoreError`.
     public func write<Value>(
-        _ body: (borrowing Transaction) throws -> Value, committed: (Value) -> Void = { _ in }
+        _ body: (consuming Transaction) throws -> Value, committed: (Value) -> Void = { _ in }
     ) throws -> Value {
         do {
             return try perform(durably: true, body, committed: committed)
@@ -78,7 +77,7 @@ public final class Store: Sendable {
 
     /// Writes what was learnt from the kernel, without waiting for the disk unless told to.
     public func record(
-        durably: Bool = false, _ body: (borrowing Transaction) throws -> Void, committed: () -> Void = {}
+        durably: Bool = false, _ body: (consuming Transaction) throws -> Void, committed: () -> Void = {}
     ) throws(StoreError) {
         do {
             try perform(durably: durably, body, committed: { _ in committed() })
@@ -90,7 +89,7 @@ public final class Store: Sendable {
     /// Events after a given one, oldest first.
     public func events(after id: Int, device: DeviceName?, limit: Int) throws(StoreError) -> [EventRecord] {
         do {
-            return try queue.read { try EventRow.fetch($0, after: id, device: device, limit: limit) }
+            return try pool.read { try EventRow.fetch($0, after: id, device: device, limit: limit) }
         } catch {
             throw StoreError(error, path: path)
         }
@@ -104,13 +103,13 @@ public final class Store: Sendable {
 
     /// `PRAGMA synchronous` of the connection, for tests: 2 is FULL.
     package func synchronousLevel() throws -> Int? {
-        try queue.read { try Int.fetchOne($0, sql: "PRAGMA synchronous") }
+        try pool.read { try Int.fetchOne($0, sql: "PRAGMA synchronous") }
     }
 
     private func perform<Value>(
-        durably: Bool, _ body: (borrowing Transaction) throws -> Value, committed: (Value) -> Void
+        durably: Bool, _ body: (consuming Transaction) throws -> Value, committed: (Value) -> Void
     ) throws -> Value {
-        try queue.writeWithoutTransaction { database in
+        try pool.writeWithoutTransaction { database in
             if !durably { try database.execute(sql: "PRAGMA synchronous = NORMAL") }
             defer {
                 // It can only fail inside a transaction, and there is none left.
@@ -118,7 +117,7 @@ public final class Store: Sendable {
             }
             var value: Value?
             try database.inTransaction(.immediate) {
-                value = try body(Transaction(database))
+                value = try body(Transaction(database, path: path))
                 return .commit
             }
             guard let value else { throw StoreError.failed(detail: "a transaction ended without a result") }

@@ -13,6 +13,11 @@ public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Anything else that SQLite says.
     case failed(detail: String)
 
+    /// Whether other writes would fail too.
+    public var concernsAll: Bool {
+        if case .failed = self { false } else { true }
+    }
+
     public var description: String {
         switch self {
         case .inUse(let path):

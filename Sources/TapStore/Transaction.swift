@@ -5,10 +5,35 @@ internal import TapDocument
 /// Reads and writes within one transaction.
 public struct Transaction: ~Copyable {
     private let database: Database
+    private let path: String
 
-    init(_ database: Database) {
+    init(_ database: Database, path: String) {
         self.database = database
+        self.path = path
     }
+
+    /// What an error of a call on this transaction means.
+    public func failure(_ error: any Error) -> StoreError { StoreError(error, path: path) }
+
+    // MARK: Savepoints
+
+    /// From here on `rollBackToSavepoint` takes back what is written. There is one at a time.
+    ///
+    /// - Throws: `StoreError` when the transaction is lost: SQLite rolls all of it back where the disk fails.
+    public func beginSavepoint() throws(StoreError) { try control("SAVEPOINT one") }
+
+    public func releaseSavepoint() throws(StoreError) { try control("RELEASE one") }
+
+    public func rollBackToSavepoint() throws(StoreError) {
+        try control("ROLLBACK TO one")
+        try control("RELEASE one")
+    }
+
+    private func control(_ sql: String) throws(StoreError) {
+        do { try database.execute(sql: sql) } catch { throw StoreError(error, path: path) }
+    }
+
+    // MARK: Devices
 
     /// The next revision, for all that this transaction changes.
     public func nextRevision() throws -> Int {
@@ -64,12 +89,22 @@ public struct Transaction: ~Copyable {
         try DeviceRow.delete(database, identifier)
     }
 
+    // MARK: Trials
+
+    /// The trial of a revision, ended or not; nothing when there was none, or it is forgotten.
+    public func trial(_ revision: Int) throws -> TrialRecord? { try TrialRow.fetch(database, revision) }
+
+    /// The trial that waits to be confirmed.
+    public func pendingTrial() throws -> TrialRecord? { try TrialRow.fetchPending(database) }
+
     /// Keeps what the devices were before this transaction.
     public func begin(_ trial: TrialRecord) throws { try TrialRow.insert(database, trial) }
 
     public func end(_ revision: Int, _ state: TrialRecord.State) throws {
         try TrialRow.end(database, revision, state)
     }
+
+    // MARK: History
 
     public func append(_ event: EventRecord) throws {
         try EventRow.append(database, event)

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import TapCore
 import TapDocument
 import TapHTTP
@@ -247,11 +248,11 @@ import Testing
             record.assignments[0] = Assignment(
                 consumer: try ConsumerName("vm-42"), cpus: [], assignedAt: Timestamp(microseconds: 1))
             record.disabledQueues = [0]
-            _ = try parts.devices.commit([.restore(record)])
-            let doomed = try parts.devices.commit([DeviceWrites.deletion(of: record)]).records[0]
-            #expect(try parts.devices.store.write { try $0.forget(doomed.identifier) })
-            let restored = try parts.devices.commit([.restore(record)]).records[0]
-            #expect(try parts.devices.store.load().devices == [restored])
+            _ = try parts.commit([.restore(record)])
+            let doomed = try parts.commit([DeviceChange.deletion(of: record)]).records[0]
+            #expect(try parts.store.write { try $0.forget(doomed.identifier) })
+            let restored = try parts.commit([.restore(record)]).records[0]
+            #expect(try parts.store.load().devices == [restored])
             #expect(restored.assignments == record.assignments && restored.disabledQueues == [0])
         }
     }
@@ -340,15 +341,34 @@ import Testing
     /// What writes devices and queues, without a worker.
     private struct Parts {
         let board = Board()
-        let writes = WriteQueue()
+        let store: Store
+        let writes: WriteQueue
         let metrics = Metrics()
         let devices: DeviceWrites
 
         init(_ directory: String) throws {
             let kernel = ModelKernel()
+            store = try Store(path: directory + "/t.db")
+            writes = WriteQueue(
+                store: store, board: board, queue: WorkQueue(waker: kernel.waker), metrics: metrics)
             devices = DeviceWrites(
-                store: try Store(path: directory + "/t.db"), board: board, queue: WorkQueue(waker: kernel.waker),
-                writes: writes, accounts: OnlyRoot(), features: kernel.features, metrics: metrics)
+                board: board, writes: writes, accounts: OnlyRoot(), features: kernel.features)
+        }
+
+        func commit(_ changes: [DeviceChange]) throws -> WriteGroup.Commit {
+            let result = Mutex<Result<WriteGroup.Commit, Problem>?>(nil)
+            let isOver = DispatchSemaphore(value: 0)
+            let write = WriteQueue.Write { (group) throws(Problem) in
+                let commit = try group.commit(changes)
+                result.withLock { $0 = .success(commit) }
+                return { isOver.signal() }
+            } fail: { problem in
+                result.withLock { $0 = .failure(problem) }
+                isOver.signal()
+            }
+            #expect(writes.add(write))
+            isOver.wait()
+            return try #require(result.withLock { $0 }).get()
         }
     }
 

@@ -57,21 +57,16 @@ struct ApplyRoutes: Sendable {
     /// Decided for one device of the document, or for one that it does not name.
     fileprivate struct Item {
         let before: DeviceRecord?
-        let change: DeviceWrites.Change
+        let change: DeviceChange
         let isPruned: Bool
     }
 
     @Sendable private func apply(_ call: Call) throws(Problem) {
         let options = try Options(call)
         // Large documents are read in the writer's turn too: a connection's thread serves many.
-        try writes.enqueue(call) { () throws(Problem) in
-            let inputs = try self.inputs(try call.document())
-            let items = try decide(inputs, options)
-            if options.isDryRun {
-                try answerPlan(call, items)
-            } else {
-                try commit(call, items, options)
-            }
+        try writes.enqueue(call) { (group) throws(Problem) in
+            let items = try decide(try self.inputs(try call.document()), options, group.devices)
+            return options.isDryRun ? { answerPlan(call, items) } : try commit(call, items, options, in: &group)
         }
     }
 
@@ -116,14 +111,15 @@ struct ApplyRoutes: Sendable {
         return inputs
     }
 
-    private func decide(_ inputs: [DeviceInput], _ options: Options) throws(Problem) -> [Item] {
-        let devices = board.snapshot.devices
+    private func decide(
+        _ inputs: [DeviceInput], _ options: Options, _ devices: WriteGroup.Devices
+    ) throws(Problem) -> [Item] {
         var items: [Item] = []
         var refused: [(place: Int, problem: Problem)] = []
         for (place, input) in inputs.enumerated() {
             let old = devices[input.name]
             do throws(Problem) {
-                let change = try DeviceWrites.change(old, to: input, mayRecreate: options.mayRecreate)
+                let change = try DeviceChange.change(old, to: input, mayRecreate: options.mayRecreate)
                 items.append(Item(before: old?.record, change: change, isPruned: false))
             } catch {
                 refused.append((place, error))
@@ -138,14 +134,14 @@ struct ApplyRoutes: Sendable {
         }
         return items
             + unnamed.sorted { $0.name < $1.name }.map { record in
-                Item(before: record, change: DeviceWrites.deletion(of: record), isPruned: true)
+                Item(before: record, change: DeviceChange.deletion(of: record), isPruned: true)
             }
     }
 
     // MARK: Answer
 
     /// The very plan that the worker would run: the worker makes it, right after a look at the kernel.
-    private func answerPlan(_ call: Call, _ items: [Item]) throws(Problem) {
+    private func answerPlan(_ call: Call, _ items: [Item]) {
         let changes = Self.document(items)
         let isTaken = queue.ask { survey in
             guard let survey else { return call.fail(.noLook) }
@@ -155,30 +151,40 @@ struct ApplyRoutes: Sendable {
                 "revision": .null, "changes": changes, "plan": .array(plans.map(\.document)), "confirmBy": .null,
             ])
         }
-        if !isTaken { throw .tooManyQuestions }
+        if !isTaken { call.fail(.tooManyQuestions) }
     }
 
-    private func commit(_ call: Call, _ items: [Item], _ options: Options) throws(Problem) {
-        if let pending = trials.pendingRevision, items.contains(where: \.change.isChange) {
-            throw .trialPending(revision: pending)
+    private func commit(
+        _ call: Call, _ items: [Item], _ options: Options, in group: inout WriteGroup
+    ) throws(Problem) -> WriteQueue.Completion {
+        if items.contains(where: \.change.isChange), let pending = try group.read({ try $0.pendingTrial() }) {
+            throw .trialPending(revision: pending.revision)
         }
-        let confirmBy = options.confirmWithin.map { Timestamp.now().advanced(by: $0) }
-        var trial: TrialRecord?
-        let committed = try writes.commit(items.map(\.change), endingLeases: options.endsLeases) {
-            transaction, revision in
-            guard let confirmBy else { return }
-            let fresh = TrialRecord(revision: revision, confirmBy: confirmBy, devices: items.compactMap(\.trialDevice))
-            try transaction.begin(fresh)
-            trial = fresh
+        let commit = try group.commit(items.map(\.change), endingLeases: options.endsLeases)
+        let trial = options.confirmWithin.flatMap { time in
+            commit.changed.isEmpty
+                ? nil
+                : TrialRecord(
+                    revision: commit.revision, confirmBy: Timestamp.now().advanced(by: time),
+                    devices: items.compactMap(\.trialDevice))
         }
-        if let trial { trials.begin(trial) }
+        if let trial { try group.write { try $0.begin(trial) } }
+        return {
+            if let trial { trials.begin(trial) }
+            answer(call, items, options, commit, trial)
+        }
+    }
+
+    private func answer(
+        _ call: Call, _ items: [Item], _ options: Options, _ commit: WriteGroup.Commit, _ trial: TrialRecord?
+    ) {
         let answer: JSONValue = [
-            "revision": .string(String(committed.revision)), "changes": Self.document(items), "plan": .null,
+            "revision": .string(String(commit.revision)), "changes": Self.document(items), "plan": .null,
             "confirmBy": JSONValue(trial?.confirmBy.text),
         ]
         guard let wait = options.wait else { return call.answer(json: answer) }
         var goals: [DeviceName: Board.Goal] = [:]
-        for (item, record) in zip(items, committed.records) {
+        for (item, record) in zip(items, commit.records) {
             goals[record.name] = item.isPruned ? .gone : .ready(generation: record.generation)
         }
         board.wait(for: goals, atMost: wait) { _, isReached in
@@ -198,18 +204,23 @@ struct ApplyRoutes: Sendable {
 
     @Sendable private func confirm(_ call: Call) throws(Problem) {
         let revision = try Self.revision(call)
-        try writes.enqueue(call) { () throws(Problem) in
-            try trials.confirm(revision)
-            call.answer(HTTPResponse(status: 204))
+        try writes.enqueue(call) { (group) throws(Problem) in
+            try trials.confirm(revision, in: &group)
+            return { end(call, revision) }
         }
     }
 
     @Sendable private func rollBack(_ call: Call) throws(Problem) {
         let revision = try Self.revision(call)
-        try writes.enqueue(call) { () throws(Problem) in
-            try trials.rollBack(revision, because: "somebody asked for it")
-            call.answer(HTTPResponse(status: 204))
+        try writes.enqueue(call) { (group) throws(Problem) in
+            try trials.rollBack(revision, because: "somebody asked for it", in: &group)
+            return { end(call, revision) }
         }
+    }
+
+    private func end(_ call: Call, _ revision: Int) {
+        trials.ended(revision)
+        call.answer(HTTPResponse(status: 204))
     }
 
     private static func revision(_ call: Call) throws(Problem) -> Int {

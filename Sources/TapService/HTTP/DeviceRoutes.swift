@@ -47,7 +47,7 @@ struct DeviceRoutes: Sendable {
         let input = try writes.input(try call.document())
         try writes.submit(call, input.name, wait: wait, goal: Self.ready) { (view) throws(Problem) in
             guard view == nil else { throw .deviceExists(input.name) }
-            return try DeviceWrites.change(nil, to: input, mayRecreate: false)
+            return try DeviceChange.change(nil, to: input, mayRecreate: false)
         }
     }
 
@@ -57,7 +57,7 @@ struct DeviceRoutes: Sendable {
         let preconditions = Preconditions(call.request)
         try writes.submit(call, name, wait: wait, goal: Self.ready) { (view) throws(Problem) in
             try preconditions.check(view?.entityTag)
-            return try DeviceWrites.change(view, to: input, mayRecreate: mayRecreate)
+            return try DeviceChange.change(view, to: input, mayRecreate: mayRecreate)
         }
     }
 
@@ -79,7 +79,7 @@ struct DeviceRoutes: Sendable {
                 "spec": view.record.spec.document,
             ]
             let input = try writes.input(current.merging(document), name: name)
-            return try DeviceWrites.change(view, to: input, mayRecreate: mayRecreate)
+            return try DeviceChange.change(view, to: input, mayRecreate: mayRecreate)
         }
     }
 
@@ -89,7 +89,7 @@ struct DeviceRoutes: Sendable {
         try writes.submit(call, name, wait: wait, goal: { _ in .gone }) { (view) throws(Problem) in
             guard let view else { throw .deviceNotFound(name.text) }
             try preconditions.check(view.entityTag)
-            return DeviceWrites.deletion(of: view.record)
+            return DeviceChange.deletion(of: view.record)
         }
     }
 

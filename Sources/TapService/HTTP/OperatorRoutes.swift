@@ -12,7 +12,7 @@ struct OperatorRoutes: Sendable {
     let board: Board
     let store: Store
     let queue: WorkQueue
-    let writes: WriteQueue
+    let reader: SerialThread<@Sendable () -> Void>
     let metrics: Metrics
 
     /// Those that may be served without a token.
@@ -75,8 +75,7 @@ struct OperatorRoutes: Sendable {
                 throw .invalidParameter(name: "device", detail: error.detail)
             }
         }
-        // The database is read on the writer's thread: there is one connection.
-        let isTaken = writes.add { [device] in
+        let isTaken = reader.add { [device] in
             do throws(StoreError) {
                 let events = try store.events(after: after, device: device, limit: limit)
                 call.answer(json: ["items": .array(events.map(\.document))])
@@ -84,7 +83,7 @@ struct OperatorRoutes: Sendable {
                 call.fail(.store(error))
             }
         }
-        if !isTaken { throw .tooManyWrites }
+        if !isTaken { throw .tooManyQuestions }
     }
 }
 

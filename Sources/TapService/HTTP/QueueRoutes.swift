@@ -86,61 +86,66 @@ struct QueueRoutes: Sendable {
         let patch = try call.input(["application/merge-patch+json", "application/json"]) {
             (document) throws(InvalidDocument) in try QueuePatch(document)
         }
-        try change(call) { (record) throws(Problem) in
+        try change(call) { (record, group) throws(Problem) in
             let index = try Self.index(call, of: record)
             let isEnabled = patch.isEnabled ?? !record.disabledQueues.contains(index)
-            _ = try writes.commit(try .set(index, of: record, enabled: isEnabled, at: .now()))
-            // Even where that is what was wanted already: the consumer may have toggled it.
-            queueSwitch.setQueue(record.name, index, isEnabled: isEnabled) { problem in
-                if let problem { return call.fail(problem) }
-                guard let view = board.snapshot.devices[record.name] else {
-                    return call.fail(.deviceNotFound(record.name.text))
-                }
-                call.answer(json: Self.queueDocument(index, of: view))
-            }
+            _ = try group.commit(try .set(index, of: record, enabled: isEnabled, at: .now()))
+            return { setQueue(call, record.name, index, isEnabled: isEnabled) }
+        }
+    }
+
+    /// Even where that is what was wanted already: the consumer may have toggled it.
+    private func setQueue(_ call: Call, _ name: DeviceName, _ index: Int, isEnabled: Bool) {
+        queueSwitch.setQueue(name, index, isEnabled: isEnabled) { problem in
+            if let problem { return call.fail(problem) }
+            guard let view = board.snapshot.devices[name] else { return call.fail(.deviceNotFound(name.text)) }
+            call.answer(json: Self.queueDocument(index, of: view))
         }
     }
 
     @Sendable private func assign(_ call: Call) throws(Problem) {
         let input = try call.input { (document) throws(InvalidDocument) in try AssignmentInput(document) }
-        try change(call) { (record) throws(Problem) in
+        try change(call) { (record, group) throws(Problem) in
             let index = try Self.index(call, of: record)
             let (change, isNew) = try QueueChange.assign(index, of: record, to: Assignment(input, at: .now()))
-            let assignment = try writes.commit(change).assignments[index]
-            call.answer(json: assignment?.document ?? .null, status: isNew ? 201 : 200)
+            let assignment = try group.commit(change).assignments[index]
+            return { call.answer(json: assignment?.document ?? .null, status: isNew ? 201 : 200) }
         }
     }
 
     @Sendable private func release(_ call: Call) throws(Problem) {
-        try change(call) { (record) throws(Problem) in
-            _ = try writes.commit(try .release(try Self.index(call, of: record), of: record, at: .now()))
-            call.answer(HTTPResponse(status: 204))
+        try change(call) { (record, group) throws(Problem) in
+            _ = try group.commit(try .release(try Self.index(call, of: record), of: record, at: .now()))
+            return { call.answer(HTTPResponse(status: 204)) }
         }
     }
 
     @Sendable private func assignFree(_ call: Call) throws(Problem) {
         let input = try call.input { (document) throws(InvalidDocument) in try FreeQueuesInput(document) }
-        try change(call) { (record) throws(Problem) in
+        try change(call) { (record, group) throws(Problem) in
             let leases = board.snapshot.devices[record.name]?.leases ?? []
             let others = leases.filter { $0.consumer != input.assignment.consumer }
             let (change, queues) = try QueueChange.assign(
                 free: input.count, of: record, leasedByOthers: Set(others.flatMap(\.indexes)),
                 to: Assignment(input.assignment, at: .now()))
-            let assigned = try writes.commit(change)
-            call.answer(json: ["items": .array(queues.compactMap { assigned.assignmentItem($0) })], status: 201)
+            let assigned = try group.commit(change)
+            return {
+                call.answer(json: ["items": .array(queues.compactMap { assigned.assignmentItem($0) })], status: 201)
+            }
         }
     }
 
-    /// Runs `body` in the writer's turn, on the committed record of a device that is to stay: of two who want the same
-    /// queue, the second sees that the first has it.
+    /// Has `decide` decide in the request's turn to write, on the record of a device that is to stay: of two who want
+    /// the same queue, the second sees that the first has it.
     private func change(
-        _ call: Call, _ body: @escaping @Sendable (DeviceRecord) throws(Problem) -> Void
+        _ call: Call,
+        _ decide: @escaping @Sendable (DeviceRecord, inout WriteGroup) throws(Problem) -> WriteQueue.Completion
     ) throws(Problem) {
         let name = try call.name()
-        try writes.enqueue(call) { () throws(Problem) in
-            let record = try device(name).record
+        try writes.enqueue(call) { (group) throws(Problem) in
+            guard let record = group.devices[name]?.record else { throw .deviceNotFound(name.text) }
             guard record.deletionRequestedAt == nil else { throw .deviceDeleting(name) }
-            try body(record)
+            return try decide(record, &group)
         }
     }
 
@@ -159,16 +164,16 @@ struct QueueRoutes: Sendable {
     }
 }
 
-extension DeviceWrites {
-    /// Commits what becomes of a device's queues, with its event; to be called in the writer's turn.
+extension WriteGroup {
+    /// Writes what becomes of a device's queues, with its event.
     ///
-    /// - Returns: The record as it is now.
-    /// - Throws: `Problem.store`; nothing is changed then.
-    fileprivate func commit(_ change: QueueChange) throws(Problem) -> DeviceRecord {
+    /// - Returns: The record as it is then.
+    /// - Throws: `Problem.store`.
+    fileprivate mutating func commit(_ change: QueueChange) throws(Problem) -> DeviceRecord {
         guard let event = change.event else { return change.record }
-        return try commit([.queues(change.record, from: change.before)]) { transaction, _ in
-            try transaction.append(event)
-        }.records[0]
+        let record = try commit([.queues(change.record, from: change.before)]).records[0]
+        try write { try $0.append(event) }
+        return record
     }
 }
 

@@ -15,9 +15,7 @@ final class Trials: Sendable {
 
     private static let retrySeconds = 1
 
-    private let store: Store
-    private let board: Board
-    private let writes: DeviceWrites
+    private let writes: WriteQueue
     private let pending = Mutex<Pending?>(nil)
     // SAFETY: a dispatch source may be used from any thread; only its protocol does not say so.
     private nonisolated(unsafe) let timer = DispatchSource.makeTimerSource()
@@ -25,9 +23,7 @@ final class Trials: Sendable {
     /// Takes up the trial that an earlier daemon left.
     ///
     /// - Throws: `StoreError` when the database cannot be read.
-    init(store: Store, board: Board, writes: DeviceWrites) throws(StoreError) {
-        self.store = store
-        self.board = board
+    init(store: Store, writes: WriteQueue) throws(StoreError) {
         self.writes = writes
         unsafe timer.setEventHandler { [weak self] in self?.expire() }
         unsafe timer.resume()
@@ -38,31 +34,28 @@ final class Trials: Sendable {
         unsafe timer.cancel()
     }
 
-    var pendingRevision: Int? { pending.withLock { $0?.revision } }
-
     func begin(_ trial: TrialRecord) {
         pending.withLock { $0 = Pending(revision: trial.revision, confirmBy: trial.confirmBy) }
         schedule(.microseconds(pending.withLock { $0?.microsecondsLeft ?? 0 }))
     }
 
     /// - Throws: `Problem` when there is no such trial, or it has been taken back.
-    func confirm(_ revision: Int) throws(Problem) {
-        let trial = try trial(revision)
+    func confirm(_ revision: Int, in group: inout WriteGroup) throws(Problem) {
+        let trial = try Self.trial(revision, in: group)
         guard trial.state != .confirmed else { return }
         guard trial.state == .pending else { throw .trialEnded(revision: revision, state: trial.state) }
-        try end(trial, .confirmed, [])
+        try group.write { try $0.end(revision, .confirmed) }
     }
 
     /// - Throws: `Problem` when there is no such trial, or it has been confirmed.
-    func rollBack(_ revision: Int, because reason: String) throws(Problem) {
-        let trial = try trial(revision)
+    func rollBack(_ revision: Int, because reason: String, in group: inout WriteGroup) throws(Problem) {
+        let trial = try Self.trial(revision, in: group)
         guard trial.state != .rolledBack else { return }
         guard trial.state == .pending else { throw .trialEnded(revision: revision, state: trial.state) }
-        let devices = board.snapshot.devices
-        var changes: [DeviceWrites.Change] = []
+        var changes: [DeviceChange] = []
         var events: [EventRecord] = []
         for device in trial.devices {
-            switch device.reversal(devices[device.name]?.record, since: revision) {
+            switch device.reversal(group.devices[device.name]?.record, since: revision) {
             case .change(let change): changes.append(change)
             case .none: break
             case .overtaken(let reason):
@@ -76,27 +69,21 @@ final class Trials: Sendable {
             EventRecord(
                 at: .now(), device: nil, severity: .warning, reason: "RolledBack",
                 message: "change \(revision) is taken back for \(changes.count) devices: \(reason)"))
-        try end(trial, .rolledBack, changes, events)
-    }
-
-    private func trial(_ revision: Int) throws(Problem) -> TrialRecord {
-        do throws(StoreError) {
-            if let trial = try store.trial(revision) { return trial }
-        } catch {
-            throw .store(error)
-        }
-        throw .trialNotFound(String(revision))
-    }
-
-    private func end(
-        _ trial: TrialRecord, _ state: TrialRecord.State, _ changes: [DeviceWrites.Change],
-        _ events: [EventRecord] = []
-    ) throws(Problem) {
-        try writes.commit(changes, endingLeases: true, evenIfEqual: true) { transaction, _ in
-            try transaction.end(trial.revision, state)
+        _ = try group.commit(changes, endingLeases: true)
+        try group.write { [events] transaction in
+            try transaction.end(revision, .rolledBack)
             for event in events { try transaction.append(event) }
         }
-        pending.withLock { $0 = nil }
+    }
+
+    /// The trial is over, and that is on the disk.
+    func ended(_ revision: Int) {
+        pending.withLock { if $0?.revision == revision { $0 = nil } }
+    }
+
+    private static func trial(_ revision: Int, in group: borrowing WriteGroup) throws(Problem) -> TrialRecord {
+        guard let trial = try group.read({ try $0.trial(revision) }) else { throw .trialNotFound(String(revision)) }
+        return trial
     }
 
     private func schedule(_ time: DispatchTimeInterval) {
@@ -108,22 +95,21 @@ final class Trials: Sendable {
         guard let (revision, left) = pending.withLock({ $0.map { ($0.revision, $0.microsecondsLeft) } }) else { return }
         // The timer may have been set for an earlier trial.
         guard left <= 0 else { return schedule(.microseconds(left)) }
-        let isTaken = writes.writes.add { [self] in
-            guard pendingRevision == revision else { return }
-            do throws(Problem) {
-                try rollBack(revision, because: "nobody confirmed it in time")
-            } catch {
-                // The database does not take it now; the devices stay on trial until it does.
-                schedule(.seconds(Self.retrySeconds))
-            }
+        let write = WriteQueue.Write { [self] (group) throws(Problem) in
+            try rollBack(revision, because: "nobody confirmed it in time", in: &group)
+            return { self.ended(revision) }
+        } fail: { [self] problem in
+            // Somebody was faster; or the database does not take it now: the devices stay on trial until it does.
+            if case .store = problem { schedule(.seconds(Self.retrySeconds)) } else { ended(revision) }
         }
+        let isTaken = writes.add(write)
         if !isTaken { schedule(.seconds(Self.retrySeconds)) }
     }
 }
 
 extension TrialRecord.Device {
     fileprivate enum Reversal {
-        case change(DeviceWrites.Change)
+        case change(DeviceChange)
         /// There is nothing to go back.
         case none
         /// Somebody has changed the device since: why it cannot go back.
@@ -146,14 +132,14 @@ extension TrialRecord.Device {
         guard current.identifier == identifier, current.revision == revision else {
             return .overtaken("it was changed since")
         }
-        guard let before else { return .change(DeviceWrites.deletion(of: current)) }
+        guard let before else { return .change(DeviceChange.deletion(of: current)) }
         if let (queue, assignment) = current.assignments(beyond: before.spec.queues).first {
             return .overtaken("its queue \(queue) was assigned to '\(assignment.consumer)' since")
         }
         return .change(reversal(of: current, to: before))
     }
 
-    private func reversal(of current: DeviceRecord, to before: TrialRecord.Before) -> DeviceWrites.Change {
+    private func reversal(of current: DeviceRecord, to before: TrialRecord.Before) -> DeviceChange {
         var record = current
         // Of a device that was to be deleted, the interface may be gone: that is nobody else's doing.
         if record.spec != before.spec || record.deletionRequestedAt != nil {

@@ -1,0 +1,87 @@
+internal import TapCore
+internal import TapDocument
+internal import TapStore
+
+/// What a statement comes to for one device.
+enum DeviceChange {
+    case create(DeviceRecord)
+    case update(DeviceRecord, from: DeviceRecord)
+    /// It is gone, or marked for deletion, and shall be as it was, with its queues.
+    case restore(DeviceRecord)
+    /// Its queues change hands, or are enabled or disabled; the statement stays as it is, its revision included.
+    case queues(DeviceRecord, from: DeviceRecord)
+    /// It is marked for deletion, and else as it was.
+    case delete(DeviceRecord)
+    case nothing(DeviceRecord)
+
+    var record: DeviceRecord {
+        switch self {
+        case .create(let record), .update(let record, _), .restore(let record), .queues(let record, _),
+            .delete(let record), .nothing(let record):
+            record
+        }
+    }
+
+    /// The leases that cannot go on with it; nothing when all can.
+    var endedLeases: ((LeaseView) -> Bool)? {
+        switch self {
+        case .delete: return { _ in true }
+        case .update(let record, _):
+            if record.mayRecreate || record.spec.access != .brokered { return { _ in true } }
+            return { lease in lease.indexes.contains { !record.queues.contains($0) } }
+        case .create, .restore, .queues, .nothing: return nil
+        }
+    }
+
+    var isChange: Bool {
+        if case .nothing = self { false } else { true }
+    }
+}
+
+extension DeviceChange {
+    /// A new device, or the change of an old one to what `input` says.
+    ///
+    /// - Parameters:
+    ///   - old: The device as it is; nothing when there is none.
+    ///   - input: What it shall be.
+    ///   - mayRecreate: Whether the interface may be made anew for a field that is fixed at its creation.
+    /// - Returns: What is to be written.
+    /// - Throws: `Problem` when the device cannot become so.
+    static func change(
+        _ old: DeviceView?, to input: DeviceInput, mayRecreate: Bool
+    ) throws(Problem) -> DeviceChange {
+        guard let old, var record = Optional(old.record) else {
+            if let version = input.resourceVersion { throw .staleResourceVersion(found: version, current: 0) }
+            return .create(
+                DeviceRecord(
+                    name: input.name, identifier: .random(), labels: input.labels, spec: input.spec, createdAt: .now()))
+        }
+        guard record.deletionRequestedAt == nil else { throw .deviceDeleting(record.name) }
+        if let version = input.resourceVersion, version != record.revision {
+            throw .staleResourceVersion(found: version, current: record.revision)
+        }
+        let fixed = input.spec.immutableFieldsDiffering(from: record.spec)
+        guard fixed.isEmpty || mayRecreate else { throw .immutableFields(fixed) }
+        let homeless = record.assignments(beyond: input.spec.queues)
+        guard homeless.isEmpty else { throw .queuesTaken(record.name, homeless, wanted: input.spec.queues) }
+        // A stranger may have changed what cannot be changed back.
+        let recreates = mayRecreate && (!fixed.isEmpty || old.status[.ready]?.reason == Obstacle.immutableReason)
+        guard recreates || record.spec != input.spec || record.labels != input.labels else { return .nothing(record) }
+        if recreates || record.spec != input.spec { record.generation += 1 }
+        if recreates { record.recreateGeneration = record.generation }
+        record.spec = input.spec
+        record.labels = input.labels
+        record.disabledQueues = record.disabledQueues.filter(input.spec.queues.canDisable)
+        record.updatedAt = max(.now(), record.updatedAt)
+        return .update(record, from: old.record)
+    }
+
+    /// The same device, marked for deletion; nothing new where it is.
+    static func deletion(of old: DeviceRecord) -> DeviceChange {
+        guard old.deletionRequestedAt == nil else { return .nothing(old) }
+        var record = old
+        record.updatedAt = max(.now(), record.updatedAt)
+        record.deletionRequestedAt = record.updatedAt
+        return .delete(record)
+    }
+}

@@ -1,0 +1,64 @@
+internal import TapStore
+
+/// The one thread on which users' writes wait for the disk, so that no connection's thread does. Those that wait at the
+/// same time share a transaction and its fsync(2).
+final class WriteQueue: Sendable {
+    /// Writes that wait; above it a request is told to come again.
+    static let waitingMax = 256
+
+    /// What is left to do for one write when the transaction is on the disk: to answer.
+    typealias Completion = () -> Void
+
+    struct Write: Sendable {
+        /// Decides and writes in its turn; an error takes back what this one has written, and nothing else.
+        let turn: @Sendable (inout WriteGroup) throws(Problem) -> Completion
+        /// Called instead of the completion.
+        let fail: @Sendable (Problem) -> Void
+    }
+
+    private let thread: SerialThread<Write>
+
+    init(store: Store, board: Board, queue: WorkQueue, metrics: Metrics) {
+        thread = SerialThread("tapster-writer", waitingMax: Self.waitingMax) { writes in
+            WriteQueue.perform(writes, store: store, board: board, queue: queue, metrics: metrics)
+        }
+    }
+
+    /// - Returns: False when too many wait.
+    func add(_ write: Write) -> Bool { thread.add(write) }
+
+    /// Finishes what waits, and ends.
+    func stop() { thread.stop() }
+
+    private static func perform(_ writes: [Write], store: Store, board: Board, queue: WorkQueue, metrics: Metrics) {
+        var completions: [Completion] = []
+        var committed = WriteGroup.State(board.snapshot)
+        // Whatever comes of the group, its devices may be leased again.
+        defer { board.open(committed.closed) }
+        let began = ContinuousClock.now
+        CrashPoint.reach(CrashPoint.write)
+        do {
+            try store.write { transaction in
+                var group = WriteGroup(transaction, board: board)
+                defer { committed = group.state }
+                for write in writes { completions.append(try group.take(write)) }
+            } committed: { _ in
+                guard committed.isDirty else { return }
+                CrashPoint.reach(CrashPoint.written)
+                metrics.commitDuration.observe(began.duration(to: .now))
+                for commit in committed.commits { board.publish(commit.changed, revision: commit.revision) }
+                board.setStoreFailure(nil)
+            }
+        } catch {
+            let failure = error as? StoreError ?? .failed(detail: "\(error)")
+            board.setStoreFailure(failure.description)
+            // The worker finds out when it is over.
+            queue.wake()
+            for write in writes { write.fail(.store(failure)) }
+            return
+        }
+        let changed = committed.commits.flatMap(\.changed).map(\.name)
+        if !changed.isEmpty { queue.add(changed) }
+        for completion in completions { completion() }
+    }
+}

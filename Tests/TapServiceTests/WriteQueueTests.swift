@@ -1,0 +1,145 @@
+import Dispatch
+import HashTreeCollections
+import TapCore
+import TapDocument
+import TapStore
+import TestSupport
+import Testing
+
+@testable import TapService
+
+/// Writes that wait at the same time share a transaction, and nothing else.
+@Suite struct WriteQueueTests {
+    private struct Parts {
+        let board = Board()
+        let metrics = Metrics()
+        let store: Store
+        let writes: WriteQueue
+        let outcomes = Gathered<String>()
+
+        init(_ directory: String) throws {
+            store = try Store(path: directory + "/t.db")
+            writes = WriteQueue(
+                store: store, board: board, queue: WorkQueue(waker: ModelKernel().waker), metrics: metrics)
+        }
+
+        /// Adds a write that says in `outcomes` how it went.
+        func add(
+            _ name: String, _ turn: @escaping @Sendable (inout WriteGroup) throws(Problem) -> Void
+        ) {
+            let write = WriteQueue.Write { [outcomes] (group) throws(Problem) in
+                try turn(&group)
+                return { outcomes.add("\(name) is written") }
+            } fail: { [outcomes] problem in
+                outcomes.add("\(name) failed: \(problem)")
+            }
+            #expect(writes.add(write))
+        }
+
+        /// Adds writes while the writer is busy, so that they are one group.
+        func group(_ add: () -> Void) {
+            let (isBusy, isFree) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+            self.add("first") { _ in
+                isBusy.signal()
+                isFree.wait()
+            }
+            isBusy.wait()
+            add()
+            isFree.signal()
+            writes.stop()
+        }
+
+        var commits: Int {
+            var text = MetricsText()
+            metrics.commitDuration.write(to: &text)
+            let count = text.text.split(separator: "\n").first {
+                $0.hasPrefix("tapster_database_commit_duration_seconds_count")
+            }
+            return count.flatMap { Int($0.split(separator: " ")[1]) } ?? -1
+        }
+    }
+
+    private static func device(_ name: String) throws -> DeviceRecord {
+        DeviceRecord(
+            name: try DeviceName(name), identifier: .random(), labels: .none, spec: try DeviceSpec(DeviceSpecDraft()),
+            createdAt: Timestamp(microseconds: 1))
+    }
+
+    @Test func writesThatWaitTogetherAreOneCommit() throws {
+        try withTemporaryDirectory { directory in
+            let parts = try Parts(directory)
+            let devices = try (0..<20).map { try Self.device("d\($0)") }
+            parts.group {
+                for device in devices {
+                    parts.add("\(device.name)") { (group) throws(Problem) in
+                        // Of what was decided before in the same group it sees all.
+                        #expect(group.devices.count == devices.firstIndex(of: device))
+                        _ = try group.commit([.create(device)])
+                    }
+                }
+            }
+            #expect(parts.commits == 1)
+            #expect(parts.outcomes.all == ["first is written"] + devices.map { "\($0.name) is written" })
+            let (stored, revision) = try parts.store.load()
+            // Each has a revision of its own, as if it had been alone.
+            #expect(stored.map(\.revision).sorted() == Array(1...20))
+            #expect(revision == 20)
+            #expect(parts.board.snapshot.devices.count == 20)
+            #expect(parts.board.snapshot.revision == 20)
+        }
+    }
+
+    @Test func anErrorTakesBackThatWriteOnly() throws {
+        try withTemporaryDirectory { directory in
+            let parts = try Parts(directory)
+            let (good, bad, late) = (try Self.device("good"), try Self.device("bad"), try Self.device("late"))
+            parts.group {
+                parts.add("good") { (group) throws(Problem) in _ = try group.commit([.create(good)]) }
+                parts.add("bad") { (group) throws(Problem) in
+                    _ = try group.commit([.create(bad)])
+                    throw .stopping
+                }
+                parts.add("twice") { (group) throws(Problem) in
+                    // SQLite refuses it: the interface of a device that does not exist.
+                    try group.write { try $0.claim(Self.claim, for: bad.name) }
+                }
+                parts.add("late") { (group) throws(Problem) in
+                    #expect(group.devices[bad.name] == nil)
+                    _ = try group.commit([.create(late)])
+                }
+            }
+            #expect(try parts.store.load().devices.map(\.name.text).sorted() == ["good", "late"])
+            #expect(parts.board.snapshot.devices.keys.map(\.text).sorted() == ["good", "late"])
+            #expect(parts.outcomes.all.count == 5)
+            #expect(parts.outcomes.all[2] == "bad failed: \(Problem.stopping)")
+            #expect(parts.outcomes.all[3].hasPrefix("twice failed: store("))
+            #expect(parts.outcomes.all[4] == "late is written")
+        }
+    }
+
+    /// What is answered before the disk has it would be a lie, a refusal too: it may stand on what was not kept.
+    @Test func aCommitThatFailsFailsAll() throws {
+        try withTemporaryDirectory { directory in
+            let parts = try Parts(directory)
+            let device = try Self.device("web0")
+            parts.group {
+                parts.add("create") { (group) throws(Problem) in _ = try group.commit([.create(device)]) }
+                parts.add("again") { (group) throws(Problem) in
+                    #expect(group.devices[device.name] != nil)
+                    throw .deviceExists(device.name)
+                }
+                parts.add("full") { (_) throws(Problem) in throw .store(.full) }
+            }
+            #expect(try parts.store.load().devices.isEmpty)
+            #expect(parts.board.snapshot.devices.isEmpty)
+            #expect(parts.board.snapshot.storeFailure == StoreError.full.description)
+            let failed = "failed: \(Problem.store(.full))"
+            #expect(
+                parts.outcomes.all == ["first is written", "create \(failed)", "again \(failed)", "full \(failed)"])
+        }
+    }
+
+    private static let claim = Claim(
+        host: HostIdentity(boot: "b", namespace: 1), index: LinkIndex(rawValue: 7),
+        settings: DescriptorSettings(vnetHeaderSize: nil, offloads: nil))
+}
