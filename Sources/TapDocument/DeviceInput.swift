@@ -8,6 +8,13 @@ public struct DeviceInput: Hashable, Sendable {
     /// The version that the sender has seen, where the document names one.
     public let resourceVersion: Int?
 
+    public init(name: DeviceName, labels: Labels, spec: DeviceSpec) {
+        self.name = name
+        self.labels = labels
+        self.spec = spec
+        resourceVersion = nil
+    }
+
     /// - Parameters:
     ///   - document: The request's body.
     ///   - accounts: Where owner and group must exist.

@@ -47,12 +47,15 @@ public final class Service: Sendable {
         let queueRoutes = QueueRoutes(board: board, writes: deviceWrites, queueSwitch: LeasedQueueSwitch(queue: queue))
         let leaseRoutes = LeaseRoutes(board: board, queue: queue)
         let trials = try Trials(store: store, writes: writes)
-        let applyRoutes = ApplyRoutes(board: board, queue: queue, writes: deviceWrites, trials: trials)
+        let statements = Statements(board: board, queue: queue, trials: trials)
+        let applyRoutes = ApplyRoutes(writes: deviceWrites, statements: statements, trials: trials)
+        let revisionRoutes = RevisionRoutes(
+            store: store, reader: reader, writes: deviceWrites, statements: statements)
         let kernelRoutes = KernelRoutes(board: board, queue: queue, writes: deviceWrites)
         let operatorRoutes = OperatorRoutes(board: board, store: store, queue: queue, reader: reader, metrics: metrics)
         api = RoutedHandler(
             router: Router(
-                routes: deviceRoutes.routes + queueRoutes.routes + leaseRoutes.routes + applyRoutes.routes
+                routes: deviceRoutes.routes + queueRoutes.routes + leaseRoutes.routes + applyRoutes.routes + revisionRoutes.routes
                     + kernelRoutes.routes
                     + operatorRoutes.routes),
             metrics: metrics)

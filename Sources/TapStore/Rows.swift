@@ -125,54 +125,6 @@ enum ClaimRow {
     }
 }
 
-enum EventRow {
-    /// How many appends go by between two clean-ups.
-    private static let appendsBetweenPrunings = 256
-
-    static func append(_ database: Database, _ event: EventRecord) throws {
-        let statement = try database.cachedStatement(
-            sql: """
-                INSERT INTO event (at, device, type, reason, message, field, wanted, observed)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-                """)
-        try statement.execute(arguments: [
-            event.at.microseconds, event.device?.text, event.severity.rawValue, event.reason, event.message,
-            event.difference?.field, event.difference?.wanted.text, event.difference?.observed.text,
-        ])
-        let id = database.lastInsertedRowID
-        if id % Int64(appendsBetweenPrunings) == 0 {
-            try database.cachedStatement(sql: "DELETE FROM event WHERE id <= ?")
-                .execute(arguments: [id - Int64(Store.eventsMax)])
-        }
-    }
-
-    static func fetch(_ database: Database, after id: Int, device: DeviceName?, limit: Int) throws -> [EventRecord] {
-        let filter = device == nil ? "" : "AND device = ?2"
-        let statement = try database.cachedStatement(
-            sql: "SELECT * FROM event WHERE id > ?1 \(filter) ORDER BY id LIMIT \(limit)")
-        var arguments: StatementArguments = [id]
-        if let device { arguments += [device.text] }
-        return try Row.fetchAll(statement, arguments: arguments).map(decode)
-    }
-
-    private static func decode(_ row: Row) throws -> EventRecord {
-        var difference: EventDifference?
-        if let field = row["field"] as String?, let wanted = row["wanted"] as String?,
-            let observed = row["observed"] as String?
-        {
-            difference = EventDifference(
-                field: field, wanted: try JSONValue(parsing: Array(wanted.utf8)),
-                observed: try JSONValue(parsing: Array(observed.utf8)))
-        }
-        var event = EventRecord(
-            at: Timestamp(microseconds: row["at"]), device: try (row["device"] as String?).map { try DeviceName($0) },
-            severity: EventRecord.Severity(rawValue: row["type"]) ?? .normal, reason: row["reason"],
-            message: row["message"], difference: difference)
-        event.id = row["id"]
-        return event
-    }
-}
-
 extension Row {
     fileprivate subscript<Value: DatabaseValueConvertible & StatementColumnConvertible>(
         _ column: DeviceRow.Column

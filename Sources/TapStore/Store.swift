@@ -11,6 +11,12 @@ internal import TapDocument
 public final class Store: Sendable {
     /// Older events are forgotten.
     public static let eventsMax = 10_000
+    /// Those that somebody's request caused are kept longer.
+    public static let authoredEventsMax = 100_000
+    /// How many changes of statements can be told and gone back to.
+    public static let changesMax = 1_000
+    /// And how many versions of devices they may have in all.
+    public static let versionsMax = 100_000
     /// Busy handlers of other readers, such as a backup or an operator's sqlite3.
     static let busySecondsMax = 5.0
 
@@ -90,6 +96,28 @@ public final class Store: Sendable {
     public func events(after id: Int, device: DeviceName?, limit: Int) throws(StoreError) -> [EventRecord] {
         do {
             return try pool.read { try EventRow.fetch($0, after: id, device: device, limit: limit) }
+        } catch {
+            throw StoreError(error, path: path)
+        }
+    }
+
+    /// Changes of statements, newest first.
+    ///
+    /// - Parameters:
+    ///   - revision: Only older ones.
+    ///   - limit: At most so many.
+    public func changes(before revision: Int, limit: Int) throws(StoreError) -> [ChangeRecord] {
+        do {
+            return try pool.read { try ChangeRow.fetch($0, before: revision, limit: limit) }
+        } catch {
+            throw StoreError(error, path: path)
+        }
+    }
+
+    /// What was stated in a revision.
+    public func statement(_ revision: Int) throws(StoreError) -> PastStatement {
+        do {
+            return try pool.read { try ChangeRow.statement($0, revision) }
         } catch {
             throw StoreError(error, path: path)
         }

@@ -106,6 +106,12 @@ public struct Transaction: ~Copyable {
 
     // MARK: History
 
+    /// Keeps what a revision changed.
+    public func append(_ change: ChangeRecord) throws { try ChangeRow.insert(database, change) }
+
+    /// What was stated in a revision.
+    public func statement(_ revision: Int) throws -> PastStatement { try ChangeRow.statement(database, revision) }
+
     public func append(_ event: EventRecord) throws {
         try EventRow.append(database, event)
     }

@@ -359,7 +359,8 @@ import Testing
             let result = Mutex<Result<WriteGroup.Commit, Problem>?>(nil)
             let isOver = DispatchSemaphore(value: 0)
             let write = WriteQueue.Write { (group) throws(Problem) in
-                let commit = try group.commit(changes)
+                let commit = try group.commit(
+                    changes, by: Author(name: "uid:0", source: "pid 1", request: "r"))
                 result.withLock { $0 = .success(commit) }
                 return { isOver.signal() }
             } fail: { problem in

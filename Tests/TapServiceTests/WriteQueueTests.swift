@@ -74,7 +74,7 @@ import Testing
                     parts.add("\(device.name)") { (group) throws(Problem) in
                         // Of what was decided before in the same group it sees all.
                         #expect(group.devices.count == devices.firstIndex(of: device))
-                        _ = try group.commit([.create(device)])
+                        _ = try group.commit([.create(device)], by: Self.author)
                     }
                 }
             }
@@ -94,9 +94,9 @@ import Testing
             let parts = try Parts(directory)
             let (good, bad, late) = (try Self.device("good"), try Self.device("bad"), try Self.device("late"))
             parts.group {
-                parts.add("good") { (group) throws(Problem) in _ = try group.commit([.create(good)]) }
+                parts.add("good") { (group) throws(Problem) in _ = try group.commit([.create(good)], by: Self.author) }
                 parts.add("bad") { (group) throws(Problem) in
-                    _ = try group.commit([.create(bad)])
+                    _ = try group.commit([.create(bad)], by: Self.author)
                     throw .stopping
                 }
                 parts.add("twice") { (group) throws(Problem) in
@@ -105,7 +105,7 @@ import Testing
                 }
                 parts.add("late") { (group) throws(Problem) in
                     #expect(group.devices[bad.name] == nil)
-                    _ = try group.commit([.create(late)])
+                    _ = try group.commit([.create(late)], by: Self.author)
                 }
             }
             #expect(try parts.store.load().devices.map(\.name.text).sorted() == ["good", "late"])
@@ -123,7 +123,9 @@ import Testing
             let parts = try Parts(directory)
             let device = try Self.device("web0")
             parts.group {
-                parts.add("create") { (group) throws(Problem) in _ = try group.commit([.create(device)]) }
+                parts.add("create") { (group) throws(Problem) in
+                    _ = try group.commit([.create(device)], by: Self.author)
+                }
                 parts.add("again") { (group) throws(Problem) in
                     #expect(group.devices[device.name] != nil)
                     throw .deviceExists(device.name)
@@ -138,6 +140,8 @@ import Testing
                 parts.outcomes.all == ["first is written", "create \(failed)", "again \(failed)", "full \(failed)"])
         }
     }
+
+    private static let author = Author(name: "uid:0", source: "pid 1", request: "r")
 
     private static let claim = Claim(
         host: HostIdentity(boot: "b", namespace: 1), index: LinkIndex(rawValue: 7),

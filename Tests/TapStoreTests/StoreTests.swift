@@ -229,6 +229,17 @@ import Testing
         INSERT INTO apply_device VALUES (5, 'web0', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', 0, '{}', '{}', 1,
             '[{"queue":3,"consumer":"vm-42","cpus":[2,3],"assignedAt":1}]', '[1]');
         """,
+        "m0004_history": """
+        UPDATE revision SET current = 5;
+        INSERT INTO device VALUES ('web0', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{"vm":"web"}',
+            '{"queues":4}', 2, 5, 1, 2, NULL, 2, 2);
+        INSERT INTO claim VALUES ('web0', 'boot', 7, 'blue', 12, 12, NULL, 0);
+        INSERT INTO queue_assignment VALUES ('web0', 3, 'vm-42', '[2,3]', 1);
+        INSERT INTO disabled_queue VALUES ('web0', 1);
+        INSERT INTO change VALUES (5, 1, 'uid:0', 'pid 1', 'r', 1);
+        INSERT INTO device_version VALUES ('web0', 5, '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{"vm":"web"}',
+            '{"queues":4}');
+        """,
     ]
 
     @Test func everySchemaHasContents() {

@@ -1,4 +1,3 @@
-internal import HashTreeCollections
 internal import TapCore
 internal import TapDocument
 internal import TapHTTP
@@ -6,71 +5,39 @@ internal import TapStore
 
 /// `/v1/apply`: many devices in one transaction, all or nothing.
 struct ApplyRoutes: Sendable {
-    /// The longest trial.
-    static let confirmSecondsMax = 86_400
     static let devicesMax = 10_000
 
-    let board: Board
-    let queue: WorkQueue
     let writes: DeviceWrites
+    let statements: Statements
     let trials: Trials
 
     var routes: [Route] {
         [
             Route(
                 "POST", "/v1/apply",
-                parameters: ["dryRun", "prune", "labelSelector", "confirmWithin", "recreate", "force", "wait"],
+                parameters: Statements.Options.parameters.union(["prune", "labelSelector"]),
                 handler: apply),
             Route("POST", "/v1/apply/{revision}/confirm", handler: confirm),
             Route("DELETE", "/v1/apply/{revision}", handler: rollBack),
         ]
     }
 
-    /// What the query says.
-    private struct Options {
-        let isDryRun: Bool
-        let prunes: Bool
-        let selector: LabelSelector?
-        let confirmWithin: Duration?
-        let mayRecreate: Bool
-        let endsLeases: Bool
-        let wait: Duration?
-
-        init(_ call: Call) throws(Problem) {
-            isDryRun = try call.flag("dryRun")
-            prunes = try call.flag("prune")
-            selector = try call.labelSelector()
-            confirmWithin = try call.duration("confirmWithin", in: .seconds(1)...(.seconds(confirmSecondsMax)))
-            mayRecreate = try call.flag("recreate")
-            endsLeases = try call.flag("force")
-            wait = try call.wait()
-            if selector != nil, !prunes {
-                throw .invalidParameter(
-                    name: "labelSelector", detail: "says what prune may delete; add prune=true, or leave it out")
-            }
-            if isDryRun, confirmWithin != nil {
-                throw .invalidParameter(name: "confirmWithin", detail: "has no meaning with dryRun; leave one out")
-            }
-        }
-    }
-
-    /// Decided for one device of the document, or for one that it does not name.
-    fileprivate struct Item {
-        let before: DeviceRecord?
-        let change: DeviceChange
-        let isPruned: Bool
-    }
-
     @Sendable private func apply(_ call: Call) throws(Problem) {
-        let options = try Options(call)
+        let options = try Statements.Options(call)
+        let labelSelector = try call.labelSelector()
+        let prunes = try call.flag("prune")
+        if labelSelector != nil, !prunes {
+            throw .invalidParameter(
+                name: "labelSelector", detail: "says what prune may delete; add prune=true, or leave it out")
+        }
         // Large documents are read in the writer's turn too: a connection's thread serves many.
         try writes.enqueue(call) { (group) throws(Problem) in
-            let items = try decide(try self.inputs(try call.document()), options, group.devices)
-            return options.isDryRun ? { answerPlan(call, items) } : try commit(call, items, options, in: &group)
+            let inputs = try self.inputs(try call.document())
+            return try statements.write(inputs, call, options, in: &group) { record in
+                prunes && labelSelector?.matches(record.labels) ?? true
+            }
         }
     }
-
-    // MARK: Decide
 
     /// The devices of the document; every mistake in all of them comes in one answer.
     private func inputs(_ document: JSONValue) throws(Problem) -> [DeviceInput] {
@@ -111,101 +78,12 @@ struct ApplyRoutes: Sendable {
         return inputs
     }
 
-    private func decide(
-        _ inputs: [DeviceInput], _ options: Options, _ devices: WriteGroup.Devices
-    ) throws(Problem) -> [Item] {
-        var items: [Item] = []
-        var refused: [(place: Int, problem: Problem)] = []
-        for (place, input) in inputs.enumerated() {
-            let old = devices[input.name]
-            do throws(Problem) {
-                let change = try DeviceChange.change(old, to: input, mayRecreate: options.mayRecreate)
-                items.append(Item(before: old?.record, change: change, isPruned: false))
-            } catch {
-                refused.append((place, error))
-            }
-        }
-        guard refused.isEmpty else { throw .applyRefused(refused) }
-        guard options.prunes else { return items }
-        let named = Set(inputs.map(\.name))
-        let unnamed = devices.values.map(\.record).filter { record in
-            !named.contains(record.name) && record.deletionRequestedAt == nil
-                && options.selector?.matches(record.labels) ?? true
-        }
-        return items
-            + unnamed.sorted { $0.name < $1.name }.map { record in
-                Item(before: record, change: DeviceChange.deletion(of: record), isPruned: true)
-            }
-    }
-
-    // MARK: Answer
-
-    /// The very plan that the worker would run: the worker makes it, right after a look at the kernel.
-    private func answerPlan(_ call: Call, _ items: [Item]) {
-        let changes = Self.document(items)
-        let isTaken = queue.ask { survey in
-            guard let survey else { return call.fail(.noLook) }
-            let plans = survey.plans(for: items.map(\.change.record))
-                .filter { !$0.steps.isEmpty || $0.obstacle != nil }
-            call.answer(json: [
-                "revision": .null, "changes": changes, "plan": .array(plans.map(\.document)), "confirmBy": .null,
-            ])
-        }
-        if !isTaken { call.fail(.tooManyQuestions) }
-    }
-
-    private func commit(
-        _ call: Call, _ items: [Item], _ options: Options, in group: inout WriteGroup
-    ) throws(Problem) -> WriteQueue.Completion {
-        if items.contains(where: \.change.isChange), let pending = try group.read({ try $0.pendingTrial() }) {
-            throw .trialPending(revision: pending.revision)
-        }
-        let commit = try group.commit(items.map(\.change), endingLeases: options.endsLeases)
-        let trial = options.confirmWithin.flatMap { time in
-            commit.changed.isEmpty
-                ? nil
-                : TrialRecord(
-                    revision: commit.revision, confirmBy: Timestamp.now().advanced(by: time),
-                    devices: items.compactMap(\.trialDevice))
-        }
-        if let trial { try group.write { try $0.begin(trial) } }
-        return {
-            if let trial { trials.begin(trial) }
-            answer(call, items, options, commit, trial)
-        }
-    }
-
-    private func answer(
-        _ call: Call, _ items: [Item], _ options: Options, _ commit: WriteGroup.Commit, _ trial: TrialRecord?
-    ) {
-        let answer: JSONValue = [
-            "revision": .string(String(commit.revision)), "changes": Self.document(items), "plan": .null,
-            "confirmBy": JSONValue(trial?.confirmBy.text),
-        ]
-        guard let wait = options.wait else { return call.answer(json: answer) }
-        var goals: [DeviceName: Board.Goal] = [:]
-        for (item, record) in zip(items, commit.records) {
-            goals[record.name] = item.isPruned ? .gone : .ready(generation: record.generation)
-        }
-        board.wait(for: goals, atMost: wait) { _, isReached in
-            call.answer(json: answer, status: isReached ? 200 : DeviceWrites.unreached)
-        }
-    }
-
-    private static func document(_ items: [Item]) -> JSONValue {
-        .array(
-            items.map { item in
-                let name = JSONValue.string(item.change.record.name.text)
-                return ["name": name, "change": .string(item.word)]
-            })
-    }
-
     // MARK: Trials
 
     @Sendable private func confirm(_ call: Call) throws(Problem) {
         let revision = try Self.revision(call)
         try writes.enqueue(call) { (group) throws(Problem) in
-            try trials.confirm(revision, in: &group)
+            try trials.confirm(revision, by: call.author, in: &group)
             return { end(call, revision) }
         }
     }
@@ -213,7 +91,7 @@ struct ApplyRoutes: Sendable {
     @Sendable private func rollBack(_ call: Call) throws(Problem) {
         let revision = try Self.revision(call)
         try writes.enqueue(call) { (group) throws(Problem) in
-            try trials.rollBack(revision, because: "somebody asked for it", in: &group)
+            try trials.rollBack(revision, because: "somebody asked for it", by: call.author, in: &group)
             return { end(call, revision) }
         }
     }
@@ -227,25 +105,5 @@ struct ApplyRoutes: Sendable {
         let text = call.request.head.segments[2]
         guard let revision = Int(text), revision > 0, String(revision) == text else { throw .trialNotFound(text) }
         return revision
-    }
-}
-
-extension ApplyRoutes.Item {
-    fileprivate var word: String {
-        switch change {
-        case .create: "created"
-        case .update, .restore, .queues: "updated"
-        case .delete: "deleted"
-        case .nothing: "unchanged"
-        }
-    }
-
-    /// What to go back to; nothing where nothing changes.
-    fileprivate var trialDevice: TrialRecord.Device? {
-        guard change.isChange else { return nil }
-        let record = change.record
-        return TrialRecord.Device(
-            name: record.name, identifier: record.identifier, isPruned: isPruned,
-            before: before.map { .init($0) })
     }
 }

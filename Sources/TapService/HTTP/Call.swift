@@ -13,6 +13,14 @@ struct Call: Sendable {
     let route: String
     let metrics: Metrics
 
+    /// Who asks, for the history.
+    var author: Author {
+        let peer = exchange.peer
+        return Author(
+            name: peer.map { "uid:\($0.user)" } ?? "anonymous", source: peer.map { "pid \($0.process)" } ?? "TCP",
+            request: request.head.identifier)
+    }
+
     func answer(_ response: HTTPResponse) {
         exchange.respond(finished(response))
     }
@@ -55,6 +63,16 @@ struct Call: Sendable {
     }
 
     private static let jsonHeaders: [(name: String, value: String)] = [("Content-Type", "application/json")]
+
+    /// Has the database read on a thread that may wait for it.
+    func read(
+        on reader: SerialThread<@Sendable () -> Void>, _ body: @escaping @Sendable () throws(StoreError) -> Void
+    ) throws(Problem) {
+        let isTaken = reader.add {
+            do throws(StoreError) { try body() } catch { self.fail(.store(error)) }
+        }
+        if !isTaken { throw .tooManyQuestions }
+    }
 
     // MARK: What the request says
 

@@ -75,15 +75,10 @@ struct OperatorRoutes: Sendable {
                 throw .invalidParameter(name: "device", detail: error.detail)
             }
         }
-        let isTaken = reader.add { [device] in
-            do throws(StoreError) {
-                let events = try store.events(after: after, device: device, limit: limit)
-                call.answer(json: ["items": .array(events.map(\.document))])
-            } catch {
-                call.fail(.store(error))
-            }
+        try call.read(on: reader) { [device] () throws(StoreError) in
+            let events = try store.events(after: after, device: device, limit: limit)
+            call.answer(json: ["items": .array(events.map(\.document))])
         }
-        if !isTaken { throw .tooManyQuestions }
     }
 }
 
@@ -131,7 +126,9 @@ extension EventRecord {
             "id": JSONValue(id), "time": .string(at.text), "device": JSONValue(device?.text),
             "type": .string(severity.rawValue), "reason": .string(reason), "message": .string(message),
             "field": JSONValue(difference?.field), "wanted": difference?.wanted ?? .null,
-            "observed": difference?.observed ?? .null,
+            "observed": difference?.observed ?? .null, "actor": JSONValue(author?.name),
+            "source": JSONValue(author?.source), "requestId": JSONValue(author?.request),
+            "revision": JSONValue(revision.map { String($0) }),
         ]
     }
 }

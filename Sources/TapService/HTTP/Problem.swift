@@ -47,6 +47,8 @@ enum Problem: Error, Sendable {
     case trialPending(revision: Int)
     case trialNotFound(String)
     case trialEnded(revision: Int, state: TrialRecord.State)
+    case revisionNotFound(String, nearest: Int?)
+    case revisionForgotten(Int, oldest: Int)
     case unmanagedNotFound(String)
     case notAdoptable(String)
     case tooManyWrites
@@ -253,6 +255,16 @@ extension Problem {
                 status: 409, code: "APPLY_ENDED", title: "The change has been decided already",
                 detail: "change \(revision) was "
                     + (state == .confirmed ? "confirmed; apply what you want instead" : "taken back; apply it again"))
+        case .revisionNotFound(let revision, let nearest):
+            Words(
+                status: 404, code: "REVISION_NOT_FOUND", title: "No such revision",
+                detail: "no statement changed in revision '\(revision)'"
+                    + (nearest.map { "; what was stated then is that of revision \($0)" } ?? "")
+                    + "; GET /v1/revisions lists those in which some did")
+        case .revisionForgotten(let revision, let oldest):
+            Words(
+                status: 410, code: "REVISION_FORGOTTEN", title: "The revision is forgotten",
+                detail: "the history begins with revision \(oldest); \(revision) is older")
         case .unmanagedNotFound(let name):
             Words(
                 status: 404, code: "UNMANAGED_NOT_FOUND", title: "No such interface",

@@ -89,7 +89,7 @@ struct QueueRoutes: Sendable {
         try change(call) { (record, group) throws(Problem) in
             let index = try Self.index(call, of: record)
             let isEnabled = patch.isEnabled ?? !record.disabledQueues.contains(index)
-            _ = try group.commit(try .set(index, of: record, enabled: isEnabled, at: .now()))
+            _ = try group.commit(try .set(index, of: record, enabled: isEnabled, at: .now()), by: call.author)
             return { setQueue(call, record.name, index, isEnabled: isEnabled) }
         }
     }
@@ -108,14 +108,15 @@ struct QueueRoutes: Sendable {
         try change(call) { (record, group) throws(Problem) in
             let index = try Self.index(call, of: record)
             let (change, isNew) = try QueueChange.assign(index, of: record, to: Assignment(input, at: .now()))
-            let assignment = try group.commit(change).assignments[index]
+            let assignment = try group.commit(change, by: call.author).assignments[index]
             return { call.answer(json: assignment?.document ?? .null, status: isNew ? 201 : 200) }
         }
     }
 
     @Sendable private func release(_ call: Call) throws(Problem) {
         try change(call) { (record, group) throws(Problem) in
-            _ = try group.commit(try .release(try Self.index(call, of: record), of: record, at: .now()))
+            _ = try group.commit(
+                try .release(try Self.index(call, of: record), of: record, at: .now()), by: call.author)
             return { call.answer(HTTPResponse(status: 204)) }
         }
     }
@@ -128,7 +129,7 @@ struct QueueRoutes: Sendable {
             let (change, queues) = try QueueChange.assign(
                 free: input.count, of: record, leasedByOthers: Set(others.flatMap(\.indexes)),
                 to: Assignment(input.assignment, at: .now()))
-            let assigned = try group.commit(change)
+            let assigned = try group.commit(change, by: call.author)
             return {
                 call.answer(json: ["items": .array(queues.compactMap { assigned.assignmentItem($0) })], status: 201)
             }
@@ -169,11 +170,16 @@ extension WriteGroup {
     ///
     /// - Returns: The record as it is then.
     /// - Throws: `Problem.store`.
-    fileprivate mutating func commit(_ change: QueueChange) throws(Problem) -> DeviceRecord {
-        guard let event = change.event else { return change.record }
-        let record = try commit([.queues(change.record, from: change.before)]).records[0]
-        try write { try $0.append(event) }
-        return record
+    fileprivate mutating func commit(_ change: QueueChange, by author: Author) throws(Problem) -> DeviceRecord {
+        guard let story = change.story else { return change.record }
+        let commit = try commit([.queues(change.record, from: change.before)], by: author)
+        try write {
+            try $0.append(
+                EventRecord(
+                    at: story.at, device: change.record.name, reason: story.reason, message: story.message,
+                    author: author, revision: commit.revision))
+        }
+        return commit.records[0]
     }
 }
 

@@ -7,7 +7,7 @@ struct QueueChange: Sendable {
     let before: DeviceRecord
     private(set) var record: DeviceRecord
     /// What people shall read about it; nothing where nothing changes.
-    private(set) var event: EventRecord?
+    private(set) var story: (reason: String, message: String, at: Timestamp)?
 
     private init(_ record: DeviceRecord) {
         before = record
@@ -15,7 +15,7 @@ struct QueueChange: Sendable {
     }
 
     private mutating func tell(_ reason: String, _ message: String, at now: Timestamp) {
-        event = EventRecord(at: now, device: record.name, reason: reason, message: message)
+        story = (reason, message, now)
     }
 }
 

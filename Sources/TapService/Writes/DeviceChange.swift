@@ -85,3 +85,55 @@ extension DeviceChange {
         return .delete(record)
     }
 }
+
+// MARK: For the history
+
+extension DeviceChange {
+    /// What is stated from now on; nothing where that stays as it was.
+    var version: VersionRecord? {
+        switch self {
+        case .create, .restore: version(isNew: true)
+        case .update: version(isNew: false)
+        case .delete:
+            VersionRecord(name: record.name, identifier: record.identifier, statement: nil, isNew: false)
+        case .queues, .nothing: nil
+        }
+    }
+
+    private func version(isNew: Bool) -> VersionRecord {
+        VersionRecord(
+            name: record.name, identifier: record.identifier,
+            statement: VersionRecord.Statement(labels: record.labels, spec: record.spec), isNew: isNew)
+    }
+
+    /// For people; nothing where somebody else tells it.
+    var story: (reason: String, message: String)? {
+        switch self {
+        case .create: ("Created", "the device is stated")
+        case .restore: ("Restored", "the device is stated again, as it was")
+        case .update(let new, let old): ("Updated", Self.words(from: old, to: new))
+        case .delete: ("DeletionRequested", "the device shall be deleted")
+        case .queues, .nothing: nil
+        }
+    }
+
+    /// Which fields the statement changes.
+    private static func words(from old: DeviceRecord, to new: DeviceRecord) -> String {
+        var fields = new.spec.document.differences(from: old.spec.document)
+        if new.labels != old.labels { fields.append("labels") }
+        if new.recreateGeneration == new.generation { fields.append("the interface may be made anew") }
+        return fields.isEmpty ? "the statement is the same" : "changed: " + fields.joined(separator: ", ")
+    }
+}
+
+extension JSONValue {
+    /// The paths at which an object differs from another of the same fields, such as `link.mtu`.
+    fileprivate func differences(from other: JSONValue, below prefix: String = "") -> [String] {
+        guard case .object(let new) = self, case .object(let old) = other else {
+            return self == other ? [] : [prefix]
+        }
+        return Set(new.keys).union(old.keys).sorted().flatMap { key in
+            (new[key] ?? .null).differences(from: old[key] ?? .null, below: prefix.isEmpty ? key : "\(prefix).\(key)")
+        }
+    }
+}

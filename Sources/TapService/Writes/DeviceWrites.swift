@@ -31,7 +31,7 @@ struct DeviceWrites: Sendable {
         let endsLeases = try call.flag("force")
         try enqueue(call) { (group) throws(Problem) in
             let change = try decide(group.devices[name])
-            let record = try group.commit([change], endingLeases: endsLeases).records[0]
+            let record = try group.commit([change], by: call.author, endingLeases: endsLeases).records[0]
             var status = 200
             if case .create = change { status = 201 }
             return { [status] in answer(call, record, status: status, wait: wait, goal: goal(record)) }

@@ -14,6 +14,7 @@ final class Trials: Sendable {
     }
 
     private static let retrySeconds = 1
+    private static let author = Author(name: "tapster", source: "timer", request: "")
 
     private let writes: WriteQueue
     private let pending = Mutex<Pending?>(nil)
@@ -40,15 +41,23 @@ final class Trials: Sendable {
     }
 
     /// - Throws: `Problem` when there is no such trial, or it has been taken back.
-    func confirm(_ revision: Int, in group: inout WriteGroup) throws(Problem) {
+    func confirm(_ revision: Int, by author: Author, in group: inout WriteGroup) throws(Problem) {
         let trial = try Self.trial(revision, in: group)
         guard trial.state != .confirmed else { return }
         guard trial.state == .pending else { throw .trialEnded(revision: revision, state: trial.state) }
-        try group.write { try $0.end(revision, .confirmed) }
+        try group.write { transaction in
+            try transaction.end(revision, .confirmed)
+            try transaction.append(
+                EventRecord(
+                    at: .now(), device: nil, reason: "Confirmed", message: "change \(revision) is confirmed",
+                    author: author))
+        }
     }
 
     /// - Throws: `Problem` when there is no such trial, or it has been confirmed.
-    func rollBack(_ revision: Int, because reason: String, in group: inout WriteGroup) throws(Problem) {
+    func rollBack(
+        _ revision: Int, because reason: String, by author: Author, in group: inout WriteGroup
+    ) throws(Problem) {
         let trial = try Self.trial(revision, in: group)
         guard trial.state != .rolledBack else { return }
         guard trial.state == .pending else { throw .trialEnded(revision: revision, state: trial.state) }
@@ -65,11 +74,12 @@ final class Trials: Sendable {
                         message: "change \(revision) is taken back, but not for this device: \(reason)"))
             }
         }
+        let commit = try group.commit(changes, by: author, endingLeases: true)
         events.append(
             EventRecord(
                 at: .now(), device: nil, severity: .warning, reason: "RolledBack",
-                message: "change \(revision) is taken back for \(changes.count) devices: \(reason)"))
-        _ = try group.commit(changes, endingLeases: true)
+                message: "change \(revision) is taken back for \(changes.count) devices: \(reason)", author: author,
+                revision: commit.changed.isEmpty ? nil : commit.revision))
         try group.write { [events] transaction in
             try transaction.end(revision, .rolledBack)
             for event in events { try transaction.append(event) }
@@ -96,7 +106,7 @@ final class Trials: Sendable {
         // The timer may have been set for an earlier trial.
         guard left <= 0 else { return schedule(.microseconds(left)) }
         let write = WriteQueue.Write { [self] (group) throws(Problem) in
-            try rollBack(revision, because: "nobody confirmed it in time", in: &group)
+            try rollBack(revision, because: "nobody confirmed it in time", by: Self.author, in: &group)
             return { self.ended(revision) }
         } fail: { [self] problem in
             // Somebody was faster; or the database does not take it now: the devices stay on trial until it does.

@@ -75,10 +75,13 @@ struct WriteGroup: ~Copyable {
     ///
     /// - Parameters:
     ///   - changes: Of different devices.
+    ///   - author: Who wants them.
     ///   - endsLeases: Whether leases may end that cannot go on with the changes.
     /// - Returns: The records as they are then.
     /// - Throws: `Problem.deviceLeased`, or `Problem.store`.
-    mutating func commit(_ changes: [DeviceChange], endingLeases endsLeases: Bool = false) throws(Problem) -> Commit {
+    mutating func commit(
+        _ changes: [DeviceChange], by author: Author, endingLeases endsLeases: Bool = false
+    ) throws(Problem) -> Commit {
         guard changes.contains(where: \.isChange) else {
             return Commit(records: changes.map(\.record), changed: [], revision: state.revision)
         }
@@ -92,6 +95,7 @@ struct WriteGroup: ~Copyable {
             var records: [DeviceRecord] = []
             records.reserveCapacity(changes.count)
             for change in changes { records.append(try transaction.write(change, revision: revision)) }
+            try transaction.tell(changes, revision: revision, by: author)
             return Commit(
                 records: records, changed: zip(changes, records).filter(\.0.isChange).map(\.1), revision: revision)
         }
@@ -120,6 +124,22 @@ struct WriteGroup: ~Copyable {
 }
 
 extension Transaction {
+    /// Has the history say who changed what.
+    fileprivate func tell(_ changes: [DeviceChange], revision: Int, by author: Author) throws {
+        let now = Timestamp.now()
+        let versions = changes.compactMap(\.version)
+        if !versions.isEmpty {
+            try append(ChangeRecord(revision: revision, at: now, author: author, versions: versions))
+        }
+        for change in changes {
+            guard let (reason, message) = change.story else { continue }
+            try append(
+                EventRecord(
+                    at: now, device: change.record.name, reason: reason, message: message, author: author,
+                    revision: revision))
+        }
+    }
+
     /// - Returns: The record as it is then.
     fileprivate func write(_ change: DeviceChange, revision: Int) throws -> DeviceRecord {
         switch change {

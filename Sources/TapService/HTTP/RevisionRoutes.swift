@@ -1,0 +1,98 @@
+internal import TapCore
+internal import TapDocument
+internal import TapHTTP
+internal import TapStore
+
+/// `/v1/revisions`: what was stated before, and the way back.
+struct RevisionRoutes: Sendable {
+    static let limitMax = 1_000
+
+    let store: Store
+    let reader: SerialThread<@Sendable () -> Void>
+    let writes: DeviceWrites
+    let statements: Statements
+
+    var routes: [Route] {
+        [
+            Route("GET", "/v1/revisions", parameters: ["before", "limit"], handler: list),
+            Route("GET", "/v1/revisions/{revision}", handler: read),
+            Route(
+                "POST", "/v1/revisions/{revision}/rollback", parameters: Statements.Options.parameters,
+                handler: rollBack),
+        ]
+    }
+
+    @Sendable private func list(_ call: Call) throws(Problem) {
+        let before = try call.integer("before", in: 1...Int.max, default: Int.max)
+        let limit = try call.integer("limit", in: 1...Self.limitMax, default: 100)
+        try call.read(on: reader) { () throws(StoreError) in
+            let changes = try store.changes(before: before, limit: limit)
+            call.answer(json: ["items": .array(changes.map { .object($0.members) })])
+        }
+    }
+
+    @Sendable private func read(_ call: Call) throws(Problem) {
+        let revision = try Self.revision(call)
+        try call.read(on: reader) { () throws(StoreError) in
+            switch try store.statement(revision) {
+            case .known(let change, let devices):
+                var members = change.members
+                members["devices"] = .array(devices.compactMap(\.document))
+                call.answer(json: .object(members))
+            case .forgotten(let oldest): call.fail(.revisionForgotten(revision, oldest: oldest))
+            case .none(let nearest): call.fail(.revisionNotFound(String(revision), nearest: nearest))
+            }
+        }
+    }
+
+    @Sendable private func rollBack(_ call: Call) throws(Problem) {
+        let revision = try Self.revision(call)
+        let options = try Statements.Options(call)
+        try writes.enqueue(call) { (group) throws(Problem) in
+            switch try group.read({ try $0.statement(revision) }) {
+            case .known(_, let devices):
+                let inputs = devices.compactMap { version in
+                    version.statement.map { DeviceInput(name: version.name, labels: $0.labels, spec: $0.spec) }
+                }
+                return try statements.write(inputs, call, options, in: &group) { _ in true }
+            case .forgotten(let oldest): throw .revisionForgotten(revision, oldest: oldest)
+            case .none(let nearest): throw .revisionNotFound(String(revision), nearest: nearest)
+            }
+        }
+    }
+
+    private static func revision(_ call: Call) throws(Problem) -> Int {
+        let text = call.request.head.segments[2]
+        guard let revision = Int(text), revision > 0, String(revision) == text else {
+            throw .revisionNotFound(text, nearest: nil)
+        }
+        return revision
+    }
+}
+
+extension ChangeRecord {
+    fileprivate var members: [String: JSONValue] {
+        [
+            "revision": .string(String(revision)), "time": .string(at.text), "actor": .string(author.name),
+            "source": .string(author.source), "requestId": .string(author.request),
+            "changes": .array(versions.map(\.change)),
+        ]
+    }
+}
+
+extension VersionRecord {
+    fileprivate var change: JSONValue {
+        let word = statement == nil ? "deleted" : isNew ? "created" : "updated"
+        return ["name": .string(name.text), "change": .string(word)]
+    }
+
+    /// As POST /v1/apply takes it; nothing for a device that was to be deleted.
+    fileprivate var document: JSONValue? {
+        statement.map { statement in
+            [
+                "metadata": ["name": .string(name.text), "labels": statement.labels.document],
+                "spec": statement.spec.document,
+            ]
+        }
+    }
+}

@@ -1,0 +1,168 @@
+internal import HashTreeCollections
+internal import TapCore
+internal import TapDocument
+internal import TapHTTP
+internal import TapStore
+
+/// Statements about many devices in one transaction, all or nothing.
+struct Statements: Sendable {
+    /// The longest trial.
+    static let confirmSecondsMax = 86_400
+
+    let board: Board
+    let queue: WorkQueue
+    let trials: Trials
+
+    /// What the query says.
+    struct Options {
+        let isDryRun: Bool
+        let confirmWithin: Duration?
+        let mayRecreate: Bool
+        let endsLeases: Bool
+        let wait: Duration?
+
+        static let parameters: Set<String> = ["dryRun", "confirmWithin", "recreate", "force", "wait"]
+
+        init(_ call: Call) throws(Problem) {
+            isDryRun = try call.flag("dryRun")
+            confirmWithin = try call.duration("confirmWithin", in: .seconds(1)...(.seconds(confirmSecondsMax)))
+            mayRecreate = try call.flag("recreate")
+            endsLeases = try call.flag("force")
+            wait = try call.wait()
+            if isDryRun, confirmWithin != nil {
+                throw .invalidParameter(name: "confirmWithin", detail: "has no meaning with dryRun; leave one out")
+            }
+        }
+    }
+
+    /// Decided for one device of the document, or for one that it does not name.
+    fileprivate struct Item {
+        let before: DeviceRecord?
+        let change: DeviceChange
+        let isPruned: Bool
+    }
+
+    /// Decides and writes in the request's turn; a dry run writes nothing.
+    ///
+    /// - Parameters:
+    ///   - inputs: What the devices shall be.
+    ///   - call: The request, which is answered here.
+    ///   - options: What its query says.
+    ///   - group: The turn.
+    ///   - prunes: Whether a device that `inputs` do not name shall be deleted.
+    /// - Returns: What answers.
+    /// - Throws: `Problem` when one of them cannot be so.
+    func write(
+        _ inputs: [DeviceInput], _ call: Call, _ options: Options, in group: inout WriteGroup,
+        prunes: (DeviceRecord) -> Bool
+    ) throws(Problem) -> WriteQueue.Completion {
+        let items = try decide(inputs, group.devices, mayRecreate: options.mayRecreate, prunes: prunes)
+        return options.isDryRun ? { answerPlan(call, items) } : try commit(call, items, options, in: &group)
+    }
+
+    private func decide(
+        _ inputs: [DeviceInput], _ devices: WriteGroup.Devices, mayRecreate: Bool,
+        prunes: (DeviceRecord) -> Bool
+    ) throws(Problem) -> [Item] {
+        var items: [Item] = []
+        var refused: [(place: Int, problem: Problem)] = []
+        for (place, input) in inputs.enumerated() {
+            let old = devices[input.name]
+            do throws(Problem) {
+                let change = try DeviceChange.change(old, to: input, mayRecreate: mayRecreate)
+                items.append(Item(before: old?.record, change: change, isPruned: false))
+            } catch {
+                refused.append((place, error))
+            }
+        }
+        guard refused.isEmpty else { throw .applyRefused(refused) }
+        let named = Set(inputs.map(\.name))
+        let unnamed = devices.values.map(\.record).filter { record in
+            !named.contains(record.name) && record.deletionRequestedAt == nil && prunes(record)
+        }
+        return items
+            + unnamed.sorted { $0.name < $1.name }.map { record in
+                Item(before: record, change: DeviceChange.deletion(of: record), isPruned: true)
+            }
+    }
+
+    /// The very plan that the worker would run: the worker makes it, right after a look at the kernel.
+    private func answerPlan(_ call: Call, _ items: [Item]) {
+        let changes = Self.document(items)
+        let isTaken = queue.ask { survey in
+            guard let survey else { return call.fail(.noLook) }
+            let plans = survey.plans(for: items.map(\.change.record))
+                .filter { !$0.steps.isEmpty || $0.obstacle != nil }
+            call.answer(json: [
+                "revision": .null, "changes": changes, "plan": .array(plans.map(\.document)), "confirmBy": .null,
+            ])
+        }
+        if !isTaken { call.fail(.tooManyQuestions) }
+    }
+
+    private func commit(
+        _ call: Call, _ items: [Item], _ options: Options, in group: inout WriteGroup
+    ) throws(Problem) -> WriteQueue.Completion {
+        if items.contains(where: \.change.isChange), let pending = try group.read({ try $0.pendingTrial() }) {
+            throw .trialPending(revision: pending.revision)
+        }
+        let commit = try group.commit(items.map(\.change), by: call.author, endingLeases: options.endsLeases)
+        let trial = options.confirmWithin.flatMap { time in
+            commit.changed.isEmpty
+                ? nil
+                : TrialRecord(
+                    revision: commit.revision, confirmBy: Timestamp.now().advanced(by: time),
+                    devices: items.compactMap(\.trialDevice))
+        }
+        if let trial { try group.write { try $0.begin(trial) } }
+        return {
+            if let trial { trials.begin(trial) }
+            answer(call, items, options, commit, trial)
+        }
+    }
+
+    private func answer(
+        _ call: Call, _ items: [Item], _ options: Options, _ commit: WriteGroup.Commit, _ trial: TrialRecord?
+    ) {
+        let answer: JSONValue = [
+            "revision": .string(String(commit.revision)), "changes": Self.document(items), "plan": .null,
+            "confirmBy": JSONValue(trial?.confirmBy.text),
+        ]
+        guard let wait = options.wait else { return call.answer(json: answer) }
+        var goals: [DeviceName: Board.Goal] = [:]
+        for (item, record) in zip(items, commit.records) {
+            goals[record.name] = item.isPruned ? .gone : .ready(generation: record.generation)
+        }
+        board.wait(for: goals, atMost: wait) { _, isReached in
+            call.answer(json: answer, status: isReached ? 200 : DeviceWrites.unreached)
+        }
+    }
+
+    private static func document(_ items: [Item]) -> JSONValue {
+        .array(
+            items.map { item in
+                let name = JSONValue.string(item.change.record.name.text)
+                return ["name": name, "change": .string(item.word)]
+            })
+    }
+}
+
+extension Statements.Item {
+    fileprivate var word: String {
+        switch change {
+        case .create: "created"
+        case .update, .restore, .queues: "updated"
+        case .delete: "deleted"
+        case .nothing: "unchanged"
+        }
+    }
+
+    /// What to go back to; nothing where nothing changes.
+    fileprivate var trialDevice: TrialRecord.Device? {
+        guard change.isChange else { return nil }
+        let record = change.record
+        return TrialRecord.Device(
+            name: record.name, identifier: record.identifier, isPruned: isPruned,
+            before: before.map { .init($0) })
+    }
+}

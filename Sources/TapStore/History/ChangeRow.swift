@@ -1,0 +1,113 @@
+internal import GRDB
+internal import TapCore
+internal import TapDocument
+
+/// Between the tables `change` and `device_version` and their records.
+enum ChangeRow {
+    /// How many revisions go by between two clean-ups; a change of as many devices cleans up too.
+    private static let revisionsBetweenPrunings = 64
+
+    static func insert(_ database: Database, _ change: ChangeRecord) throws {
+        try database.cachedStatement(
+            sql: "INSERT INTO change (revision, at, actor, source, request, devices) VALUES (?, ?, ?, ?, ?, ?)"
+        ).execute(arguments: [
+            change.revision, change.at.microseconds, change.author.name, change.author.source, change.author.request,
+            change.versions.count,
+        ])
+        let statement = try database.cachedStatement(
+            sql: "INSERT INTO device_version (device, revision, uid, labels, spec) VALUES (?, ?, ?, ?, ?)")
+        for version in change.versions {
+            try statement.execute(arguments: [
+                version.name.text, change.revision, version.identifier.text, version.statement?.labels.document.text,
+                version.statement?.spec.document.text,
+            ])
+        }
+        if change.revision % revisionsBetweenPrunings == 0 || change.versions.count >= revisionsBetweenPrunings {
+            try prune(database, changesMax: Store.changesMax, versionsMax: Store.versionsMax)
+        }
+    }
+
+    /// Forgets the oldest changes beyond the limits; the newest is kept whatever its size.
+    static func prune(_ database: Database, changesMax: Int, versionsMax: Int) throws {
+        let last = try Int.fetchOne(
+            database.cachedStatement(
+                sql: """
+                    SELECT max(revision) FROM (
+                        SELECT revision, row_number() OVER newest AS place, sum(devices) OVER newest AS versions
+                        FROM change WINDOW newest AS (ORDER BY revision DESC))
+                    WHERE place > ?1 OR (versions > ?2 AND place > 1)
+                    """),
+            arguments: [changesMax, versionsMax])
+        guard let last else { return }
+        try database.cachedStatement(sql: "DELETE FROM change WHERE revision <= ?").execute(arguments: [last])
+        guard let oldest = try Int.fetchOne(database, sql: "SELECT min(revision) FROM change") else { return }
+        // What the oldest change that is left found: of each device the newest version, where it is stated.
+        try database.cachedStatement(
+            sql: """
+                DELETE FROM device_version WHERE (device, revision) IN (
+                    SELECT old.device, old.revision FROM device_version AS old WHERE old.revision < ?1 AND EXISTS (
+                        SELECT 1 FROM device_version AS new WHERE new.device = old.device
+                            AND new.revision > old.revision AND new.revision <= ?1))
+                """
+        ).execute(arguments: [oldest])
+        try database.cachedStatement(sql: "DELETE FROM device_version WHERE revision < ? AND spec IS NULL")
+            .execute(arguments: [oldest])
+    }
+
+    static func fetch(_ database: Database, before revision: Int, limit: Int) throws -> [ChangeRecord] {
+        try Row.fetchAll(
+            database, sql: "SELECT * FROM change WHERE revision < ? ORDER BY revision DESC LIMIT ?",
+            arguments: [revision, limit]
+        ).map { try decode(database, $0) }
+    }
+
+    static func statement(_ database: Database, _ revision: Int) throws -> PastStatement {
+        let row = try Row.fetchOne(database, sql: "SELECT * FROM change WHERE revision = ?", arguments: [revision])
+        guard let row else {
+            let oldest = try Int.fetchOne(database, sql: "SELECT min(revision) FROM change")
+            if let oldest, revision < oldest { return .forgotten(oldest: oldest) }
+            let sql = "SELECT max(revision) FROM change WHERE revision < ?"
+            return .none(nearest: try Int.fetchOne(database, sql: sql, arguments: [revision]))
+        }
+        let versions = try Row.fetchAll(
+            database,
+            sql: """
+                SELECT device, uid, labels, spec, 0 AS is_new FROM device_version AS version
+                WHERE revision = (SELECT max(revision) FROM device_version
+                                  WHERE device = version.device AND revision <= ?)
+                      AND spec IS NOT NULL
+                ORDER BY device
+                """, arguments: [revision])
+        return .known(try decode(database, row), devices: try versions.map(version))
+    }
+
+    private static func decode(_ database: Database, _ row: Row) throws -> ChangeRecord {
+        let revision: Int = row["revision"]
+        let statement = try database.cachedStatement(
+            sql: """
+                SELECT device, uid, labels, spec,
+                       NOT EXISTS (SELECT 1 FROM device_version AS old WHERE old.device = version.device
+                                   AND old.uid = version.uid AND old.revision < version.revision) AS is_new
+                FROM device_version AS version WHERE revision = ? ORDER BY device
+                """)
+        return ChangeRecord(
+            revision: revision, at: Timestamp(microseconds: row["at"]),
+            author: Author(row) ?? Author(name: "", source: "", request: ""),
+            versions: try Row.fetchAll(statement, arguments: [revision]).map(version))
+    }
+
+    private static func version(_ row: Row) throws -> VersionRecord {
+        guard let identifier = DeviceIdentifier(text: row["uid"]) else {
+            throw StoreError.failed(detail: "'\(row["uid"] as String)' is no uid")
+        }
+        var statement: VersionRecord.Statement?
+        if let labels = row["labels"] as String?, let spec = row["spec"] as String? {
+            statement = VersionRecord.Statement(
+                labels: try Labels(stored: JSONValue(parsing: Array(labels.utf8))),
+                spec: try DeviceSpec(stored: JSONValue(parsing: Array(spec.utf8))))
+        }
+        return VersionRecord(
+            name: try DeviceName(row["device"] as String), identifier: identifier, statement: statement,
+            isNew: row["is_new"])
+    }
+}
