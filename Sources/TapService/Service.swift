@@ -51,11 +51,14 @@ public final class Service: Sendable {
         let applyRoutes = ApplyRoutes(writes: deviceWrites, statements: statements, trials: trials)
         let revisionRoutes = RevisionRoutes(
             store: store, reader: reader, writes: deviceWrites, statements: statements)
+        let backupRoutes = BackupRoutes(store: store, reader: reader, writes: deviceWrites)
         let kernelRoutes = KernelRoutes(board: board, queue: queue, writes: deviceWrites)
         let operatorRoutes = OperatorRoutes(board: board, store: store, queue: queue, reader: reader, metrics: metrics)
         api = RoutedHandler(
             router: Router(
-                routes: deviceRoutes.routes + queueRoutes.routes + leaseRoutes.routes + applyRoutes.routes + revisionRoutes.routes
+                routes: deviceRoutes.routes + queueRoutes.routes + leaseRoutes.routes + applyRoutes.routes
+                    + revisionRoutes.routes
+                    + backupRoutes.routes
                     + kernelRoutes.routes
                     + operatorRoutes.routes),
             metrics: metrics)
@@ -100,6 +103,9 @@ struct RoutedHandler: HTTPHandler {
             }
         case .otherMethods(let allowed):
             refuse(request, exchange, .methodNotAllowed(method: request.head.method, allowed: allowed))
+        case .options(let allowed):
+            let call = Call(request: request, exchange: exchange, route: "other", metrics: metrics)
+            call.answer(HTTPResponse(status: 204, headers: [("Allow", allowed.joined(separator: ", "))]))
         case .none:
             refuse(request, exchange, .routeNotFound(path: request.head.path))
         }

@@ -13,6 +13,9 @@ public final class Store: Sendable {
     public static let eventsMax = 10_000
     /// Those that somebody's request caused are kept longer.
     public static let authoredEventsMax = 100_000
+    /// How long an answer is remembered for who repeats a request.
+    public static let answerSecondsMax = 86_400
+    public static let answersMax = 100_000
     /// How many changes of statements can be told and gone back to.
     public static let changesMax = 1_000
     /// And how many versions of devices they may have in all.
@@ -101,11 +104,7 @@ public final class Store: Sendable {
         }
     }
 
-    /// Changes of statements, newest first.
-    ///
-    /// - Parameters:
-    ///   - revision: Only older ones.
-    ///   - limit: At most so many.
+    /// At most `limit` changes of statements before a revision, newest first.
     public func changes(before revision: Int, limit: Int) throws(StoreError) -> [ChangeRecord] {
         do {
             return try pool.read { try ChangeRow.fetch($0, before: revision, limit: limit) }
@@ -122,6 +121,9 @@ public final class Store: Sendable {
             throw StoreError(error, path: path)
         }
     }
+
+    /// For what copies it.
+    var reading: some DatabaseReader { pool }
 
     /// The size of the write-ahead log, which grows until a checkpoint.
     public var walBytes: Int {

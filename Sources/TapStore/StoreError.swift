@@ -10,12 +10,19 @@ public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
     case damaged(path: String, detail: String)
     /// The disk has no room.
     case full
+    /// So many copies lie beside it that another one might fill the disk.
+    case tooManyBackups(directory: String, count: Int)
+    /// More requests with an Idempotency-Key than are remembered.
+    case tooManyAnswers(count: Int)
     /// Anything else that SQLite says.
     case failed(detail: String)
 
     /// Whether other writes would fail too.
     public var concernsAll: Bool {
-        if case .failed = self { false } else { true }
+        switch self {
+        case .failed, .tooManyBackups, .tooManyAnswers: false
+        case .inUse, .foreign, .tooNew, .damaged, .full: true
+        }
     }
 
     public var description: String {
@@ -31,6 +38,11 @@ public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
             "the database \(path) is damaged (\(detail)); nothing was changed; restore a backup"
         case .full:
             "no room is left on the database's disk; free some and try again"
+        case .tooManyBackups(let directory, let count):
+            "\(count) backups lie in \(directory); move or remove some"
+        case .tooManyAnswers(let count):
+            "\(count) requests with an Idempotency-Key are remembered already, each for a day; send this one without, or "
+                + "come again later"
         case .failed(let detail):
             "the database failed: \(detail)"
         }

@@ -1,6 +1,6 @@
 internal import GRDB
 public import TapCore
-internal import TapDocument
+public import TapDocument
 
 /// Reads and writes within one transaction.
 public struct Transaction: ~Copyable {
@@ -109,8 +109,21 @@ public struct Transaction: ~Copyable {
     /// Keeps what a revision changed.
     public func append(_ change: ChangeRecord) throws { try ChangeRow.insert(database, change) }
 
+    /// Forgets the oldest changes, as `append` does now and then.
+    func prune(changesMax: Int, versionsMax: Int) throws {
+        try ChangeRow.prune(database, changesMax: changesMax, versionsMax: versionsMax)
+    }
+
     /// What was stated in a revision.
     public func statement(_ revision: Int) throws -> PastStatement { try ChangeRow.statement(database, revision) }
+
+    /// Remembers an answer for 24 hours.
+    public func remember(_ answer: PastAnswer) throws { try PastAnswerRow.insert(database, answer) }
+
+    /// What the request that had this key was answered; nothing when there was none in the last 24 hours.
+    public func answer(to key: IdempotencyKey, of actor: String, at time: Timestamp) throws -> PastAnswer? {
+        try PastAnswerRow.fetch(database, actor: actor, key: key, at: time)
+    }
 
     public func append(_ event: EventRecord) throws {
         try EventRow.append(database, event)

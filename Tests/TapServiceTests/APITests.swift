@@ -150,7 +150,8 @@ import Yams
     @Test func aMethodThatDoesNotFitTellsWhatDoes() async throws {
         try await withWorld { (world) throws in
             #expect(
-                try world.send("POST", "/v1/devices/web0", "{}").headers["allow"] == "DELETE, GET, HEAD, PATCH, PUT")
+                try world.send("POST", "/v1/devices/web0", "{}").headers["allow"]
+                    == "DELETE, GET, HEAD, OPTIONS, PATCH, PUT")
             #expect(try world.send("HEAD", "/v1/devices").status == 200)
         }
     }

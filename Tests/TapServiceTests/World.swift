@@ -21,6 +21,7 @@ struct OnlyRoot: Accounts {
 /// The whole service over real HTTP and real SQLite; only the kernel is in memory, since the real one needs root.
 final class World: Sendable {
     let kernel: ModelKernel
+    let directory: String
     let socket: String
     private let store: Store
     let service: Service
@@ -28,6 +29,7 @@ final class World: Sendable {
 
     init(_ directory: String, kernel: ModelKernel = ModelKernel()) throws {
         self.kernel = kernel
+        self.directory = directory
         socket = directory + "/s"
         store = try Store(path: directory + "/t.db")
         let ready = DispatchSemaphore(value: 0)

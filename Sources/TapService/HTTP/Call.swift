@@ -45,7 +45,11 @@ struct Call: Sendable {
     }
 
     func answer(json: JSONValue, status: Int = 200) {
-        answer(HTTPResponse(status: status, headers: Self.jsonHeaders, body: HTTPBody(json.bytes)))
+        answer(Self.response(json: json, status: status))
+    }
+
+    static func response(json: JSONValue, status: Int) -> HTTPResponse {
+        HTTPResponse(status: status, headers: Self.jsonHeaders, body: HTTPBody(json.bytes))
     }
 
     func answer(text: String, status: Int = 200, type: String = "text/plain; charset=utf-8") {
@@ -53,13 +57,17 @@ struct Call: Sendable {
     }
 
     func answer(_ view: DeviceView, status: Int = 200) {
+        answer(Self.response(view, status: status))
+    }
+
+    static func response(_ view: DeviceView, status: Int) -> HTTPResponse {
         var headers: [(name: String, value: String)] = []
         // With the identifier of the request that `answer` adds, and perhaps a location.
         headers.reserveCapacity(4)
         headers.append(("Content-Type", "application/json"))
         headers.append(("ETag", view.entityTag))
         if status == 201 { headers.append(("Location", "/v1/devices/\(view.record.name)")) }
-        answer(HTTPResponse(status: status, headers: headers, body: view.body))
+        return HTTPResponse(status: status, headers: headers, body: view.body)
     }
 
     private static let jsonHeaders: [(name: String, value: String)] = [("Content-Type", "application/json")]
@@ -71,7 +79,7 @@ struct Call: Sendable {
         let isTaken = reader.add {
             do throws(StoreError) { try body() } catch { self.fail(.store(error)) }
         }
-        if !isTaken { throw .tooManyQuestions }
+        if !isTaken { throw .tooManyReads }
     }
 
     // MARK: What the request says
@@ -111,6 +119,13 @@ struct Call: Sendable {
         guard let text = request.head.query["labelSelector"] else { return nil }
         do throws(ValidationError) { return try LabelSelector(text) } catch {
             throw .invalidParameter(name: "labelSelector", detail: error.detail)
+        }
+    }
+
+    func continueToken() throws(Problem) -> ContinueToken? {
+        guard let text = request.head.query["continue"] else { return nil }
+        do throws(ValidationError) { return try ContinueToken(text) } catch {
+            throw .invalidParameter(name: "continue", detail: error.detail)
         }
     }
 

@@ -6,12 +6,15 @@ internal import TapStore
 
 /// `/v1/devices`.
 struct DeviceRoutes: Sendable {
+    /// Devices on a page; who wants no pages gets all.
+    static let limitMax = 1_000
+
     let board: Board
     let writes: DeviceWrites
 
     var routes: [Route] {
         [
-            Route("GET", "/v1/devices", parameters: ["labelSelector"], handler: list),
+            Route("GET", "/v1/devices", parameters: ["labelSelector", "limit", "continue"], handler: list),
             Route("POST", "/v1/devices", parameters: ["wait"], handler: create),
             Route("GET", "/v1/devices/{name}", handler: read),
             Route("PUT", "/v1/devices/{name}", parameters: ["wait", "recreate", "force"], handler: replace),
@@ -22,14 +25,26 @@ struct DeviceRoutes: Sendable {
 
     @Sendable private func list(_ call: Call) throws(Problem) {
         let selector = try call.labelSelector()
+        let limit = try call.integer("limit", in: 1...Self.limitMax, default: .max)
+        let token = try call.continueToken()
         let snapshot = board.snapshot
-        let selected = snapshot.devices.values.filter { selector?.matches($0.record.labels) ?? true }
+        let selected = snapshot.devices.values.filter { view in
+            token.map { $0.last < view.record.name } ?? true && selector?.matches(view.record.labels) ?? true
+        }.sorted { $0.record.name < $1.record.name }
+        let page = selected.prefix(limit)
+        let revision = token?.revision ?? snapshot.revision
         var bytes = Array(#"{"items":["#.utf8)
-        for (position, view) in selected.sorted(by: { $0.record.name < $1.record.name }).enumerated() {
-            if position > 0 { bytes.append(UInt8(ascii: ",")) }
+        for view in page {
+            if view !== page.first { bytes.append(UInt8(ascii: ",")) }
             bytes += view.body.bytes
         }
-        bytes += Array(#"],"metadata":{"continue":null,"resourceVersion":"\#(snapshot.revision)"}}"#.utf8)
+        let next = page.last.flatMap { last in
+            page.count < selected.count ? ContinueToken(revision: revision, last: last.record.name) : nil
+        }
+        let metadata: JSONValue = [
+            "continue": JSONValue(next?.text), "resourceVersion": .string(String(revision)),
+        ]
+        bytes += Array(#"],"metadata":"#.utf8) + metadata.bytes + [UInt8(ascii: "}")]
         call.answer(HTTPResponse(status: 200, headers: [("Content-Type", "application/json")], body: HTTPBody(bytes)))
     }
 

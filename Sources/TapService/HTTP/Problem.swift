@@ -12,6 +12,7 @@ enum Problem: Error, Sendable {
     case tooManyBodies
     case notJSON(String)
     case invalidParameter(name: String, detail: String)
+    case invalidHeader(name: String, detail: String)
     case routeNotFound(path: String)
     case methodNotAllowed(method: String, allowed: [String])
     case unsupportedMediaType(found: String?, wanted: [String])
@@ -49,9 +50,11 @@ enum Problem: Error, Sendable {
     case trialEnded(revision: Int, state: TrialRecord.State)
     case revisionNotFound(String, nearest: Int?)
     case revisionForgotten(Int, oldest: Int)
+    case idempotencyKeyReused(IdempotencyKey, at: Timestamp)
     case unmanagedNotFound(String)
     case notAdoptable(String)
     case tooManyWrites
+    case tooManyReads
     case tooManyQuestions
     case noLook
     case stopping
@@ -98,6 +101,9 @@ extension Problem {
             Words(
                 status: 400, code: "INVALID_PARAMETER", title: "A query parameter is invalid",
                 detail: "'\(name)' \(detail)")
+        case .invalidHeader(let name, let detail):
+            Words(
+                status: 400, code: "INVALID_HEADER", title: "A header field is invalid", detail: "'\(name)' \(detail)")
         case .routeNotFound(let path):
             Words(
                 status: 404, code: "ROUTE_NOT_FOUND", title: "No such resource",
@@ -255,6 +261,11 @@ extension Problem {
                 status: 409, code: "APPLY_ENDED", title: "The change has been decided already",
                 detail: "change \(revision) was "
                     + (state == .confirmed ? "confirmed; apply what you want instead" : "taken back; apply it again"))
+        case .idempotencyKeyReused(let key, let time):
+            Words(
+                status: 422, code: "IDEMPOTENCY_KEY_REUSED", title: "The Idempotency-Key is another request's",
+                detail: "the key '\(key.text)' came with another method, target or body at \(time.text); use a new key "
+                    + "for a new request, and the same request for the same key")
         case .revisionNotFound(let revision, let nearest):
             Words(
                 status: 404, code: "REVISION_NOT_FOUND", title: "No such revision",
@@ -281,6 +292,10 @@ extension Problem {
                 status: 503, code: "KERNEL_UNAVAILABLE", title: "The kernel could not be looked at",
                 detail: "GET /readyz says why, unless the daemon stops; try again in a second",
                 headers: [("Retry-After", "1")])
+        case .tooManyReads:
+            Words(
+                status: 503, code: "TOO_MANY_READS", title: "Too many requests wait for the database",
+                detail: "try again in a second", headers: [("Retry-After", "1")])
         case .tooManyWrites:
             Words(
                 status: 503, code: "TOO_MANY_WRITES", title: "Too many writes wait",
@@ -289,6 +304,14 @@ extension Problem {
             Words(
                 status: 503, code: "STOPPING", title: "The daemon is stopping",
                 detail: "try again when it is back", headers: [("Retry-After", "2")])
+        case .store(.tooManyBackups(let directory, let count)):
+            Words(
+                status: 409, code: "TOO_MANY_BACKUPS", title: "There are too many backups",
+                detail: StoreError.tooManyBackups(directory: directory, count: count).description)
+        case .store(.tooManyAnswers(let count)):
+            Words(
+                status: 503, code: "TOO_MANY_IDEMPOTENCY_KEYS", title: "Too many requests are remembered",
+                detail: StoreError.tooManyAnswers(count: count).description, headers: [("Retry-After", "3600")])
         case .store(let error):
             Words(
                 status: error == .full ? 507 : 503,

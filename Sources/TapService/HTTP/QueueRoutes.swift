@@ -130,9 +130,10 @@ struct QueueRoutes: Sendable {
                 free: input.count, of: record, leasedByOthers: Set(others.flatMap(\.indexes)),
                 to: Assignment(input.assignment, at: .now()))
             let assigned = try group.commit(change, by: call.author)
-            return {
-                call.answer(json: ["items": .array(queues.compactMap { assigned.assignmentItem($0) })], status: 201)
-            }
+            let response = Call.response(
+                json: ["items": .array(queues.compactMap { assigned.assignmentItem($0) })], status: 201)
+            try Repetition(call)?.remember(response, in: &group)
+            return { call.answer(response) }
         }
     }
 

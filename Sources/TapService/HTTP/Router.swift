@@ -34,6 +34,8 @@ struct Router: Sendable {
         case route(Route)
         /// The path exists for other methods.
         case otherMethods([String])
+        /// What the path can do was asked for.
+        case options([String])
         case none
     }
 
@@ -47,7 +49,11 @@ struct Router: Sendable {
             if route.method == method { return .route(route) }
             others.append(route.method)
         }
+        // `OPTIONS *` asks for the server (RFC 9110, section 9.3.7).
+        if method == "OPTIONS", path == ["*"] { others = Set(routes.map(\.method)).sorted() }
+        guard !others.isEmpty else { return .none }
         if others.contains("GET") { others.append("HEAD") }
-        return others.isEmpty ? .none : .otherMethods(others.sorted())
+        others.append("OPTIONS")
+        return method == "OPTIONS" ? .options(others.sorted()) : .otherMethods(others.sorted())
     }
 }

@@ -34,16 +34,24 @@ struct DeviceWrites: Sendable {
             let record = try group.commit([change], by: call.author, endingLeases: endsLeases).records[0]
             var status = 200
             if case .create = change { status = 201 }
+            try Repetition(call)?.remember(Call.response(DeviceView(record: record), status: status), in: &group)
             return { [status] in answer(call, record, status: status, wait: wait, goal: goal(record)) }
         }
     }
 
     /// Has `turn` decide when it is this request's turn to write; what it returns answers when all is on the disk, and
-    /// its problem becomes the answer.
+    /// its problem becomes the answer. A request that was answered before (`Idempotency-Key`) is answered so again.
     func enqueue(
         _ call: Call, _ turn: @escaping @Sendable (inout WriteGroup) throws(Problem) -> WriteQueue.Completion
     ) throws(Problem) {
-        if !writes.add(WriteQueue.Write(turn: turn, fail: call.fail)) { throw .tooManyWrites }
+        let repetition = try Repetition(call)
+        let write = WriteQueue.Write { (group) throws(Problem) in
+            if let past = try repetition?.answer(in: group) { return { call.answer(past) } }
+            return try turn(&group)
+        } fail: {
+            call.fail($0)
+        }
+        if !writes.add(write) { throw .tooManyWrites }
     }
 
     private func answer(

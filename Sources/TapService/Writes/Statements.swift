@@ -115,27 +115,26 @@ struct Statements: Sendable {
                     devices: items.compactMap(\.trialDevice))
         }
         if let trial { try group.write { try $0.begin(trial) } }
-        return {
-            if let trial { trials.begin(trial) }
-            answer(call, items, options, commit, trial)
-        }
-    }
-
-    private func answer(
-        _ call: Call, _ items: [Item], _ options: Options, _ commit: WriteGroup.Commit, _ trial: TrialRecord?
-    ) {
         let answer: JSONValue = [
             "revision": .string(String(commit.revision)), "changes": Self.document(items), "plan": .null,
             "confirmBy": JSONValue(trial?.confirmBy.text),
         ]
-        guard let wait = options.wait else { return call.answer(json: answer) }
+        try Repetition(call)?.remember(Call.response(json: answer, status: 200), in: &group)
+        return {
+            if let trial { trials.begin(trial) }
+            guard let wait = options.wait else { return call.answer(json: answer) }
+            board.wait(for: Self.goals(items, commit.records), atMost: wait) { _, isReached in
+                call.answer(json: answer, status: isReached ? 200 : DeviceWrites.unreached)
+            }
+        }
+    }
+
+    private static func goals(_ items: [Item], _ records: [DeviceRecord]) -> [DeviceName: Board.Goal] {
         var goals: [DeviceName: Board.Goal] = [:]
-        for (item, record) in zip(items, commit.records) {
+        for (item, record) in zip(items, records) {
             goals[record.name] = item.isPruned ? .gone : .ready(generation: record.generation)
         }
-        board.wait(for: goals, atMost: wait) { _, isReached in
-            call.answer(json: answer, status: isReached ? 200 : DeviceWrites.unreached)
-        }
+        return goals
     }
 
     private static func document(_ items: [Item]) -> JSONValue {

@@ -1,0 +1,5 @@
+// GnuTLS, the TLS under libmicrohttpd.
+#pragma once
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>

@@ -1,0 +1,21 @@
+internal import CGnuTLS
+
+/// Digests and secrets, from GnuTLS, which TLS needs anyhow.
+public enum SHA256 {
+    public static let byteCount = 32
+
+    /// FIPS 180-4.
+    public static func digest(_ bytes: [UInt8]) -> [UInt8] {
+        var digest = [UInt8](repeating: 0, count: byteCount)
+        // SAFETY: the call reads the first array and writes 32 bytes to the second, during the call.
+        let result = unsafe gnutls_hash_fast(GNUTLS_DIG_SHA256, bytes, bytes.count, &digest)
+        precondition(result == GNUTLS_E_SUCCESS, "GnuTLS has no SHA-256")
+        return digest
+    }
+
+    /// Compares without telling by its time where they differ.
+    public static func isEqual(_ digest: [UInt8], _ other: [UInt8]) -> Bool {
+        // SAFETY: both are as long as is told.
+        unsafe digest.count == other.count && gnutls_memcmp(digest, other, digest.count) == 0
+    }
+}

@@ -1,0 +1,48 @@
+internal import TapDocument
+internal import TapHTTP
+internal import TapStore
+
+/// `/v1/backup`: a copy of the database beside it.
+struct BackupRoutes: Sendable {
+    let store: Store
+    let reader: SerialThread<@Sendable () -> Void>
+    let writes: DeviceWrites
+
+    var routes: [Route] { [Route("POST", "/v1/backup", handler: backUp)] }
+
+    @Sendable private func backUp(_ call: Call) throws(Problem) {
+        // First in the writer's turn: it knows whether this request has been answered before.
+        try writes.enqueue(call) { _ in
+            {
+                do throws(Problem) {
+                    try call.read(on: reader) { () throws(StoreError) in answer(call, try store.backUp(at: .now())) }
+                } catch { call.fail(error) }
+            }
+        }
+    }
+
+    private func answer(_ call: Call, _ backup: Backup) {
+        let response = Call.response(json: backup.document, status: 201)
+        do throws(Problem) {
+            try writes.enqueue(call) { (group) throws(Problem) in
+                try group.write {
+                    try $0.append(
+                        EventRecord(
+                            at: backup.createdAt, device: nil, reason: "BackedUp",
+                            message: "the database is copied to \(backup.path)", author: call.author))
+                }
+                try Repetition(call)?.remember(response, in: &group)
+                return { call.answer(response) }
+            }
+        } catch { call.fail(error) }
+    }
+}
+
+extension Backup {
+    fileprivate var document: JSONValue {
+        [
+            "path": .string(path), "bytes": .integer(bytes), "revision": .string(String(revision)),
+            "createdAt": .string(createdAt.text),
+        ]
+    }
+}

@@ -1,0 +1,86 @@
+internal import Foundation
+internal import GRDB
+internal import Glibc
+public import TapCore
+internal import TapDocument
+
+/// A copy of the database, whole and checked.
+public struct Backup: Hashable, Sendable {
+    public let path: String
+    public let bytes: Int
+    /// The last revision in it.
+    public let revision: Int
+    public let createdAt: Timestamp
+}
+
+extension Store {
+    /// Copies beside the database; above it somebody must take some away first: nobody else may say which is too many.
+    public static let backupsMax = 32
+
+    /// Copies the database as it is in one moment, while it is written to, and checks the copy. A crash in the middle
+    /// leaves nothing that looks like one.
+    ///
+    /// - Throws: `StoreError`.
+    public func backUp(at time: Timestamp) throws(StoreError) -> Backup {
+        // A name that sorts by time and needs no quotes: 20260101T000000.000Z.
+        let stamp = time.text.filter { $0 != "-" && $0 != ":" }
+        let (partial, final) = ("\(path).backup.partial", "\(path).backup-\(stamp)")
+        do {
+            let directory = URL(fileURLWithPath: path).deletingLastPathComponent().path
+            let prefix = URL(fileURLWithPath: path).lastPathComponent + ".backup-"
+            let others = try FileManager.default.contentsOfDirectory(atPath: directory).filter { $0.hasPrefix(prefix) }
+            guard others.count < Self.backupsMax else {
+                throw StoreError.tooManyBackups(directory: directory, count: others.count)
+            }
+            try Self.remove(partial)
+            // Whatever the umask: it is for nobody else.
+            close(unsafe open(partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600))
+            let revision = try copy(to: partial)
+            try Self.sync(partial)
+            // Unlike rename(2), never over another one.
+            guard unsafe link(partial, final) == 0 else {
+                throw StoreError.failed(detail: "cannot name \(final): \(unsafe String(cString: strerror(errno)))")
+            }
+            try Self.remove(partial)
+            try Self.sync(directory)
+            let size = try FileManager.default.attributesOfItem(atPath: final)[.size] as? Int
+            return Backup(path: final, bytes: size ?? 0, revision: revision, createdAt: time)
+        } catch {
+            try? Self.remove(partial)
+            throw StoreError(error, path: path)
+        }
+    }
+
+    /// - Returns: The last revision in the copy.
+    private func copy(to path: String) throws -> Int {
+        var configuration = Configuration()
+        // One file, without a log beside it.
+        configuration.journalMode = .default
+        let copy = try DatabaseQueue(path: path, configuration: configuration)
+        try reading.backup(to: copy)
+        return try copy.writeWithoutTransaction { database in
+            _ = try String.fetchOne(database, sql: "PRAGMA journal_mode = DELETE")
+            let verdict = try String.fetchAll(database, sql: "PRAGMA integrity_check(3)")
+            guard verdict == ["ok"] else {
+                throw StoreError.damaged(path: self.path, detail: verdict.joined(separator: "; "))
+            }
+            return try Transaction.currentRevision(database)
+        }
+    }
+
+    private static func remove(_ path: String) throws {
+        for path in [path, path + "-journal", path + "-wal", path + "-shm"]
+        where FileManager.default.fileExists(atPath: path) {
+            try FileManager.default.removeItem(atPath: path)
+        }
+    }
+
+    private static func sync(_ path: String) throws {
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw StoreError.failed(detail: "cannot open \(path)") }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else {
+            throw StoreError.failed(detail: "cannot sync \(path): \(unsafe String(cString: strerror(errno)))")
+        }
+    }
+}
