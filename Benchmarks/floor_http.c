@@ -75,7 +75,7 @@ int main(int argc, char **argv) {
         .threads = 2,
         .connections_max = 512,
         .connection_memory_bytes_max = 32 << 10,
-        .idle_seconds_max = 30,
+        .allows_upgrade = 1,
         .handler = answer,
     };
     struct MHD_Daemon *daemon = tapster_mhd_start(&settings);

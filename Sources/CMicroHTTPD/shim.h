@@ -8,7 +8,13 @@ struct tapster_mhd_settings {
     unsigned threads;
     unsigned connections_max;
     size_t connection_memory_bytes_max;
-    unsigned idle_seconds_max;
+    // A Unix socket's connections may leave HTTP.
+    int allows_upgrade;
+    // PEM; the last may be missing. Without a key there is no TLS.
+    const char *certificates;
+    const char *key;
+    const char *client_authorities;
+    const char *tls_priorities;
     MHD_AccessHandlerCallback handler;
     MHD_RequestCompletedCallback completed;
     MHD_NotifyConnectionCallback connection;
@@ -23,13 +29,27 @@ static size_t tapster_mhd_keep(void *context, struct MHD_Connection *connection,
 }
 
 static inline struct MHD_Daemon *tapster_mhd_start(const struct tapster_mhd_settings *settings) {
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
+    if (settings->allows_upgrade) flags |= MHD_ALLOW_UPGRADE;
+    struct MHD_OptionItem tls[5] = {{MHD_OPTION_END, 0, NULL}};
+    if (settings->key != NULL) {
+        flags |= MHD_USE_TLS;
+        tls[0] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)settings->certificates};
+        tls[1] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)settings->key};
+        tls[2] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)settings->tls_priorities};
+        tls[3] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
+        if (settings->client_authorities != NULL) {
+            tls[3] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_TRUST, 0, (void *)settings->client_authorities};
+            tls[4] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
+        }
+    }
     return MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE, 0, NULL, NULL, settings->handler, settings->context,
+        flags, 0, NULL, NULL, settings->handler, settings->context,
+        MHD_OPTION_ARRAY, tls,
         MHD_OPTION_LISTEN_SOCKET, settings->listen_socket,
         MHD_OPTION_THREAD_POOL_SIZE, settings->threads,
         MHD_OPTION_CONNECTION_LIMIT, settings->connections_max,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, settings->connection_memory_bytes_max,
-        MHD_OPTION_CONNECTION_TIMEOUT, settings->idle_seconds_max,
         MHD_OPTION_STRICT_FOR_CLIENT, 1,
         MHD_OPTION_NOTIFY_COMPLETED, settings->completed, settings->context,
         MHD_OPTION_NOTIFY_CONNECTION, settings->connection, settings->context,
@@ -37,7 +57,7 @@ static inline struct MHD_Daemon *tapster_mhd_start(const struct tapster_mhd_sett
         MHD_OPTION_END);
 }
 
-// Both return a union by pointer.
+// These return a union by pointer.
 static inline int tapster_mhd_socket(struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     return info == NULL ? -1 : info->connect_fd;
@@ -46,6 +66,17 @@ static inline int tapster_mhd_socket(struct MHD_Connection *connection) {
 static inline void *tapster_mhd_socket_context(struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     return info == NULL ? NULL : info->socket_context;
+}
+
+static inline const struct sockaddr *tapster_mhd_address(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    return info == NULL ? NULL : info->client_addr;
+}
+
+// A gnutls_session_t; NULL without TLS.
+static inline void *tapster_mhd_tls_session(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    return info == NULL ? NULL : info->tls_session;
 }
 
 // Variadic. The socket is the library's until then; a copy of it lives on.

@@ -11,9 +11,11 @@ nonisolated(unsafe) let accessCallback: MHD_AccessHandlerCallback = {
     let server = unsafe Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue()
     guard let held = unsafe slot.pointee else {
         guard let target = unsafe target, let method = unsafe method, let version = unsafe version else { return .NO }
-        let exchange = unsafe server.begin(
-            connection, method: String(cString: method), target: String(cString: target),
-            version: String(cString: version))
+        guard
+            let exchange = unsafe server.begin(
+                connection, method: String(cString: method), target: String(cString: target),
+                version: String(cString: version))
+        else { return .NO }
         // SAFETY: released in `completedCallback`, which follows each request whose slot was set.
         unsafe slot.pointee = Unmanaged.passRetained(exchange).toOpaque()
         return unsafe server.refuseEarly(exchange, connection)
@@ -44,7 +46,7 @@ nonisolated(unsafe) let connectionCallback: MHD_NotifyConnectionCallback = { con
     guard let context = unsafe context, let connection = unsafe connection, let slot = unsafe slot else { return }
     let server = unsafe Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue()
     if code == .CONNECTION_NOTIFY_STARTED {
-        let client = unsafe server.connect(socket: tapster_mhd_socket(connection))
+        guard let client = unsafe server.connect(connection) else { return }
         // SAFETY: released below, when the connection ends.
         unsafe slot.pointee = Unmanaged.passRetained(client).toOpaque()
     } else if let held = unsafe slot.pointee {

@@ -4,7 +4,8 @@ internal import Synchronization
 
 /// A client's connection and the time by which it must have done its next thing.
 ///
-/// The library's own time-out counts silence only: one byte every few seconds would hold a connection for ever.
+/// The library's own time-out is off: it counts silence only, so one byte every few seconds would hold a connection for
+/// ever.
 final class ClientConnection: Sendable {
     private static let never = Int64.max
 
@@ -13,8 +14,22 @@ final class ClientConnection: Sendable {
     /// The same while there is a crowd.
     private let crowdedDeadline = Atomic<Int64>(never)
 
-    init(socket: Int32) {
+    private let known: Mutex<HTTPOrigin>
+
+    init(socket: Int32, origin: HTTPOrigin) {
         self.socket = socket
+        known = Mutex(origin)
+    }
+
+    /// Who is on the other side; its certificate is known from the first request on.
+    var origin: HTTPOrigin { known.withLock { $0 } }
+
+    func add(_ certificate: HTTPClientCertificate) {
+        known.withLock { origin in
+            guard case .network(var peer) = origin else { return }
+            peer.certificate = certificate
+            origin = .network(peer)
+        }
     }
 
     /// - Parameters:

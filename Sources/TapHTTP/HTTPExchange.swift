@@ -37,16 +37,20 @@ internal import Synchronization
     // SAFETY: valid until the library reports the request completed, and `finish` comes before that.
     private let connection: OpaquePointer
     private let server: HTTPServer
-    let client: ClientConnection?
+    let client: ClientConnection
 
-    init(_ connection: OpaquePointer, server: HTTPServer, client: ClientConnection?) {
+    init(_ connection: OpaquePointer, server: HTTPServer, client: ClientConnection) {
         unsafe self.connection = connection
         self.server = server
         self.client = client
     }
 
-    /// Who is on the other side; nothing but for a Unix socket.
-    public var peer: HTTPPeer? { client.flatMap { HTTPPeer(socket: $0.socket) } }
+    public var origin: HTTPOrigin { client.origin }
+
+    /// The process on the other side; nothing but for a Unix socket.
+    public var peer: HTTPPeer? {
+        if case .local(let peer) = origin { peer } else { nil }
+    }
 
     /// Answers; only the first answer counts.
     public func respond(_ response: HTTPResponse) {

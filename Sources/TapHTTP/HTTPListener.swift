@@ -5,9 +5,15 @@ internal import Glibc
 public final class HTTPListener: Sendable, CustomStringConvertible {
     private static let backlogMax: Int32 = 1_024
 
+    /// The path, or the address with its port.
     public let description: String
+    /// Whether only this host can reach it.
+    public let isLoopback: Bool
+    let tls: HTTPTLS?
     let socket: Int32
     private let path: String?
+
+    var isUnix: Bool { path != nil }
 
     /// A Unix socket at `path`, for its owner and `group` alone. A socket that a dead daemon left is replaced.
     ///
@@ -15,6 +21,8 @@ public final class HTTPListener: Sendable, CustomStringConvertible {
     public init(unix path: String, group: UInt32?) throws(HTTPServerError) {
         description = path
         self.path = path
+        isLoopback = true
+        tls = nil
         var address = sockaddr_un()
         let bytes = Array(path.utf8)
         guard bytes.count < MemoryLayout.size(ofValue: address.sun_path), !bytes.contains(0) else {
@@ -43,39 +51,38 @@ public final class HTTPListener: Sendable, CustomStringConvertible {
         }
     }
 
-    /// A TCP port of a numeric address: `127.0.0.1:9480` or `[::1]:9480`.
+    /// A TCP port of a numeric address: `127.0.0.1:9480` or `[::1]:9480`; with port 0, one that is free.
     ///
     /// - Throws: `HTTPServerError` when the address is none, or is taken.
-    public init(tcp address: String) throws(HTTPServerError) {
-        description = address
+    public init(tcp text: String, tls: HTTPTLS? = nil) throws(HTTPServerError) {
+        let address = try HTTPAddress(text)
         path = nil
-        guard let colon = address.lastIndex(of: ":"), case let port = address[address.index(after: colon)...],
-            UInt16(port) != nil
-        else {
-            throw HTTPServerError(description: "'\(address)' is not an address such as 127.0.0.1:9480 or [::1]:9480")
-        }
-        let host = address[..<colon].filter { $0 != "[" && $0 != "]" }
-        var hints = unsafe addrinfo()
-        unsafe hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE
-        unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-        var found: UnsafeMutablePointer<addrinfo>?
-        // SAFETY: the list is freed below, and used only before.
-        guard unsafe getaddrinfo(String(host), String(port), &hints, &found) == 0, let info = unsafe found else {
-            throw HTTPServerError(description: "'\(address)' is not a numeric address and port")
-        }
-        defer { unsafe freeaddrinfo(info) }
+        isLoopback = address.isLoopback
+        self.tls = tls
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
-        socket = unsafe Glibc.socket(info.pointee.ai_family, type, 0)
-        guard socket >= 0 else { throw Self.failure("socket", address) }
+        let socket = Glibc.socket(address.host.contains(":") ? AF_INET6 : AF_INET, type, 0)
+        guard socket >= 0 else { throw Self.failure("socket", text) }
+        self.socket = socket
         // A restart must not wait for the last connections' TIME_WAIT.
         var yes: Int32 = 1
         _ = unsafe setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
-        guard unsafe bind(socket, info.pointee.ai_addr, info.pointee.ai_addrlen) == 0,
-            listen(socket, Self.backlogMax) == 0
-        else {
-            let failure = Self.failure("listen", address)
+        let bound = unsafe address.withInfo { unsafe bind(socket, $0.ai_addr, $0.ai_addrlen) }
+        guard bound == 0, listen(socket, Self.backlogMax) == 0 else {
+            let failure = Self.failure("listen", text)
             Glibc.close(socket)
             throw failure
+        }
+        description = Self.localAddress(socket)?.description ?? text
+    }
+
+    private static func localAddress(_ socket: Int32) -> HTTPAddress? {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        // SAFETY: a sockaddr_storage holds every kind of address; the kernel writes at most its length.
+        return unsafe withUnsafeMutablePointer(to: &storage) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                unsafe getsockname(socket, address, &length) == 0 ? HTTPAddress(address) : nil
+            }
         }
     }
 

@@ -12,15 +12,10 @@ public struct HTTPPeer: Hashable, Sendable {
     private static let groupsMax = 65_536
 
     init?(socket: Int32) {
-        var address = sockaddr()
-        var length = socklen_t(MemoryLayout<sockaddr>.size)
         // SAFETY: the kernel writes at most `length` bytes to each local, during the calls.
-        guard unsafe getsockname(socket, &address, &length) == 0, address.sa_family == sa_family_t(AF_UNIX) else {
-            return nil
-        }
         // struct ucred
         var credentials: (process: Int32, user: UInt32, group: UInt32) = (0, 0, 0)
-        length = socklen_t(MemoryLayout.size(ofValue: credentials))
+        var length = socklen_t(MemoryLayout.size(ofValue: credentials))
         guard unsafe getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0 else { return nil }
         process = credentials.process
         user = credentials.user

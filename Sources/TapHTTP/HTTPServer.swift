@@ -1,5 +1,7 @@
+internal import CGnuTLS
 internal import CMicroHTTPD
 internal import Foundation
+internal import Glibc
 internal import Synchronization
 
 /// A listener that could not be served.
@@ -51,13 +53,24 @@ public final class HTTPServer: Sendable {
         unsafe settings.threads = UInt32(limits.threads)
         unsafe settings.connections_max = UInt32(limits.connectionsMax)
         unsafe settings.connection_memory_bytes_max = limits.headerBytesMax
-        unsafe settings.idle_seconds_max = UInt32(limits.headerSecondsMax)
+        unsafe settings.allows_upgrade = listener.isUnix ? 1 : 0
+        if let tls = listener.tls {
+            // SAFETY: the listener keeps them alive as long as the server.
+            unsafe settings.certificates = UnsafePointer(tls.certificates)
+            unsafe settings.key = UnsafePointer(tls.key)
+            unsafe settings.client_authorities = unsafe tls.clientAuthorities.map { unsafe UnsafePointer($0) }
+        }
         unsafe settings.handler = accessCallback
         unsafe settings.completed = completedCallback
         unsafe settings.connection = connectionCallback
         // SAFETY: the reference is taken back in `stop`, after the last callback.
         unsafe settings.context = Unmanaged.passRetained(self).toOpaque()
-        guard let pointer = unsafe tapster_mhd_start(&settings) else {
+        // SAFETY: the library reads the priorities during the call alone.
+        let started = unsafe HTTPTLS.priorities.withCString { priorities in
+            unsafe settings.tls_priorities = priorities
+            return unsafe tapster_mhd_start(&settings)
+        }
+        guard let pointer = unsafe started else {
             unsafe Unmanaged.passUnretained(self).release()
             close(listening)
             throw HTTPServerError(description: "the HTTP server cannot start on \(listener)")
@@ -94,11 +107,27 @@ public final class HTTPServer: Sendable {
 
     // MARK: Called by the library's threads
 
-    func connect(socket: Int32) -> ClientConnection {
-        let client = ClientConnection(socket: socket)
+    /// - Returns: Nothing when nobody can tell who it is; then it gets no answer.
+    func connect(_ connection: OpaquePointer) -> ClientConnection? {
+        let socket = unsafe tapster_mhd_socket(connection)
+        guard let origin = unsafe origin(of: connection, socket: socket) else { return nil }
+        // SAFETY: the session lives as long as the connection.
+        if unsafe listener.tls?.clientAuthorities != nil, let session = unsafe tapster_mhd_tls_session(connection) {
+            unsafe tapster_gnutls_verify_clients(OpaquePointer(session))
+        }
+        let client = ClientConnection(socket: socket, origin: origin)
         client.expect(within: limits.headerSecondsMax, crowded: limits.crowdedSecondsMax)
         clients.insert(client)
         return client
+    }
+
+    private func origin(of connection: OpaquePointer, socket: Int32) -> HTTPOrigin? {
+        if listener.isUnix { return HTTPPeer(socket: socket).map { .local($0) } }
+        // SAFETY: the library keeps the whole address alive as long as the connection.
+        guard let address = unsafe tapster_mhd_address(connection),
+            let found = unsafe HTTPAddress(address)
+        else { return nil }
+        return .network(HTTPNetworkPeer(address: found.description, isEncrypted: listener.tls != nil))
     }
 
     func disconnect(_ client: ClientConnection) {
@@ -106,12 +135,14 @@ public final class HTTPServer: Sendable {
     }
 
     /// The headers have arrived.
-    func begin(_ connection: OpaquePointer, method: String, target: String, version: String) -> HTTPExchange {
+    ///
+    /// - Returns: Nothing when the connection shall end.
+    func begin(_ connection: OpaquePointer, method: String, target: String, version: String) -> HTTPExchange? {
+        guard let context = unsafe tapster_mhd_socket_context(connection) else { return nil }
         // SAFETY: the context is the client of `connect`, retained until the connection ends.
-        let client = unsafe tapster_mhd_socket_context(connection).map {
-            unsafe Unmanaged<ClientConnection>.fromOpaque($0).takeUnretainedValue()
-        }
-        client?.expect(within: limits.bodySecondsMax, crowded: limits.crowdedSecondsMax)
+        let client = unsafe Unmanaged<ClientConnection>.fromOpaque(context).takeUnretainedValue()
+        unsafe identify(client, connection)
+        client.expect(within: limits.bodySecondsMax, crowded: limits.crowdedSecondsMax)
         let exchange = unsafe HTTPExchange(connection, server: self, client: client)
         let fields = unsafe collect(.HEADER_KIND, of: connection)
         exchange.incoming.rejection = HTTPRejection(fields, limits: limits)
@@ -123,6 +154,16 @@ public final class HTTPServer: Sendable {
             exchange.incoming.rejection = exchange.incoming.rejection ?? .malformedTarget
         }
         return exchange
+    }
+
+    /// The handshake is over, since there is a request.
+    private func identify(_ client: ClientConnection, _ connection: OpaquePointer) {
+        // SAFETY: the session lives as long as the connection.
+        guard unsafe listener.tls?.clientAuthorities != nil, case .network(let peer) = client.origin,
+            peer.certificate == nil, let session = unsafe tapster_mhd_tls_session(connection),
+            let certificate = unsafe HTTPClientCertificate(session: OpaquePointer(session))
+        else { return }
+        client.add(certificate)
     }
 
     /// Refuses before the body is read, where that is possible.
@@ -157,7 +198,7 @@ public final class HTTPServer: Sendable {
     func proceed(_ exchange: HTTPExchange, _ connection: OpaquePointer) -> MHD_Result {
         if !exchange.incoming.isHandled {
             exchange.incoming.isHandled = true
-            exchange.client?.expectNothing()
+            exchange.client.expectNothing()
             if !take(exchange) { exchange.incoming.rejection = .stopping }
             if let rejection = exchange.incoming.rejection {
                 exchange.respond(handler.refuse(rejection, exchange.incoming.request, limits: limits))
@@ -177,7 +218,7 @@ public final class HTTPServer: Sendable {
         exchange.finish()
         bodyBytes.subtract(exchange.incoming.countedBytes, ordering: .relaxed)
         current.withLock { _ = $0.exchanges.removeValue(forKey: ObjectIdentifier(exchange)) }
-        exchange.client?.expect(within: limits.headerSecondsMax, crowded: limits.crowdedSecondsMax)
+        exchange.client.expect(within: limits.headerSecondsMax, crowded: limits.crowdedSecondsMax)
     }
 
     /// - Returns: False when the server stops: then nobody would answer a parked connection.
@@ -189,7 +230,7 @@ public final class HTTPServer: Sendable {
     }
 
     private func queue(_ upgrade: HTTPUpgrade, for exchange: HTTPExchange, on connection: OpaquePointer) -> MHD_Result {
-        exchange.client?.expect(within: limits.responseSecondsMax)
+        exchange.client.expect(within: limits.responseSecondsMax)
         // SAFETY: the exchange holds the upgrade until the request is complete, which is after the last callback.
         guard
             let made = unsafe MHD_create_response_for_upgrade(
@@ -203,7 +244,7 @@ public final class HTTPServer: Sendable {
 
     private func queue(_ response: HTTPResponse, for exchange: HTTPExchange, on connection: OpaquePointer) -> MHD_Result
     {
-        exchange.client?.expect(within: limits.responseSecondsMax)
+        exchange.client.expect(within: limits.responseSecondsMax)
         let body = response.body
         // SAFETY: the body stays retained until the library calls `freeBodyCallback`.
         guard

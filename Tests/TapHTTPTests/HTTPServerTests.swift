@@ -191,6 +191,20 @@ private final class Handler: HTTPHandler {
         }
     }
 
+    @Test func whoDoesNotReadIsCutOff() async throws {
+        var limits = HTTPLimits()
+        limits.responseSecondsMax = 1
+        try await withServer(limits) { socket, server, _ in
+            let client = try HTTPClient(socket: socket)
+            // More than the socket's buffers hold.
+            let size = 4 << 20
+            try client.write("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: \(size)\r\n\r\n")
+            try client.write(String(repeating: "x", count: size))
+            try eventually("it is cut off") { server.overdueConnections == 1 }
+            #expect(throws: TestFailure.self) { try client.readAnswer() }
+        }
+    }
+
     @Test func stoppingAnswersWhatIsParked() async throws {
         try await onThread {
             try withTemporaryDirectory { directory in

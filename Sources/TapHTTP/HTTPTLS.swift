@@ -1,0 +1,116 @@
+internal import CGnuTLS
+internal import Glibc
+
+/// What a listener shows its clients, and whom it believes. Whoever has one has a key that fits the certificate.
+///
+/// A class, so that no log that prints it can show the key.
+@safe public final class HTTPTLS: @unchecked Sendable {
+    // Unchecked: the texts are written in `init` alone, and freed when nobody refers to the object.
+
+    /// TLS 1.2 and 1.3 (RFC 9325).
+    static let priorities = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE"
+
+    let certificates: UnsafeMutablePointer<CChar>
+    let key: UnsafeMutablePointer<CChar>
+    let clientAuthorities: UnsafeMutablePointer<CChar>?
+
+    /// - Parameters:
+    ///   - certificates: The server's certificate and those between it and its authority, in PEM.
+    ///   - key: Its private key, in PEM, without a passphrase.
+    ///   - clientAuthorities: Who vouches for clients, in PEM. Clients are then asked for a certificate; they need not
+    ///     have one, but a bad one ends the handshake.
+    /// - Throws: `HTTPServerError` when one of them cannot be read, or the key is of another certificate.
+    public init(certificates: String, key: String, clientAuthorities: String? = nil) throws(HTTPServerError) {
+        unsafe self.certificates = strdup(certificates)
+        unsafe self.key = strdup(key)
+        unsafe self.clientAuthorities = clientAuthorities.flatMap { unsafe strdup($0) }
+        try check()
+    }
+
+    deinit {
+        unsafe explicit_bzero(key, strlen(key))
+        unsafe free(key)
+        unsafe free(certificates)
+        unsafe free(clientAuthorities)
+    }
+
+    /// The library reads them the same way, but does not tell what is wrong.
+    private func check() throws(HTTPServerError) {
+        var credentials: gnutls_certificate_credentials_t?
+        // SAFETY: freed below, and used only before.
+        guard unsafe gnutls_certificate_allocate_credentials(&credentials) == 0 else {
+            throw HTTPServerError(description: "no memory for TLS")
+        }
+        defer { unsafe gnutls_certificate_free_credentials(credentials) }
+        var certificates = unsafe Self.datum(certificates)
+        var key = unsafe Self.datum(key)
+        let read = unsafe gnutls_certificate_set_x509_key_mem(credentials, &certificates, &key, GNUTLS_X509_FMT_PEM)
+        guard read >= 0 else {
+            throw HTTPServerError(
+                description: "the TLS certificate and its key cannot be used; they must be PEM, belong together, and "
+                    + "have no passphrase: \(unsafe String(cString: gnutls_strerror(read)))")
+        }
+        guard let authorities = unsafe clientAuthorities else { return }
+        var trusted = unsafe Self.datum(authorities)
+        let count = unsafe gnutls_certificate_set_x509_trust_mem(credentials, &trusted, GNUTLS_X509_FMT_PEM)
+        guard count > 0 else {
+            throw HTTPServerError(
+                description: "the authority of TLS clients cannot be used; it must be a certificate in PEM: "
+                    + (count < 0 ? unsafe String(cString: gnutls_strerror(count)) : "there is none"))
+        }
+    }
+
+    private static func datum(_ text: UnsafeMutablePointer<CChar>) -> gnutls_datum_t {
+        // SAFETY: whoever uses it keeps the text alive.
+        unsafe gnutls_datum_t(
+            data: UnsafeMutableRawPointer(text).assumingMemoryBound(to: UInt8.self), size: UInt32(strlen(text)))
+    }
+}
+
+extension HTTPClientCertificate {
+    private static let fingerprintBytes = 32
+    private static let nameBytesMax = 1_024
+    private static let alternativeNamesMax: UInt32 = 64
+
+    /// The one that the client showed, and the handshake verified.
+    init?(session: OpaquePointer) {
+        var count: UInt32 = 0
+        // SAFETY: the list belongs to the session, which lives as long as its connection.
+        guard let shown = unsafe gnutls_certificate_get_peers(session, &count), count > 0 else { return nil }
+        var certificate: gnutls_x509_crt_t?
+        guard unsafe gnutls_x509_crt_init(&certificate) == 0, let certificate = unsafe certificate else { return nil }
+        defer { unsafe gnutls_x509_crt_deinit(certificate) }
+        guard unsafe gnutls_x509_crt_import(certificate, shown, GNUTLS_X509_FMT_DER) == 0 else { return nil }
+        var digest = [UInt8](repeating: 0, count: Self.fingerprintBytes)
+        var size = digest.count
+        guard unsafe gnutls_x509_crt_get_fingerprint(certificate, GNUTLS_DIG_SHA256, &digest, &size) == 0 else {
+            return nil
+        }
+        fingerprint = digest.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+        let names = (0..<UInt32(2)).compactMap { place in
+            unsafe Self.text { unsafe gnutls_x509_crt_get_dn_by_oid(certificate, "2.5.4.3", place, 0, $0, $1) }?.text
+        }
+        commonName = names.count == 1 ? names[0] : nil
+        let others = (0..<Self.alternativeNamesMax).compactMap { place in
+            unsafe Self.text { unsafe gnutls_x509_crt_get_subject_alt_name(certificate, place, $0, $1, nil) }
+        }
+        dnsNames = others.filter { $0.kind == Int32(GNUTLS_SAN_DNSNAME.rawValue) }.map(\.text)
+        uris = others.filter { $0.kind == Int32(GNUTLS_SAN_URI.rawValue) }.map(\.text)
+    }
+
+    /// What `read` writes, if it is UTF-8, and what it returns.
+    private static func text(
+        _ read: (_ bytes: UnsafeMutableRawPointer, _ size: UnsafeMutablePointer<Int>) -> Int32
+    ) -> (kind: Int32, text: String)? {
+        var bytes = [UInt8](repeating: 0, count: nameBytesMax)
+        var size = bytes.count
+        // SAFETY: both pointers are used during the call alone, and no more than `size` bytes are written.
+        let kind = unsafe bytes.withUnsafeMutableBytes { buffer in
+            unsafe buffer.baseAddress.map { unsafe read($0, &size) } ?? -1
+        }
+        guard kind >= 0, size <= bytes.count, let text = String(validating: bytes[..<size], as: UTF8.self) else {
+            return nil
+        }
+        return (kind, text)
+    }
+}
