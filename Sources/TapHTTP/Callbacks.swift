@@ -72,6 +72,20 @@ nonisolated(unsafe) let freeBodyCallback: MHD_ContentReaderFreeCallback = { cont
     unsafe Unmanaged<HTTPBody>.fromOpaque(context).release()
 }
 
+/// `MHD_ContentReaderCallback`: there is room for more of a stream.
+nonisolated(unsafe) let readStreamCallback: MHD_ContentReaderCallback = { context, _, buffer, size in
+    guard let context = unsafe context, let buffer = unsafe buffer else { return HTTPStream.end }
+    // SAFETY: the response holds the stream until `freeStreamCallback`.
+    let stream = unsafe Unmanaged<HTTPStream>.fromOpaque(context).takeUnretainedValue()
+    return unsafe stream.read(into: UnsafeMutableRawBufferPointer(start: buffer, count: size))
+}
+
+/// `MHD_ContentReaderFreeCallback`: nothing of the stream will be asked for any more.
+nonisolated(unsafe) let freeStreamCallback: MHD_ContentReaderFreeCallback = { context in
+    guard let context = unsafe context else { return }
+    unsafe Unmanaged<HTTPStream>.fromOpaque(context).release()
+}
+
 /// `MHD_UpgradeHandler`: 101 has been sent. The library is done with the connection at once, so that it does not count
 /// among those that HTTP serves; the taker has a copy of it.
 nonisolated(unsafe) let upgradeCallback: MHD_UpgradeHandler = { context, _, _, _, _, socket, handle in

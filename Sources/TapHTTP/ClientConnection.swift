@@ -13,6 +13,7 @@ final class ClientConnection: Sendable {
     private let deadline = Atomic<Int64>(never)
     /// The same while there is a crowd.
     private let crowdedDeadline = Atomic<Int64>(never)
+    private let cut = Atomic(false)
 
     private let known: Mutex<HTTPOrigin>
 
@@ -39,6 +40,15 @@ final class ClientConnection: Sendable {
         let now = Self.now()
         deadline.store(now + Int64(seconds), ordering: .relaxed)
         crowdedDeadline.store(now + Int64(crowdedSeconds ?? seconds), ordering: .relaxed)
+    }
+
+    /// It has not done its next thing in time, and was cut off.
+    var wasOverdue: Bool { cut.load(ordering: .relaxed) }
+
+    fileprivate func cutOff() {
+        cut.store(true, ordering: .relaxed)
+        expectNothing()
+        shutdown(socket, Int32(SHUT_RDWR))
     }
 
     func expectNothing() {
@@ -119,9 +129,8 @@ final class ClientConnections: @unchecked Sendable {
             let isCrowd = open.count >= crowd
             let cut = Array(open.values.lazy.filter { $0.isOverdue(inCrowd: isCrowd) }.prefix(Self.burstMax))
             for connection in cut {
-                connection.expectNothing()
+                connection.cutOff()
                 overdue += 1
-                shutdown(connection.socket, Int32(SHUT_RDWR))
             }
             isBehind = cut.count == Self.burstMax
         }

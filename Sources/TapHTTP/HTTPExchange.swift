@@ -12,6 +12,7 @@ internal import Synchronization
         /// The library has put the connection aside.
         case parked
         case answered(Answer)
+        case streaming(HTTPStream)
         case finished
     }
 
@@ -54,7 +55,7 @@ internal import Synchronization
 
     /// Answers; only the first answer counts.
     public func respond(_ response: HTTPResponse) {
-        _ = answer(.response(response))
+        if !answer(.response(response)) { response.stream?.finish() }
     }
 
     /// Answers 101 and leaves HTTP (RFC 9110, section 7.8): the connection is then whoever's takes it.
@@ -76,7 +77,7 @@ internal import Synchronization
             case .parked:
                 state = .answered(answer)
                 unsafe MHD_resume_connection(connection)
-            case .answered, .finished: return false
+            case .answered, .streaming, .finished: return false
             }
             return true
         }
@@ -88,13 +89,16 @@ internal import Synchronization
             switch state {
             case .answered(let answer):
                 state = .finished
-                if case .upgrade(let upgrade) = answer { self.incoming.upgrade = upgrade }
+                switch answer {
+                case .response(let response): if let stream = response.stream { state = .streaming(stream) }
+                case .upgrade(let upgrade): self.incoming.upgrade = upgrade
+                }
                 return answer
             case .open:
                 state = .parked
                 unsafe MHD_suspend_connection(connection)
                 return nil
-            case .parked, .finished: return nil
+            case .parked, .streaming, .finished: return nil
             }
         }
     }
@@ -105,7 +109,22 @@ internal import Synchronization
             defer { state = .finished }
             return state
         }
-        if case .answered(.upgrade(let upgrade)) = last { upgrade.take(nil) }
+        switch last {
+        case .answered(.upgrade(let upgrade)): upgrade.take(nil)
+        case .answered(.response(let response)): response.stream?.finish()
+        case .streaming(let stream): stream.finish()
+        case .open, .parked, .finished: break
+        }
         incoming.upgrade?.take(nil)
+    }
+
+    /// Answers what is not answered yet, and ends what has no end of its own.
+    func stop(_ refusal: HTTPResponse) {
+        respond(refusal)
+        switch state.withLock({ $0 }) {
+        case .answered(.response(let response)): response.stream?.stop()
+        case .streaming(let stream): stream.stop()
+        case .answered, .open, .parked, .finished: break
+        }
     }
 }

@@ -19,6 +19,8 @@ public struct HTTPLimits: Sendable {
     public var crowdedSecondsMax = 2
     /// From the answer to its last byte.
     public var responseSecondsMax = 60
+    /// How long the client of a stream may take nothing while there is something to say.
+    public var streamStallSecondsMax = 15
     /// How long a stop waits for the last answers to be read.
     public var stopMillisecondsMax = 500
     /// Threads that serve connections; the library needs two or more.

@@ -3,11 +3,16 @@ public struct HTTPResponse: Sendable {
     public var status: Int
     public var headers: [(name: String, value: String)]
     public var body: HTTPBody
+    /// Sent instead of the body.
+    public var stream: HTTPStream?
 
-    public init(status: Int, headers: [(name: String, value: String)] = [], body: HTTPBody = .empty) {
+    public init(
+        status: Int, headers: [(name: String, value: String)] = [], body: HTTPBody = .empty, stream: HTTPStream? = nil
+    ) {
         self.status = status
         self.headers = headers
         self.body = body
+        self.stream = stream
     }
 }
 

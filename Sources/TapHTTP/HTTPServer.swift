@@ -87,7 +87,7 @@ public final class HTTPServer: Sendable {
             current.isStopping = true
             return Array(current.exchanges.values)
         }
-        for exchange in unanswered { exchange.respond(handler.refuse(.stopping, nil, limits: limits)) }
+        for exchange in unanswered { exchange.stop(handler.refuse(.stopping, nil, limits: limits)) }
         waitForAnswers()
         unsafe MHD_stop_daemon(handle.pointer)
         clients.stop()
@@ -245,18 +245,25 @@ public final class HTTPServer: Sendable {
     private func queue(_ response: HTTPResponse, for exchange: HTTPExchange, on connection: OpaquePointer) -> MHD_Result
     {
         exchange.client.expect(within: limits.responseSecondsMax)
-        let body = response.body
-        // SAFETY: the body stays retained until the library calls `freeBodyCallback`.
-        guard
-            let made = unsafe MHD_create_response_from_buffer_with_free_callback_cls(
-                body.buffer.count, body.buffer.baseAddress, freeBodyCallback, Unmanaged.passRetained(body).toOpaque())
-        else {
-            unsafe Unmanaged.passUnretained(body).release()
-            return .NO
-        }
+        let made =
+            if let stream = response.stream {
+                unsafe stream.response(
+                    on: connection, client: exchange.client, stallSeconds: limits.streamStallSecondsMax)
+            } else {
+                unsafe self.response(response.body)
+            }
+        guard let made = unsafe made else { return .NO }
         for (name, value) in response.headers { unsafe MHD_add_response_header(made, name, value) }
         let result = unsafe MHD_queue_response(connection, UInt32(response.status), made)
         unsafe MHD_destroy_response(made)
         return result
+    }
+    private func response(_ body: HTTPBody) -> OpaquePointer? {
+        // SAFETY: the body stays retained until the library calls `freeBodyCallback`.
+        let context = unsafe Unmanaged.passRetained(body)
+        let made = unsafe MHD_create_response_from_buffer_with_free_callback_cls(
+            body.buffer.count, body.buffer.baseAddress, freeBodyCallback, context.toOpaque())
+        if unsafe made == nil { unsafe context.release() }
+        return unsafe made
     }
 }

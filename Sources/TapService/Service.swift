@@ -29,8 +29,9 @@ public final class Service: Sendable {
         kernel: some Kernel, store: Store, accounts: some Accounts, log: Logger,
         onReady: @escaping @Sendable () -> Void
     ) throws(StoreError) {
-        let board = Board()
         let metrics = Metrics()
+        let watchers = Watchers(gauge: metrics.watchers)
+        let board = Board { watchers.wake() }
         let queue = WorkQueue(waker: kernel.waker)
         let (devices, revision) = try store.load()
         board.load(devices, revision: revision)
@@ -53,6 +54,7 @@ public final class Service: Sendable {
             store: store, reader: reader, writes: deviceWrites, statements: statements)
         let backupRoutes = BackupRoutes(store: store, reader: reader, writes: deviceWrites)
         let kernelRoutes = KernelRoutes(board: board, queue: queue, writes: deviceWrites)
+        let watchRoutes = WatchRoutes(board: board, watchers: watchers, metrics: metrics)
         let operatorRoutes = OperatorRoutes(board: board, store: store, queue: queue, reader: reader, metrics: metrics)
         api = RoutedHandler(
             router: Router(
@@ -60,6 +62,7 @@ public final class Service: Sendable {
                     + revisionRoutes.routes
                     + backupRoutes.routes
                     + kernelRoutes.routes
+                    + watchRoutes.routes
                     + operatorRoutes.routes),
             metrics: metrics)
         health = RoutedHandler(router: Router(routes: operatorRoutes.health), metrics: metrics)

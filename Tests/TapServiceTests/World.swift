@@ -27,7 +27,7 @@ final class World: Sendable {
     let service: Service
     private let server: HTTPServer
 
-    init(_ directory: String, kernel: ModelKernel = ModelKernel()) throws {
+    init(_ directory: String, kernel: ModelKernel = ModelKernel(), limits: HTTPLimits = HTTPLimits()) throws {
         self.kernel = kernel
         self.directory = directory
         socket = directory + "/s"
@@ -37,7 +37,7 @@ final class World: Sendable {
             kernel: kernel, store: store, accounts: OnlyRoot(),
             log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         ) { ready.signal() }
-        server = HTTPServer(listener: try HTTPListener(unix: socket, group: nil), handler: service.api)
+        server = HTTPServer(listener: try HTTPListener(unix: socket, group: nil), limits: limits, handler: service.api)
         try server.start()
         service.start()
         ready.wait()
@@ -68,15 +68,17 @@ final class World: Sendable {
     /// The sum of a metric's samples whose labels contain the text.
     func metric(_ name: String, _ labels: String = "") throws -> Double {
         try send("GET", "/metrics").text.split(separator: "\n")
-            .filter { $0.hasPrefix(name) && $0.contains(labels) }
+            .filter { $0.hasPrefix(name) && (labels.isEmpty || $0.contains(labels)) }
             .compactMap { Double($0.split(separator: " ").last ?? "") }.reduce(0, +)
     }
 }
 
-func withWorld(_ body: @escaping @Sendable (World) throws -> Void) async throws {
+func withWorld(
+    limits: HTTPLimits = HTTPLimits(), _ body: @escaping @Sendable (World) throws -> Void
+) async throws {
     try await onThread {
         try withTemporaryDirectory { directory in
-            let world = try World(directory)
+            let world = try World(directory, limits: limits)
             defer { world.stop() }
             try body(world)
         }

@@ -53,6 +53,10 @@ enum Problem: Error, Sendable {
     case idempotencyKeyReused(IdempotencyKey, at: Timestamp)
     case unmanagedNotFound(String)
     case notAdoptable(String)
+    case notAcceptable(found: String, offered: [String])
+    case resourceVersionGone(found: Int, oldest: Int, newest: Int)
+    case watcherBehind
+    case tooManyWatchers
     case tooManyWrites
     case tooManyReads
     case tooManyQuestions
@@ -291,6 +295,29 @@ extension Problem {
             Words(
                 status: 503, code: "KERNEL_UNAVAILABLE", title: "The kernel could not be looked at",
                 detail: "GET /readyz says why, unless the daemon stops; try again in a second",
+                headers: [("Retry-After", "1")])
+        case .notAcceptable(let found, let offered):
+            Words(
+                status: 406, code: "NOT_ACCEPTABLE", title: "Nothing acceptable can be answered",
+                detail: "Accept is '\(found)'; this is to be had as \(offered.joined(separator: " or "))")
+        case .resourceVersionGone(let found, let oldest, let newest):
+            Words(
+                status: 410, code: "RESOURCE_VERSION_GONE", title: "What happened since is not known any more",
+                detail: found > newest
+                    ? "resourceVersion \(found) is newer than \(newest), the newest here: the database is another one, or "
+                        + "an older copy; GET /v1/devices, and watch from its metadata.resourceVersion"
+                    : "resourceVersion \(found) is older than \(oldest), from which on changes are known; GET /v1/devices, "
+                        + "and watch from its metadata.resourceVersion")
+        case .watcherBehind:
+            Words(
+                status: 410, code: "RESOURCE_VERSION_GONE", title: "What happened since is not known any more",
+                detail:
+                    "the events were read too slowly: more than \(ChangeList.removalsMax) devices have gone that were not "
+                    + "told of yet; GET /v1/devices, and watch from its metadata.resourceVersion")
+        case .tooManyWatchers:
+            Words(
+                status: 503, code: "TOO_MANY_WATCHERS", title: "Too many watch already",
+                detail: "at most \(Watchers.watchersMax) watch at a time; end one, or try again in a second",
                 headers: [("Retry-After", "1")])
         case .tooManyReads:
             Words(

@@ -23,6 +23,9 @@ final class Metrics: Sendable {
     let leaseHandoffs = Counter(
         "tapster_lease_handoffs_total", "Leases that were asked for, by what came of it.", labels: ["result"])
     let leasesEnded = Counter("tapster_leases_ended_total", "Leases that are over, by reason.", labels: ["reason"])
+    let watchers = Gauge("tapster_watchers", "Who watches now.")
+    let watchersDropped = Counter(
+        "tapster_watch_dropped_total", "Watchers that were cut off, by reason.", labels: ["reason"])
     let requests = RequestCounter()
     let requestDuration = Histogram(
         "tapster_http_request_duration_seconds", "From a request's headers to its answer; parked time counts.")
@@ -44,12 +47,14 @@ final class Metrics: Sendable {
         devices(&text, snapshot)
         gauge(&text, "tapster_workqueue_depth", "Changed devices that wait for a pass.", Double(queueDepth))
         gauge(&text, "tapster_database_wal_bytes", "Size of the write-ahead log.", Double(walBytes))
-        for counter in [passes, driftRepairs, operations, kernelErrors, overruns, rejected, leaseHandoffs, leasesEnded]
-        {
+        for counter in [
+            passes, driftRepairs, operations, kernelErrors, overruns, rejected, leaseHandoffs, leasesEnded,
+            watchersDropped,
+        ] {
             counter.write(to: &text)
         }
         requests.write(to: &text)
-        for gauge in [lastSuccess, passDevices, passDevicesLeft] { gauge.write(to: &text) }
+        for gauge in [lastSuccess, passDevices, passDevicesLeft, watchers] { gauge.write(to: &text) }
         for histogram in [passDuration, queueWait, requestDuration, commitDuration] { histogram.write(to: &text) }
         ProcessMetrics.write(to: &text)
         return text.text

@@ -49,6 +49,7 @@ final class Board: Sendable {
         var waiters: [UInt64: Waiter] = [:]
         var waitersByName: [DeviceName: Set<UInt64>] = [:]
         var nextWaiter: UInt64 = 0
+        var changes = ChangeList()
         /// Devices that somebody is about to state so that leases cannot go on.
         var closed: Set<DeviceName> = []
     }
@@ -57,7 +58,11 @@ final class Board: Sendable {
     // SAFETY: a dispatch source may be used from any thread; only its protocol does not say so.
     private nonisolated(unsafe) let timer = DispatchSource.makeTimerSource()
 
-    init() {
+    /// Called when devices have changed, on the thread that changed them.
+    private let onChange: @Sendable () -> Void
+
+    init(onChange: @escaping @Sendable () -> Void = {}) {
+        self.onChange = onChange
         unsafe timer.setEventHandler { [weak self] in self?.expire() }
         unsafe timer.resume()
     }
@@ -71,8 +76,9 @@ final class Board: Sendable {
     /// The database's contents at the start.
     func load(_ records: [DeviceRecord], revision: Int) {
         state.withLock { state in
-            for record in records { state.snapshot.devices[record.name] = DeviceView(record: record) }
+            state.changes = ChangeList(revision: revision)
             state.snapshot.revision = revision
+            for record in records { state.show(DeviceView(record: record)) }
         }
     }
 
@@ -89,32 +95,32 @@ final class Board: Sendable {
     ///     is in them as it is now.
     ///   - revision: The transaction's; a record that shows nothing of the change keeps its own.
     func publish(_ records: [DeviceRecord], revision: Int) {
-        change(records.map(\.name)) { snapshot in
+        change(records.map(\.name)) { state in
+            state.snapshot.revision = max(state.snapshot.revision, revision)
             for var record in records {
-                let old = snapshot.devices[record.name]
+                let old = state.snapshot.devices[record.name]
                 if let old, old.record.identifier == record.identifier {
                     // The worker may have settled or claimed it since the record was read.
                     record.settledGeneration = max(record.settledGeneration, old.record.settledGeneration)
                     record.claim = old.record.claim ?? record.claim
                 }
-                snapshot.devices[record.name] = old?.with(record: record) ?? DeviceView(record: record)
+                state.show(old?.with(record: record) ?? DeviceView(record: record, addedIn: revision))
             }
-            snapshot.revision = max(snapshot.revision, revision)
         }
     }
 
     /// Changes what the worker knows of some devices.
     func publish(_ updates: [WorkerUpdate]) {
-        change(updates.map(\.name)) { snapshot in
+        change(updates.map(\.name)) { state in
             for update in updates {
                 // Another device of the same name may have come in between.
-                guard let view = snapshot.devices[update.name], view.record.identifier == update.identifier else {
+                guard let view = state.snapshot.devices[update.name], view.record.identifier == update.identifier else {
                     continue
                 }
                 var record = view.record
                 if let claim = update.claim { record.claim = claim }
                 if let settled = update.settledGeneration { record.settledGeneration = settled }
-                snapshot.devices[update.name] = view.with(record: record, status: update.status)
+                state.show(view.with(record: record, status: update.status))
             }
         }
     }
@@ -128,28 +134,28 @@ final class Board: Sendable {
     ///   - view: The version of the device in which they were free.
     /// - Returns: False while somebody states the device so that leases cannot go on, or when there is another version.
     func reserve(_ lease: LeaseView, in view: DeviceView) -> Bool {
-        state.withLock { state in
+        change([]) { state in
             guard !state.closed.contains(lease.device), state.snapshot.devices[lease.device] === view else {
                 return false
             }
-            state.snapshot.devices[lease.device] = view.with(leases: view.leases + [lease])
+            state.show(view.with(leases: view.leases + [lease]))
             return true
         }
     }
 
     /// What the worker knows of a device's leases.
     func publish(_ leases: [LeaseView], of name: DeviceName) {
-        state.withLock { state in
+        change([]) { state in
             guard let view = state.snapshot.devices[name], view.leases != leases else { return }
-            state.snapshot.devices[name] = view.with(leases: leases)
+            state.show(view.with(leases: leases))
         }
     }
 
     /// A lease is over.
     func release(_ id: LeaseIdentifier, of name: DeviceName) {
-        state.withLock { state in
+        change([]) { state in
             guard let view = state.snapshot.devices[name] else { return }
-            state.snapshot.devices[name] = view.with(leases: view.leases.filter { $0.id != id })
+            state.show(view.with(leases: view.leases.filter { $0.id != id }))
         }
     }
 
@@ -176,9 +182,12 @@ final class Board: Sendable {
 
     /// Devices that are gone.
     func remove(_ names: [DeviceName], revision: Int) {
-        change(names) { snapshot in
-            for name in names { snapshot.devices[name] = nil }
-            snapshot.revision = max(snapshot.revision, revision)
+        change(names) { state in
+            state.snapshot.revision = max(state.snapshot.revision, revision)
+            for name in names {
+                guard let last = state.snapshot.devices.removeValue(forKey: name) else { continue }
+                state.changes.noteRemoval(last, revision: state.snapshot.revision)
+            }
         }
     }
 
@@ -223,16 +232,71 @@ final class Board: Sendable {
         setTimer()
     }
 
-    private func change(_ names: [DeviceName], _ body: (inout Snapshot) -> Void) {
-        let (reached, snapshot) = state.withLock { state in
-            body(&state.snapshot)
-            return (state.waiters.isEmpty ? [] : state.takeReached(names), state.snapshot)
+    /// - Parameters:
+    ///   - names: Devices for which somebody may wait.
+    ///   - body: Makes the change.
+    /// - Returns: What `body` returns.
+    @discardableResult
+    private func change<Value: Sendable>(_ names: [DeviceName], _ body: (inout State) -> Value) -> Value {
+        let (value, hasChanged, reached, snapshot) = state.withLock { state in
+            let before = state.changes.sequence
+            let value = body(&state)
+            let reached = state.waiters.isEmpty ? [] : state.takeReached(names)
+            return (value, state.changes.sequence != before, reached, state.snapshot)
         }
+        if hasChanged { onChange() }
         for (waiter, isReached) in reached { waiter.completion(snapshot, isReached) }
+        return value
+    }
+
+    // MARK: Watchers
+
+    /// - Parameter revision: What a client has seen; nothing for one that has seen nothing.
+    /// - Returns: From where it reads on.
+    /// - Throws: `Problem.resourceVersionGone` when it cannot be told any more what happened since.
+    func start(after revision: Int?) throws(Problem) -> WatchStart {
+        let (start, oldest, newest) = state.withLock { state -> (WatchStart?, Int, Int) in
+            let changes = state.changes
+            let known = changes.forgotten.revision...state.snapshot.revision
+            guard let revision else {
+                let place = WatchPlace(sequence: 0, unconcernedUpTo: changes.sequence)
+                let start = WatchStart(place: place, revision: nil, snapshot: state.snapshot, removed: [])
+                return (start, known.lowerBound, known.upperBound)
+            }
+            guard known.contains(revision) else { return (nil, known.lowerBound, known.upperBound) }
+            let place = WatchPlace(
+                sequence: changes.place(before: revision), unconcernedUpTo: changes.forgotten.sequence)
+            let start = WatchStart(
+                place: place, revision: revision, snapshot: state.snapshot, removed: changes.removed(after: revision))
+            return (start, known.lowerBound, known.upperBound)
+        }
+        if let start { return start }
+        throw .resourceVersionGone(found: revision ?? 0, oldest: oldest, newest: newest)
+    }
+
+    func next(after place: WatchPlace) -> NextChange {
+        state.withLock { state in
+            let changes = state.changes
+            guard changes.forgotten.sequence <= max(place.sequence, place.unconcernedUpTo) else { return .forgotten }
+            guard let change = changes.first(after: place.sequence),
+                let view = change.last ?? state.snapshot.devices[change.name]
+            else { return .nothing(revision: state.snapshot.revision) }
+            return .change(change, view)
+        }
     }
 }
 
 extension Board.State {
+    /// Puts a version in the place of the one before it.
+    fileprivate mutating func show(_ view: DeviceView) {
+        let old = snapshot.devices.updateValue(view, forKey: view.record.name)
+        if let old, old.showsSame(as: view) { return }
+        if let old, old.record.identifier != view.record.identifier {
+            changes.noteRemoval(old, revision: snapshot.revision)
+        }
+        changes.note(view, revision: snapshot.revision)
+    }
+
     /// Those who need not wait any longer.
     fileprivate mutating func takeReached(_ names: [DeviceName]) -> [(Board.Waiter, isReached: Bool)] {
         var namesByWaiter: [UInt64: [DeviceName]] = [:]

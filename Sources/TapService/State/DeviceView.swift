@@ -12,17 +12,20 @@ final class DeviceView: Sendable {
     let leases: [LeaseView]
     /// When the first lease came, or the last one went.
     let leasesChanged: Timestamp?
+    /// The revision in which it came into being; zero when that was before the daemon's start.
+    let addedIn: Int
     /// Rendered by the first reader; most versions are replaced before anybody reads them.
     private let rendered = Mutex<HTTPBody?>(nil)
 
     init(
         record: DeviceRecord, status: DeviceStatus = DeviceStatus(), leases: [LeaseView] = [],
-        leasesChanged: Timestamp? = nil
+        leasesChanged: Timestamp? = nil, addedIn revision: Int = 0
     ) {
         self.record = record
         self.status = status
         self.leases = leases
         self.leasesChanged = leasesChanged
+        addedIn = revision
         entityTag = "\"\(record.revision)\""
     }
 
@@ -43,7 +46,13 @@ final class DeviceView: Sendable {
         let leases = leases ?? self.leases
         return DeviceView(
             record: record ?? self.record, status: status ?? self.status, leases: leases,
-            leasesChanged: leases.isEmpty == self.leases.isEmpty ? leasesChanged : .now())
+            leasesChanged: leases.isEmpty == self.leases.isEmpty ? leasesChanged : .now(), addedIn: addedIn)
+    }
+
+    /// Whether its document says the same as that of another version.
+    func showsSame(as other: DeviceView) -> Bool {
+        record.revision == other.record.revision && record.identifier == other.record.identifier
+            && status == other.status && leases == other.leases
     }
 
     /// The version of the statement as HTTP quotes it.

@@ -1,0 +1,64 @@
+internal import TapDocument
+internal import TapHTTP
+
+/// `/v1/watch`.
+struct WatchRoutes: Sendable {
+    let board: Board
+    let watchers: Watchers
+    let metrics: Metrics
+
+    var routes: [Route] {
+        [Route("GET", "/v1/watch", parameters: ["resourceVersion", "labelSelector"], handler: watch)]
+    }
+
+    @Sendable private func watch(_ call: Call) throws(Problem) {
+        let head = call.request.head
+        let offers = [
+            (WatchFormat.lines, [WatchFormat.lines.rawValue, "application/json"]),
+            (WatchFormat.eventStream, [WatchFormat.eventStream.rawValue]),
+        ]
+        let accepted = AcceptedTypes(head.header("accept"))
+        guard let format = accepted.best(of: offers) else {
+            throw .notAcceptable(
+                found: head.header("accept") ?? "", offered: WatchFormat.allCases.map(\.rawValue))
+        }
+        let selector = try call.labelSelector()
+        let start = try board.start(after: try Self.revision(call))
+        let headers = [
+            ("Content-Type", format.rawValue), ("Cache-Control", "no-store"), ("Vary", "Accept"),
+        ]
+        guard head.method != "HEAD" else {
+            return call.answer(HTTPResponse(status: 200, headers: headers, stream: HTTPStream(Silence())))
+        }
+        let watcher = Watcher(
+            board, from: start, selector: selector, format: format,
+            describe: { $0.response(path: head.path, requestIdentifier: head.identifier).body },
+            dropped: { [metrics] in metrics.watchersDropped.increment([$0.rawValue]) },
+            onEnd: { [watchers] in watchers.remove($0) })
+        guard let stream = watchers.add(watcher) else { throw .tooManyWatchers }
+        call.answer(HTTPResponse(status: 200, headers: headers, stream: stream))
+    }
+
+    /// From where the client goes on. A browser that connects again sends `Last-Event-ID`, beside the parameter that it
+    /// began with, so the header counts more.
+    private static func revision(_ call: Call) throws(Problem) -> Int? {
+        for (name, text) in [
+            ("Last-Event-ID", call.request.head.header("last-event-id")),
+            ("resourceVersion", call.request.head.query["resourceVersion"]),
+        ] {
+            guard let text, !text.isEmpty || name == "resourceVersion" else { continue }
+            guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let revision = Int(text) else {
+                throw .invalidParameter(
+                    name: name, detail: "must be a metadata.resourceVersion as a list or an event shows it")
+            }
+            return revision
+        }
+        return nil
+    }
+}
+
+/// What a HEAD request is answered with.
+private struct Silence: HTTPStreamSource {
+    func next(isStopping: Bool) -> HTTPStreamStep { .end }
+    func ended(isOverdue: Bool) {}
+}

@@ -1,0 +1,131 @@
+internal import HashTreeCollections
+internal import Synchronization
+internal import TapCore
+internal import TapDocument
+internal import TapHTTP
+internal import TapStore
+
+/// One who is told of changes. It keeps its place in the list of changes, and which devices its client knows of: that is
+/// all, however slowly the client reads.
+final class Watcher: HTTPStreamSource {
+    fileprivate struct State {
+        var place: WatchPlace
+        /// Devices that the client was told of, and not that they went. After a resume, also those that it may know.
+        var known: Set<DeviceIdentifier>
+        /// At first too: it tells that all that was there has been told.
+        var isBookmarkDue = true
+        var hasSaidLast = false
+        var hasFailed = false
+    }
+
+    private let board: Board
+    private let selector: LabelSelector?
+    private let format: WatchFormat
+    private let describe: @Sendable (Problem) -> HTTPBody
+    private let dropped: @Sendable (DropReason) -> Void
+    private let onEnd: @Sendable (Watcher) -> Void
+    private let state: Mutex<State>
+
+    /// Why a watcher is cut off.
+    enum DropReason: String {
+        /// It does not read.
+        case stalled
+        /// It reads so slowly that removals were forgotten before it came to them.
+        case behind
+    }
+
+    /// - Parameters:
+    ///   - board: What is watched.
+    ///   - start: Where it begins.
+    ///   - selector: Which devices it is told of; nothing for all.
+    ///   - format: How it is told.
+    ///   - describe: Puts a problem into JSON.
+    ///   - dropped: Called when it is cut off.
+    ///   - onEnd: Called once, when it is over.
+    init(
+        _ board: Board, from start: WatchStart, selector: LabelSelector?, format: WatchFormat,
+        describe: @escaping @Sendable (Problem) -> HTTPBody, dropped: @escaping @Sendable (DropReason) -> Void,
+        onEnd: @escaping @Sendable (Watcher) -> Void
+    ) {
+        self.board = board
+        self.selector = selector
+        self.format = format
+        self.describe = describe
+        self.dropped = dropped
+        self.onEnd = onEnd
+        state = Mutex(State(place: start.place, known: start.known(selector)))
+    }
+
+    func setBookmarkDue() { state.withLock { $0.isBookmarkDue = true } }
+
+    func next(isStopping: Bool) -> HTTPStreamStep {
+        state.withLock { state in
+            if state.hasFailed { return .end }
+            if isStopping, !state.hasSaidLast {
+                state.hasSaidLast = true
+                state.isBookmarkDue = true
+            }
+            while true {
+                switch board.next(after: state.place) {
+                case .change(let change, let view):
+                    state.place.sequence = change.sequence
+                    guard let kind = state.tell(change, view, selector) else { continue }
+                    // All removals of a revision belong to one change: who resumes in the midst of them shall see the rest.
+                    let resume = change.last == nil ? change.revision : change.revision - 1
+                    return .send(format.frame(kind, view.body, resume: resume))
+                case .nothing(let revision):
+                    guard state.isBookmarkDue else { return .wait }
+                    state.isBookmarkDue = false
+                    return .send(format.bookmark(revision))
+                case .forgotten:
+                    state.hasFailed = true
+                    dropped(.behind)
+                    return .send(format.frame(.error, describe(.watcherBehind), resume: nil))
+                }
+            }
+        }
+    }
+
+    func ended(isOverdue: Bool) {
+        if isOverdue { dropped(.stalled) }
+        onEnd(self)
+    }
+}
+
+extension Watcher.State {
+    /// - Returns: What the change is for this client; nothing when it does not concern it.
+    fileprivate mutating func tell(
+        _ change: ChangeList.Change, _ view: DeviceView, _ selector: LabelSelector?
+    ) -> WatchFormat.Kind? {
+        guard change.last == nil, selector?.matches(view.record.labels) ?? true else {
+            return known.remove(change.identifier) == nil ? nil : .deleted
+        }
+        return known.insert(change.identifier).inserted ? .added : .modified
+    }
+}
+
+/// From where a watcher reads on.
+struct WatchStart: Sendable {
+    let place: WatchPlace
+    /// Of what its client has seen; nothing for a client that has seen nothing.
+    let revision: Int?
+    let snapshot: Snapshot
+    /// What went since that revision.
+    let removed: [DeviceView]
+
+    /// What the client knows, or may know: of a device that changed since, nobody knows any more whether its labels
+    /// matched.
+    fileprivate func known(_ selector: LabelSelector?) -> Set<DeviceIdentifier> {
+        guard let revision else { return [] }
+        var known: Set<DeviceIdentifier> = []
+        func add(_ view: DeviceView) {
+            guard view.addedIn <= revision else { return }
+            if view.record.revision >= revision || selector?.matches(view.record.labels) ?? true {
+                known.insert(view.record.identifier)
+            }
+        }
+        for view in snapshot.devices.values { add(view) }
+        for view in removed { add(view) }
+        return known
+    }
+}

@@ -1,0 +1,80 @@
+internal import Dispatch
+internal import Synchronization
+internal import TapHTTP
+
+/// All who watch. Whoever changes something wakes them, and waits for none of them.
+final class Watchers: Sendable {
+    static let watchersMax = 64
+    /// A bookmark moves the place from which a client may resume, keeps the connection from looking dead, and finds out
+    /// that it is.
+    static let bookmarkSeconds = 10
+
+    private struct Entry {
+        let watcher: Watcher
+        let stream: HTTPStream
+    }
+
+    private let entries = Mutex<[ObjectIdentifier: Entry]>([:])
+    private let gauge: Gauge
+    // SAFETY: a dispatch source may be used from any thread; only its protocol does not say so.
+    private nonisolated(unsafe) let timer = DispatchSource.makeTimerSource()
+
+    init(gauge: Gauge) {
+        self.gauge = gauge
+        unsafe timer.setEventHandler { [weak self] in
+            self?.sendBookmarks()
+            self?.setTimer()
+        }
+        unsafe timer.resume()
+    }
+
+    deinit {
+        unsafe timer.cancel()
+    }
+
+    /// - Returns: What to answer with; nothing when there are too many.
+    func add(_ watcher: Watcher) -> HTTPStream? {
+        let stream = HTTPStream(watcher)
+        let count = entries.withLock { entries -> Int? in
+            guard entries.count < Self.watchersMax else { return nil }
+            entries[ObjectIdentifier(watcher)] = Entry(watcher: watcher, stream: stream)
+            gauge.set(Double(entries.count))
+            return entries.count
+        }
+        guard let count else {
+            // Some may be gone without that anybody has noticed: there may be a place in a moment.
+            sendBookmarks()
+            return nil
+        }
+        if count == 1 { setTimer() }
+        return stream
+    }
+
+    func remove(_ watcher: Watcher) {
+        entries.withLock { entries in
+            entries[ObjectIdentifier(watcher)] = nil
+            gauge.set(Double(entries.count))
+        }
+    }
+
+    /// Something has changed.
+    func wake() {
+        for entry in all { entry.stream.wake() }
+    }
+
+    private var all: [Entry] { entries.withLock { $0.isEmpty ? [] : Array($0.values) } }
+
+    private func sendBookmarks() {
+        for entry in all {
+            entry.watcher.setBookmarkDue()
+            entry.stream.wake()
+        }
+    }
+
+    private func setTimer() {
+        entries.withLock { entries in
+            guard !entries.isEmpty else { return }
+            unsafe timer.schedule(deadline: .now() + .seconds(Self.bookmarkSeconds))
+        }
+    }
+}

@@ -1,0 +1,122 @@
+import TapCore
+import TapDocument
+import TapHTTP
+import TapStore
+import TestSupport
+import Testing
+
+@testable import TapService
+
+/// What watchers read is bounded, whatever is written and however slowly they read.
+@Suite struct ChangeListTests {
+    private static func record(_ name: String, revision: Int) throws -> DeviceRecord {
+        var record = DeviceRecord(
+            name: try DeviceName(name), identifier: .random(), labels: .none, spec: try DeviceSpec(DeviceSpecDraft()),
+            createdAt: Timestamp(microseconds: 0))
+        record.revision = revision
+        return record
+    }
+
+    @Test func aDeviceStandsAtItsLastChange() throws {
+        var list = ChangeList()
+        let views = try (0..<3).map { DeviceView(record: try Self.record("d\($0)", revision: 1)) }
+        for view in views { list.note(view, revision: 1) }
+        for revision in 2...10_000 {
+            list.note(views[0], revision: revision)
+            #expect(list.count <= ChangeList.outdatedMax + views.count + 1)
+        }
+        var place: UInt64 = 0
+        var order: [String] = []
+        while let change = list.first(after: place) {
+            order.append(change.name.text)
+            place = change.sequence
+        }
+        #expect(order == ["d1", "d2", "d0"])
+        // A resume finds what changed in its revision or later.
+        #expect(list.first(after: list.place(before: 10_000))?.name.text == "d0")
+        #expect(list.first(after: list.place(before: 2))?.name.text == "d0")
+        #expect(list.first(after: list.place(before: 1))?.name.text == "d1")
+        #expect(list.first(after: list.place(before: 10_001)) == nil)
+    }
+
+    /// A watcher that misses what went is told so, and it is not told wrongly.
+    @Test func whoMissesARemovalIsToldThatItDid() throws {
+        let board = Board()
+        board.load([], revision: 0)
+        var dropped: [Watcher.DropReason] { reasons.all }
+        let reasons = Gathered<Watcher.DropReason>()
+        func watcher(after revision: Int?) throws -> Watcher {
+            Watcher(
+                board, from: try board.start(after: revision), selector: nil, format: .lines,
+                describe: { $0.response(path: "", requestIdentifier: "").body }, dropped: { reasons.add($0) },
+                onEnd: { _ in })
+        }
+        let slow = try watcher(after: nil)
+        let quick = try watcher(after: nil)
+        #expect(slow.text == "BOOKMARK")
+        let count = ChangeList.removalsMax + 1
+        for revision in 1...count {
+            let record = try Self.record("d", revision: revision * 2)
+            board.publish([record], revision: revision * 2)
+            board.remove([record.name], revision: revision * 2 + 1)
+            // It catches up now and then.
+            if revision % 1_000 == 0 { while quick.text != nil {} }
+        }
+        #expect(slow.text == "ERROR")
+        #expect(slow.text == nil)
+        #expect(dropped == [.behind])
+        while let event = quick.text { #expect(event != "ERROR") }
+        // Beside the newest ones, nothing is known any more.
+        #expect(throws: Problem.self) { try board.start(after: 2) }
+        #expect(try watcher(after: count * 2 + 1).text == "BOOKMARK")
+        // One who begins misses nothing.
+        #expect(try watcher(after: nil).text == "BOOKMARK")
+        #expect(dropped == [.behind])
+    }
+
+    /// A status that changes is told, though it has no revision; what shows nothing is not.
+    @Test func onlyWhatShowsIsAChange() throws {
+        let changes = Gathered<Void>()
+        let board = Board { changes.add(()) }
+        let record = try Self.record("d", revision: 1)
+        board.publish([record], revision: 1)
+        #expect(changes.all.count == 1)
+        guard case .change(_, let view) = board.next(after: try board.start(after: nil).place) else {
+            throw TestFailure("the device is not told of")
+        }
+        board.publish([WorkerUpdate(view, status: view.status)])
+        var assigned = record
+        assigned.assignments = [0: Assignment(consumer: try ConsumerName("c"), cpus: [], assignedAt: .now())]
+        board.publish([assigned], revision: 2)
+        #expect(changes.all.count == 1)
+        var status = view.status
+        status.lastError = "no"
+        board.publish([WorkerUpdate(view, status: status)])
+        #expect(changes.all.count == 2)
+    }
+
+    private static let accepted: [(String?, String?)] = [
+        (nil, "lines"), ("*/*", "lines"), ("application/json", "lines"), ("application/*", "lines"),
+        ("application/x-ndjson;q=0.5, text/event-stream", "stream"), ("Text/Event-Stream", "stream"),
+        ("text/*, */*;q=0.1", "stream"), ("text/event-stream, */*", "stream"),
+        ("text/event-stream;q=0, */*", "lines"), ("text/html", nil), ("*/*;q=0", nil), ("", nil),
+    ]
+
+    @Test(arguments: accepted)
+    func theBestTypeIsTaken(accept: String?, best: String?) {
+        let offers = [("lines", ["application/x-ndjson", "application/json"]), ("stream", ["text/event-stream"])]
+        #expect(AcceptedTypes(accept).best(of: offers) == best)
+    }
+}
+
+extension Watcher {
+    /// The type of the next event; nothing when there is none.
+    fileprivate var text: String? {
+        guard case .send(let bodies) = next(isStopping: false) else { return nil }
+        let line = bodies.flatMap(\.bytes)
+        guard let event = try? JSONValue(parsing: line), case .object(let members) = event,
+            case .string(let type)? = members["type"]
+        else { return nil }
+        return type
+    }
+}

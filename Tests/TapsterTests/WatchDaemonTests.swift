@@ -1,0 +1,67 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Watching the daemon while it lives, dies and stops.
+@Suite(.privileged) struct WatchDaemonTests {
+    @Test func aWatchGoesOnAfterAKill() async throws {
+        try await withDaemon { (daemon) throws in
+            try daemon.create("a")
+            try daemon.create("b")
+            let stream = try WatchStream(socket: daemon.socket)
+            let before = try stream.eventsUntilBookmark()
+            let bookmark = try #require(before.last?.resourceVersion)
+            daemon.kill()
+            #expect(try stream.next() == nil)
+            #expect(!stream.isComplete)
+            try daemon.start()
+
+            let resumed = try WatchStream(socket: daemon.socket, "/v1/watch?resourceVersion=\(bookmark)")
+            #expect(resumed.status == 200)
+            let after = try resumed.eventsUntilBookmark()
+            #expect(Set(after.map(\.summary)) == ["MODIFIED a", "MODIFIED b", "BOOKMARK"])
+            #expect(Set(after.map(\.uid)) == Set(before.map(\.uid)))
+            try daemon.delete("a")
+            #expect(try resumed.events { $0.type == "DELETED" }.last?.name == "a")
+            // What went before the kill cannot be told.
+            #expect(try WatchStream(socket: daemon.socket, "/v1/watch?resourceVersion=1").status == 410)
+        }
+    }
+
+    /// The kernel's doing is told too, though nobody has stated anything.
+    @Test func driftIsTold() async throws {
+        try await withDaemon { (daemon) throws in
+            try daemon.create("a", spec: #"{"driftPolicy": "report"}"#)
+            let stream = try WatchStream(socket: daemon.socket, headers: ["Accept": "text/event-stream"])
+            _ = try stream.eventsUntilBookmark()
+            try run("ip", "link", "set", "dev", "a", "mtu", "1400")
+            let told = try stream.events { event in
+                let status = event.object["status"] as? [String: Any]
+                return (status?["drift"] as? [[String: Any]])?.first?["field"] as? String == "link.mtu"
+            }
+            #expect(told.last?.summary == "MODIFIED a")
+        }
+    }
+
+    /// Nobody's watch holds the stop up, not even that of one who does not read.
+    @Test func aStopEndsAllWatches() async throws {
+        try await withDaemon { (daemon) throws in
+            let names = (0..<300).map { #"{"metadata": {"name": "d\#($0)"}, "spec": {"link": {"up": false}}}"# }
+            let document = #"{"devices": [\#(names.joined(separator: ","))]}"#
+            #expect(try daemon.send("POST", "/v1/apply?wait=60s", json: document).status == 200)
+            let sleeper = try WatchStream(socket: daemon.socket)
+            let streams = try (0..<63).map { _ in try WatchStream(socket: daemon.socket) }
+            for stream in streams { _ = try stream.eventsUntilBookmark() }
+            let began = ContinuousClock.now
+            #expect(daemon.stop() == 0)
+            // Two seconds are promised; a machine that is busy with other tests is slower.
+            #expect(began.duration(to: .now) < .seconds(6))
+            for stream in streams {
+                _ = try stream.events { $0.type == "BOOKMARK" }
+                #expect(try stream.next() == nil)
+                #expect(stream.isComplete)
+            }
+            _ = sleeper
+        }
+    }
+}

@@ -1,0 +1,147 @@
+import Foundation
+import Glibc
+
+/// One line, or one server-sent event, of an answer that goes on.
+public struct WatchEvent: @unchecked Sendable {
+    // Unchecked: JSON values are never changed.
+    public let type: String
+    /// Of a server-sent event.
+    public let identifier: String?
+    public let object: [String: Any]
+
+    public var metadata: [String: Any] { object["metadata"] as? [String: Any] ?? [:] }
+    public var name: String { metadata["name"] as? String ?? "" }
+    public var uid: String { metadata["uid"] as? String ?? "" }
+    public var resourceVersion: String { metadata["resourceVersion"] as? String ?? "" }
+
+    /// For comparisons: `ADDED web0`, or `BOOKMARK`.
+    public var summary: String { name.isEmpty ? type : "\(type) \(name)" }
+}
+
+/// A request whose answer goes on, and just enough HTTP to read it: as it is, or in chunks (RFC 9112, section 7.1).
+public final class WatchStream {
+    public let status: Int
+    public let headers: [String: String]
+    private let descriptor: Int32
+    private var received = Data()
+    private var text = Data()
+    /// The answer's last chunk has come.
+    public private(set) var isComplete = false
+
+    public init(
+        socket path: String, _ target: String = "/v1/watch", method: String = "GET", version: String = "1.1",
+        headers: [String: String] = [:]
+    ) throws {
+        let connection = try HTTPClient.open(path)
+        descriptor = connection
+        var request = "\(method) \(target) HTTP/\(version)\r\nHost: localhost\r\n"
+        for (name, value) in headers { request += "\(name): \(value)\r\n" }
+        request += "\r\n"
+        _ = request.withCString { Glibc.send(connection, $0, strlen($0), Int32(MSG_NOSIGNAL)) }
+        var head = Data()
+        let separator = Data("\r\n\r\n".utf8)
+        while head.range(of: separator) == nil {
+            guard let more = Self.receive(connection) else {
+                close(connection)
+                throw TestFailure("the server closed the connection")
+            }
+            head += more
+        }
+        let end = head.range(of: separator) ?? head.startIndex..<head.startIndex
+        received = Data(head[end.upperBound...])
+        let lines = String(decoding: head[..<end.lowerBound], as: UTF8.self).components(separatedBy: "\r\n")
+        status = Int(lines[0].split(separator: " ")[1]) ?? 0
+        self.headers = Dictionary(
+            lines.dropFirst().map { line in
+                let parts = line.split(separator: ":", maxSplits: 1)
+                return (parts[0].lowercased(), parts.count > 1 ? parts[1].trimmingCharacters(in: .whitespaces) : "")
+            }, uniquingKeysWith: { $1 })
+    }
+
+    deinit {
+        close(descriptor)
+    }
+
+    private var isChunked: Bool { headers["transfer-encoding"] == "chunked" }
+    private var isEventStream: Bool { headers["content-type"] == "text/event-stream" }
+
+    /// The next event; nothing when the answer is over.
+    public func next() throws -> WatchEvent? {
+        let separator = Data((isEventStream ? "\n\n" : "\n").utf8)
+        while true {
+            if let end = text.range(of: separator) {
+                let event = Data(text[..<end.lowerBound])
+                text = Data(text[end.upperBound...])
+                return try parse(String(decoding: event, as: UTF8.self))
+            }
+            guard try more() else { return nil }
+        }
+    }
+
+    /// The events up to the first that is wanted, which is the last of them.
+    public func events(until isLast: (WatchEvent) throws -> Bool) throws -> [WatchEvent] {
+        var events: [WatchEvent] = []
+        while let event = try next() {
+            events.append(event)
+            if try isLast(event) { return events }
+        }
+        throw TestFailure("the stream ended after \(events.map(\.summary))")
+    }
+
+    public func eventsUntilBookmark() throws -> [WatchEvent] { try events { $0.type == "BOOKMARK" } }
+
+    /// - Returns: False when nothing follows.
+    private func more() throws -> Bool {
+        guard !isComplete else { return false }
+        if received.isEmpty || (isChunked && !hasWholeChunk) {
+            guard let data = Self.receive(descriptor) else { return false }
+            received += data
+        }
+        if isChunked {
+            try takeChunk()
+        } else {
+            text += received
+            received = Data()
+        }
+        return true
+    }
+
+    /// Where the first chunk's data begin, and how many they are.
+    private var chunk: (start: Data.Index, count: Int)? {
+        guard let end = received.range(of: Data("\r\n".utf8)) else { return nil }
+        let size = String(decoding: received[..<end.lowerBound], as: UTF8.self)
+        return Int(size, radix: 16).map { (end.upperBound, $0) }
+    }
+
+    private var hasWholeChunk: Bool {
+        guard let chunk else { return false }
+        return received.distance(from: chunk.start, to: received.endIndex) >= chunk.count + 2
+    }
+
+    private func takeChunk() throws {
+        guard hasWholeChunk, let chunk else { return }
+        text += received[chunk.start..<chunk.start + chunk.count]
+        received = Data(received[(chunk.start + chunk.count + 2)...])
+        if chunk.count == 0 { isComplete = true }
+    }
+
+    private func parse(_ event: String) throws -> WatchEvent {
+        var fields: [String: String] = ["data": event]
+        if isEventStream {
+            for line in event.split(separator: "\n") {
+                let parts = line.split(separator: ":", maxSplits: 1)
+                fields[String(parts[0])] = parts[1].trimmingCharacters(in: .whitespaces)
+            }
+        }
+        let json = try JSONSerialization.jsonObject(with: Data((fields["data"] ?? "").utf8)) as? [String: Any] ?? [:]
+        let type = json["type"] as? String ?? ""
+        if let name = fields["event"], name != type { throw TestFailure("event \(name) has data of \(type)") }
+        return WatchEvent(type: type, identifier: fields["id"], object: json["object"] as? [String: Any] ?? [:])
+    }
+
+    private static func receive(_ descriptor: Int32) -> Data? {
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        let count = recv(descriptor, &buffer, buffer.count, 0)
+        return count > 0 ? Data(buffer[..<count]) : nil
+    }
+}
