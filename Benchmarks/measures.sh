@@ -6,6 +6,7 @@ reconciles=20
 repair_devices=30
 idle_seconds=4
 wrk_seconds=3
+watched_writes=500
 # The kernel tells the state of new links a second later, and counts freed memory late too (RCU).
 settle_seconds=2
 
@@ -609,4 +610,24 @@ left_behind() {
         curl -sS --fail --unix-socket "$socket" http://localhost/v1/leases | grep -o '"id":' || true
         inside ip -d -j link show type tun | grep -oE '"num(queues|disabled)":[1-9][0-9]*' || true
     } | wc -l
+}
+
+# ---- Watching
+
+measure_watch() {
+    local run p50 p99 sent50 sent99 half=() most=() sent_half=() sent_most=()
+    for ((run = 1; run <= runs; run++)); do
+        progress "$run" "$runs"
+        start_fresh_daemon
+        "$build/watch_events" "$socket" "$watchers" "$watched_writes" >"$dir/watch"
+        end_fresh_daemon
+        read -r p50 p99 sent50 sent99 <"$dir/watch"
+        half+=("$p50") most+=("$p99") sent_half+=("$sent50") sent_most+=("$sent99")
+    done
+    p99=$(median "${most[@]}")
+    row "commit (PUT answered) until $watchers watchers are told, p50" "$(calculate '%.2f ms' "$(median "${half[@]}")")" – – –
+    row "commit (PUT answered) until $watchers watchers are told, p99" "$(calculate '%.2f ms' "$p99")" – – \
+        "≤ 5 ms, $(judge "$p99 <= 5")"
+    row "PUT sent until $watchers watchers are told, p50 and p99" \
+        "$(calculate '%.2f ms' "$(median "${sent_half[@]}")"), $(calculate '%.2f ms' "$(median "${sent_most[@]}")")" – – –
 }
