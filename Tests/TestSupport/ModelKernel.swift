@@ -119,9 +119,13 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
     private var heard = KernelSignals()
     private var failures: [String: Errno] = [:]
 
+    /// What the kernel counts, for a test to set.
+    public let counters: ModelStatistics
+
     fileprivate init(host: HostIdentity, signal: ModelKernel.Signal) {
         self.host = host
         self.signal = signal
+        counters = ModelStatistics(host)
     }
 
     // MARK: What a test does to it
@@ -201,6 +205,8 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
     public func links(at indexes: [LinkIndex], outOf count: Int) throws(KernelError) -> [ObservedLink] {
         condition.withLock { indexes.compactMap { devices[$0] } }
     }
+
+    public func statistics() throws(KernelError) -> any LinkStatisticsSource { counters }
 
     public func addresses() throws(KernelError) -> [LinkIndex: [ObservedAddress]] {
         condition.withLock { addressesByLink }

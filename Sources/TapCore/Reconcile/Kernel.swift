@@ -140,6 +140,11 @@ public protocol KernelNamespace: AnyObject {
     /// Those of the given interfaces that exist; `count`, the number of all, more or less, says how best to ask.
     func links(at indexes: [LinkIndex], outOf count: Int) throws(KernelError) -> [ObservedLink]
 
+    /// A way to the interfaces' counters that stays when this object is busy, and is closed when nobody has it.
+    ///
+    /// - Throws: `KernelError` when there is no descriptor for it.
+    func statistics() throws(KernelError) -> any LinkStatisticsSource
+
     /// Every address of every interface.
     func addresses() throws(KernelError) -> [LinkIndex: [ObservedAddress]]
 

@@ -392,7 +392,7 @@ extension NetlinkRefusal {
 }
 
 extension KernelError {
-    fileprivate init(_ operation: String, _ refusal: NetlinkRefusal, advice: String? = nil) {
+    init(_ operation: String, _ refusal: NetlinkRefusal, advice: String? = nil) {
         self.init(operation, refusal.errno, advice: advice ?? refusal.message)
     }
 }

@@ -7,6 +7,8 @@ enum LinkRequest {
     case dump
     /// `RTM_GETLINK` of one.
     case get(LinkIndex)
+    /// `RTM_GETSTATS` of every interface, of which only `IFLA_STATS_LINK_64`.
+    case dumpStatistics
     /// `RTM_SETLINK`.
     case change(LinkIndex, LinkChange)
     /// `RTM_SETLINK` with `IFLA_CARRIER`.
@@ -40,6 +42,9 @@ enum LinkRequest {
             writer.begin(type: UInt16(RTM_GETLINK), flags: UInt16(NLM_F_REQUEST), sequence: sequence)
             writer.appendInterface(index: index.rawValue)
             writer.attribute(Int(IFLA_EXT_MASK), Self.withoutStatistics)
+        case .dumpStatistics:
+            writer.begin(type: UInt16(RTM_GETSTATS), flags: UInt16(NLM_F_REQUEST | NLM_F_DUMP), sequence: sequence)
+            writer.appendStatistics(index: 0, filter: StatisticsMessage.filter)
         case .change(let index, let change):
             begin(&writer, type: RTM_SETLINK, sequence: sequence)
             writer.appendInterface(

@@ -59,6 +59,11 @@ final class NetlinkSocket {
         try dump(.dumpAddresses) { (payload) throws(MalformedNetlink) in try AddressMessage.decode(payload) }
     }
 
+    /// The counters of all interfaces.
+    func statistics() throws(NetlinkRefusal) -> [(LinkIndex, LinkStatistics)] {
+        try dump(.dumpStatistics) { (payload) throws(MalformedNetlink) in try StatisticsMessage.decode(payload) }
+    }
+
     /// A dump that the kernel could not give in one piece is asked for again.
     private func dump<Element>(
         _ request: LinkRequest, _ decode: (RawSpan) throws(MalformedNetlink) -> Element?

@@ -45,6 +45,13 @@ struct NetlinkWriter {
         append(index)
     }
 
+    /// `struct if_stats_msg`.
+    mutating func appendStatistics(index: UInt32, filter: UInt32) {
+        append(UInt32(AF_UNSPEC))
+        append(index)
+        append(filter)
+    }
+
     mutating func attribute(_ type: Int, _ value: UInt32) {
         attribute(type) { $0.append(value) }
     }

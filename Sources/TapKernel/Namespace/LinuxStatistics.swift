@@ -1,0 +1,31 @@
+internal import Synchronization
+internal import TapCore
+
+/// A socket of its own for the counters: a dump of them need not wait for a long batch of the worker.
+final class LinuxStatistics: LinkStatisticsSource {
+    let host: HostIdentity
+    private let netlink: Mutex<NetlinkSocket>
+
+    /// - Throws: EMFILE, ENFILE, ENOBUFS.
+    fileprivate init(_ host: HostIdentity, in door: NamespaceDoor?) throws(Errno) {
+        self.host = host
+        netlink = try door.inside { () throws(Errno) in Mutex(try NetlinkSocket()) }
+    }
+
+    func read() throws(KernelError) -> [LinkIndex: LinkStatistics] {
+        do throws(NetlinkRefusal) {
+            let all = try netlink.withLock { (netlink) throws(NetlinkRefusal) in try netlink.statistics() }
+            return Dictionary(all, uniquingKeysWith: { $1 })
+        } catch {
+            throw KernelError("read_statistics", error)
+        }
+    }
+}
+
+extension LinuxNamespace {
+    func statistics() throws(KernelError) -> any LinkStatisticsSource {
+        do throws(Errno) { return try LinuxStatistics(host, in: door) } catch {
+            throw KernelError("open_statistics", error)
+        }
+    }
+}
