@@ -14,6 +14,7 @@ public final class Service: Sendable {
     private let writes: WriteQueue
     /// Where requests wait for what the database reads.
     private let reader: SerialThread<@Sendable () -> Void>
+    private let scrapes: Scrapes
 
     /// Requests that wait for the database to read.
     static let readsMax = 256
@@ -55,7 +56,9 @@ public final class Service: Sendable {
         let backupRoutes = BackupRoutes(store: store, reader: reader, writes: deviceWrites)
         let kernelRoutes = KernelRoutes(board: board, queue: queue, writes: deviceWrites)
         let watchRoutes = WatchRoutes(board: board, watchers: watchers, metrics: metrics)
-        let operatorRoutes = OperatorRoutes(board: board, store: store, queue: queue, reader: reader, metrics: metrics)
+        scrapes = Scrapes(board: board, store: store, queue: queue, metrics: metrics)
+        let operatorRoutes = OperatorRoutes(
+            board: board, store: store, scrapes: scrapes, reader: reader, metrics: metrics)
         api = RoutedHandler(
             router: Router(
                 routes: deviceRoutes.routes + queueRoutes.routes + leaseRoutes.routes + applyRoutes.routes
@@ -76,6 +79,7 @@ public final class Service: Sendable {
     public func finishWrites() {
         writes.stop()
         reader.stop()
+        scrapes.stop()
     }
 
     /// Finishes the pass under way. The kernel stays as it is: traffic goes on.

@@ -228,33 +228,6 @@ import Testing
         }
     }
 
-    @Test func prometheusIsServedOverTCPAndNobodyElse() async throws {
-        try await inNamespace {
-            try withTemporaryDirectory { directory in
-                try run("ip", "link", "set", "lo", "up")
-                let daemon = try Daemon(directory: directory, options: ["--metrics-listen", "127.0.0.1:9480"])
-                let client = try HTTPClient(port: 9_480)
-                #expect(try client.send("GET", "/metrics").text.contains("tapster_ready 1"))
-                #expect(try client.send("GET", "/readyz").status == 200)
-                #expect(try client.send("GET", "/v1/devices").status == 404)
-                daemon.kill()
-            }
-        }
-    }
-
-    /// What promtool says of a real scrape; `scripts/setup test` installs it.
-    @Test func promtoolHasNothingToSay() async throws {
-        try await withDaemon { (daemon) throws in
-            _ = try daemon.send("POST", "/v1/devices?wait=10s", json: Self.web0)
-            _ = try daemon.send("GET", "/nothing")
-            let text = try daemon.send("GET", "/metrics").text
-            try text.write(toFile: daemon.directory + "/metrics", atomically: true, encoding: .utf8)
-            let root = URL(fileURLWithPath: #filePath).appending(path: "../../..").standardizedFileURL.path
-            try run(
-                "sh", "-c", "PATH=\(root)/.build-tools/bin:$PATH promtool check metrics < \(daemon.directory)/metrics")
-        }
-    }
-
     @Test func aDatabaseIsServedByOneDaemon() async throws {
         try await withDaemon { (daemon) throws in
             let second = try ChildProcess(

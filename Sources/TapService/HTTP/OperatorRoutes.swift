@@ -11,7 +11,7 @@ struct OperatorRoutes: Sendable {
 
     let board: Board
     let store: Store
-    let queue: WorkQueue
+    let scrapes: Scrapes
     let reader: SerialThread<@Sendable () -> Void>
     let metrics: Metrics
 
@@ -61,9 +61,11 @@ struct OperatorRoutes: Sendable {
     }
 
     @Sendable private func exposition(_ call: Call) throws(Problem) {
-        call.answer(
-            text: metrics.text(board.snapshot, queueDepth: queue.depth, walBytes: store.walBytes),
-            type: "text/plain; version=0.0.4; charset=utf-8")
+        let format = MetricsFormat(accept: call.request.head.header("accept"))
+        let isTaken = scrapes.add(format) { body in
+            call.answer(HTTPResponse(status: 200, headers: [("Content-Type", format.contentType)], body: body))
+        }
+        if !isTaken { throw .tooManyQuestions }
     }
 
     @Sendable private func events(_ call: Call) throws(Problem) {

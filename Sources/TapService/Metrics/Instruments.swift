@@ -7,12 +7,19 @@ final class Counter: Sendable {
     let labels: [String]
     private let values: Mutex<[[String]: UInt64]>
 
-    /// Without labels, the counter starts at zero instead of being absent.
-    init(_ name: String, _ help: String, labels: [String] = []) {
+    /// Without labels, the counter starts at zero instead of being absent: a rate needs a value before the first event.
+    ///
+    /// - Parameters:
+    ///   - name: Ends with `_total`.
+    ///   - help: One sentence.
+    ///   - labels: Their names.
+    ///   - known: Label values that start at zero too.
+    init(_ name: String, _ help: String, labels: [String] = [], known: [[String]] = []) {
         self.name = name
         self.help = help
         self.labels = labels
-        values = Mutex(labels.isEmpty ? [[]: 0] : [:])
+        values = Mutex(
+            Dictionary((labels.isEmpty ? [[]] : known).map { ($0, 0) }, uniquingKeysWith: { first, _ in first }))
     }
 
     func increment(_ labelValues: [String], by amount: UInt64 = 1) {
@@ -20,10 +27,10 @@ final class Counter: Sendable {
     }
 
     func write(to text: inout MetricsText) {
-        text.family(name, help, type: "counter")
+        text.family(name, help, .counter)
         let values = values.withLock { $0 }
         for (labelValues, value) in values.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
-            text.sample(name, Array(zip(labels, labelValues)), Double(value))
+            text.sample(name, Array(zip(labels, labelValues)), value)
         }
     }
 }
@@ -44,13 +51,12 @@ final class RequestCounter: Sendable {
     }
 
     func write(to text: inout MetricsText) {
-        text.family(Self.name, "Requests answered.", type: "counter")
+        text.family(Self.name, "Requests answered.", .counter)
         let values = values.withLock { $0 }
         for (key, value) in values.sorted(by: {
             ($0.key.route, $0.key.method, $0.key.code) < ($1.key.route, $1.key.method, $1.key.code)
         }) {
-            text.sample(
-                Self.name, [("method", key.method), ("route", key.route), ("code", String(key.code))], Double(value))
+            text.sample(Self.name, [("method", key.method), ("route", key.route), ("code", String(key.code))], value)
         }
     }
 }
@@ -70,7 +76,7 @@ final class Gauge: Sendable {
     var current: Double { value.withLock { $0 } }
 
     func write(to text: inout MetricsText) {
-        text.family(name, help, type: "gauge")
+        text.family(name, help, .gauge)
         text.sample(name, [], value.withLock { $0 })
     }
 }
@@ -108,44 +114,14 @@ final class Histogram: Sendable {
     }
 
     func write(to text: inout MetricsText) {
-        text.family(name, help, type: "histogram")
+        text.family(name, help, .histogram)
         let state = state.withLock { $0 }
         var total: UInt64 = 0
         for (bound, count) in zip(bounds.map { "\($0)" } + ["+Inf"], state.counts) {
             total += count
-            text.sample(name + "_bucket", [("le", bound)], Double(total))
+            text.sample(name + "_bucket", [("le", bound)], total)
         }
         text.sample(name + "_sum", [], state.sum)
-        text.sample(name + "_count", [], Double(total))
-    }
-}
-
-/// Prometheus' text format 0.0.4.
-struct MetricsText {
-    private(set) var text = ""
-
-    mutating func family(_ name: String, _ help: String, type: String) {
-        text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
-    }
-
-    mutating func sample(_ name: String, _ labels: [(String, String)], _ value: Double) {
-        text += name
-        if !labels.isEmpty {
-            text += "{" + labels.map { "\($0)=\"\(Self.escape($1))\"" }.joined(separator: ",") + "}"
-        }
-        text += value == value.rounded() && abs(value) < 1e15 ? " \(Int(value))\n" : " \(value)\n"
-    }
-
-    private static func escape(_ value: String) -> String {
-        var escaped = ""
-        for character in value {
-            switch character {
-            case "\\": escaped += "\\\\"
-            case "\"": escaped += "\\\""
-            case "\n": escaped += "\\n"
-            default: escaped.append(character)
-            }
-        }
-        return escaped
+        text.sample(name + "_count", [], total)
     }
 }

@@ -157,10 +157,15 @@ final class Site {
 /// The namespaces in which devices are wanted, or still are.
 final class Sites {
     private let kernel: any Kernel
+    private let statistics: StatisticsSources
     private(set) var all: [NetworkNamespace?: Site] = [:]
 
-    init(_ kernel: any Kernel) {
+    /// - Parameters:
+    ///   - kernel: Where they are entered.
+    ///   - statistics: Where the way to the counters of each is put, as long as it is worked in.
+    init(_ kernel: any Kernel, statistics: StatisticsSources) {
         self.kernel = kernel
+        self.statistics = statistics
     }
 
     /// Enters the namespace, unless that has been done.
@@ -169,6 +174,7 @@ final class Sites {
         let namespace = try kernel.open(location)
         do throws(KernelError) {
             let site = try Site(location, kernel: namespace)
+            statistics.set(try namespace.statistics(), at: location)
             all[location] = site
             return site
         } catch {
@@ -177,7 +183,10 @@ final class Sites {
     }
 
     /// Lets go of what can no longer be worked in. Our descriptors would keep a deleted namespace alive.
-    func close(_ location: NetworkNamespace?) { all.removeValue(forKey: location)?.kernel.leave() }
+    func close(_ location: NetworkNamespace?) {
+        statistics.set(nil, at: location)
+        all.removeValue(forKey: location)?.kernel.leave()
+    }
 
     /// Lets go of namespaces whose locations lead elsewhere by now.
     ///

@@ -60,7 +60,7 @@ final class Worker: @unchecked Sendable {
         self.metrics = metrics
         self.log = log
         self.onReady = onReady
-        sites = Sites(kernel)
+        sites = Sites(kernel, statistics: metrics.statistics)
         leases = LeaseDesk(
             kernel: kernel, sites: sites, board: board, queue: queue, accounts: accounts, metrics: metrics, log: log)
     }

@@ -37,11 +37,16 @@ final class SerialThread<Item: Sendable>: @unchecked Sendable {
 
     /// Finishes what waits, and ends.
     func stop() {
+        finish()
+        ended.wait()
+    }
+
+    /// Has it finish what waits and end, and does not wait for that.
+    func finish() {
         condition.withLock {
             isStopping = true
             condition.signal()
         }
-        ended.wait()
     }
 
     private func next() -> [Item]? {
