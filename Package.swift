@@ -58,11 +58,12 @@ let package = Package(
             swiftSettings: house),
         .target(name: "TapDocument", dependencies: ["TapCore"], swiftSettings: house),
         .target(name: "TapKernel", dependencies: ["TapCore", "CLinux"], swiftSettings: house),
-        .target(name: "TapHTTP", dependencies: ["CMicroHTTPD", "CGnuTLS"], swiftSettings: house),
+        .target(name: "TapHTTP", dependencies: ["CMicroHTTPD", "CGnuTLS", "CErrorPage"], swiftSettings: house),
         .target(name: "TapCore", swiftSettings: house),
         .target(name: "CLinux"),
         .systemLibrary(
             name: "CMicroHTTPD", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
+        .target(name: "CErrorPage"),
         .systemLibrary(name: "CGnuTLS", pkgConfig: "gnutls", providers: [.apt(["libgnutls28-dev"])]),
         .target(
             name: "Migrations", path: "migrations", resources: [.embedInCode("sql")], swiftSettings: house),

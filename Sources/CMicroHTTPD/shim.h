@@ -18,6 +18,9 @@ struct tapster_mhd_settings {
     MHD_AccessHandlerCallback handler;
     MHD_RequestCompletedCallback completed;
     MHD_NotifyConnectionCallback connection;
+    // Called with the target as it came, before its query is taken to pieces; returns NULL.
+    void *(*target)(void *context, const char *target, struct MHD_Connection *connection);
+    MHD_LogCallback log;
     void *context;
 };
 
@@ -30,6 +33,7 @@ static size_t tapster_mhd_keep(void *context, struct MHD_Connection *connection,
 
 static inline struct MHD_Daemon *tapster_mhd_start(const struct tapster_mhd_settings *settings) {
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
+    if (settings->log != NULL) flags |= MHD_USE_ERROR_LOG;
     if (settings->allows_upgrade) flags |= MHD_ALLOW_UPGRADE;
     struct MHD_OptionItem tls[5] = {{MHD_OPTION_END, 0, NULL}};
     if (settings->key != NULL) {
@@ -45,12 +49,15 @@ static inline struct MHD_Daemon *tapster_mhd_start(const struct tapster_mhd_sett
     }
     return MHD_start_daemon(
         flags, 0, NULL, NULL, settings->handler, settings->context,
+        MHD_OPTION_EXTERNAL_LOGGER, settings->log, settings->context,
         MHD_OPTION_ARRAY, tls,
+        MHD_OPTION_URI_LOG_CALLBACK, settings->target, settings->context,
         MHD_OPTION_LISTEN_SOCKET, settings->listen_socket,
         MHD_OPTION_THREAD_POOL_SIZE, settings->threads,
         MHD_OPTION_CONNECTION_LIMIT, settings->connections_max,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, settings->connection_memory_bytes_max,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        // We are strict ourselves: the library would close without an answer.
+        MHD_OPTION_STRICT_FOR_CLIENT, 0,
         MHD_OPTION_NOTIFY_COMPLETED, settings->completed, settings->context,
         MHD_OPTION_NOTIFY_CONNECTION, settings->connection, settings->context,
         MHD_OPTION_UNESCAPE_CALLBACK, tapster_mhd_keep, NULL,
@@ -71,6 +78,12 @@ static inline void *tapster_mhd_socket_context(struct MHD_Connection *connection
 static inline const struct sockaddr *tapster_mhd_address(struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     return info == NULL ? NULL : info->client_addr;
+}
+
+// From the method to the empty line.
+static inline size_t tapster_mhd_header_bytes(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    return info == NULL ? 0 : info->header_size;
 }
 
 // A gnutls_session_t; NULL without TLS.

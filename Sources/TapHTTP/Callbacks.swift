@@ -1,21 +1,44 @@
+internal import CErrorPage
 internal import CMicroHTTPD
 internal import Glibc
 
 // The library calls these on its threads. They capture nothing; the server comes as the context.
 
+/// Called with the target of a request as it came (`MHD_OPTION_URI_LOG_CALLBACK`).
+nonisolated(unsafe) let targetCallback:
+    @convention(c) (UnsafeMutableRawPointer?, UnsafePointer<CChar>?, OpaquePointer?) -> UnsafeMutableRawPointer? = {
+        context, target, connection in
+        guard let context = unsafe context, let target = unsafe target, let connection = unsafe connection else {
+            return nil
+        }
+        // SAFETY: `HTTPServer.stop` ends the library's threads before the server can go.
+        let server = unsafe Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue()
+        // SAFETY: the library ends the text with a NUL, and keeps it alive during this call.
+        unsafe server.read(target: UnsafeRawBufferPointer(start: target, count: strlen(target)), of: connection)
+        return nil
+    }
+
+/// `MHD_LogCallback`: mostly, the library is about to refuse a request by itself.
+nonisolated(unsafe) let logCallback: MHD_LogCallback = { context, format, arguments in
+    guard let context = unsafe context, let format = unsafe format, let arguments = unsafe arguments else { return }
+    let server = unsafe Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue()
+    let status = unsafe tapster_error_page_status(format, arguments)
+    unsafe tapster_error_page_set(status == 0 ? nil : server.errorPage(libraryStatus: status))
+}
+
 /// `MHD_AccessHandlerCallback`: for the headers, for each part of the body, for its end, and after a resume.
 nonisolated(unsafe) let accessCallback: MHD_AccessHandlerCallback = {
     context, connection, target, method, version, data, size, slot in
     guard let context = unsafe context, let connection = unsafe connection, let slot = unsafe slot else { return .NO }
-    // SAFETY: `HTTPServer.stop` ends the library's threads before the server can go.
     let server = unsafe Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue()
     guard let held = unsafe slot.pointee else {
         guard let target = unsafe target, let method = unsafe method, let version = unsafe version else { return .NO }
-        guard
-            let exchange = unsafe server.begin(
-                connection, method: String(cString: method), target: String(cString: target),
-                version: String(cString: version))
-        else { return .NO }
+        // SAFETY: the library keeps the head alive until the request is complete.
+        let head = unsafe UnsafeRawBufferPointer(start: method, count: tapster_mhd_header_bytes(connection))
+        let places = unsafe RequestPlaces(
+            target: UnsafeRawPointer(target) - UnsafeRawPointer(method),
+            version: UnsafeRawPointer(version) - UnsafeRawPointer(method))
+        guard let exchange = unsafe server.begin(connection, head: head, places) else { return .NO }
         // SAFETY: released in `completedCallback`, which follows each request whose slot was set.
         unsafe slot.pointee = Unmanaged.passRetained(exchange).toOpaque()
         return unsafe server.refuseEarly(exchange, connection)
@@ -56,16 +79,6 @@ nonisolated(unsafe) let connectionCallback: MHD_NotifyConnectionCallback = { con
     }
 }
 
-/// `MHD_KeyValueIterator` over header fields or query parameters: adds to the `FieldList` that comes as the context.
-nonisolated(unsafe) let collectCallback: MHD_KeyValueIterator = { context, _, key, value in
-    guard let context = unsafe context, let key = unsafe key else { return .YES }
-    // SAFETY: the list outlives the iteration, on the same stack.
-    let list = unsafe Unmanaged<FieldList>.fromOpaque(context).takeUnretainedValue()
-    let field = (unsafe String(cString: key), unsafe value.map { unsafe String(cString: $0) } ?? "")
-    list.fields.append(field)
-    return .YES
-}
-
 /// `MHD_ContentReaderFreeCallback`: an answer has been sent, and lets go of its body.
 nonisolated(unsafe) let freeBodyCallback: MHD_ContentReaderFreeCallback = { context in
     guard let context = unsafe context else { return }
@@ -94,11 +107,4 @@ nonisolated(unsafe) let upgradeCallback: MHD_UpgradeHandler = { context, _, _, _
     let copy = fcntl(socket, F_DUPFD_CLOEXEC, 0)
     if let handle = unsafe handle { unsafe tapster_mhd_end_upgrade(handle) }
     upgrade?.take(copy < 0 ? nil : HTTPUpgradedSocket(copy))
-}
-
-/// Where `collectCallback` puts what it finds.
-final class FieldList {
-    var fields: [(name: String, value: String)] = []
-
-    init() { fields.reserveCapacity(8) }
 }

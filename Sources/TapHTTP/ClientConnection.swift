@@ -6,59 +6,77 @@ internal import Synchronization
 ///
 /// The library's own time-out is off: it counts silence only, so one byte every few seconds would hold a connection for
 /// ever.
-final class ClientConnection: Sendable {
-    private static let never = Int64.max
+final class ClientConnection: @unchecked Sendable {
+    // Unchecked: `target` and `targetBytes` are touched by the connection's own thread alone.
+
+    private struct State {
+        var origin: HTTPOrigin
+        var stage = HTTPCutOff.slowHeaders
+        var deadline = Int64.max
+        /// The same while there is a crowd.
+        var crowdedDeadline = Int64.max
+        var wasOverdue = false
+    }
 
     let socket: Int32
-    private let deadline = Atomic<Int64>(never)
-    /// The same while there is a crowd.
-    private let crowdedDeadline = Atomic<Int64>(never)
-    private let cut = Atomic(false)
-
-    private let known: Mutex<HTTPOrigin>
+    /// Of the request that arrives; nothing when it cannot be understood.
+    var target: RequestTarget?
+    var targetBytes = 0
+    private let state: Mutex<State>
 
     init(socket: Int32, origin: HTTPOrigin) {
         self.socket = socket
-        known = Mutex(origin)
+        state = Mutex(State(origin: origin))
     }
 
     /// Who is on the other side; its certificate is known from the first request on.
-    var origin: HTTPOrigin { known.withLock { $0 } }
+    var origin: HTTPOrigin { state.withLock { $0.origin } }
 
     func add(_ certificate: HTTPClientCertificate) {
-        known.withLock { origin in
-            guard case .network(var peer) = origin else { return }
+        state.withLock { state in
+            guard case .network(var peer) = state.origin else { return }
             peer.certificate = certificate
-            origin = .network(peer)
+            state.origin = .network(peer)
         }
     }
 
     /// - Parameters:
-    ///   - seconds: How long it has for its next thing.
+    ///   - stage: What it is if it does not do its next thing.
+    ///   - seconds: How long it has for that.
     ///   - crowdedSeconds: While others wait for its place.
-    func expect(within seconds: Int, crowded crowdedSeconds: Int? = nil) {
+    func expect(_ stage: HTTPCutOff = .slowReader, within seconds: Int, crowded crowdedSeconds: Int? = nil) {
         let now = Self.now()
-        deadline.store(now + Int64(seconds), ordering: .relaxed)
-        crowdedDeadline.store(now + Int64(crowdedSeconds ?? seconds), ordering: .relaxed)
+        state.withLock { state in
+            state.stage = stage
+            state.deadline = now + Int64(seconds)
+            state.crowdedDeadline = now + Int64(crowdedSeconds ?? seconds)
+        }
     }
 
     /// It has not done its next thing in time, and was cut off.
-    var wasOverdue: Bool { cut.load(ordering: .relaxed) }
-
-    fileprivate func cutOff() {
-        cut.store(true, ordering: .relaxed)
-        expectNothing()
-        shutdown(socket, Int32(SHUT_RDWR))
-    }
+    var wasOverdue: Bool { state.withLock { $0.wasOverdue } }
 
     func expectNothing() {
-        deadline.store(Self.never, ordering: .relaxed)
-        crowdedDeadline.store(Self.never, ordering: .relaxed)
+        state.withLock { state in
+            state.deadline = .max
+            state.crowdedDeadline = .max
+        }
     }
 
     fileprivate func isOverdue(inCrowd: Bool) -> Bool {
-        let time = inCrowd ? crowdedDeadline.load(ordering: .relaxed) : deadline.load(ordering: .relaxed)
+        let time = state.withLock { inCrowd ? $0.crowdedDeadline : $0.deadline }
         return time < Self.now()
+    }
+
+    /// - Parameter count: Told why, before the client can notice.
+    fileprivate func cutOff(_ count: (HTTPCutOff) -> Void) {
+        let stage = state.withLock { state in
+            state.wasOverdue = true
+            return state.stage
+        }
+        count(stage)
+        expectNothing()
+        shutdown(socket, Int32(SHUT_RDWR))
     }
 
     private static func now() -> Int64 {
@@ -71,38 +89,75 @@ final class ClientConnection: Sendable {
 
 /// All connections of a server. A thread that sleeps while there are none cuts off those that are overdue.
 final class ClientConnections: @unchecked Sendable {
-    // Unchecked: `open`, `isIdle`, `isStopping` and `overdue` are only touched while `condition` is locked.
+    /// Whose connections are counted together.
+    private enum Owner: Hashable {
+        case user(UInt32)
+        case host(Substring)
+        /// Root and the daemon's own user.
+        case privileged
+
+        init(_ origin: HTTPOrigin) {
+            switch origin {
+            case .local(let peer) where peer.user == 0 || peer.user == geteuid(): self = .privileged
+            case .local(let peer): self = .user(peer.user)
+            case .network(let peer):
+                let end = peer.address.lastIndex(of: ":") ?? peer.address.endIndex
+                self = .host(peer.address[..<end])
+            }
+        }
+    }
+
+    // Unchecked: `open`, `counts`, `isIdle`, `isStopping` and `overdue` are only touched while `condition` is locked.
     private let condition = NSCondition()
     private var open: [ObjectIdentifier: ClientConnection] = [:]
     /// Whether the thread sleeps until there is a connection. Else it looks every second, and only a crowd is in a hurry.
     private var isIdle = false
     private var isStopping = false
     private var overdue = 0
-    private let crowd: Int
+    private var counts: [Owner: Int] = [:]
+    private let limits: HTTPLimits
+    private let onCutOff: @Sendable (HTTPCutOff) -> Void
+    /// From how many connections on there is one.
+    private var crowd: Int { limits.connectionsMax / 2 }
     /// How many are cut off at once. When 128 connections become ready together, the library waits for one more before it
     /// serves any (`MHD_epoll()`), and in a crowd nobody else may come in.
     private static let burstMax = 32
     private static let burstSeconds = 0.005
 
-    /// - Parameter crowd: From how many connections on there is one.
-    init(crowd: Int) {
-        self.crowd = crowd
+    /// - Parameter onCutOff: Called on the deadline thread.
+    init(limits: HTTPLimits, onCutOff: @escaping @Sendable (HTTPCutOff) -> Void) {
+        self.limits = limits
+        self.onCutOff = onCutOff
         let thread = Thread { [self] in watch() }
         thread.name = "tapster-deadline"
         thread.start()
     }
 
-    func insert(_ connection: ClientConnection) {
-        condition.withLock {
+    /// - Returns: False when there are too many, of all or of its owner.
+    func insert(_ connection: ClientConnection) -> Bool {
+        let owner = Owner(connection.origin)
+        let isPrivileged = owner == .privileged
+        return condition.withLock {
+            guard open.count < limits.connectionsMax + (isPrivileged ? limits.reservedConnectionsMax : 0),
+                isPrivileged || counts[owner, default: 0] < limits.connectionsOfOneMax
+            else { return false }
             open[ObjectIdentifier(connection)] = connection
+            counts[owner, default: 0] += 1
             if isIdle || open.count >= crowd { condition.signal() }
             isIdle = false
+            return true
         }
     }
 
     /// Called before the library closes the socket, so that its number is never shut down for somebody else.
     func remove(_ connection: ClientConnection) {
-        condition.withLock { _ = open.removeValue(forKey: ObjectIdentifier(connection)) }
+        let owner = Owner(connection.origin)
+        condition.withLock {
+            guard open.removeValue(forKey: ObjectIdentifier(connection)) != nil, let count = counts[owner] else {
+                return
+            }
+            counts[owner] = count > 1 ? count - 1 : nil
+        }
     }
 
     /// How many were cut off.
@@ -128,10 +183,8 @@ final class ClientConnections: @unchecked Sendable {
             }
             let isCrowd = open.count >= crowd
             let cut = Array(open.values.lazy.filter { $0.isOverdue(inCrowd: isCrowd) }.prefix(Self.burstMax))
-            for connection in cut {
-                connection.cutOff()
-                overdue += 1
-            }
+            overdue += cut.count
+            for connection in cut { connection.cutOff(onCutOff) }
             isBehind = cut.count == Self.burstMax
         }
     }

@@ -29,6 +29,8 @@ internal import Synchronization
         var countedBytes = 0
         var discardedBytes = 0
         var isHandled = false
+        /// Where the request ended may be seen differently by others, so nothing follows it.
+        var closes = false
         /// What is being answered, if it is that.
         var upgrade: HTTPUpgrade?
     }

@@ -15,43 +15,50 @@ public struct HTTPRequest: Sendable {
     private static let identifierCount = Atomic<UInt64>(0)
 }
 
-/// Why a request never reached its handler.
-public enum HTTPRejection: String, CaseIterable, Sendable {
+/// Why a request never reached its handler. It is answered, and its connection ends.
+public enum HTTPRejection: String, CaseIterable, Error, Sendable {
     case bodyTooLarge
     /// The bodies of all requests together are more than is held at a time.
     case tooManyBodies
     case tooManyHeaders
-    /// Two ways to tell where the request ends, or two hosts (RFC 9112, section 6.3; RFC 9110, section 7.2).
+    /// Request line and header fields together are too large.
+    case headersTooLarge
+    case targetTooLong
+    /// It is not HTTP/1.1 as RFC 9112 has it.
+    case malformedRequest
+    /// Two ways to tell where the request ends, or no host, or two (RFC 9112, section 6.3; RFC 9110, section 7.2).
     case ambiguousRequest
-    /// A percent sign without two digits, a NUL, or bytes that are no UTF-8.
+    /// A percent sign without two digits, a NUL, bytes that are no UTF-8, dot segments, or too many parameters.
     case malformedTarget
+    /// A transfer coding other than chunked (RFC 9112, section 6.1).
+    case unknownTransferCoding
+    case unknownVersion
+    /// A chunk's header does not fit in the memory of a connection.
+    case unreadableBody
+    /// Of all clients together, or of one.
+    case tooManyConnections
     case stopping
-}
 
-/// Decodes percent signs (RFC 3986, section 2.1).
-///
-/// - Returns: Nothing when the text is malformed, holds a control character, or is no UTF-8.
-func percentDecoded(_ text: some Collection<UInt8>) -> String? {
-    // Nearly every text is plain, and then it is what it is.
-    if text.allSatisfy({ $0 >= 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "%") }) {
-        return String(decoding: text, as: UTF8.self)
-    }
-    var bytes: [UInt8] = []
-    var rest = text.makeIterator()
-    while let byte = rest.next() {
-        var decoded = byte
-        if byte == UInt8(ascii: "%") {
-            guard let high = rest.next().flatMap(hexadecimal), let low = rest.next().flatMap(hexadecimal) else {
-                return nil
-            }
-            decoded = high << 4 | low
+    /// What the library refuses by itself, before it tells anybody.
+    init(libraryStatus status: UInt32) {
+        switch status {
+        case 413: self = .bodyTooLarge
+        case 414: self = .targetTooLong
+        case 431: self = .headersTooLarge
+        case 500: self = .unreadableBody
+        case 505: self = .unknownVersion
+        default: self = .malformedRequest
         }
-        guard decoded >= 0x20, decoded != 0x7F else { return nil }
-        bytes.append(decoded)
     }
-    return String(validating: bytes, as: UTF8.self)
 }
 
-private func hexadecimal(_ byte: UInt8) -> UInt8? {
-    Character(UnicodeScalar(byte)).isASCII ? Character(UnicodeScalar(byte)).hexDigitValue.map(UInt8.init) : nil
+/// What a client was doing when its connection was cut off for being slow.
+public enum HTTPCutOff: String, CaseIterable, Sendable {
+    /// It has sent no headers of a first request.
+    case slowHeaders
+    /// It has sent no headers of a further request.
+    case idle
+    case slowBody
+    /// It has not read the answer.
+    case slowReader
 }

@@ -16,6 +16,15 @@ public struct HTTPResponse: Sendable {
     }
 }
 
+extension HTTPResponse {
+    /// The whole answer, after which the connection ends.
+    var closingBytes: [UInt8] {
+        let fields = headers + [("Content-Length", "\(body.bytes.count)"), ("Connection", "close")]
+        let head = "HTTP/1.1 \(status) \r\n" + fields.map { "\($0.name): \($0.value)\r\n" }.joined() + "\r\n"
+        return Array(head.utf8) + body.bytes
+    }
+}
+
 /// Bytes that many answers may share without a copy; the library reads them until the last has been sent.
 @safe public final class HTTPBody: @unchecked Sendable {
     // Unchecked: the buffer is written in `init` alone, and freed when nobody refers to the object.
@@ -48,4 +57,7 @@ public protocol HTTPHandler: Sendable {
     ///
     /// `request` has no body, and is missing where its target cannot be decoded.
     func refuse(_ rejection: HTTPRejection, _ request: HTTPRequest?, limits: HTTPLimits) -> HTTPResponse
+
+    /// Told of a connection that was cut off without an answer.
+    func wasCutOff(_ reason: HTTPCutOff)
 }

@@ -1,3 +1,4 @@
+internal import CErrorPage
 internal import CGnuTLS
 internal import CMicroHTTPD
 internal import Foundation
@@ -31,11 +32,14 @@ public final class HTTPServer: Sendable {
         let pointer: OpaquePointer
     }
 
+    /// Connections that are refused, until the library closes them.
+    private static let closingConnectionsMax = 64
+
     public init(listener: HTTPListener, limits: HTTPLimits = HTTPLimits(), handler: some HTTPHandler) {
         self.listener = listener
         self.limits = limits
         self.handler = handler
-        clients = ClientConnections(crowd: limits.connectionsMax / 2)
+        clients = ClientConnections(limits: limits, onCutOff: { handler.wasCutOff($0) })
     }
 
     /// Connections that were cut off for being slow.
@@ -51,7 +55,9 @@ public final class HTTPServer: Sendable {
         guard listening >= 0 else { throw HTTPServerError(description: "too many files are open for \(listener)") }
         unsafe settings.listen_socket = listening
         unsafe settings.threads = UInt32(limits.threads)
-        unsafe settings.connections_max = UInt32(limits.connectionsMax)
+        // The library divides them among its threads, and does not answer above them: so its limit is never reached.
+        unsafe settings.connections_max = UInt32(
+            (limits.connectionsMax + limits.reservedConnectionsMax + Self.closingConnectionsMax) * limits.threads)
         unsafe settings.connection_memory_bytes_max = limits.headerBytesMax
         unsafe settings.allows_upgrade = listener.isUnix ? 1 : 0
         if let tls = listener.tls {
@@ -63,6 +69,8 @@ public final class HTTPServer: Sendable {
         unsafe settings.handler = accessCallback
         unsafe settings.completed = completedCallback
         unsafe settings.connection = connectionCallback
+        unsafe settings.target = targetCallback
+        unsafe settings.log = logCallback
         // SAFETY: the reference is taken back in `stop`, after the last callback.
         unsafe settings.context = Unmanaged.passRetained(self).toOpaque()
         // SAFETY: the library reads the priorities during the call alone.
@@ -107,7 +115,7 @@ public final class HTTPServer: Sendable {
 
     // MARK: Called by the library's threads
 
-    /// - Returns: Nothing when nobody can tell who it is; then it gets no answer.
+    /// - Returns: Nothing when the connection shall end.
     func connect(_ connection: OpaquePointer) -> ClientConnection? {
         let socket = unsafe tapster_mhd_socket(connection)
         guard let origin = unsafe origin(of: connection, socket: socket) else { return nil }
@@ -116,9 +124,24 @@ public final class HTTPServer: Sendable {
             unsafe tapster_gnutls_verify_clients(OpaquePointer(session))
         }
         let client = ClientConnection(socket: socket, origin: origin)
-        client.expect(within: limits.headerSecondsMax, crowded: limits.crowdedSecondsMax)
-        clients.insert(client)
+        client.expect(.slowHeaders, within: limits.headerSecondsMax, crowded: limits.crowdedSecondsMax)
+        guard clients.insert(client) else {
+            refuse(socket)
+            return nil
+        }
         return client
+    }
+
+    /// Answers at once: the library would wait for a request, and the connection would count as long.
+    private func refuse(_ socket: Int32) {
+        let response = handler.refuse(.tooManyConnections, nil, limits: limits)
+        // A client that speaks TLS cannot read it.
+        if listener.tls == nil {
+            let bytes = response.closingBytes
+            // SAFETY: the array lives during the call. The socket's buffer is empty, so all fits or the client has gone.
+            _ = unsafe send(socket, bytes, bytes.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
+        }
+        shutdown(socket, Int32(SHUT_RDWR))
     }
 
     private func origin(of connection: OpaquePointer, socket: Int32) -> HTTPOrigin? {
@@ -134,26 +157,51 @@ public final class HTTPServer: Sendable {
         clients.remove(client)
     }
 
+    private func client(of connection: OpaquePointer) -> ClientConnection? {
+        // SAFETY: the context is the client of `connect`, retained until the connection ends.
+        unsafe tapster_mhd_socket_context(connection).map {
+            unsafe Unmanaged<ClientConnection>.fromOpaque($0).takeUnretainedValue()
+        }
+    }
+
+    /// The request line has arrived; the library takes the target to pieces after this.
+    func read(target: UnsafeRawBufferPointer, of connection: OpaquePointer) {
+        guard let client = unsafe client(of: connection) else { return }
+        client.targetBytes = target.count
+        client.target = unsafe RequestTarget(target, parametersMax: limits.queryParametersMax)
+    }
+
     /// The headers have arrived.
     ///
     /// - Returns: Nothing when the connection shall end.
-    func begin(_ connection: OpaquePointer, method: String, target: String, version: String) -> HTTPExchange? {
-        guard let context = unsafe tapster_mhd_socket_context(connection) else { return nil }
-        // SAFETY: the context is the client of `connect`, retained until the connection ends.
-        let client = unsafe Unmanaged<ClientConnection>.fromOpaque(context).takeUnretainedValue()
+    func begin(_ connection: OpaquePointer, head: UnsafeRawBufferPointer, _ places: RequestPlaces) -> HTTPExchange? {
+        guard let client = unsafe client(of: connection) else { return nil }
         unsafe identify(client, connection)
-        client.expect(within: limits.bodySecondsMax, crowded: limits.crowdedSecondsMax)
+        client.expect(.slowBody, within: limits.bodySecondsMax, crowded: limits.crowdedSecondsMax)
         let exchange = unsafe HTTPExchange(connection, server: self, client: client)
-        let fields = unsafe collect(.HEADER_KIND, of: connection)
-        exchange.incoming.rejection = HTTPRejection(fields, limits: limits)
-        if let head = unsafe RequestHead(
-            method: method, target: target, version: version, fields: fields, connection: connection)
-        {
-            exchange.incoming.request = HTTPRequest(head: head)
-        } else {
-            exchange.incoming.rejection = exchange.incoming.rejection ?? .malformedTarget
+        do throws(HTTPRejection) {
+            let parts = try unsafe RequestParts(
+                head, places, targetBytes: client.targetBytes, fieldsMax: limits.headersMax)
+            guard let target = client.target else { throw .malformedTarget }
+            exchange.incoming.request = HTTPRequest(
+                head: RequestHead(
+                    method: parts.method, target: target, fields: parts.fields, isHTTP10: parts.isHTTP10))
+            let framing = try RequestFraming(
+                parts.fields, authority: target.authority, isHTTP10: parts.isHTTP10, bodyBytesMax: limits.bodyBytesMax)
+            // The library takes chunks that others may read differently, and does not say so.
+            exchange.incoming.closes = framing.isChunked
+        } catch {
+            exchange.incoming.rejection = error
         }
         return exchange
+    }
+
+    /// What the library sends instead of a page of its own.
+    func errorPage(libraryStatus status: UInt32) -> OpaquePointer? {
+        let response = handler.refuse(HTTPRejection(libraryStatus: status), nil, limits: limits)
+        guard let made = unsafe self.response(response.body) else { return nil }
+        unsafe Self.add(response.headers, to: made, closes: true)
+        return unsafe made
     }
 
     /// The handshake is over, since there is a request.
@@ -218,7 +266,7 @@ public final class HTTPServer: Sendable {
         exchange.finish()
         bodyBytes.subtract(exchange.incoming.countedBytes, ordering: .relaxed)
         current.withLock { _ = $0.exchanges.removeValue(forKey: ObjectIdentifier(exchange)) }
-        exchange.client.expect(within: limits.headerSecondsMax, crowded: limits.crowdedSecondsMax)
+        exchange.client.expect(.idle, within: limits.headerSecondsMax, crowded: limits.crowdedSecondsMax)
     }
 
     /// - Returns: False when the server stops: then nobody would answer a parked connection.
@@ -230,7 +278,8 @@ public final class HTTPServer: Sendable {
     }
 
     private func queue(_ upgrade: HTTPUpgrade, for exchange: HTTPExchange, on connection: OpaquePointer) -> MHD_Result {
-        exchange.client.expect(within: limits.responseSecondsMax)
+        exchange.client.expect(
+            .slowReader, within: limits.responseSecondsMax, crowded: limits.crowdedResponseSecondsMax)
         // SAFETY: the exchange holds the upgrade until the request is complete, which is after the last callback.
         guard
             let made = unsafe MHD_create_response_for_upgrade(
@@ -244,7 +293,8 @@ public final class HTTPServer: Sendable {
 
     private func queue(_ response: HTTPResponse, for exchange: HTTPExchange, on connection: OpaquePointer) -> MHD_Result
     {
-        exchange.client.expect(within: limits.responseSecondsMax)
+        exchange.client.expect(
+            .slowReader, within: limits.responseSecondsMax, crowded: limits.crowdedResponseSecondsMax)
         let made =
             if let stream = response.stream {
                 unsafe stream.response(
@@ -253,11 +303,20 @@ public final class HTTPServer: Sendable {
                 unsafe self.response(response.body)
             }
         guard let made = unsafe made else { return .NO }
-        for (name, value) in response.headers { unsafe MHD_add_response_header(made, name, value) }
+        unsafe Self.add(
+            response.headers, to: made, closes: exchange.incoming.closes || exchange.incoming.rejection != nil)
         let result = unsafe MHD_queue_response(connection, UInt32(response.status), made)
         unsafe MHD_destroy_response(made)
         return result
     }
+
+    private static func add(
+        _ headers: [(name: String, value: String)], to response: OpaquePointer, closes: Bool
+    ) {
+        for (name, value) in headers { unsafe MHD_add_response_header(response, name, value) }
+        if closes { unsafe MHD_add_response_header(response, "Connection", "close") }
+    }
+
     private func response(_ body: HTTPBody) -> OpaquePointer? {
         // SAFETY: the body stays retained until the library calls `freeBodyCallback`.
         let context = unsafe Unmanaged.passRetained(body)

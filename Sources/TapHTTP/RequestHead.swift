@@ -1,5 +1,3 @@
-internal import CMicroHTTPD
-
 /// What stands before the body, read once from the library.
 public final class RequestHead: Sendable {
     public let method: String
@@ -16,36 +14,20 @@ public final class RequestHead: Sendable {
     /// `X-Request-Id`: the client's, where it sent a plain one, else ours.
     public let identifier: String
 
-    private let fields: [(name: String, value: String)]
+    private let fields: HeaderFields
 
-    /// Nothing when the target or a parameter cannot be decoded.
-    init?(
-        method: String, target: String, version: String, fields: [(name: String, value: String)],
-        connection: OpaquePointer
-    ) {
-        var segments: [String] = []
-        for segment in target.utf8.split(separator: UInt8(ascii: "/")) {
-            guard let decoded = percentDecoded(segment), !decoded.utf8.contains(UInt8(ascii: "/")) else { return nil }
-            segments.append(decoded)
-        }
-        var query: [String: String] = [:]
-        for (name, value) in unsafe collect(.GET_ARGUMENT_KIND, of: connection) {
-            guard let name = percentDecoded(name.utf8), let value = percentDecoded(value.utf8) else { return nil }
-            query[name] = value
-        }
+    init(method: String, target: RequestTarget, fields: HeaderFields, isHTTP10: Bool) {
         self.method = method
-        canUpgrade = version != "HTTP/1.0"
-        path = target
-        self.segments = segments
-        self.query = query
+        canUpgrade = !isHTTP10
+        path = target.path
+        segments = target.segments
+        query = target.query
         self.fields = fields
-        identifier = Self.identifier(fields.first { isField($0.name, "x-request-id") }?.value)
+        identifier = Self.identifier(fields["x-request-id"])
     }
 
     /// The value of a header field, which is named in lower case; of a repeated one, the last.
-    public func header(_ name: String) -> String? {
-        fields.last { isField($0.name, name) }?.value
-    }
+    public func header(_ name: String) -> String? { fields[name] }
 
     private static let identifierBytesMax = 64
 
@@ -57,46 +39,70 @@ public final class RequestHead: Sendable {
     }
 }
 
-extension HTTPRejection {
-    /// What the library lets through although two parties could understand it differently.
-    init?(_ fields: [(name: String, value: String)], limits: HTTPLimits) {
-        guard fields.count <= limits.headersMax else {
-            self = .tooManyHeaders
-            return
+/// How a request's end is told (RFC 9112, section 6).
+struct RequestFraming {
+    let isChunked: Bool
+
+    /// - Throws: What the library lets through although two parties could understand it differently, or it would wait
+    ///   for what nobody can decode.
+    init(
+        _ fields: HeaderFields, authority: [UInt8]?, isHTTP10: Bool, bodyBytesMax: Int
+    ) throws(HTTPRejection) {
+        let hosts = fields.values("host")
+        let encodings = fields.values("transfer-encoding")
+        let lengths = fields.values("content-length")
+        guard hosts.count == 1 || (hosts.isEmpty && isHTTP10), encodings.count + lengths.count <= 1,
+            encodings.isEmpty || !isHTTP10
+        else { throw .ambiguousRequest }
+        if let authority, !authority.elementsEqual(hosts.first ?? [], by: { asciiLowercase($0) == asciiLowercase($1) })
+        {
+            throw .ambiguousRequest
         }
-        var lengths = 0
-        var hosts = 0
-        var encodings = 0
-        for (name, value) in fields {
-            if isField(name, "host") {
-                hosts += 1
-            } else if isField(name, "transfer-encoding") {
-                encodings += 1
-            } else if isField(name, "content-length") {
-                lengths += 1
-                if let length = UInt64(value), length > UInt64(limits.bodyBytesMax) {
-                    self = .bodyTooLarge
-                    return
-                }
-                if UInt64(value) == nil { lengths += 1 }
+        isChunked = !encodings.isEmpty
+        if let encoding = encodings.first, !encoding.lazy.map(asciiLowercase).elementsEqual("chunked".utf8) {
+            throw .unknownTransferCoding
+        }
+        if let length = lengths.first {
+            guard !length.isEmpty, length.allSatisfy({ $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }) else {
+                throw .ambiguousRequest
+            }
+            guard let count = Int(String(decoding: length, as: UTF8.self)), count <= bodyBytesMax else {
+                throw .bodyTooLarge
             }
         }
-        guard lengths > 1 || hosts > 1 || encodings > 1 || (lengths > 0 && encodings > 0) else { return nil }
-        self = .ambiguousRequest
     }
 }
 
-/// The library's list of one kind.
-func collect(_ kind: MHD_ValueKind, of connection: OpaquePointer) -> [(name: String, value: String)] {
-    // Most requests have no query: then there is nothing to make a list for.
-    guard unsafe MHD_get_connection_values(connection, kind, nil, nil) > 0 else { return [] }
-    let list = FieldList()
-    // SAFETY: the list lives until the iteration is over.
-    _ = unsafe MHD_get_connection_values(connection, kind, collectCallback, Unmanaged.passUnretained(list).toOpaque())
-    return list.fields
+/// Where the parts of a request line are, in bytes from the method.
+struct RequestPlaces {
+    let target: Int
+    let version: Int
 }
 
-/// Field names are ASCII and know no case (RFC 9110, section 5.1); `lowercase` has letters and hyphens alone.
-private func isField(_ name: String, _ lowercase: String) -> Bool {
-    name.utf8.count == lowercase.utf8.count && zip(name.utf8, lowercase.utf8).allSatisfy { $0 | 0x20 == $1 }
+/// The request line and the header fields, strictly.
+struct RequestParts {
+    private static let versionBytes = 8
+
+    let method: String
+    let isHTTP10: Bool
+    let fields: HeaderFields
+
+    /// - Parameters:
+    ///   - head: From the method to the end of the headers, as the library leaves it: with a NUL for each separator that
+    ///     it understood.
+    ///   - places: Where it found the other parts.
+    ///   - targetBytes: The target's length before it was taken to pieces; when it held a NUL, up to that.
+    init(
+        _ head: UnsafeRawBufferPointer, _ places: RequestPlaces, targetBytes: Int, fieldsMax: Int
+    ) throws(HTTPRejection) {
+        let fieldsStart = places.version + Self.versionBytes
+        // One separator each, and nothing that the library passed over.
+        guard places.target > 1, places.version == places.target + targetBytes + 1, fieldsStart <= head.count,
+            unsafe head[..<(places.target - 1)].allSatisfy({ HeaderFields.isTokenByte[Int($0)] })
+        else { throw .malformedRequest }
+        method = unsafe String(decoding: head[..<(places.target - 1)], as: UTF8.self)
+        isHTTP10 = unsafe head[fieldsStart - 1] == UInt8(ascii: "0")
+        fields = try unsafe HeaderFields(
+            UnsafeRawBufferPointer(rebasing: head[fieldsStart...]), fieldsMax: fieldsMax)
+    }
 }

@@ -127,6 +127,8 @@ struct RoutedHandler: HTTPHandler {
         return response
     }
 
+    func wasCutOff(_ reason: HTTPCutOff) { metrics.rejected.increment([reason.rawValue]) }
+
     /// Unknown paths and methods share one label, so that strangers cannot make labels.
     private func refuse(_ request: HTTPRequest, _ exchange: HTTPExchange, _ problem: Problem) {
         let response = problem.response(path: request.head.path, requestIdentifier: request.head.identifier)

@@ -7,6 +7,7 @@ import Testing
 /// Echoes, parks, and words refusals plainly.
 private final class Handler: HTTPHandler {
     let parked = Mutex<[HTTPExchange]>([])
+    let cutOff = Mutex<[HTTPCutOff]>([])
 
     func handle(_ request: HTTPRequest, _ exchange: HTTPExchange) {
         switch request.head.segments.first {
@@ -20,6 +21,8 @@ private final class Handler: HTTPHandler {
         default: exchange.respond(HTTPResponse(status: 200, body: HTTPBody(request.body)))
         }
     }
+
+    func wasCutOff(_ reason: HTTPCutOff) { cutOff.withLock { $0.append(reason) } }
 
     func refuse(_ rejection: HTTPRejection, _ request: HTTPRequest?, limits: HTTPLimits) -> HTTPResponse {
         HTTPResponse(status: rejection == .stopping ? 503 : 400, body: HTTPBody(rejection.rawValue))
@@ -163,7 +166,7 @@ private final class Handler: HTTPHandler {
     @Test func aClientThatDripsIsCutOff() async throws {
         var limits = HTTPLimits()
         limits.headerSecondsMax = 2
-        try await withServer(limits) { socket, server, _ in
+        try await withServer(limits) { socket, server, handler in
             let client = try HTTPClient(socket: socket)
             try client.write("GET / HTTP/1.1\r\nHost: x\r\nx-drip: ")
             #expect(throws: TestFailure.self) {
@@ -173,13 +176,25 @@ private final class Handler: HTTPHandler {
                 }
             }
             #expect(server.overdueConnections == 1)
+            #expect(handler.cutOff.withLock { $0 } == [.slowHeaders])
+        }
+    }
+
+    @Test func whoAsksNoMoreIsCutOff() async throws {
+        var limits = HTTPLimits()
+        limits.headerSecondsMax = 1
+        try await withServer(limits) { socket, _, handler in
+            let client = try HTTPClient(socket: socket)
+            #expect(try client.send("GET", "/").status == 200)
+            #expect(client.isClosed())
+            #expect(handler.cutOff.withLock { $0 } == [.idle])
         }
     }
 
     @Test func aBodyThatDripsIsCutOff() async throws {
         var limits = HTTPLimits()
         limits.bodySecondsMax = 1
-        try await withServer(limits) { socket, _, _ in
+        try await withServer(limits) { socket, _, handler in
             let client = try HTTPClient(socket: socket)
             try client.write("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
             #expect(throws: TestFailure.self) {
@@ -188,20 +203,62 @@ private final class Handler: HTTPHandler {
                     usleep(100_000)
                 }
             }
+            #expect(handler.cutOff.withLock { $0 } == [.slowBody])
         }
     }
 
     @Test func whoDoesNotReadIsCutOff() async throws {
         var limits = HTTPLimits()
         limits.responseSecondsMax = 1
-        try await withServer(limits) { socket, server, _ in
+        try await withServer(limits) { socket, server, handler in
             let client = try HTTPClient(socket: socket)
             // More than the socket's buffers hold.
             let size = 4 << 20
             try client.write("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: \(size)\r\n\r\n")
             try client.write(String(repeating: "x", count: size))
-            try eventually("it is cut off") { server.overdueConnections == 1 }
+            try eventually("it is cut off") { handler.cutOff.withLock { $0 } == [.slowReader] }
+            #expect(server.overdueConnections == 1)
             #expect(throws: TestFailure.self) { try client.readAnswer() }
+        }
+    }
+
+    /// Root and our own user may have more than one user, but not more than all.
+    @Test func connectionsHaveALimit() async throws {
+        var limits = HTTPLimits()
+        (limits.connectionsMax, limits.connectionsOfOneMax, limits.reservedConnectionsMax) = (6, 2, 3)
+        // Nobody hurries, though there is a crowd.
+        limits.crowdedSecondsMax = limits.headerSecondsMax
+        try await withServer(limits) { socket, _, _ in
+            var clients = try (0..<9).map { _ in try HTTPClient(socket: socket) }
+            for client in clients { #expect(try client.send("POST", "/", body: "x").text == "x") }
+            let refused = try HTTPClient(socket: socket)
+            let answer = try refused.readAnswer()
+            #expect(answer.text == "tooManyConnections")
+            #expect(answer.headers["connection"] == "close")
+            #expect(refused.isClosed())
+            clients.removeLast()
+            try eventually("there is a place") {
+                (try? HTTPClient(socket: socket).send("POST", "/", body: "y").text) == "y"
+            }
+        }
+    }
+
+    @Test func oneAddressHasALimit() async throws {
+        try await onThread {
+            var limits = HTTPLimits()
+            limits.connectionsOfOneMax = 3
+            let listener = try HTTPListener(tcp: "127.0.0.1:0")
+            let server = HTTPServer(listener: listener, limits: limits, handler: Handler())
+            try server.start()
+            defer { server.stop() }
+            let port = try HTTPAddress(listener.description).port
+            var clients = try (0..<3).map { _ in try HTTPClient(port: port) }
+            for client in clients { #expect(try client.send("POST", "/", body: "x").text == "x") }
+            #expect(try HTTPClient(port: port).isClosed())
+            clients.removeLast()
+            try eventually("there is a place") {
+                (try? HTTPClient(port: port).send("POST", "/", body: "y").text) == "y"
+            }
         }
     }
 

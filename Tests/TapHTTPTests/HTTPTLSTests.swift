@@ -23,6 +23,8 @@ private final class Handler: HTTPHandler {
         }
     }
 
+    func wasCutOff(_ reason: HTTPCutOff) {}
+
     func refuse(_ rejection: HTTPRejection, _ request: HTTPRequest?, limits: HTTPLimits) -> HTTPResponse {
         HTTPResponse(status: 503)
     }

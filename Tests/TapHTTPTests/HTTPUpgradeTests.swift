@@ -18,6 +18,8 @@ private final class Upgrader: HTTPHandler {
 
     func handle(_ request: HTTPRequest, _ exchange: HTTPExchange) { notes.withLock { $0.parked.append(exchange) } }
 
+    func wasCutOff(_ reason: HTTPCutOff) {}
+
     func refuse(_ rejection: HTTPRejection, _ request: HTTPRequest?, limits: HTTPLimits) -> HTTPResponse {
         HTTPResponse(status: 503)
     }

@@ -7,7 +7,14 @@ internal import TapStore
 enum Problem: Error, Sendable {
     case malformedTarget
     case ambiguousRequest
+    case malformedRequest
+    case unknownTransferCoding
+    case unknownVersion
+    case unreadableBody
     case tooManyHeaders(max: Int)
+    case headersTooLarge(bytesMax: Int)
+    case targetTooLong(bytesMax: Int)
+    case tooManyConnections
     case bodyTooLarge(bytesMax: Int)
     case tooManyBodies
     case notJSON(String)
@@ -81,12 +88,44 @@ extension Problem {
         case .malformedTarget:
             Words(
                 status: 400, code: "MALFORMED_TARGET", title: "The request target cannot be decoded",
-                detail: "a percent sign needs two hexadecimal digits; control characters, encoded slashes and bytes "
-                    + "that are no UTF-8 are refused")
+                detail:
+                    "a percent sign needs two hexadecimal digits; control characters, encoded slashes, the segments "
+                    + "'.' and '..', bytes that are no UTF-8 and many parameters are refused")
         case .ambiguousRequest:
             Words(
                 status: 400, code: "AMBIGUOUS_REQUEST", title: "The request can be read in two ways",
                 detail: "send Host once, and either one Content-Length or one Transfer-Encoding")
+        case .malformedRequest:
+            Words(
+                status: 400, code: "MALFORMED_REQUEST", title: "The request is no HTTP/1.1",
+                detail: "each line ends with CR LF; the first is METHOD TARGET HTTP/1.1 with one space between; header "
+                    + "fields are NAME: VALUE, each on one line, without a space before the colon and without control "
+                    + "characters; Content-Length is a number, and a chunk's size a hexadecimal one")
+        case .unknownTransferCoding:
+            Words(
+                status: 501, code: "UNKNOWN_TRANSFER_CODING", title: "The transfer coding is not supported",
+                detail: "send the body with a Content-Length, or with Transfer-Encoding: chunked")
+        case .unknownVersion:
+            Words(
+                status: 505, code: "UNKNOWN_HTTP_VERSION", title: "The version of HTTP is not supported",
+                detail: "send HTTP/1.1")
+        case .unreadableBody:
+            Words(
+                status: 500, code: "UNREADABLE_BODY", title: "The body cannot be read",
+                detail: "a chunk's first line is too long; send chunks without extensions, or a Content-Length")
+        case .headersTooLarge(let max):
+            Words(
+                status: 431, code: "HEADERS_TOO_LARGE", title: "The header fields are too large",
+                detail: "request line and header fields together must fit in \(max) bytes, as they are held")
+        case .targetTooLong(let max):
+            Words(
+                status: 414, code: "TARGET_TOO_LONG", title: "The request target is too long",
+                detail: "request line and header fields together must fit in \(max) bytes, as they are held")
+        case .tooManyConnections:
+            Words(
+                status: 503, code: "TOO_MANY_CONNECTIONS", title: "Too many connections are open",
+                detail: "there is a limit for all clients together, and one for each user or address; close some, or "
+                    + "try again in a second", headers: [("Retry-After", "1")])
         case .tooManyHeaders(let max):
             Words(
                 status: 431, code: "TOO_MANY_HEADERS", title: "Too many header fields",
@@ -410,6 +449,13 @@ extension Problem {
         case .bodyTooLarge: self = .bodyTooLarge(bytesMax: limits.bodyBytesMax)
         case .tooManyBodies: self = .tooManyBodies
         case .tooManyHeaders: self = .tooManyHeaders(max: limits.headersMax)
+        case .headersTooLarge: self = .headersTooLarge(bytesMax: limits.headerBytesMax)
+        case .targetTooLong: self = .targetTooLong(bytesMax: limits.headerBytesMax)
+        case .malformedRequest: self = .malformedRequest
+        case .unknownTransferCoding: self = .unknownTransferCoding
+        case .unknownVersion: self = .unknownVersion
+        case .unreadableBody: self = .unreadableBody
+        case .tooManyConnections: self = .tooManyConnections
         case .ambiguousRequest: self = .ambiguousRequest
         case .malformedTarget: self = .malformedTarget
         case .stopping: self = .stopping

@@ -33,8 +33,9 @@ final class Metrics: Sendable {
     let requestDuration = Histogram(
         "tapster_http_request_duration_seconds", "From a request's headers to its answer; parked time counts.")
     let rejected = Counter(
-        "tapster_http_rejected_total", "Requests that never reached a handler.", labels: ["reason"],
-        known: HTTPRejection.allCases.map { [$0.rawValue] })
+        "tapster_http_rejected_total", "Requests that never reached a handler, and connections cut off.",
+        labels: ["reason"],
+        known: HTTPRejection.allCases.map { [$0.rawValue] } + HTTPCutOff.allCases.map { [$0.rawValue] })
     let commitDuration = Histogram("tapster_database_commit_duration_seconds", "Time of a user's write, durable.")
 
     /// Where the worker puts the ways to the kernel's own counters.

@@ -1,0 +1,112 @@
+/// What a request is for (RFC 9112, section 3.2).
+struct RequestTarget: Sendable {
+    /// The path as it came.
+    let path: String
+    /// The path's segments, each percent-decoded by itself.
+    let segments: [String]
+    /// The query's parameters, decoded; of a repeated one, the last.
+    let query: [String: String]
+    /// The host that an absolute target names: it must be the one of the Host field.
+    let authority: [UInt8]?
+
+    private static let schemes = [Array("http://".utf8), Array("https://".utf8)]
+
+    /// Nothing when the target cannot be decoded, or two parties could understand it differently: dot segments and
+    /// encoded slashes are resolved by some and not by others.
+    init?(_ text: UnsafeRawBufferPointer, parametersMax: Int) {
+        // A fragment is no part of a target.
+        guard unsafe text.allSatisfy({ $0 > 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "#") }) else { return nil }
+        var rest = unsafe text[...]
+        if let scheme = Self.schemes.first(where: { unsafe rest.starts(with: $0) }) {
+            unsafe rest = rest.dropFirst(scheme.count)
+            let end = unsafe rest.firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") } ?? rest.endIndex
+            authority = unsafe Array(rest[..<end])
+            unsafe rest = rest[end...]
+        } else {
+            authority = nil
+        }
+        let question = unsafe rest.firstIndex(of: UInt8(ascii: "?"))
+        let path = unsafe rest[..<(question ?? rest.endIndex)]
+        guard unsafe path.first == UInt8(ascii: "/") || (path.isEmpty && authority != nil),
+            let segments = unsafe Self.segments(path), let text = unsafe String(validating: path, as: UTF8.self)
+        else { return nil }
+        self.path = text
+        self.segments = segments
+        guard let question else {
+            query = [:]
+            return
+        }
+        guard let query = unsafe Self.query(rest[(question + 1)...], max: parametersMax) else { return nil }
+        self.query = query
+    }
+
+    private static func segments(_ path: Slice<UnsafeRawBufferPointer>) -> [String]? {
+        var segments: [String] = []
+        segments.reserveCapacity(8)
+        var start = unsafe path.startIndex
+        while unsafe start < path.endIndex {
+            let end = unsafe path[start...].firstIndex(of: UInt8(ascii: "/")) ?? path.endIndex
+            if start < end {
+                guard let segment = unsafe percentDecoded(path[start..<end]), segment != ".", segment != "..",
+                    !segment.utf8.contains(UInt8(ascii: "/"))
+                else { return nil }
+                segments.append(segment)
+            }
+            start = end + 1
+        }
+        return segments
+    }
+
+    private static func query(_ text: Slice<UnsafeRawBufferPointer>, max: Int) -> [String: String]? {
+        var query: [String: String] = [:]
+        var count = 0
+        var start = unsafe text.startIndex
+        while unsafe start < text.endIndex {
+            let end = unsafe text[start...].firstIndex(of: UInt8(ascii: "&")) ?? text.endIndex
+            if start < end {
+                let equals = unsafe text[start..<end].firstIndex(of: UInt8(ascii: "=")) ?? end
+                guard let name = unsafe parameter(text[start..<equals]),
+                    let value = equals < end ? unsafe parameter(text[(equals + 1)..<end]) : ""
+                else { return nil }
+                query[name] = value
+                count += 1
+                guard count <= max else { return nil }
+            }
+            start = end + 1
+        }
+        return query
+    }
+
+    /// A plus stands for a space, as forms have it.
+    private static func parameter(_ text: Slice<UnsafeRawBufferPointer>) -> String? {
+        percentDecoded(unsafe text.map { $0 == UInt8(ascii: "+") ? 0x20 : $0 })
+    }
+}
+
+/// Decodes percent signs (RFC 3986, section 2.1).
+///
+/// - Returns: Nothing when the text is malformed, holds a control character, or is no UTF-8.
+func percentDecoded(_ text: some Collection<UInt8>) -> String? {
+    // Nearly every text is plain, and then it is what it is.
+    if text.allSatisfy({ $0 >= 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "%") }) {
+        return String(decoding: text, as: UTF8.self)
+    }
+    var bytes: [UInt8] = []
+    var rest = text.makeIterator()
+    while let byte = rest.next() {
+        var decoded = byte
+        if byte == UInt8(ascii: "%") {
+            guard let high = rest.next().flatMap(hexadecimal), let low = rest.next().flatMap(hexadecimal) else {
+                return nil
+            }
+            decoded = high << 4 | low
+        }
+        guard decoded >= 0x20, decoded != 0x7F else { return nil }
+        bytes.append(decoded)
+    }
+    return String(validating: bytes, as: UTF8.self)
+}
+
+private func hexadecimal(_ byte: UInt8) -> UInt8? {
+    Character(UnicodeScalar(byte)).isASCII ? Character(UnicodeScalar(byte)).hexDigitValue.map(UInt8.init) : nil
+}

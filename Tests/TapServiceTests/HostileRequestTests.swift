@@ -1,0 +1,251 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import TapHTTP
+@testable import TapService
+
+/// A request that two parties could understand differently, or that wants too much, and what it gets.
+struct HostileRequest: Sendable {
+    let name: String
+    /// As it goes over the socket.
+    let bytes: [UInt8]
+    let status: Int
+    /// The problem's code, and what it is counted as; nothing where it reached a route.
+    let code: String
+    let reason: HTTPRejection?
+
+    init(_ name: String, _ text: String, _ status: Int, _ code: String, _ reason: HTTPRejection?) {
+        self.name = name
+        bytes = Array(text.utf8)
+        self.status = status
+        self.code = code
+        self.reason = reason
+    }
+
+    /// A GET with header fields of its own.
+    private static func get(_ target: String, _ fields: String = "Host: x\r\n") -> String {
+        "GET \(target) HTTP/1.1\r\n\(fields)\r\n"
+    }
+
+    private static func malformed(_ name: String, _ text: String) -> HostileRequest {
+        HostileRequest(name, text, 400, "MALFORMED_REQUEST", .malformedRequest)
+    }
+
+    private static func ambiguous(_ name: String, _ text: String) -> HostileRequest {
+        HostileRequest(name, text, 400, "AMBIGUOUS_REQUEST", .ambiguousRequest)
+    }
+
+    private static func target(_ name: String, _ target: String) -> HostileRequest {
+        HostileRequest(name, get(target), 400, "MALFORMED_TARGET", .malformedTarget)
+    }
+
+    private static let long = String(repeating: "a", count: 40_000)
+
+    static let framing = [
+        ambiguous(
+            "Transfer-Encoding and Content-Length",
+            get("/livez", "Host: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\n"),
+        ambiguous("two lengths", get("/livez", "Host: x\r\nContent-Length: 0\r\nContent-Length: 5\r\n")),
+        ambiguous("two equal lengths", get("/livez", "Host: x\r\nContent-Length: 0\r\nContent-Length: 0\r\n")),
+        ambiguous(
+            "chunked twice", get("/livez", "Host: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n")),
+        ambiguous(
+            "HTTP/1.0 with chunks", "POST /livez HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        ambiguous("no host", get("/livez", "")),
+        ambiguous("two hosts", get("/livez", "Host: a\r\nHost: b\r\n")),
+        ambiguous("an absolute target of another host", get("http://other/livez")),
+        HostileRequest(
+            "Transfer-Encoding: gzip", get("/livez", "Host: x\r\nTransfer-Encoding: gzip\r\n"), 501,
+            "UNKNOWN_TRANSFER_CODING", .unknownTransferCoding),
+        HostileRequest(
+            "Transfer-Encoding: gzip, chunked", get("/livez", "Host: x\r\nTransfer-Encoding: gzip, chunked\r\n"), 501,
+            "UNKNOWN_TRANSFER_CODING", .unknownTransferCoding),
+        HostileRequest(
+            "Transfer-Encoding: xchunked", get("/livez", "Host: x\r\nTransfer-Encoding: xchunked\r\n"), 501,
+            "UNKNOWN_TRANSFER_CODING", .unknownTransferCoding),
+        HostileRequest(
+            "a length of a terabyte", get("/livez", "Host: x\r\nContent-Length: 1099511627776\r\n"), 413,
+            "BODY_TOO_LARGE", .bodyTooLarge),
+        malformed("a chunk size that is none", chunked("xyz\r\n")),
+        malformed("a negative chunk size", chunked("-1\r\n")),
+        malformed("a chunk size with a space", chunked("5 \r\nhello\r\n0\r\n\r\n")),
+        malformed("a chunk that is longer than its size", chunked("3\r\nhello\r\n0\r\n\r\n")),
+        HostileRequest(
+            "a chunk size beyond 64 bits", chunked("fffffffffffffffff\r\n"), 413, "BODY_TOO_LARGE", .bodyTooLarge),
+        HostileRequest(
+            "a chunk's extension without end", chunked("1;" + long), 500, "UNREADABLE_BODY", .unreadableBody),
+    ]
+
+    static let lines = [
+        malformed("a lone LF after the request line", "GET /livez HTTP/1.1\nHost: x\r\n\r\n"),
+        malformed("a lone LF after a field", "GET /livez HTTP/1.1\r\nHost: x\nX: y\r\n\r\n"),
+        malformed("a lone LF for the empty line", "GET /livez HTTP/1.1\r\nHost: x\r\n\n"),
+        malformed("lone LFs alone", "GET /livez HTTP/1.1\nHost: x\n\n"),
+        malformed("a lone CR in a value", get("/livez", "Host: x\r\nX: a\rb\r\n")),
+        malformed("a folded field", get("/livez", "Host: x\r\nX: a\r\n b\r\n")),
+        malformed("a folded first field", get("/livez", " Host: x\r\n")),
+        malformed("a space before the colon", get("/livez", "Host : x\r\n")),
+        malformed("a tab before the colon", get("/livez", "Host\t: x\r\n")),
+        malformed("a field without a colon", get("/livez", "Host: x\r\nrubbish\r\n")),
+        malformed("a field without a name", get("/livez", "Host: x\r\n: y\r\n")),
+        malformed("a NUL in a value", get("/livez", "Host: x\r\nX: a\0b\r\n")),
+        malformed("a NUL in a name", get("/livez", "Host: x\r\nX\0Y: a\r\n")),
+        malformed("a control character in a value", get("/livez", "Host: x\r\nX: a\u{1}b\r\n")),
+        malformed("a NUL in the path", get("/livez\0/x")),
+        malformed("a NUL in the query", get("/livez?verbose\0&x=y")),
+        malformed("two spaces before the target", "GET  /livez HTTP/1.1\r\nHost: x\r\n\r\n"),
+        malformed("a method that is no token", "G(T /livez HTTP/1.1\r\nHost: x\r\n\r\n"),
+        malformed("HTTP/0.9", "GET /livez\r\n\r\n"),
+        malformed("a version that is none", "GET /livez HTTP/1.1x\r\nHost: x\r\n\r\n"),
+        malformed("a lower-case version", "GET /livez http/1.1\r\nHost: x\r\n\r\n"),
+        HostileRequest(
+            "the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "UNKNOWN_HTTP_VERSION", .unknownVersion),
+        HostileRequest(
+            "a request for HTTP/3", "GET /livez HTTP/3.0\r\nHost: x\r\n\r\n", 505, "UNKNOWN_HTTP_VERSION",
+            .unknownVersion),
+    ]
+
+    static let targets = [
+        target("an encoded slash", "/v1/devices%2fweb0"),
+        target("an encoded slash in capitals", "/v1/devices%2Fweb0"),
+        target("dot segments", "/v1/../livez"),
+        target("a dot segment", "/./livez"),
+        target("encoded dot segments", "/v1/%2e%2e/livez"),
+        target("half encoded dot segments", "/v1/.%2E/livez"),
+        target("an encoded NUL", "/livez%00"),
+        target("an encoded line end", "/livez%0d%0aX:%20y"),
+        target("half a percent sign", "/livez%2"),
+        target("a percent sign with letters", "/livez%zz"),
+        target("overlong UTF-8", "/%c0%af"),
+        target("a space", "/livez /x"),
+        target("a fragment", "/livez#x"),
+        target("no path", "livez"),
+        target("an asterisk", "*"),
+        target("an authority", "livez:80"),
+        target("an absolute target of another scheme", "ftp://x/livez"),
+        target("many parameters", "/livez?" + (0..<33).map { "p\($0)=1" }.joined(separator: "&")),
+        HostileRequest(
+            "a lower-case method", "get /livez HTTP/1.1\r\nHost: x\r\n\r\n", 405, "METHOD_NOT_ALLOWED", nil),
+        HostileRequest(
+            "an unknown method", "BREW /livez HTTP/1.1\r\nHost: x\r\n\r\n", 405, "METHOD_NOT_ALLOWED", nil),
+        HostileRequest("a double encoded slash", get("/v1/devices/a%252fb"), 404, "DEVICE_NOT_FOUND", nil),
+    ]
+
+    static let sizes = [
+        HostileRequest("a long target", get("/" + long), 414, "TARGET_TOO_LONG", .targetTooLong),
+        HostileRequest("a request line without end", long + long, 414, "TARGET_TOO_LONG", .targetTooLong),
+        HostileRequest(
+            "a long field", get("/livez", "Host: x\r\nX: \(long)\r\n"), 431, "HEADERS_TOO_LARGE", .headersTooLarge),
+        HostileRequest(
+            "a field without end", "GET /livez HTTP/1.1\r\nHost: x\r\nX: \(long)", 431, "HEADERS_TOO_LARGE",
+            .headersTooLarge),
+        HostileRequest(
+            "65 fields", get("/livez", "Host: x\r\n" + String(repeating: "X: y\r\n", count: 64)), 431,
+            "TOO_MANY_HEADERS", .tooManyHeaders),
+        HostileRequest(
+            "many fields", get("/livez", "Host: x\r\n" + String(repeating: "X: y\r\n", count: 4_000)), 431,
+            "HEADERS_TOO_LARGE", .headersTooLarge),
+    ]
+
+    private static func chunked(_ body: String) -> String {
+        "POST /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + body
+    }
+}
+
+/// Each gets a clean refusal that is counted, and the next client is served.
+@Suite struct HostileRequestTests {
+    private static func withHealthyWorld(_ body: @escaping @Sendable (World) throws -> Void) async throws {
+        try await withWorld { world in
+            try body(world)
+            let answer = try world.send("GET", "/livez")
+            #expect(answer.status == 200)
+        }
+    }
+
+    @Test(arguments: [HostileRequest.framing, HostileRequest.lines, HostileRequest.targets, HostileRequest.sizes])
+    func eachIsRefusedAndCounted(requests: [HostileRequest]) async throws {
+        try await Self.withHealthyWorld { world in
+            for request in requests {
+                let counted = "reason=\"\(request.reason?.rawValue ?? "none")\""
+                let before = try world.metric("tapster_http_rejected_total", counted)
+                let client = try HTTPClient(socket: world.socket)
+                // The server may answer, and close, before it has read all.
+                try? client.write(String(decoding: request.bytes, as: UTF8.self))
+                let answer = try client.readAnswer()
+                #expect(answer.status == request.status, "\(request.name): \(answer.headers) \(answer.text)")
+                #expect(answer.headers["content-type"] == "application/problem+json", "\(request.name)")
+                #expect(answer["code"] as? String == request.code, "\(request.name): \(answer.headers) \(answer.text)")
+                #expect(answer["status"] as? Int == request.status, "\(request.name)")
+                #expect(answer.headers["x-request-id"] == answer["requestId"] as? String, "\(request.name)")
+                guard request.reason != nil else { continue }
+                #expect(answer.headers["connection"]?.lowercased() == "close", "\(request.name)")
+                #expect(client.isClosed(), "\(request.name)")
+                let after = try world.metric("tapster_http_rejected_total", counted)
+                #expect(after == before + 1, "\(request.name)")
+            }
+        }
+    }
+
+    /// What stands behind a request whose end is unsure is not read as another one.
+    @Test(arguments: [
+        "POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;x=\"\n\"\r\nx\r\n0\r\n\r\n",
+        "POST /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\nx\n0\n\n",
+    ])
+    func nothingIsSmuggled(first: String) async throws {
+        try await Self.withHealthyWorld { world in
+            let client = try HTTPClient(socket: world.socket)
+            try? client.write(first + "DELETE /v1/devices/smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(try client.readAnswer().status >= 400)
+            #expect(client.isClosed())
+            let deletes = try world.metric("tapster_http_requests_total", "method=\"DELETE\"")
+            #expect(deletes == 0)
+        }
+    }
+
+    /// Without a space in the first line the library neither tells us nor answers.
+    @Test(arguments: ["GET\r\n\r\n", "\u{16}\u{3}\u{1}\r\n\r\n"])
+    func rubbishIsCutOff(text: String) async throws {
+        try await Self.withHealthyWorld { world in
+            let client = try HTTPClient(socket: world.socket)
+            try? client.write(text)
+            #expect(client.isClosed())
+        }
+    }
+
+    /// Here the library would send the headers of an answer twice; so it sends nothing.
+    @Test(arguments: ["-1", "+5", "0x5", "5, 5", "", "5x", "99999999999999999999999"])
+    func aBadLengthIsCutOffAndCounted(length: String) async throws {
+        try await Self.withHealthyWorld { world in
+            let client = try HTTPClient(socket: world.socket)
+            try client.write("POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: \(length)\r\n\r\n")
+            #expect(client.isClosed())
+            #expect(throws: TestFailure.self) { try client.readAnswer() }
+            let counted = try world.metric("tapster_http_rejected_total", "reason=")
+            #expect(counted == 1)
+        }
+    }
+
+    @Test func anAbsoluteTargetOfOurHostIsServed() async throws {
+        try await Self.withHealthyWorld { world in
+            let client = try HTTPClient(socket: world.socket)
+            let answer = try client.send("GET", "http://LOCALHOST/livez?verbose=true")
+            #expect(answer.status == 200, "\(answer.text)")
+            // The connection lives on.
+            #expect(try client.send("GET", "/livez").status == 200)
+        }
+    }
+
+    @Test func chunksAreServed() async throws {
+        try await Self.withHealthyWorld { world in
+            let client = try HTTPClient(socket: world.socket)
+            try client.write(
+                "PUT /v1/devices/web0 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                    + "Transfer-Encoding: Chunked\r\n\r\n1;a=b\r\n{\r\n1\r\n}\r\n0\r\nX: trailer\r\n\r\n")
+            let answer = try client.readAnswer()
+            #expect(answer.status == 201, "\(answer.text)")
+            #expect(client.isClosed())
+        }
+    }
+}
