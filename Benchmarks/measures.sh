@@ -6,6 +6,8 @@ reconciles=20
 repair_devices=30
 idle_seconds=4
 wrk_seconds=3
+put_clients=32
+put_count=4000
 watched_writes=500
 # The kernel tells the state of new links a second later, and counts freed memory late too (RCU).
 settle_seconds=2
@@ -613,6 +615,38 @@ left_behind() {
 }
 
 # ---- Watching
+
+# ---- Durable writes
+
+measure_puts() {
+    local run seconds p50 p99 many=() one_half=() one_most=() floor=() floor_half=() floor_most=()
+    for ((run = 1; run <= runs; run++)); do
+        progress "$run" "$runs"
+        rm -f "$dir"/floor.db*
+        read -r seconds p50 p99 <<<"$("$build/floor_commit" "$dir/floor.db" "$put_count")"
+        floor+=("$seconds") floor_half+=("$p50") floor_most+=("$p99")
+        start_fresh_daemon
+        read -r seconds p50 p99 <<<"$("$build/puts" "$socket" "$put_clients" "$put_count")"
+        many+=("$seconds")
+        read -r seconds p50 p99 <<<"$("$build/puts" "$socket" 1 "$put_count")"
+        one_half+=("$p50") one_most+=("$p99")
+        end_fresh_daemon
+    done
+    local t f
+    t=$(calculate '%.0f' "$put_count / $(median "${many[@]}")") f=$(calculate '%.0f' "$put_count / $(median "${floor[@]}")")
+    row "durable PUTs a second, $put_clients clients; floor: SQLite with a commit each" "$t" "$f" \
+        "$(calculate '%.2f' "$t / $f")" "≥ 3, $(judge "$t / $f >= 3")"
+    rows_of_commit p50 "$(median "${one_half[@]}")" "$(median "${floor_half[@]}")" –
+    t=$(median "${one_most[@]}") f=$(median "${floor_most[@]}")
+    rows_of_commit p99 "$t" "$f" \
+        "≤ 2 × floor + 1 ms = $(calculate '%.2f ms' "2000 * $f + 1"), $(judge "$t <= 2 * $f + 0.001")"
+}
+
+# rows_of_commit PERCENTILE TAPSTER-SECONDS FLOOR-SECONDS GOAL
+rows_of_commit() {
+    row "one durable PUT after the other, $1; floor: the commit" "$(calculate '%.2f ms' "1000 * $2")" \
+        "$(calculate '%.2f ms' "1000 * $3")" "$(calculate '%.2f' "$2 / $3")" "$4"
+}
 
 measure_watch() {
     local run p50 p99 sent50 sent99 half=() most=() sent_half=() sent_most=()
