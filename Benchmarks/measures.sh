@@ -335,6 +335,53 @@ measure_gets() {
     row "GET of one device while $devices taps converge, longest" "$(calculate '%.2f ms' "$(median "${all[@]}")")" – – –
 }
 
+scrapes=20
+
+# Both tell the same lines over the same library, so that the ratio is of what a Prometheus waits for.
+measure_scrape() {
+    local run p50 p99 half=() most=() floor_half=() floor_most=() t f
+    start_settled_daemon
+    start_floor_scrape
+    for ((run = 1; run <= runs; run++)); do
+        progress "$run" "$runs"
+        "$build/scrapes" "$dir/floor.sock" "$scrapes" >"$dir/scrapes"
+        read -r p50 p99 <"$dir/scrapes"
+        floor_half+=("$p50")
+        floor_most+=("$p99")
+        "$build/scrapes" "$socket" "$scrapes" >"$dir/scrapes"
+        read -r p50 p99 <"$dir/scrapes"
+        half+=("$p50")
+        most+=("$p99")
+    done
+    stop "$floor"
+    floor=
+    end_fresh_daemon
+    t=$(median "${half[@]}")
+    f=$(median "${floor_half[@]}")
+    row "scrape of $devices taps, p50; floor: one dump, and the same lines printed" "$(calculate '%.2f ms' "$t")" \
+        "$(calculate '%.2f ms' "$f")" "$(calculate '%.2f' "$t / $f")" "≤ 2, $(judge "$t / $f <= 2")"
+    t=$(median "${most[@]}")
+    f=$(median "${floor_most[@]}")
+    row "scrape of $devices taps, p99" "$(calculate '%.2f ms' "$t")" "$(calculate '%.2f ms' "$f")" \
+        "$(calculate '%.2f' "$t / $f")" –
+}
+
+start_floor_scrape() {
+    # The first one makes a sample that it cannot have itself.
+    scrape_names "$socket" >/dev/null
+    sleep 0.3
+    curl -sS --fail --unix-socket "$socket" -o "$dir/body" http://localhost/metrics
+    nsenter --net="$namespace" -- "$build/floor_scrape" "$dir/floor.sock" "$dir/body" &
+    floor=$!
+    for _ in {1..100}; do
+        [[ ! -S $dir/floor.sock ]] || break
+        sleep 0.05
+    done
+    [[ $(scrape_names "$dir/floor.sock") == "$(scrape_names "$socket")" ]] || fail "floor_scrape tells other lines"
+}
+
+scrape_names() { curl -sS --fail --unix-socket "$1" http://localhost/metrics | sed '/^#/!s/ [^ ]*$//'; }
+
 # ---- Taking up room and time
 
 # What the kernel holds, in KiB. Slab has the devices with their queue arrays and sysfs entries, large kmallocs too;
