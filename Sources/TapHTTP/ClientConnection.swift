@@ -124,7 +124,9 @@ final class ClientConnections: @unchecked Sendable {
     private static let burstMax = 32
     private static let burstSeconds = 0.005
 
-    /// - Parameter onCutOff: Called on the deadline thread.
+    /// - Parameters:
+    ///   - limits: Whose times it keeps.
+    ///   - onCutOff: Called on the deadline thread.
     init(limits: HTTPLimits, onCutOff: @escaping @Sendable (HTTPCutOff) -> Void) {
         self.limits = limits
         self.onCutOff = onCutOff

@@ -16,6 +16,7 @@ struct HeaderFields: Sendable {
     ///     each byte of a line's end, and for the colon. So a lone LF is one NUL where two must be, and a NUL that the
     ///     client sent is one too many; a line that begins with a space continues the one before.
     ///   - fieldsMax: How many there may be.
+    /// - Throws: What two parties could read differently.
     init(_ block: UnsafeRawBufferPointer, fieldsMax: Int) throws(HTTPRejection) {
         unsafe bytes = Array(block)
         fields.reserveCapacity(8)

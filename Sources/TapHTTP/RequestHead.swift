@@ -92,6 +92,8 @@ struct RequestParts {
     ///     it understood.
     ///   - places: Where it found the other parts.
     ///   - targetBytes: The target's length before it was taken to pieces; when it held a NUL, up to that.
+    ///   - fieldsMax: How many header fields there may be.
+    /// - Throws: What two parties could read differently.
     init(
         _ head: UnsafeRawBufferPointer, _ places: RequestPlaces, targetBytes: Int, fieldsMax: Int
     ) throws(HTTPRejection) {

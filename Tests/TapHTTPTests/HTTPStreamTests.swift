@@ -49,6 +49,8 @@ private final class Lines: HTTPStreamSource, HTTPHandler {
     func refuse(_ rejection: HTTPRejection, _ request: HTTPRequest?, limits: HTTPLimits) -> HTTPResponse {
         HTTPResponse(status: 503)
     }
+
+    func wasCutOff(_ reason: HTTPCutOff) {}
 }
 
 @Suite struct HTTPStreamTests {
