@@ -23,10 +23,10 @@ clean-run: ## Remove what `make run` made
 test: ## Check format, contract and behaviour
 	@scripts/test
 
-soak: ## Walk 20,000 random steps, and 10,000 leases, with kills among them, against a model
+soak: ## Walk 20,000 random steps, and 10,000 leases, with kills among them, against a model; cut the power 20,000 times
 	@scripts/setup test
 	swift build --build-tests
-	TAPSTER_SOAK_STEPS=$${TAPSTER_SOAK_STEPS:-20000} swift test --skip-build --filter SoakTests
+	TAPSTER_SOAK_STEPS=$${TAPSTER_SOAK_STEPS:-20000} swift test --skip-build --filter 'SoakTests|PowerCutTests'
 
 bench: build ## Measure Tapster against plain C
 	@scripts/setup bench

@@ -54,6 +54,7 @@ let package = Package(
             name: "TapStore",
             dependencies: [
                 "TapCore", "TapDocument", "Migrations", .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ],
             swiftSettings: house),
         .target(name: "TapDocument", dependencies: ["TapCore"], swiftSettings: house),
@@ -100,7 +101,11 @@ let package = Package(
             ],
             swiftSettings: testHouse),
         .testTarget(
-            name: "TapsterTests", dependencies: ["tapster", "TapCore", "TapDocument", "CLinux", "TestSupport"],
+            name: "TapsterTests",
+            dependencies: [
+                "tapster", "TapStore", "TapCore", "TapDocument", "CLinux", "TestSupport",
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
             swiftSettings: testHouse),
     ]
 )

@@ -105,6 +105,10 @@ int clinux_namespace_cookie(int socket, uint64_t *cookie) {
 }
 
 int clinux_unshare_network(void) { return unshare(CLONE_NEWNET); }
+
+int clinux_unshare_mounts(void) {
+    return unshare(CLONE_NEWNS) == 0 ? mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) : -1;
+}
 int clinux_enter_network(int fd) { return setns(fd, CLONE_NEWNET); }
 
 int clinux_network_inode(const char *path, uint64_t *inode) {

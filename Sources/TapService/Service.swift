@@ -56,9 +56,10 @@ public final class Service: Sendable {
         let backupRoutes = BackupRoutes(store: store, reader: reader, writes: deviceWrites)
         let kernelRoutes = KernelRoutes(board: board, queue: queue, writes: deviceWrites)
         let watchRoutes = WatchRoutes(board: board, watchers: watchers, metrics: metrics)
-        scrapes = Scrapes(board: board, store: store, queue: queue, metrics: metrics)
+        let healthState = Health(board: board, store: store, queue: queue)
+        scrapes = Scrapes(health: healthState, metrics: metrics)
         let operatorRoutes = OperatorRoutes(
-            board: board, store: store, scrapes: scrapes, reader: reader, metrics: metrics)
+            health: healthState, store: store, scrapes: scrapes, reader: reader, metrics: metrics)
         api = RoutedHandler(
             router: Router(
                 routes: deviceRoutes.routes + queueRoutes.routes + leaseRoutes.routes + applyRoutes.routes
@@ -68,7 +69,7 @@ public final class Service: Sendable {
                     + watchRoutes.routes
                     + operatorRoutes.routes),
             metrics: metrics)
-        health = RoutedHandler(router: Router(routes: operatorRoutes.health), metrics: metrics)
+        health = RoutedHandler(router: Router(routes: operatorRoutes.healthRoutes), metrics: metrics)
     }
 
     public func start() {

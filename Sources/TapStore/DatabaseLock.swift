@@ -7,15 +7,23 @@ internal import Glibc
 final class DatabaseLock: Sendable {
     private let descriptor: Int32
 
-    /// - Throws: `StoreError.inUse`, or `.failed` when the file cannot be made.
+    /// - Throws: `StoreError.inUse`, or why the file cannot be made.
     init(database path: String) throws(StoreError) {
-        descriptor = unsafe open(path + ".lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else {
-            throw .failed(detail: "cannot open \(path).lock: \(unsafe String(cString: strerror(errno)))")
-        }
+        let lock = path + ".lock"
+        descriptor = unsafe open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw StoreError(errno: errno, doing: "open", path: lock) }
         // The object is whole by now, so `deinit` closes: a second close would hit whoever has the number next.
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { throw .inUse(path: path) }
+        for _ in 0..<Self.attemptsMax {
+            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return }
+            usleep(Self.attemptMicroseconds)
+        }
+        throw .inUse(path: path)
     }
+
+    /// How often it is tried: whoever is just ending lets go of it a moment later, and so does a child of his that has
+    /// not become another program yet.
+    private static let attemptsMax = 50
+    private static let attemptMicroseconds: UInt32 = 10_000
 
     deinit {
         close(descriptor)

@@ -14,17 +14,34 @@ enum Schema {
         return migrator
     }
 
+    /// What is wrong with the file, or "ok": with the indexes too, since a row that its index does not have cannot be
+    /// changed, and nobody would be told.
+    private static func verdict(of database: Database) throws -> [String] {
+        do {
+            return try String.fetchAll(database, sql: "PRAGMA integrity_check(3)")
+        } catch let error as DatabaseError where error.resultCode == .SQLITE_ERROR {
+            // A constraint that cannot even be looked at.
+            return [error.message ?? "a value that cannot be read"]
+        }
+    }
+
     /// - Throws: `StoreError` for a database that is not ours, is newer than this binary, or is damaged.
     static func prepare(_ writer: some DatabaseWriter, path: String) throws {
         try writer.writeWithoutTransaction { database in
             let identifier = try Int.fetchOne(database, sql: "PRAGMA application_id") ?? 0
             let tables = try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_master") ?? 0
-            guard identifier == applicationIdentifier || (identifier == 0 && tables == 0) else {
+            if identifier == 0, tables == 0 {
+                // Before anything else is in it: a start that is cut off is known as ours by the next one.
+                try database.execute(sql: "PRAGMA application_id = \(applicationIdentifier)")
+            } else if identifier != applicationIdentifier {
                 throw StoreError.foreign(path: path)
             }
-            let verdict = try String.fetchAll(database, sql: "PRAGMA quick_check(3)")
+            let verdict = try verdict(of: database)
             guard verdict == ["ok"] else {
                 throw StoreError.damaged(path: path, detail: verdict.joined(separator: "; "))
+            }
+            if let orphan = try Row.fetchOne(database, sql: "PRAGMA foreign_key_check") {
+                throw StoreError.damaged(path: path, detail: "a row of \(orphan[0] as String) belongs to nothing")
             }
         }
         let known = Set(Migration.all.map(\.identifier))

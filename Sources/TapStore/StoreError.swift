@@ -1,3 +1,6 @@
+internal import GRDB
+internal import Glibc
+
 /// Why the database does not do what it is asked.
 public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Another process has the database open.
@@ -8,6 +11,12 @@ public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
     case tooNew(path: String, unknown: [String])
     /// Its contents are damaged.
     case damaged(path: String, detail: String)
+    /// One of its files is not where it was when it was opened.
+    case gone(path: String)
+    /// Another process keeps it locked.
+    case locked(path: String)
+    /// Its file system takes no writes.
+    case readOnly(path: String)
     /// The disk has no room.
     case full
     /// So many copies lie beside it that another one might fill the disk.
@@ -35,7 +44,15 @@ public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
             "the database \(path) was written by a newer tapster (it has \(unknown.joined(separator: ", "))); "
                 + "run that version, or restore a backup"
         case .damaged(let path, let detail):
-            "the database \(path) is damaged (\(detail)); nothing was changed; restore a backup"
+            "the database \(path) is damaged (\(detail)); nothing was changed; restore a backup and restart"
+        case .gone(let path):
+            "\(path) was deleted, moved or replaced while it was open; put that very file back, "
+                + "or restore a backup and restart"
+        case .locked(let path):
+            "another process keeps the database \(path) locked; end it (fuser \(path) names those that have it open)"
+        case .readOnly(let path):
+            "the database \(path) cannot be written: its file system is read-only; look why (dmesg), "
+                + "and mount it writable again"
         case .full:
             "no room is left on the database's disk; free some and try again"
         case .tooManyBackups(let directory, let count):
@@ -45,6 +62,43 @@ public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
                 + "come again later"
         case .failed(let detail):
             "the database failed: \(detail)"
+        }
+    }
+}
+
+extension StoreError {
+    /// - Parameters:
+    ///   - error: What was thrown.
+    ///   - path: The database's.
+    ///   - errno: What the system said to SQLite, where that is known: SQLite itself only says that I/O failed.
+    init(_ error: any Error, path: String, errno: Int32 = 0) {
+        switch error {
+        case let error as StoreError: self = error
+        case let error as DatabaseError:
+            let detail = error.message ?? error.resultCode.description
+            switch error.resultCode {
+            case .SQLITE_FULL: self = .full
+            case .SQLITE_CORRUPT, .SQLITE_NOTADB: self = .damaged(path: path, detail: detail)
+            case .SQLITE_BUSY, .SQLITE_LOCKED: self = .locked(path: path)
+            case .SQLITE_READONLY: self = .readOnly(path: path)
+            case .SQLITE_IOERR where [ENOSPC, EDQUOT].contains(errno): self = .full
+            case .SQLITE_IOERR where errno == EROFS: self = .readOnly(path: path)
+            case .SQLITE_IOERR where errno != 0:
+                self = .failed(
+                    detail:
+                        "\(detail) (\(error.extendedResultCode.rawValue), \(unsafe String(cString: strerror(errno))))")
+            default: self = .failed(detail: "\(detail) (\(error.extendedResultCode.rawValue))")
+            }
+        default: self = .failed(detail: String(describing: error))
+        }
+    }
+
+    /// A system call of ours that failed on a file of the database.
+    init(errno: Int32, doing action: String, path: String) {
+        switch errno {
+        case ENOSPC, EDQUOT: self = .full
+        case EROFS: self = .readOnly(path: path)
+        default: self = .failed(detail: "cannot \(action) \(path): \(unsafe String(cString: strerror(errno)))")
         }
     }
 }

@@ -8,7 +8,9 @@
 #include <linux/nsfs.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
+#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -18,14 +20,24 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 // Shared with the test.
 static struct faults_control *control;
 static int first_epoll = -1;
+// Where operations on the database's files are noted.
+static int record = -1;
+static pthread_mutex_t recording = PTHREAD_MUTEX_INITIALIZER;
 
 __attribute__((constructor)) static void start(void) {
+    const char *log = getenv("TAPSTER_TEST_RECORD");
+    if (log) {
+        record = (int)syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        if (record < 0) abort();
+    }
     const char *path = getenv("TAPSTER_TEST_FAULTS");
     if (!path) return;
     long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC);
@@ -65,9 +77,61 @@ static const char *kind_of_open(const char *path) {
     return "open";
 }
 
+// MARK: The record
+
+// Which file of a database the path names; zero for any other.
+static char file_of_path(const char *path) {
+    if (ends_with(path, ".db")) return 'd';
+    if (ends_with(path, ".db-wal")) return 'w';
+    if (ends_with(path, ".db-journal")) return 'j';
+    return 0;
+}
+
+// The same, and 'f' for a folder.
+static char file_of_descriptor(int fd) {
+    char link[32], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    if (length < 0) return 0;
+    path[length] = 0;
+    struct stat status;
+    if (fstat(fd, &status) == 0 && S_ISDIR(status.st_mode)) return 'f';
+    return file_of_path(path);
+}
+
+// One call at a time, so that the record has them in the order in which they were made.
+static void note(char operation, char file, off_t offset, const void *bytes, size_t count) {
+    struct faults_entry entry = {.operation = operation, .file = file, .count = (uint32_t)count, .offset = offset};
+    struct iovec parts[2] = {{&entry, sizeof entry}, {(void *)bytes, bytes ? count : 0}};
+    if (syscall(SYS_writev, record, parts, 2) < 0) abort();
+    // Here the record and the files say the same.
+    if (fails("die")) kill(getpid(), SIGKILL);
+}
+
 static int open_file(const char *path, int flags, mode_t mode) {
     if (fails(kind_of_open(path))) return -1;
-    return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+    char file = record >= 0 && (flags & O_CREAT) ? file_of_path(path) : 0;
+    if (!file) return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+    pthread_mutex_lock(&recording);
+    bool is_new = syscall(SYS_faccessat, AT_FDCWD, path, F_OK) != 0;
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+    int reason = errno;
+    if (fd >= 0 && is_new) note('c', file, 0, NULL, 0);
+    pthread_mutex_unlock(&recording);
+    errno = reason;
+    return fd;
+}
+
+int unlink(const char *path) {
+    char file = record >= 0 ? file_of_path(path) : 0;
+    if (!file) return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+    pthread_mutex_lock(&recording);
+    int result = (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+    int reason = errno;
+    if (result == 0) note('u', file, 0, NULL, 0);
+    pthread_mutex_unlock(&recording);
+    errno = reason;
+    return result;
 }
 
 #define OPEN(name)                                        \
@@ -93,6 +157,19 @@ static bool is_database(int fd) {
 
 static bool database_fails(const char *kind, int fd) { return is_armed(kind) && is_database(fd) && fails(kind); }
 
+static ssize_t write_at(int fd, const void *bytes, size_t count, off_t offset) {
+    char file = record >= 0 ? file_of_descriptor(fd) : 0;
+    if (!file) return syscall(SYS_pwrite64, fd, bytes, count, offset);
+    pthread_mutex_lock(&recording);
+    ssize_t written = syscall(SYS_pwrite64, fd, bytes, count, offset);
+    int reason = errno;
+    if (written > 0) note('w', file, offset, bytes, (size_t)written);
+    pthread_mutex_unlock(&recording);
+    errno = reason;
+    return written;
+}
+
+// The database is written by pwrite(2) alone, so this is not recorded.
 ssize_t write(int fd, const void *bytes, size_t count) {
     if (database_fails("database_write", fd)) return -1;
     return syscall(SYS_write, fd, bytes, count);
@@ -100,13 +177,40 @@ ssize_t write(int fd, const void *bytes, size_t count) {
 
 ssize_t pwrite(int fd, const void *bytes, size_t count, off_t offset) {
     if (database_fails("database_write", fd)) return -1;
-    return syscall(SYS_pwrite64, fd, bytes, count, offset);
+    return write_at(fd, bytes, count, offset);
 }
 
 ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t offset) { return pwrite(fd, bytes, count, offset); }
 
-int fsync(int fd) { return database_fails("database_sync", fd) ? -1 : (int)syscall(SYS_fsync, fd); }
-int fdatasync(int fd) { return database_fails("database_sync", fd) ? -1 : (int)syscall(SYS_fdatasync, fd); }
+int ftruncate(int fd, off_t length) {
+    char file = record >= 0 ? file_of_descriptor(fd) : 0;
+    if (!file) return (int)syscall(SYS_ftruncate, fd, length);
+    pthread_mutex_lock(&recording);
+    int result = (int)syscall(SYS_ftruncate, fd, length);
+    int reason = errno;
+    if (result == 0) note('t', file, length, NULL, 0);
+    pthread_mutex_unlock(&recording);
+    errno = reason;
+    return result;
+}
+
+int ftruncate64(int fd, off64_t length) { return ftruncate(fd, length); }
+
+// A sync that fails is noted too: what it was to save is dirty no more, and the next one leaves it out.
+static int sync_file(int fd, long call) {
+    char file = record >= 0 ? file_of_descriptor(fd) : 0;
+    if (!file) return database_fails("database_sync", fd) ? -1 : (int)syscall(call, fd);
+    pthread_mutex_lock(&recording);
+    int result = database_fails("database_sync", fd) ? -1 : (int)syscall(call, fd);
+    int reason = errno;
+    note(result == 0 ? 's' : 'f', file, 0, NULL, 0);
+    pthread_mutex_unlock(&recording);
+    errno = reason;
+    return result;
+}
+
+int fsync(int fd) { return sync_file(fd, SYS_fsync); }
+int fdatasync(int fd) { return sync_file(fd, SYS_fdatasync); }
 
 // MARK: Devices
 

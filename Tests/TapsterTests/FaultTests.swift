@@ -241,7 +241,7 @@ import Testing
                     var refusal = try world.send(operation)
                     // What came before the first fault was taken.
                     for _ in 1..<first where refusal.status < 300 { refusal = try world.send(operation) }
-                    let isFull = kind == .databaseWrite && name == "ENOSPC"
+                    let isFull = name == "ENOSPC"
                     #expect(refusal.status == (isFull ? 507 : 503))
                     #expect(refusal["code"] as? String == (isFull ? "DATABASE_FULL" : "DATABASE_UNAVAILABLE"))
                     #expect(refusal.headers["retry-after"] != nil)

@@ -9,7 +9,9 @@ import Testing
         "TapCore": ["Glibc"],
         "TapDocument": ["TapCore", "Foundation"],
         "TapKernel": ["TapCore", "CLinux", "Glibc", "Foundation", "Synchronization"],
-        "TapStore": ["TapCore", "TapDocument", "Migrations", "GRDB", "Foundation", "Glibc"],
+        "TapStore": [
+            "TapCore", "TapDocument", "Migrations", "GRDB", "GRDBSQLite", "Synchronization", "Foundation", "Glibc",
+        ],
         "TapHTTP": ["CMicroHTTPD", "CGnuTLS", "CErrorPage", "Foundation", "Glibc", "Synchronization"],
         "TapService": [
             "TapCore", "TapDocument", "TapStore", "TapHTTP", "OpenAPI", "Foundation", "Dispatch", "Synchronization",

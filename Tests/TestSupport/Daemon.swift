@@ -7,7 +7,7 @@ public final class Daemon {
     public private(set) var process: ChildProcess?
 
     public var socket: String { directory + "/api.sock" }
-    public var database: String { directory + "/tapster.db" }
+    public let database: String
 
     /// The binary that was built with these tests.
     public static var binary: String {
@@ -25,6 +25,7 @@ public final class Daemon {
     public init(directory: String, options: [String] = []) throws {
         self.directory = directory
         self.options = options
+        database = directory + "/tapster.db"
         isKept = false
         try start()
     }
@@ -33,13 +34,15 @@ public final class Daemon {
     public init(keptIn directory: String, options: [String] = []) throws {
         self.directory = directory
         self.options = options
+        database = directory + "/tapster.db"
         isKept = true
         try start()
     }
 
     /// Not started yet.
-    public init(stoppedIn directory: String) {
+    public init(stoppedIn directory: String, database: String? = nil) {
         self.directory = directory
+        self.database = database ?? directory + "/tapster.db"
         options = []
         isKept = false
     }
@@ -59,13 +62,15 @@ public final class Daemon {
     }
 
     /// Starts it, and does not wait.
+    ///
+    /// - Parameter log: Where its log goes instead of its own file.
     @discardableResult
-    public func launch(environment: [String: String] = [:]) throws -> ChildProcess {
+    public func launch(environment: [String: String] = [:], log: String? = nil) throws -> ChildProcess {
         let process = try ChildProcess(
             Self.binary,
             (isKept ? ["keep", "--", "/bin/sh", "-c", Self.crashScript, crashFile, Self.binary] : []) + [
                 "serve", "--database", database, "--socket", socket, "--socket-group", "0", "--log-level", "warning",
-            ] + options, output: directory + "/log", environment: environment)
+            ] + options, output: log ?? directory + "/log", environment: environment)
         self.process = process
         return process
     }

@@ -15,6 +15,8 @@ public final class Faults {
         case ask, change, answer, event
         case databaseWrite = "database_write"
         case databaseSync = "database_sync"
+        /// No failure: the daemon is killed right after a call that is recorded.
+        case die
         case setInterface = "TUNSETIFF"
         case setPersist = "TUNSETPERSIST"
         case setOwner = "TUNSETOWNER"

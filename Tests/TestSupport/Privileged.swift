@@ -50,9 +50,10 @@ public struct TestFailure: Error, CustomStringConvertible {
 }
 
 /// A directory that is gone after `body`.
-public func withTemporaryDirectory<Value>(_ body: (String) throws -> Value) throws -> Value {
+public func withTemporaryDirectory<Value>(in parent: String = "/tmp", _ body: (String) throws -> Value) throws -> Value
+{
     // Short, since a Unix socket's path has at most 107 bytes.
-    let path = "/tmp/tapster-\(UInt32.random(in: 0...UInt32.max))"
+    let path = parent + "/tapster-\(UInt32.random(in: 0...UInt32.max))"
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: path) }
     return try body(path)

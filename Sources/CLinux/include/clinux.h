@@ -41,6 +41,9 @@ int clinux_unread_bytes(int socket);
 // A value macro whose type Swift does not see, and functions behind _GNU_SOURCE.
 int clinux_namespace_cookie(int socket, uint64_t *cookie);
 int clinux_unshare_network(void);
+
+// Gives the calling thread mounts of its own: what it mounts from now on nobody else sees, and is gone with it.
+int clinux_unshare_mounts(void);
 int clinux_enter_network(int fd);
 // The inode of the namespace that `path` leads to, or −1: ENOTTY when it leads to something else. Opens nothing that
 // is not a namespace, since opening some files does something.

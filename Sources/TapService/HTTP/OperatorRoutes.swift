@@ -9,14 +9,14 @@ internal import Yams
 struct OperatorRoutes: Sendable {
     static let eventsLimitMax = 1_000
 
-    let board: Board
+    let health: Health
     let store: Store
     let scrapes: Scrapes
     let reader: SerialThread<@Sendable () -> Void>
     let metrics: Metrics
 
     /// Those that may be served without a token.
-    var health: [Route] {
+    var healthRoutes: [Route] {
         [
             Route("GET", "/livez", parameters: ["verbose"]) { $0.answer(text: "ok\n") },
             Route("GET", "/readyz", parameters: ["verbose"], handler: readyz),
@@ -25,7 +25,7 @@ struct OperatorRoutes: Sendable {
     }
 
     var routes: [Route] {
-        health + [
+        healthRoutes + [
             Route("GET", "/v1/events", parameters: ["after", "device", "limit"], handler: events),
             Route("GET", "/version") { $0.answer(json: ["name": "tapster", "version": .string(Tapster.version)]) },
             Route("GET", "/openapi.yaml") {
@@ -40,7 +40,7 @@ struct OperatorRoutes: Sendable {
     }
 
     @Sendable private func readyz(_ call: Call) throws(Problem) {
-        let snapshot = board.snapshot
+        let snapshot = health.snapshot
         let checks = [
             ("kernel", snapshot.workerFailure),
             ("database", snapshot.storeFailure),

@@ -19,7 +19,7 @@ final class Scrapes: Sendable {
     private let thread: SerialThread<Scrape>
     private let reader: StatisticsReader
 
-    init(board: Board, store: Store, queue: WorkQueue, metrics: Metrics) {
+    init(health: Health, metrics: Metrics) {
         let reader = StatisticsReader(metrics.statistics)
         let page = Mutex(Page())
         self.reader = reader
@@ -28,8 +28,8 @@ final class Scrapes: Sendable {
                 let body = page.withLock { page in
                     page.body(scrape.format, metrics, read: reader.read) { statistics in
                         Metrics.Figures(
-                            snapshot: board.snapshot, statistics: statistics, queueDepth: queue.depth,
-                            walBytes: store.walBytes)
+                            snapshot: health.snapshot, statistics: statistics, queueDepth: health.queue.depth,
+                            walBytes: health.store.walBytes)
                     }
                 }
                 scrape.answer(body)

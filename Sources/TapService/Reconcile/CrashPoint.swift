@@ -6,6 +6,8 @@ internal import Synchronization
 enum CrashPoint {
     /// Before a user's write is committed.
     static let write = "write"
+    /// Between two writes that share a transaction, or after the last.
+    static let grouped = "grouped"
     /// After it, before anybody knows.
     static let written = "written"
     /// Before a generation is noted as reached.

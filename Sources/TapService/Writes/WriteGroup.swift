@@ -59,6 +59,7 @@ struct WriteGroup: ~Copyable {
         do throws(Problem) {
             let completion = try write.turn(&self)
             try read { try $0.releaseSavepoint() }
+            CrashPoint.reach(CrashPoint.grouped)
             return completion
         } catch {
             problem = error

@@ -2,6 +2,9 @@
 //
 // What fails is told by the file that TAPSTER_TEST_FAULTS names, which a test changes while the daemon runs. Without the
 // variable, or while the file is not armed, every call goes through.
+//
+// It also appends what is done to a database, its journal and its write-ahead log to the file that TAPSTER_TEST_RECORD
+// names, so that a test can play a power cut at any point of it.
 #pragma once
 
 #include <stdint.h>
@@ -28,6 +31,20 @@ struct faults_control {
     //   answer, event      recv(2) from a netlink socket: one that asks, or one that listens to groups
     //   database_write     pwrite(2) and write(2) to a database, its journal or its write-ahead log
     //   database_sync      fsync(2) and fdatasync(2) of one of them
+    //   die                none: the process is killed when it has recorded a call
     //   TUNSETIFF, …       ioctl(2) with this request
     char kind[32];
+};
+
+// What the record consists of: this, and after a write its bytes.
+struct faults_entry {
+    // 'c'reated, 'u'nlinked, 'w'ritten, 't'runcated, 's'ynced, or a sync that 'f'ailed.
+    char operation;
+    // 'd'atabase, 'w'rite-ahead log, 'j'ournal, or a 'f'older.
+    char file;
+    uint16_t unused;
+    // How many bytes were written.
+    uint32_t count;
+    // Where, or the new length.
+    int64_t offset;
 };
