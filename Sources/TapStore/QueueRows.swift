@@ -8,11 +8,14 @@ enum QueueRows {
     static func attach(_ database: Database, to records: inout [DeviceRecord]) throws {
         var assignments: [String: [Int: Assignment]] = [:]
         let rows = try Row.fetchCursor(
-            database, sql: "SELECT device, queue, consumer, cpus, assigned_at FROM queue_assignment")
+            database, sql: "SELECT device, queue, consumer, cpus, assigned_at, digest FROM queue_assignment")
         while let row = try rows.next() { assignments[row[0], default: [:]][row[1]] = try decode(row) }
         var disabled: [String: Set<Int>] = [:]
-        let marks = try Row.fetchCursor(database, sql: "SELECT device, queue FROM disabled_queue")
-        while let row = try marks.next() { disabled[row[0], default: []].insert(row[1]) }
+        let marks = try Row.fetchCursor(database, sql: "SELECT device, queue, digest FROM disabled_queue")
+        while let row = try marks.next() {
+            try RowDigest.check(row[2], is: RowDigest.of(row[0] as String, "\(row[1] as Int)"))
+            disabled[row[0], default: []].insert(row[1])
+        }
         guard !assignments.isEmpty || !disabled.isEmpty else { return }
         for position in records.indices {
             let name = records[position].name.text
@@ -40,26 +43,35 @@ enum QueueRows {
                 .execute(arguments: [name, queue])
         }
         for queue in marks.subtracting(marked) {
-            try database.cachedStatement(sql: "INSERT OR REPLACE INTO disabled_queue (device, queue) VALUES (?, ?)")
-                .execute(arguments: [name, queue])
+            try database.cachedStatement(
+                sql: "INSERT OR REPLACE INTO disabled_queue (device, queue, digest) VALUES (?, ?, ?)"
+            ).execute(arguments: [name, queue, RowDigest.of(name, "\(queue)")])
         }
     }
 
     private static func save(_ database: Database, _ assignment: Assignment, _ name: String, _ queue: Int) throws {
         let statement = try database.cachedStatement(
             sql: """
-                INSERT OR REPLACE INTO queue_assignment (device, queue, consumer, cpus, assigned_at)
-                VALUES (?, ?, ?, ?, ?)
+                INSERT OR REPLACE INTO queue_assignment (device, queue, consumer, cpus, assigned_at, digest)
+                VALUES (?, ?, ?, ?, ?, ?)
                 """)
+        let (consumer, assignedAt) = (assignment.consumer.text, assignment.assignedAt.microseconds)
+        let cpus = JSONValue.array(assignment.cpus.map { .integer($0) }).text
         try statement.execute(arguments: [
-            name, queue, assignment.consumer.text, JSONValue.array(assignment.cpus.map { .integer($0) }).text,
-            assignment.assignedAt.microseconds,
+            name, queue, consumer, cpus, assignedAt, digest(name, queue, consumer, cpus, assignedAt),
         ])
+    }
+
+    private static func digest(
+        _ name: String, _ queue: Int, _ consumer: String, _ cpus: String, _ assignedAt: Int64
+    ) -> Int64 {
+        RowDigest.of(name, "\(queue)", consumer, cpus, "\(assignedAt)")
     }
 
     private static func decode(_ row: Row) throws -> Assignment {
         do {
             let cpus: String = row[3]
+            try RowDigest.check(row[5], is: digest(row[0], row[1], row[2], cpus, row[4]))
             return try Assignment(
                 consumer: row[2], cpus: JSONValue(parsing: Array(cpus.utf8)),
                 assignedAt: Timestamp(microseconds: row[4]))

@@ -8,13 +8,14 @@ enum DeviceRow {
     /// The columns of `select`, by their place: looking for names costs more than reading what they hold.
     enum Column: Int {
         case name, uid, labels, spec, generation, revision, createdAt, updatedAt, deletionRequestedAt, settledGeneration
-        case recreateGeneration, bootID, namespaceCookie, namespace, ifindex, vnetHeaderSize, offloads, isLost
+        case recreateGeneration, digest
+        case bootID, namespaceCookie, namespace, ifindex, vnetHeaderSize, offloads, isLost, claimDigest
     }
 
     private static let select = """
         SELECT name, uid, labels, spec, generation, revision, created_at, updated_at, deletion_requested_at,
-               settled_generation, recreate_generation, boot_id, namespace_cookie, namespace, ifindex,
-               vnet_header_size, offloads, is_lost
+               settled_generation, recreate_generation, device.digest, boot_id, namespace_cookie, namespace, ifindex,
+               vnet_header_size, offloads, is_lost, claim.digest
         FROM device LEFT JOIN claim ON claim.device = device.name
         """
 
@@ -30,27 +31,31 @@ enum DeviceRow {
         let statement = try database.cachedStatement(
             sql: """
                 INSERT INTO device (name, uid, labels, spec, generation, revision, created_at, updated_at,
-                                    deletion_requested_at, settled_generation, recreate_generation)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                                    deletion_requested_at, settled_generation, recreate_generation, digest)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT (name) DO UPDATE SET
-                    labels = excluded.labels, spec = excluded.spec, generation = excluded.generation,
+                    uid = excluded.uid, created_at = excluded.created_at, labels = excluded.labels,
+                    spec = excluded.spec, generation = excluded.generation,
                     revision = excluded.revision, updated_at = excluded.updated_at,
                     deletion_requested_at = excluded.deletion_requested_at,
-                    recreate_generation = excluded.recreate_generation
+                    recreate_generation = excluded.recreate_generation, digest = excluded.digest
                 """)
+        let (labels, spec) = (record.labels.document.text, record.spec.document.text)
         try statement.execute(arguments: [
-            record.name.text, record.identifier.text, record.labels.document.text, record.spec.document.text,
+            record.name.text, record.identifier.text, labels, spec,
             record.generation, record.revision, record.createdAt.microseconds, record.updatedAt.microseconds,
             record.deletionRequestedAt?.microseconds, record.settledGeneration, record.recreateGeneration,
+            record.digest(labels: labels, spec: spec),
         ])
     }
 
     /// Stores that the device shall be deleted, and nothing else of it.
     static func markDeleted(_ database: Database, _ record: DeviceRecord) throws {
         let statement = try database.cachedStatement(
-            sql: "UPDATE device SET revision = ?, updated_at = ?, deletion_requested_at = ? WHERE uid = ?")
+            sql: "UPDATE device SET revision = ?, updated_at = ?, deletion_requested_at = ?, digest = ? WHERE uid = ?")
+        let digest = record.digest(labels: record.labels.document.text, spec: record.spec.document.text)
         try statement.execute(arguments: [
-            record.revision, record.updatedAt.microseconds, record.deletionRequestedAt?.microseconds,
+            record.revision, record.updatedAt.microseconds, record.deletionRequestedAt?.microseconds, digest,
             record.identifier.text,
         ])
     }
@@ -88,11 +93,22 @@ enum DeviceRow {
                 Timestamp.init(microseconds:))
             record.settledGeneration = row[.settledGeneration]
             record.recreateGeneration = row[.recreateGeneration]
-            record.claim = try ClaimRow.decode(row)
+            try RowDigest.check(row.optional(.digest, Int64.self), is: record.digest(labels: labels, spec: spec))
+            record.claim = try ClaimRow.decode(row, of: text)
             return record
         } catch {
             throw StoreError.failed(detail: "the row of device '\(text)' cannot be read: \(error)")
         }
+    }
+}
+
+extension DeviceRecord {
+    /// Of all but the settled generation, which the worker writes by itself; labels and spec as they are stored.
+    fileprivate func digest(labels: String, spec: String) -> Int64 {
+        RowDigest.of(
+            name.text, identifier.text, labels, spec, "\(generation)", "\(revision)",
+            "\(createdAt.microseconds)", "\(updatedAt.microseconds)",
+            deletionRequestedAt.map { "\($0.microseconds)" }, "\(recreateGeneration)")
     }
 }
 
@@ -101,17 +117,17 @@ enum ClaimRow {
         let statement = try database.cachedStatement(
             sql: """
                 INSERT OR REPLACE INTO claim (device, boot_id, namespace_cookie, namespace, ifindex,
-                                              vnet_header_size, offloads, is_lost)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                                              vnet_header_size, offloads, is_lost, digest)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """)
         try statement.execute(arguments: [
             name.text, claim.host.boot, Int64(bitPattern: claim.host.namespace), claim.namespace?.text,
             claim.index.rawValue, claim.settings.vnetHeaderSize?.value,
-            claim.settings.offloads.map { Int64($0.rawValue) }, claim.isLost,
+            claim.settings.offloads.map { Int64($0.rawValue) }, claim.isLost, claim.digest(of: name.text),
         ])
     }
 
-    static func decode(_ row: Row) throws -> Claim? {
+    static func decode(_ row: Row, of name: String) throws -> Claim? {
         guard let boot = row.optional(.bootID, String.self) else { return nil }
         var claim = Claim(
             host: HostIdentity(boot: boot, namespace: UInt64(bitPattern: row[.namespaceCookie])),
@@ -121,7 +137,16 @@ enum ClaimRow {
                 vnetHeaderSize: try row.optional(.vnetHeaderSize, Int.self).map { try VnetHeaderSize($0) },
                 offloads: row.optional(.offloads, UInt32.self).map(Offloads.init(rawValue:))))
         claim.isLost = row[.isLost]
+        try RowDigest.check(row.optional(.claimDigest, Int64.self), is: claim.digest(of: name))
         return claim
+    }
+}
+
+extension Claim {
+    fileprivate func digest(of name: String) -> Int64 {
+        RowDigest.of(
+            name, host.boot, "\(host.namespace)", namespace?.text, "\(index.rawValue)",
+            settings.vnetHeaderSize.map { "\($0.value)" }, settings.offloads.map { "\($0.rawValue)" }, "\(isLost)")
     }
 }
 

@@ -111,9 +111,9 @@ import Testing
     }
 
     @Test(arguments: [
-        "INSERT INTO queue_assignment VALUES ('a', 0, '-vm', '[]', 1)",
-        "INSERT INTO queue_assignment VALUES ('a', 0, 'vm', '[8192]', 1)",
-        "INSERT INTO queue_assignment VALUES ('a', 0, 'vm', '[\"1\"]', 1)",
+        "INSERT INTO queue_assignment VALUES ('a', 0, '-vm', '[]', 1, NULL)",
+        "INSERT INTO queue_assignment VALUES ('a', 0, 'vm', '[8192]', 1, NULL)",
+        "INSERT INTO queue_assignment VALUES ('a', 0, 'vm', '[\"1\"]', 1, NULL)",
     ])
     func whatCannotBeReadIsToldWithItsPlace(sql: String) throws {
         try withTemporaryDirectory { directory in

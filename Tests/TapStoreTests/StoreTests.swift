@@ -188,6 +188,7 @@ import Testing
     @Test func theDiskIsWaitedForWhereItCounts() throws {
         try withTemporaryDirectory { directory in
             let store = try Store(path: directory + "/t.db")
+            #expect(try store.synchronousLevel() == 2)
             let record = try record()
             _ = try store.write { try $0.save(record, revision: $0.nextRevision()) }
             // A relaxed write must not leave the connection relaxed.
@@ -232,10 +233,10 @@ import Testing
         "m0004_history": """
         UPDATE revision SET current = 5;
         INSERT INTO device VALUES ('web0', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{"vm":"web"}',
-            '{"queues":4}', 2, 5, 1, 2, NULL, 2, 2);
-        INSERT INTO claim VALUES ('web0', 'boot', 7, 'blue', 12, 12, NULL, 0);
-        INSERT INTO queue_assignment VALUES ('web0', 3, 'vm-42', '[2,3]', 1);
-        INSERT INTO disabled_queue VALUES ('web0', 1);
+            '{"queues":4}', 2, 5, 1, 2, NULL, 2, 2, NULL);
+        INSERT INTO claim VALUES ('web0', 'boot', 7, 'blue', 12, 12, NULL, 0, NULL);
+        INSERT INTO queue_assignment VALUES ('web0', 3, 'vm-42', '[2,3]', 1, NULL);
+        INSERT INTO disabled_queue VALUES ('web0', 1, NULL);
         INSERT INTO change VALUES (5, 1, 'uid:0', 'pid 1', 'r', 1);
         INSERT INTO device_version VALUES ('web0', 5, '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{"vm":"web"}',
             '{"queues":4}');
@@ -283,25 +284,25 @@ import Testing
             try queue.write {
                 try $0.execute(
                     sql: """
-                        INSERT INTO device VALUES ('web0', '\(Self.uid)', '{}', '{}', 1, 1, 1, 1, NULL, 0, 0);
+                        INSERT INTO device VALUES ('web0', '\(Self.uid)', '{}', '{}', 1, 1, 1, 1, NULL, 0, 0, NULL);
                         INSERT INTO apply VALUES (1, 1, 'pending')
                         """)
             }
             let other = "0d4f6f27-1d16-4ac4-84c9-af479f79a62a"
             for bad in [
-                "INSERT INTO device VALUES ('sixteen-bytes-xx', '\(other)', '{}', '{}', 1, 1, 1, 1, NULL, 0, 0)",
-                "INSERT INTO device VALUES ('a', 'short', '{}', '{}', 1, 1, 1, 1, NULL, 0, 0)",
-                "INSERT INTO device VALUES ('a', '\(Self.uid)', '{}', '{}', 1, 1, 1, 1, NULL, 0, 0)",
-                "INSERT INTO device VALUES ('a', '\(other)', '{', '{}', 1, 1, 1, 1, NULL, 0, 0)",
-                "INSERT INTO device VALUES ('a', '\(other)', '{}', '{}', 1, 1, 1, 1, NULL, 2, 0)",
-                "INSERT INTO claim VALUES ('missing', 'b', 1, NULL, 1, 12, 0, 0)",
-                "INSERT INTO queue_assignment VALUES ('missing', 0, 'c', '[]', 1)",
-                "INSERT INTO queue_assignment VALUES ('web0', 255, 'c', '[]', 1)",
-                "INSERT INTO queue_assignment VALUES ('web0', 0, '', '[]', 1)",
-                "INSERT INTO queue_assignment VALUES ('web0', 0, 'c', '{}', 1)",
-                "INSERT INTO disabled_queue VALUES ('missing', 0)",
-                "INSERT INTO disabled_queue VALUES ('web0', -1)",
-                "INSERT INTO disabled_queue VALUES ('web0', 255)",
+                "INSERT INTO device VALUES ('sixteen-bytes-xx', '\(other)', '{}', '{}', 1, 1, 1, 1, NULL, 0, 0, NULL)",
+                "INSERT INTO device VALUES ('a', 'short', '{}', '{}', 1, 1, 1, 1, NULL, 0, 0, NULL)",
+                "INSERT INTO device VALUES ('a', '\(Self.uid)', '{}', '{}', 1, 1, 1, 1, NULL, 0, 0, NULL)",
+                "INSERT INTO device VALUES ('a', '\(other)', '{', '{}', 1, 1, 1, 1, NULL, 0, 0, NULL)",
+                "INSERT INTO device VALUES ('a', '\(other)', '{}', '{}', 1, 1, 1, 1, NULL, 2, 0, NULL)",
+                "INSERT INTO claim VALUES ('missing', 'b', 1, NULL, 1, 12, 0, 0, NULL)",
+                "INSERT INTO queue_assignment VALUES ('missing', 0, 'c', '[]', 1, NULL)",
+                "INSERT INTO queue_assignment VALUES ('web0', 255, 'c', '[]', 1, NULL)",
+                "INSERT INTO queue_assignment VALUES ('web0', 0, '', '[]', 1, NULL)",
+                "INSERT INTO queue_assignment VALUES ('web0', 0, 'c', '{}', 1, NULL)",
+                "INSERT INTO disabled_queue VALUES ('missing', 0, NULL)",
+                "INSERT INTO disabled_queue VALUES ('web0', -1, NULL)",
+                "INSERT INTO disabled_queue VALUES ('web0', 255, NULL)",
                 "INSERT INTO apply_device (revision, device, uid, pruned, assignments) VALUES (1, 'a', 'u', 0, '{}')",
                 "INSERT INTO event (at, type, reason, message) VALUES (1, 'Loud', 'a', 'b')",
                 "INSERT INTO revision VALUES (2, 1)",

@@ -52,3 +52,9 @@ CREATE TABLE idempotency_key (
     PRIMARY KEY (actor, key)
 ) STRICT;
 CREATE INDEX idempotency_key_by_age ON idempotency_key (at);
+
+-- What tells a row that the disk has changed (RowDigest.swift); NULL in rows of before.
+ALTER TABLE device ADD COLUMN digest INTEGER;
+ALTER TABLE claim ADD COLUMN digest INTEGER;
+ALTER TABLE queue_assignment ADD COLUMN digest INTEGER;
+ALTER TABLE disabled_queue ADD COLUMN digest INTEGER;
