@@ -214,6 +214,7 @@ final class DamagedWorld {
     ///   - tmpfs: The size of a file system of its own.
     ///   - databaseApart: Whether the database has a directory of its own.
     ///   - body: What happens.
+    /// - Throws: What `body` throws, with the daemon's log.
     static func with(
         tmpfs: String? = nil, databaseApart: Bool = false, _ body: @escaping @Sendable (DamagedWorld) throws -> Void
     ) async throws {

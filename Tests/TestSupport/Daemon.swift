@@ -63,7 +63,11 @@ public final class Daemon {
 
     /// Starts it, and does not wait.
     ///
-    /// - Parameter log: Where its log goes instead of its own file.
+    /// - Parameters:
+    ///   - environment: What it gets on top of ours.
+    ///   - log: Where its log goes instead of its own file.
+    /// - Returns: The process.
+    /// - Throws: `TestFailure` when there is no such program.
     @discardableResult
     public func launch(environment: [String: String] = [:], log: String? = nil) throws -> ChildProcess {
         let process = try ChildProcess(
