@@ -55,7 +55,8 @@ import Testing
                 }
             }
             history.faults.arm(.databaseSync, with: EIO)
-            try history.write(1)
+            // All of it is in the log when the sync fails.
+            try history.create()
             // What was refused must not be there.
             try history.die()
             try history.start()
@@ -96,6 +97,7 @@ import Testing
         private let lock = NSLock()
         private var told: [Told] = []
         private var number = 0
+        private var created = 0
         private var record: String { directory + "/record" }
 
         init(_ directory: String) throws {
@@ -126,8 +128,13 @@ import Testing
         func write(_ count: Int) throws {
             let client = try daemon.connect()
             for turn in 0..<count { try write(client, to: "d\(turn % 3)", hasWork: turn % 5 == 4) }
-            // A name is used once, so that it can be told whether a refused write has come back.
-            try state(client, "x\(number)", #"{"spec": {"link": {"up": false}}}"#)
+            try create()
+        }
+
+        /// A name is used once, so that it can be told whether a refused write has come back.
+        func create() throws {
+            created += 1
+            try state(try daemon.connect(), "x\(created)", #"{"spec": {"link": {"up": false}}}"#)
         }
 
         /// Writes at the same time, which share transactions.
