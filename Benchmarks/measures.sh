@@ -4,6 +4,8 @@ queues=4
 spec="{\"queues\":$queues}"
 reconciles=20
 repair_devices=30
+hostile_clients=200
+hostile_seconds=3
 idle_seconds=4
 wrk_seconds=3
 put_clients=32
@@ -381,6 +383,25 @@ start_floor_scrape() {
 }
 
 scrape_names() { curl -sS --fail --unix-socket "$1" http://localhost/metrics | sed '/^#/!s/ [^ ]*$//'; }
+
+# A good client's GET beside those that drip, fall silent, send rubbish or do not read.
+measure_hostile() {
+    local run alone beside alone_all=() beside_all=() a b
+    start_settled_daemon
+    for ((run = 1; run <= runs; run++)); do
+        progress "$run" "$runs"
+        "$build/hostile_clients" "$socket" /v1/devices/b0 "$hostile_clients" "$hostile_seconds" >"$dir/hostile"
+        read -r alone beside <"$dir/hostile"
+        alone_all+=("$alone")
+        beside_all+=("$beside")
+    done
+    end_fresh_daemon
+    a=$(median "${alone_all[@]}")
+    b=$(median "${beside_all[@]}")
+    row "GET of one device beside $hostile_clients hostile clients, p99; floor: alone" \
+        "$(calculate '%.3f ms' "$b")" "$(calculate '%.3f ms' "$a")" "$(calculate '%.2f' "$b / $a")" \
+        "≤ 2, $(judge "$b / $a <= 2")"
+}
 
 # ---- Taking up room and time
 

@@ -125,7 +125,7 @@ final class ClientConnections: @unchecked Sendable {
     private static let burstSeconds = 0.005
 
     /// - Parameters:
-    ///   - limits: Whose times it keeps.
+    ///   - limits: How many there may be, and from where on there is a crowd.
     ///   - onCutOff: Called on the deadline thread.
     init(limits: HTTPLimits, onCutOff: @escaping @Sendable (HTTPCutOff) -> Void) {
         self.limits = limits

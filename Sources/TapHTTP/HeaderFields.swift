@@ -16,13 +16,13 @@ struct HeaderFields: Sendable {
     ///     each byte of a line's end, and for the colon. So a lone LF is one NUL where two must be, and a NUL that the
     ///     client sent is one too many; a line that begins with a space continues the one before.
     ///   - fieldsMax: How many there may be.
-    /// - Throws: What two parties could read differently.
+    /// - Throws: Why they are refused.
     init(_ block: UnsafeRawBufferPointer, fieldsMax: Int) throws(HTTPRejection) {
         unsafe bytes = Array(block)
         fields.reserveCapacity(8)
         var place = try lineEnd(0)
         while place < bytes.count, bytes[place] != 0 {
-            let name = place..<end(from: place) { Self.isTokenByte[Int($0)] }
+            let name = place..<end(from: place, Self.isTokenByte)
             guard !name.isEmpty, name.upperBound < bytes.count, bytes[name.upperBound] == 0 else {
                 throw .malformedRequest
             }
@@ -66,10 +66,12 @@ struct HeaderFields: Sendable {
 
     private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 
-    /// RFC 9110, section 5.6.2.
-    static let isTokenByte: [Bool] = (0..<256).map { (number: Int) -> Bool in
-        let character = Character(UnicodeScalar(UInt8(number)))
-        return character.isASCII && (character.isLetter || character.isNumber || "!#$%&'*+-.^_`|~".contains(character))
+    /// A letter, a digit, or one of ``!#$%&'*+-.^_`|~`` (RFC 9110, section 5.6.2).
+    static func isTokenByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x30...0x39, 0x41...0x5A, 0x5E...0x7A, 0x21, 0x23...0x27, 0x2A, 0x2B, 0x2D, 0x2E, 0x7C, 0x7E: true
+        default: false
+        }
     }
 }
 

@@ -93,14 +93,14 @@ struct RequestParts {
     ///   - places: Where it found the other parts.
     ///   - targetBytes: The target's length before it was taken to pieces; when it held a NUL, up to that.
     ///   - fieldsMax: How many header fields there may be.
-    /// - Throws: What two parties could read differently.
+    /// - Throws: Why it is refused.
     init(
         _ head: UnsafeRawBufferPointer, _ places: RequestPlaces, targetBytes: Int, fieldsMax: Int
     ) throws(HTTPRejection) {
         let fieldsStart = places.version + Self.versionBytes
         // One separator each, and nothing that the library passed over.
         guard places.target > 1, places.version == places.target + targetBytes + 1, fieldsStart <= head.count,
-            unsafe head[..<(places.target - 1)].allSatisfy({ HeaderFields.isTokenByte[Int($0)] })
+            unsafe head[..<(places.target - 1)].allSatisfy(HeaderFields.isTokenByte)
         else { throw .malformedRequest }
         method = unsafe String(decoding: head[..<(places.target - 1)], as: UTF8.self)
         isHTTP10 = unsafe head[fieldsStart - 1] == UInt8(ascii: "0")

@@ -27,7 +27,10 @@ struct RequestTarget: Sendable {
         }
         let question = unsafe rest.firstIndex(of: UInt8(ascii: "?"))
         let path = unsafe rest[..<(question ?? rest.endIndex)]
-        guard unsafe path.first == UInt8(ascii: "/") || (path.isEmpty && authority != nil),
+        // An asterisk is the server as a whole, for OPTIONS.
+        guard
+            unsafe path.first == UInt8(ascii: "/") || text.elementsEqual("*".utf8)
+                || (path.isEmpty && authority != nil),
             let segments = unsafe Self.segments(path), let text = unsafe String(validating: path, as: UTF8.self)
         else { return nil }
         self.path = text

@@ -29,7 +29,7 @@ public struct Certificates: Sendable {
     ///   - purpose: `serverAuth` or `clientAuth`.
     ///   - names: As OpenSSL writes alternative names: `IP:127.0.0.1`, `DNS:x`, `URI:x:y`.
     ///   - days: Until it ends; it began now.
-    /// - Throws: What openssl says.
+    /// - Throws: `TestFailure` when openssl fails.
     public func issue(_ name: String, purpose: String, names: String, days: Int = 1) throws {
         let request = "\(directory)/\(name).request"
         let extensions = "\(directory)/\(name).extensions"
