@@ -4,7 +4,7 @@ SHELL := /bin/bash
 binary := .build/release/tapster
 swift_sources := $(wildcard Sources Tests migrations openapi Package.swift)
 
-.PHONY: help run clean-run test soak bench build lint format clean
+.PHONY: help run clean-run test soak fuzz bench build lint format clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ soak: ## Walk 20,000 random steps, and 10,000 leases, with kills among them, aga
 	swift build --build-tests
 	TAPSTER_SOAK_STEPS=$${TAPSTER_SOAK_STEPS:-20000} swift test --skip-build --filter 'SoakTests|PowerCutTests'
 
+fuzz: ## Look for an hour (FUZZ_SECONDS) for bytes and requests that break what must hold
+	@scripts/fuzz
+
 bench: build ## Measure Tapster against plain C
 	@scripts/setup bench
 	Benchmarks/run $(binary)
@@ -44,4 +47,4 @@ format: ## Format the Swift sources
 	swift format --in-place --recursive --parallel $(swift_sources)
 
 clean: ## Remove what was built
-	rm -rf .build .build-tools Benchmarks/build
+	rm -rf .build .build-fuzz .build-tools Benchmarks/build

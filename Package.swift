@@ -18,6 +18,18 @@ let testHouse: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+// What must hold for all bytes: tests, which try a corpus; or for `make fuzz` a program, whose main function is libFuzzer's.
+let isFuzzed = Context.environment["TAPSTER_FUZZ"] != nil
+let read: [Target.Dependency] = ["TapCore", "TapDocument", "TapHTTP", "TapKernel", "TapService"]
+let properties: Target =
+    isFuzzed
+    ? .executableTarget(
+        name: "tapster-fuzz", dependencies: read, path: "Tests/Fuzz", sources: ["Properties", "Runner"],
+        swiftSettings: testHouse)
+    : .testTarget(
+        name: "FuzzTests", dependencies: read, path: "Tests/Fuzz", exclude: ["Corpus", "Dictionaries", "Runner"],
+        sources: ["Properties", "CorpusTests.swift"], swiftSettings: testHouse)
+
 let package = Package(
     name: "tapster",
     products: [
@@ -107,5 +119,6 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
             swiftSettings: testHouse),
+        properties,
     ]
 )

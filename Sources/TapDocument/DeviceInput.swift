@@ -38,7 +38,7 @@ public struct DeviceInput: Hashable, Sendable {
         let labels = Labels.reading(metadata.take("labels"), at: "/metadata/labels")
         metadata.note(labels.issues)
         let version = metadata.text("resourceVersion", orNull: true) { (text) throws(ValidationError) in
-            guard let number = Int(text), number >= 0 else {
+            guard let number = Int(text), number >= 0, String(number) == text else {
                 throw ValidationError("is not a resource version that this API gave")
             }
             return number
@@ -169,6 +169,10 @@ struct SpecReading {
         switch reader.take("offloads") {
         case nil: return nil
         case .array(let words):
+            guard words.count <= Offloads.wordsMax else {
+                reader.note("offloads", "has \(words.count) elements; \(Offloads.wordsMax) are allowed")
+                return nil
+            }
             var offloads: Offloads = []
             for (position, word) in words.enumerated() {
                 if case .string(let text) = word {

@@ -57,6 +57,11 @@ struct JSONParser {
             skipSpace()
             guard position < bytes.count, bytes[position] == UInt8(ascii: "\"") else { throw unexpected("a key") }
             let key = try parseString()
+            guard key.utf8.count <= JSONValue.keyBytesMax else {
+                throw JSONSyntaxError(
+                    detail:
+                        "a key has \(key.utf8.count) bytes, but at most \(JSONValue.keyBytesMax) are read (\(place))")
+            }
             skipSpace()
             guard take(UInt8(ascii: ":")) else { throw unexpected("':'") }
             skipSpace()

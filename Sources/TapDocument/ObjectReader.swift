@@ -11,13 +11,43 @@ public struct FieldIssue: Hashable, Sendable {
     }
 }
 
+extension FieldIssue {
+    /// Members of an object that nobody asked for.
+    public static func unknown(
+        _ keys: some Collection<String>, at pointer: String = "", known: [String]
+    ) -> [FieldIssue] {
+        let detail =
+            "is not a field of this object; known \(known.count == 1 ? "is" : "are") \(known.joined(separator: ", "))"
+        return keys.map { FieldIssue(pointer: pointer + "/" + escape($0), detail: detail) }
+    }
+
+    /// RFC 6901, section 3; and an unknown key is quoted only as far as a person reads.
+    static func escape(_ key: String) -> String {
+        guard key.utf8.contains(where: { $0 == UInt8(ascii: "~") || $0 == UInt8(ascii: "/") }) else {
+            return key.shortened
+        }
+        // By scalars: with a mark behind it, a slash is another character, and still a slash.
+        return key.shortened.unicodeScalars.reduce(into: "") { escaped, scalar in
+            switch scalar {
+            case "~": escaped += "~0"
+            case "/": escaped += "~1"
+            default: escaped.unicodeScalars.append(scalar)
+            }
+        }
+    }
+}
+
 /// All mistakes of a document, told at once.
 public struct InvalidDocument: Error, Hashable, Sendable {
-    /// Sorted by pointer; never empty.
+    /// More than a person reads: a document of mistakes alone must not become an answer many times as long.
+    public static let issuesMax = 100
+
+    /// The first of them, sorted by pointer; never empty.
     public let issues: [FieldIssue]
 
     public init(_ issues: [FieldIssue]) {
-        self.issues = issues.sorted { ($0.pointer, $0.detail) < ($1.pointer, $1.detail) }
+        let sorted = issues.sorted { ($0.pointer, $0.detail) < ($1.pointer, $1.detail) }
+        self.issues = Array(sorted.prefix(Self.issuesMax))
     }
 }
 
@@ -51,7 +81,7 @@ struct ObjectReader {
     }
 
     mutating func note(_ key: String, _ detail: String) {
-        issues.append(FieldIssue(pointer: pointer + "/" + Self.escape(key), detail: detail))
+        issues.append(FieldIssue(pointer: pointer + "/" + FieldIssue.escape(key), detail: detail))
     }
 
     mutating func note(_ others: [FieldIssue]) {
@@ -170,22 +200,14 @@ struct ObjectReader {
 
     /// Every mistake, what is left over included.
     consuming func finish(known: [String]) -> [FieldIssue] {
-        for key in members.keys {
-            note(key, "is not a field of this object; known are \(known.joined(separator: ", "))")
-        }
+        note(FieldIssue.unknown(members.keys, at: pointer, known: known))
         return issues
-    }
-
-    /// RFC 6901, section 3; and an unknown key is quoted only as far as a person reads.
-    private static func escape(_ key: String) -> String {
-        key.shortened.split(separator: "~", omittingEmptySubsequences: false).joined(separator: "~0")
-            .split(separator: "/", omittingEmptySubsequences: false).joined(separator: "~1")
     }
 }
 
 extension String {
-    /// At most 64 characters of it, for an error.
+    /// At most 64 scalars of it, for an error; a character may have any number of them.
     var shortened: String {
-        count <= 64 ? self : prefix(63) + "…"
+        utf8.count <= 64 || unicodeScalars.count <= 64 ? self : String(unicodeScalars.prefix(63)) + "…"
     }
 }

@@ -28,6 +28,9 @@ public struct Offloads: OptionSet, Hashable, Sendable {
         ("uso6", .uso6),
     ]
 
+    /// How many words a list may have; it may repeat them.
+    public static let wordsMax = 64
+
     /// The words of the set, in the order of the kernel's bits.
     public var names: [String] {
         Self.words.filter { contains($0.offload) }.map(\.word)

@@ -44,9 +44,8 @@ struct ApplyRoutes: Sendable {
         guard case .object(let members) = document else {
             throw .invalidDocument([FieldIssue(pointer: "", detail: "must be an object, found \(document.kind)")])
         }
-        var issues = members.keys.filter { $0 != "devices" }.sorted().map { key in
-            FieldIssue(pointer: "/\(key)", detail: "is not a field of this object; known is devices")
-        }
+        let unknown = members.keys.filter { $0 != "devices" }.sorted().prefix(InvalidDocument.issuesMax)
+        var issues = FieldIssue.unknown(unknown, known: ["devices"])
         guard case .array(let documents)? = members["devices"] else {
             issues.append(FieldIssue(pointer: "/devices", detail: "must be an array of devices"))
             throw .invalidDocument(issues)
@@ -61,6 +60,7 @@ struct ApplyRoutes: Sendable {
         inputs.reserveCapacity(documents.count)
         var places: [DeviceName: Int] = [:]
         for (place, document) in documents.enumerated() {
+            guard issues.count < InvalidDocument.issuesMax else { break }
             let reading = writes.issues(document)
             issues += reading.issues.map {
                 FieldIssue(pointer: "/devices/\(place)\($0.pointer)", detail: $0.detail)
@@ -74,7 +74,7 @@ struct ApplyRoutes: Sendable {
             }
             inputs.append(input)
         }
-        guard issues.isEmpty else { throw .invalidDocument(issues) }
+        guard issues.isEmpty else { throw .invalidDocument(Array(issues.prefix(InvalidDocument.issuesMax))) }
         return inputs
     }
 

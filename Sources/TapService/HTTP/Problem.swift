@@ -166,7 +166,9 @@ extension Problem {
                 status: 422, code: "INVALID_DOCUMENT", title: "The document is invalid",
                 detail: issues.count == 1
                     ? "\(issues[0].pointer.isEmpty ? "the document" : issues[0].pointer): \(issues[0].detail)"
-                    : "\(issues.count) fields are invalid; see errors",
+                    : issues.count < InvalidDocument.issuesMax
+                        ? "\(issues.count) fields are invalid; see errors"
+                        : "\(issues.count) fields or more are invalid; errors has the first",
                 errors: issues)
         case .invalidName(let detail):
             Words(status: 404, code: "DEVICE_NOT_FOUND", title: "No such device", detail: detail)

@@ -1,0 +1,128 @@
+import TapCore
+
+@testable import TapDocument
+
+/// Half of the accounts exist.
+private struct SomeAccounts: Accounts {
+    func userNumber(_ principal: Principal) -> UInt32? { number(principal) }
+    func groupNumber(_ principal: Principal) -> UInt32? { number(principal) }
+
+    private func number(_ principal: Principal) -> UInt32? {
+        switch principal {
+        case .number(let number): number
+        case .name(let name): name.utf8.count.isMultiple(of: 2) ? 1_000 : nil
+        }
+    }
+}
+
+/// A device that was understood is shown as what is understood as the same device; and of what was not, each mistake is
+/// told briefly and at a place that exists.
+func checkDevice(_ bytes: [UInt8]) throws(BrokenProperty) {
+    guard let document = try parsed(bytes) else { return }
+    try checkQueueInputs(document)
+    for pathName in [nil, try? DeviceName("web0")] {
+        guard
+            let device = try understood({ () throws(InvalidDocument) in
+                try DeviceInput(document, accounts: SomeAccounts(), pathName: pathName)
+            })
+        else { continue }
+        try hold(pathName == nil || device.name == pathName, "has another name than the path")
+        let shown = device.document
+        guard let again = try? DeviceInput(shown, accounts: SomeAccounts()) else {
+            throw BrokenProperty(description: "what is shown is refused: \(shown.text)")
+        }
+        try hold(
+            again.name == device.name && again.labels == device.labels && again.spec == device.spec,
+            "what is shown is read as another device: \(shown.text)")
+        try hold(again.document.bytes == shown.bytes, "is shown in two ways: \(shown.text)")
+        try hold((try? DeviceSpec(stored: device.spec.document)) == device.spec, "is not kept: \(shown.text)")
+        try hold((try? Labels(stored: device.labels.document)) == device.labels, "labels are not kept: \(shown.text)")
+    }
+}
+
+/// A merge patch changes what it says and nothing else: twice is once, and none is none (RFC 7396).
+///
+/// The input is a JSON array of a document and a patch; the patch of a device is also held against its rules.
+func checkPatch(_ bytes: [UInt8]) throws(BrokenProperty) {
+    guard let pair = try parsed(bytes), case .array(let parts) = pair, parts.count == 2 else { return }
+    let (document, patch) = (parts[0], parts[1])
+    let once = document.merging(patch)
+    try hold(once.merging(patch) == once, "applied twice, it does more: \(once.text)")
+    if case .object = document {
+        try hold(document.merging([:]) == document, "a patch of nothing changes something")
+    }
+    try hold(once == reference(document, patch), "RFC 7396 makes \(reference(document, patch).text) of it")
+    let unknown = DeviceInput.unknownFields(inPatch: patch)
+    try check(unknown)
+    let isDevice = (try? DeviceInput(document, accounts: SomeAccounts())) != nil
+    if isDevice, unknown.isEmpty, case .failure(let invalid) = read(once) {
+        // A patch may say what cannot be, but not what nobody knows.
+        try hold(
+            !invalid.issues.contains { $0.detail.hasPrefix("is not a field") },
+            "an unknown field slips in: \(once.text)")
+    }
+}
+
+/// RFC 7396, section 2, as it stands there, line for line.
+private func reference(_ target: JSONValue, _ patch: JSONValue) -> JSONValue {
+    guard case .object(let changes) = patch else { return patch }
+    var result: [String: JSONValue] = if case .object(let members) = target { members } else { [:] }
+    for (name, value) in changes {
+        if case .null = value {
+            if result.keys.contains(name) { result.removeValue(forKey: name) }
+        } else {
+            result[name] = reference(result[name] ?? .null, value)
+        }
+    }
+    return .object(result)
+}
+
+private func read(_ document: JSONValue) -> Result<DeviceInput, InvalidDocument> {
+    do throws(InvalidDocument) {
+        return .success(try DeviceInput(document, accounts: SomeAccounts()))
+    } catch {
+        return .failure(error)
+    }
+}
+
+private func checkQueueInputs(_ document: JSONValue) throws(BrokenProperty) {
+    if let assignment = try understood({ () throws(InvalidDocument) in try AssignmentInput(document) }) {
+        try hold(
+            zip(assignment.cpus, assignment.cpus.dropFirst()).allSatisfy { $0 < $1 },
+            "the CPUs are not sorted, each once")
+    }
+    _ = try understood { () throws(InvalidDocument) in try FreeQueuesInput(document) }
+    _ = try understood { () throws(InvalidDocument) in try QueuePatch(document) }
+}
+
+/// What was read, or nothing and the mistakes, which are held to what a client may rely on.
+private func understood<Value>(_ read: () throws(InvalidDocument) -> Value) throws(BrokenProperty) -> Value? {
+    do throws(InvalidDocument) {
+        return try read()
+    } catch {
+        try hold(!error.issues.isEmpty, "is refused without a reason")
+        try check(error.issues)
+        return nil
+    }
+}
+
+private func check(_ issues: [FieldIssue]) throws(BrokenProperty) {
+    try hold(issues.count <= InvalidDocument.issuesMax, "\(issues.count) mistakes in one answer")
+    for issue in issues {
+        try hold(!issue.detail.isEmpty && issue.detail.utf8.count <= 1_024, "a long detail: \(issue.detail)")
+        try hold(issue.pointer.utf8.count <= 512, "a long pointer: \(issue.pointer)")
+        // RFC 6901, section 3.
+        let bytes = Array(issue.pointer.utf8)
+        try hold(bytes.isEmpty || bytes[0] == UInt8(ascii: "/"), "a pointer that is none: \(issue.pointer)")
+        for (place, byte) in bytes.enumerated() where byte == UInt8(ascii: "~") {
+            let next = place + 1 < bytes.count ? bytes[place + 1] : 0
+            try hold(next == UInt8(ascii: "0") || next == UInt8(ascii: "1"), "an escape that is none: \(issue.pointer)")
+        }
+    }
+}
+
+extension DeviceInput {
+    fileprivate var document: JSONValue {
+        ["metadata": ["name": .string(name.text), "labels": labels.document], "spec": spec.document]
+    }
+}
