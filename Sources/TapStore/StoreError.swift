@@ -30,7 +30,7 @@ public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
     public var concernsAll: Bool {
         switch self {
         case .failed, .tooManyBackups, .tooManyAnswers: false
-        case .inUse, .foreign, .tooNew, .damaged, .full: true
+        case .inUse, .foreign, .tooNew, .damaged, .gone, .locked, .readOnly, .full: true
         }
     }
 

@@ -62,6 +62,24 @@ import Testing
         }
     }
 
+    /// promtool knows whether they can be read; whether there is what they speak of, only a scrape tells.
+    @Test func alertsSpeakOfWhatThereIs() async throws {
+        let rules = Examples.path("../prometheus-rules.yaml")
+        try run(buildTool("promtool"), "check", "config", Examples.path("../prometheus.yml"))
+        let words = try run(buildTool("promtool"), "check", "rules", rules)
+        #expect(words.contains("9 rules found"))
+        let names = try String(contentsOfFile: rules, encoding: .utf8).matches(of: /(tapster|process)_[a-z_]+/).map(
+            \.output.0)
+        #expect(names.count > 8)
+        let found = Set(names)
+        try await withDaemon { (daemon) throws in
+            let lessee = try Self.busy(daemon)
+            let text = try Self.scrape(daemon)
+            for name in found { #expect(text.contains("\n# TYPE \(name) "), "\(name)") }
+            lessee.leave()
+        }
+    }
+
     /// Prometheus' own Python client reads both formats, and finds the same in them.
     @Test func aRealParserReadsBothFormats() async throws {
         try await withDaemon { (daemon) throws in
