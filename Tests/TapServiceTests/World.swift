@@ -67,7 +67,9 @@ final class World: Sendable {
 
     /// The sum of a metric's samples whose labels contain the text.
     func metric(_ name: String, _ labels: String = "") throws -> Double {
-        try send("GET", "/metrics").text.split(separator: "\n")
+        // Scrapes that come soon after one another share an answer.
+        usleep(300_000)
+        return try send("GET", "/metrics").text.split(separator: "\n")
             .filter { $0.hasPrefix(name) && (labels.isEmpty || $0.contains(labels)) }
             .compactMap { Double($0.split(separator: " ").last ?? "") }.reduce(0, +)
     }

@@ -229,7 +229,7 @@ import Testing
     }
 
     private static func counts(_ daemon: Daemon) throws -> [String: Int] {
-        let lines = try daemon.send("GET", "/metrics").text.split(separator: "\n")
+        let lines = try daemon.metrics().split(separator: "\n")
         let prefix = "tapster_kernel_operations_total{operation=\""
         return lines.filter { $0.hasPrefix(prefix) }.reduce(into: [:]) { counts, line in
             let parts = line.dropFirst(prefix.count).split(separator: "\"")

@@ -292,7 +292,7 @@ final class DamagedWorld {
         let readiness = try daemon.send("GET", "/readyz")
         #expect(readiness.status == 503 && readiness.text.contains(words), "\(readiness.text)")
         #expect(try daemon.send("GET", "/livez").status == 200)
-        #expect(try daemon.send("GET", "/metrics").text.contains("tapster_ready 0\n"))
+        #expect(try daemon.metrics().contains("tapster_ready 0\n"))
         #expect(try daemon.send("GET", "/v1/devices/new0").status == 404)
         let known = try daemon.send("GET", "/v1/devices/keep0")["metadata"] as? [String: Any]
         #expect((known?["labels"] as? [String: String])?["n"] == "\(acknowledged)")

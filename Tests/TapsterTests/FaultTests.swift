@@ -152,11 +152,11 @@ import Testing
             world.faults.arm(.event, count: 1, with: ENOBUFS)
             try TestSupport.run("ip", "link", "set", "old0", "mtu", "9000")
             try eventually("the MTU is put right") {
-                let metrics = try world.daemon.send("GET", "/metrics").text
+                let metrics = try world.daemon.metrics()
                 return metrics.contains("tapster_drift_repairs_total{field=\"link.mtu\"} 1\n")
             }
             #expect(world.faults.struck == 1)
-            #expect(try world.daemon.send("GET", "/metrics").text.contains("tapster_netlink_overruns_total 1\n"))
+            #expect(try world.daemon.metrics().contains("tapster_netlink_overruns_total 1\n"))
             #expect(try world.isHealthy())
         }
     }
@@ -247,7 +247,7 @@ import Testing
                     #expect(refusal.headers["retry-after"] != nil)
                     let readiness = try world.daemon.send("GET", "/readyz")
                     #expect(readiness.status == 503 && readiness.text.contains("[-] database"))
-                    #expect(try world.daemon.send("GET", "/metrics").text.contains("tapster_ready 0\n"))
+                    #expect(try world.daemon.metrics().contains("tapster_ready 0\n"))
                     #expect(try world.daemon.send("GET", "/livez").status == 200)
                     if first == 1 || kind == .databaseWrite { #expect(try world.versions() == devices) }
                     world.faults.disarm()

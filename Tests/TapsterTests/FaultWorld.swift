@@ -194,7 +194,7 @@ final class FaultWorld {
 
     /// How many steps and looks have failed with this number.
     func errors(_ name: String) throws -> Int {
-        try daemon.send("GET", "/metrics").text.split(separator: "\n")
+        try daemon.metrics().split(separator: "\n")
             .filter { $0.hasPrefix("tapster_kernel_errors_total") && $0.contains("errno=\"\(name)\"") }
             .reduce(0) { $0 + (Int($1.split(separator: " ")[1]) ?? 0) }
     }

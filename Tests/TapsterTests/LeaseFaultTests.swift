@@ -63,7 +63,7 @@ import Testing
                 try daemon.create("web0", spec: #"{"queues": 8}"#)
                 try Self.useLeases(daemon)
                 #expect(daemon.log.contains("a lease will not outlive the daemon"))
-                #expect(try daemon.send("GET", "/metrics").text.contains(#"{operation="keep_descriptors",errno="#))
+                #expect(try daemon.metrics().contains(#"{operation="keep_descriptors",errno="#))
             }
         }
     }

@@ -107,9 +107,15 @@ extension Daemon {
         try eventually("\(reason) is in the history") { try events(of: name).contains { $0.reason == reason } }
     }
 
+    /// What a scrape says now: those that come soon after one another share an answer.
+    public func metrics() throws -> String {
+        usleep(300_000)
+        return try send("GET", "/metrics").text
+    }
+
     /// A metric's value, as it is written.
     public func metric(_ name: String) throws -> String? {
-        try send("GET", "/metrics").text.split(separator: "\n").first { $0.hasPrefix(name + " ") }
+        try metrics().split(separator: "\n").first { $0.hasPrefix(name + " ") }
             .map { String($0.dropFirst(name.count + 1)) }
     }
 }
