@@ -51,6 +51,7 @@ let package = Package(
                 "TapService", "TapKernel", "TapStore", "TapHTTP", "TapDocument", "TapCore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: house),
         .target(
@@ -115,8 +116,8 @@ let package = Package(
         .testTarget(
             name: "TapsterTests",
             dependencies: [
-                "tapster", "TapStore", "TapCore", "TapDocument", "CLinux", "TestSupport",
-                .product(name: "GRDB", package: "GRDB.swift"),
+                "tapster", "TapService", "TapHTTP", "TapStore", "TapCore", "TapDocument", "CLinux", "TestSupport",
+                .product(name: "GRDB", package: "GRDB.swift"), .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: testHouse),
         properties,

@@ -13,47 +13,28 @@ struct ServeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve",
         abstract: "Run the daemon in the foreground.",
-        discussion: "Each option may come from the environment instead: --database from TAPSTER_DATABASE, and so on.")
+        discussion: """
+            Each option may come from the environment instead, --socket-group from TAPSTER_SOCKET_GROUP, or from the file \
+            that --config names, where its key is socketGroup; 'tapster check-config' shows what all of it comes to.
 
-    @Option(help: "The SQLite database; made if it does not exist.")
-    var database = Environment.value("DATABASE") ?? "/var/lib/tapster/tapster.db"
+            SIGHUP has it read the file and the tokens again: tokens, roles, allowed hosts and origins and the log's level \
+            change at once, the rest with a restart. SIGTERM and SIGINT stop it; the devices stay.
+            """)
 
-    @Option(help: "The API's Unix socket.")
-    var socket = Environment.value("SOCKET") ?? "/run/tapster/api.sock"
-
-    @Option(help: "The group that may use the socket, by name or number.")
-    var socketGroup = Environment.value("SOCKET_GROUP") ?? "tapster"
-
-    @Option(help: "An address such as 127.0.0.1:9480 that serves /metrics, /livez and /readyz alone, to everybody.")
-    var metricsListen: String?
-
-    @Option(help: "The least severe level that is logged: debug, info, warning or error.")
-    var logLevel = Environment.value("LOG_LEVEL") ?? "info"
-
-    @Option(help: "How logs are written to standard error: text or json.")
-    var logFormat = Environment.value("LOG_FORMAT") ?? "text"
-
-    func validate() throws {
-        guard Logger.Level(rawValue: logLevel) != nil else {
-            throw ArgumentParser.ValidationError(
-                "--log-level is '\(logLevel)', but must be debug, info, warning or error")
-        }
-        guard LogFormat(rawValue: logFormat) != nil else {
-            throw ArgumentParser.ValidationError("--log-format is '\(logFormat)', but must be text or json")
-        }
-    }
+    @OptionGroup var options: ConfigurationOptions
 
     func run() throws {
         // Before anything is opened: what is open now was inherited.
         var kept = Dictionary(InheritedDescriptors.take(), uniquingKeysWith: { first, _ in first })
-        let log = makeLogger()
+        let configuration = try attempt { () throws(InvalidConfiguration) in try options.read() }
+        let log = makeLogger(configuration)
         let signals = StopSignals()
         // The database is for nobody else; the socket sets its own mode.
         umask(0o077)
         if DescriptorLimit.raise() == nil { log.warning("the limit of open files cannot be raised") }
         let manager = serviceManager(log, storing: Array(kept.keys))
 
-        let store = try attempt { () throws(StoreError) in try Store(path: database) }
+        let store = try attempt { () throws(StoreError) in try Store(path: configuration.database) }
         let kernel = try attempt { () throws(KernelError) in try LinuxKernel(manager: manager, kept: kept) }
         // Whatever the kernel lets go of shall be closed.
         kept = [:]
@@ -66,16 +47,18 @@ struct ServeCommand: ParsableCommand {
             }
         }
         let listener = try attempt { () throws(HTTPServerError) in
-            try HTTPListener(unix: socket, group: socketGroupNumber(log))
+            try HTTPListener(unix: configuration.socket, group: socketGroupNumber(configuration.socketGroup, log))
         }
         var servers = [HTTPServer(listener: listener, handler: service.api)]
-        if let metricsListen = metricsListen ?? Environment.value("METRICS_LISTEN") {
-            let metricsListener = try attempt { () throws(HTTPServerError) in try HTTPListener(tcp: metricsListen) }
+        if let metricsListen = configuration.metricsListen {
+            let metricsListener = try attempt { () throws(HTTPServerError) in
+                try HTTPListener(tcp: metricsListen.description)
+            }
             servers.append(HTTPServer(listener: metricsListener, handler: service.health))
         }
         for server in servers { try attempt { () throws(HTTPServerError) in try server.start() } }
         service.start()
-        log.info("serving", metadata: ["socket": "\(socket)", "database": "\(database)"])
+        log.info("serving", metadata: ["socket": "\(configuration.socket)", "database": "\(configuration.database)"])
 
         let signal = signals.wait()
         log.info("stopping", metadata: ["signal": "\(signal)"])
@@ -86,10 +69,10 @@ struct ServeCommand: ParsableCommand {
         log.info("stopped; the devices stay")
     }
 
-    private func makeLogger() -> Logger {
-        let level = Logger.Level(rawValue: logLevel) ?? .info
-        let format = LogFormat(rawValue: logFormat) ?? .text
-        return Logger(label: "tapster") { _ in StandardErrorLog(format: format, logLevel: level) }
+    private func makeLogger(_ configuration: Configuration) -> Logger {
+        Logger(label: "tapster") { _ in
+            StandardErrorLog(format: configuration.logFormat, logLevel: configuration.logLevel)
+        }
     }
 
     private func serviceManager(_ log: Logger, storing names: [String]) -> ServiceManager? {
@@ -101,12 +84,11 @@ struct ServeCommand: ParsableCommand {
         }
     }
 
-    private func socketGroupNumber(_ log: Logger) -> UInt32? {
-        let group = (try? Int(socketGroup).map { try Principal($0) } ?? Principal(socketGroup))
-            .flatMap { SystemAccounts().groupNumber($0) }
+    private func socketGroupNumber(_ name: Principal, _ log: Logger) -> UInt32? {
+        let group = SystemAccounts().groupNumber(name)
         if group == nil {
             log.notice(
-                "the socket belongs to the daemon's own group: no such group", metadata: ["group": "\(socketGroup)"])
+                "the socket belongs to the daemon's own group: no such group", metadata: ["group": "\(name)"])
         }
         return group
     }

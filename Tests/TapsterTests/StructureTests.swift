@@ -19,8 +19,7 @@ import Testing
         ],
         "tapster": [
             "TapService", "TapKernel", "TapStore", "TapHTTP", "TapDocument", "TapCore", "ArgumentParser", "Logging",
-            "Foundation",
-            "Dispatch", "Glibc",
+            "Foundation", "Dispatch", "Glibc", "Yams",
         ],
     ]
 

@@ -1,0 +1,76 @@
+internal import ArgumentParser
+internal import Foundation
+internal import TapCore
+internal import TapKernel
+internal import TapService
+
+/// `tapster check-config`: what `serve` would make of its options, its environment and its file.
+struct CheckConfigCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check-config",
+        abstract: "Show how 'serve' would run with the same options, or all that is wrong with them.",
+        discussion: """
+            Each setting is shown as the file has it, with where it comes from: an option, a variable, or a line of the \
+            file. Tokens and keys are not shown. Exit status: 1 when something is wrong.
+            """)
+
+    @OptionGroup var options: ConfigurationOptions
+
+    func run() throws {
+        do throws(InvalidConfiguration) {
+            let configuration = try options.read()
+            print(configuration.text)
+        } catch {
+            FileHandle.standardError.write(Data("\(error)\n".utf8))
+            throw ExitCode(1)
+        }
+    }
+}
+
+extension Configuration {
+    /// As a file would have it, each line with its origin.
+    var text: String {
+        var lines = Setting.allCases.filter { !$0.key.contains(".") }.map { line($0, $0.key) }
+        let nested = Setting.allCases.filter { $0.key.contains(".") }
+        if tls != nil {
+            lines.append("tls:")
+            lines += nested.map { line($0, "  " + $0.key.split(separator: ".")[1]) }
+        } else {
+            lines.append("tls: null")
+        }
+        lines.append(Self.list("allowedHosts", access.hosts))
+        lines.append(Self.list("allowedOrigins", access.origins))
+        lines.append("peers:")
+        lines.append("  default: \(access.fallback?.rawValue ?? "null")")
+        lines += Self.mapping("  users", access.users.map { ("\($0.key)", $0.value) })
+        lines += Self.mapping("  groups", access.groups.map { ("\($0.key)", $0.value) })
+        lines += Self.mapping(
+            "certificates", access.certificates.map { ("\($0.key)", $0.value) }.sorted { $0.0 < $1.0 })
+        return lines.joined(separator: "\n")
+    }
+
+    private func line(_ setting: Setting, _ key: String) -> String {
+        let value = settings[setting]?.value.map(Self.quoted) ?? "null"
+        return "\(key): \(value)  # \(settings[setting]?.place ?? "default")"
+    }
+
+    private static func mapping(_ key: String, _ roles: [(String, Role)]) -> [String] {
+        if roles.isEmpty { return ["\(key): {}"] }
+        let indent = String(key.prefix { $0 == " " })
+        return ["\(key):"] + roles.map { "\(indent)  \(quoted($0.0)): \($0.1.rawValue)" }
+    }
+
+    private static func list(_ key: String, _ items: Set<some CustomStringConvertible>) -> String {
+        "\(key): [\(items.map { quoted($0.description) }.sorted().joined(separator: ", "))]"
+    }
+
+    /// Double quotes, where plain text could be read as something else.
+    private static func quoted(_ text: String) -> String {
+        let isPlain = text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "/._-".contains($0)) }
+        let words = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"]
+        if isPlain, text.first?.isLetter == true || text.first == "/", !words.contains(text.lowercased()) {
+            return text
+        }
+        return "\"" + text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
+    }
+}

@@ -1,0 +1,3 @@
+enum TokensFile {
+    static let defaultPath = "/etc/tapster/tokens.yaml"
+}
