@@ -86,10 +86,12 @@ let package = Package(
 
         // What several test targets share: namespaces, a kernel in memory, a small HTTP client, the daemon as a process.
         .target(
-            name: "TestSupport", dependencies: ["TapCore", "CLinux", "Steering"], path: "Tests/TestSupport",
+            name: "TestSupport", dependencies: ["TapCore", "CLinux", "Steering", "Impersonation"],
+            path: "Tests/TestSupport",
             swiftSettings: testHouse),
         .target(name: "Faults", path: "Tests/Faults"),
         .target(name: "Steering", path: "Tests/Steering"),
+        .target(name: "Impersonation", path: "Tests/Impersonation"),
         .testTarget(name: "TapCoreTests", dependencies: ["TapCore", "TestSupport"], swiftSettings: testHouse),
         .testTarget(
             name: "TapDocumentTests", dependencies: ["TapDocument", "TapCore", "TestSupport"],

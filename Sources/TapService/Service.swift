@@ -10,6 +10,7 @@ public final class Service: Sendable {
     /// Health and metrics alone, for a listener without a token.
     public let health: any HTTPHandler
 
+    private let gate: Gate
     private let worker: Worker
     private let writes: WriteQueue
     /// Where requests wait for what the database reads.
@@ -23,13 +24,15 @@ public final class Service: Sendable {
     ///   - kernel: Handed over to the worker's thread; nobody else may use it afterwards.
     ///   - store: The database, opened and brought up to date.
     ///   - accounts: Where owners and groups are looked up.
+    ///   - access: Who may what, until `replaceAccess`.
     ///   - log: Where events and failures go.
     ///   - onReady: Called once, when the kernel has been looked at in full and is as wanted, where it can be.
     /// - Throws: `StoreError` when the database cannot be read.
     public init(
-        kernel: some Kernel, store: Store, accounts: some Accounts, log: Logger,
+        kernel: some Kernel, store: Store, accounts: some Accounts, access: AccessPolicy, log: Logger,
         onReady: @escaping @Sendable () -> Void
     ) throws(StoreError) {
+        gate = Gate(access, daemonUser: kernel.daemonUser)
         let metrics = Metrics()
         let watchers = Watchers(gauge: metrics.watchers)
         let board = Board { watchers.wake() }
@@ -68,9 +71,13 @@ public final class Service: Sendable {
                     + kernelRoutes.routes
                     + watchRoutes.routes
                     + operatorRoutes.routes),
-            metrics: metrics)
-        health = RoutedHandler(router: Router(routes: operatorRoutes.healthRoutes), metrics: metrics)
+            gate: gate, door: .known, metrics: metrics)
+        health = RoutedHandler(
+            router: Router(routes: operatorRoutes.healthRoutes), gate: gate, door: .open, metrics: metrics)
     }
+
+    /// From the next request on; what is under way goes on.
+    public func replaceAccess(_ policy: AccessPolicy) { gate.replace(policy) }
 
     public func start() {
         worker.start()
@@ -92,31 +99,42 @@ public final class Service: Sendable {
 /// Leads a request to its route.
 struct RoutedHandler: HTTPHandler {
     let router: Router
+    let gate: Gate
+    let door: Gate.Door
     let metrics: Metrics
 
     func handle(_ request: HTTPRequest, _ exchange: HTTPExchange) {
-        switch router.match(method: request.head.method, path: request.head.segments) {
-        case .route(let route):
-            let call = Call(request: request, exchange: exchange, route: route.pattern, metrics: metrics)
-            do throws(Problem) {
-                if let unknown = request.head.query.keys.first(where: { !route.parameters.contains($0) }) {
-                    throw .invalidParameter(
-                        name: unknown,
-                        detail: "is not understood here; known: "
-                            + (route.parameters.isEmpty ? "none" : route.parameters.sorted().joined(separator: ", ")))
-                }
-                try route.handler(call)
-            } catch {
-                call.fail(error)
+        do throws(Problem) {
+            let identity = try gate.admit(request.head, from: exchange.origin, by: door)
+            switch router.match(method: request.head.method, path: request.head.segments) {
+            case .route(let route):
+                let call = Call(
+                    request: request, exchange: exchange, route: route.pattern, metrics: metrics, identity: identity)
+                do throws(Problem) { try follow(route, call) } catch { call.fail(error) }
+            case .otherMethods(let allowed):
+                throw .methodNotAllowed(method: request.head.method, allowed: allowed)
+            case .options(let allowed):
+                let call = Call(
+                    request: request, exchange: exchange, route: "other", metrics: metrics, identity: identity)
+                call.answer(HTTPResponse(status: 204, headers: [("Allow", allowed.joined(separator: ", "))]))
+            case .none:
+                throw .routeNotFound(path: request.head.path)
             }
-        case .otherMethods(let allowed):
-            refuse(request, exchange, .methodNotAllowed(method: request.head.method, allowed: allowed))
-        case .options(let allowed):
-            let call = Call(request: request, exchange: exchange, route: "other", metrics: metrics)
-            call.answer(HTTPResponse(status: 204, headers: [("Allow", allowed.joined(separator: ", "))]))
-        case .none:
-            refuse(request, exchange, .routeNotFound(path: request.head.path))
+        } catch {
+            refuse(request, exchange, error)
         }
+    }
+
+    private func follow(_ route: Route, _ call: Call) throws(Problem) {
+        guard call.identity.allows(route.permission) else { throw .forbidden(route.permission, call.identity) }
+        let query = call.request.head.query
+        if let unknown = query.keys.first(where: { !route.parameters.contains($0) }) {
+            throw .invalidParameter(
+                name: unknown,
+                detail: "is not understood here; known: "
+                    + (route.parameters.isEmpty ? "none" : route.parameters.sorted().joined(separator: ", ")))
+        }
+        try route.handler(call)
     }
 
     func refuse(_ rejection: HTTPRejection, _ request: HTTPRequest?, limits: HTTPLimits) -> HTTPResponse {
@@ -130,8 +148,9 @@ struct RoutedHandler: HTTPHandler {
 
     func wasCutOff(_ reason: HTTPCutOff) { metrics.rejected.increment([reason.rawValue]) }
 
-    /// Unknown paths and methods share one label, so that strangers cannot make labels.
+    /// Unknown paths and methods, and those who are not let in, share one label, so that strangers cannot make labels.
     private func refuse(_ request: HTTPRequest, _ exchange: HTTPExchange, _ problem: Problem) {
+        if let reason = problem.rejection { metrics.rejected.increment([reason]) }
         let response = problem.response(path: request.head.path, requestIdentifier: request.head.identifier)
         metrics.requests.increment(method: "other", route: "other", code: response.status)
         var named = response

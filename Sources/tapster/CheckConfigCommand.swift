@@ -17,12 +17,22 @@ struct CheckConfigCommand: ParsableCommand {
     @OptionGroup var options: ConfigurationOptions
 
     func run() throws {
-        do throws(InvalidConfiguration) {
+        try reportingFailures { () throws(InvalidConfiguration) in
             let configuration = try options.read()
+            var issues: [SettingIssue] = []
+            var tokensCount = 0
+            do throws(InvalidConfiguration) {
+                let (policy, idle) = try configuration.policy(
+                    accounts: SystemAccounts(), owners: nil, listen: configuration.listen)
+                issues += idle
+                tokensCount = policy.tokensCount
+            } catch { issues += error.issues }
+            do throws(InvalidConfiguration) { _ = try configuration.tls?.load(owners: nil) } catch {
+                issues += error.issues
+            }
+            guard issues.isEmpty else { throw InvalidConfiguration(issues) }
             print(configuration.text)
-        } catch {
-            FileHandle.standardError.write(Data("\(error)\n".utf8))
-            throw ExitCode(1)
+            if configuration.listen != nil { print("# tokens: \(tokensCount)") }
         }
     }
 }

@@ -32,7 +32,8 @@ struct KeepCommand: ParsableCommand {
 
     func run() throws {
         let format = Environment.value("LOG_FORMAT").flatMap { LogFormat(rawValue: $0) } ?? .text
-        let log = Logger(label: "tapster") { _ in StandardErrorLog(format: format, logLevel: .info) }
+        let threshold = LogThreshold(.info)
+        let log = Logger(label: "tapster") { _ in StandardErrorLog(format: format, threshold: threshold) }
         // A log that nobody reads must not be the end of it.
         _ = signal(SIGPIPE, SIG_IGN)
         guard let openMax = DescriptorLimit.raise() else {

@@ -27,41 +27,47 @@ struct ServeCommand: ParsableCommand {
         // Before anything is opened: what is open now was inherited.
         var kept = Dictionary(InheritedDescriptors.take(), uniquingKeysWith: { first, _ in first })
         let configuration = try attempt { () throws(InvalidConfiguration) in try options.read() }
-        let log = makeLogger(configuration)
-        let signals = StopSignals()
+        let threshold = LogThreshold(configuration.logLevel)
+        let log = Logger(label: "tapster") { _ in
+            StandardErrorLog(format: configuration.logFormat, threshold: threshold)
+        }
+        let signals = Signals()
         // The database is for nobody else; the socket sets its own mode.
         umask(0o077)
         if DescriptorLimit.raise() == nil { log.warning("the limit of open files cannot be raised") }
         let manager = serviceManager(log, storing: Array(kept.keys))
+
+        let (access, idle) = try attempt { () throws(InvalidConfiguration) in
+            try configuration.policy(
+                accounts: SystemAccounts(), owners: [0, geteuid()], listen: configuration.listen)
+        }
+        for issue in idle { log.warning("a rule is for nobody", metadata: ["rule": "\(issue)"]) }
 
         let store = try attempt { () throws(StoreError) in try Store(path: configuration.database) }
         let kernel = try attempt { () throws(KernelError) in try LinuxKernel(manager: manager, kept: kept) }
         // Whatever the kernel lets go of shall be closed.
         kept = [:]
         let service = try attempt { () throws(StoreError) in
-            try Service(kernel: kernel, store: store, accounts: SystemAccounts(), log: log) {
+            try Service(kernel: kernel, store: store, accounts: SystemAccounts(), access: access, log: log) {
                 log.info("ready")
                 do { try manager?.ready() } catch {
                     log.warning("the service manager does not listen", metadata: ["error": "\(error)"])
                 }
             }
         }
-        let listener = try attempt { () throws(HTTPServerError) in
-            try HTTPListener(unix: configuration.socket, group: socketGroupNumber(configuration.socketGroup, log))
-        }
-        var servers = [HTTPServer(listener: listener, handler: service.api)]
-        if let metricsListen = configuration.metricsListen {
-            let metricsListener = try attempt { () throws(HTTPServerError) in
-                try HTTPListener(tcp: metricsListen.description)
-            }
-            servers.append(HTTPServer(listener: metricsListener, handler: service.health))
-        }
+        let servers = try makeServers(configuration, service, log)
         for server in servers { try attempt { () throws(HTTPServerError) in try server.start() } }
         service.start()
         log.info("serving", metadata: ["socket": "\(configuration.socket)", "database": "\(configuration.database)"])
 
-        let signal = signals.wait()
-        log.info("stopping", metadata: ["signal": "\(signal)"])
+        let reloading = Reloading(
+            options: options, service: service, threshold: threshold, log: log, started: configuration)
+        var signal = signals.wait()
+        while signal.wish == .reload {
+            reloading.reload()
+            signal = signals.wait()
+        }
+        log.info("stopping", metadata: ["signal": "\(signal.name)"])
         manager?.stopping()
         service.finishWrites()
         for server in servers { server.stop() }
@@ -69,10 +75,32 @@ struct ServeCommand: ParsableCommand {
         log.info("stopped; the devices stay")
     }
 
-    private func makeLogger(_ configuration: Configuration) -> Logger {
-        Logger(label: "tapster") { _ in
-            StandardErrorLog(format: configuration.logFormat, logLevel: configuration.logLevel)
+    /// The Unix socket's, and those that are asked for.
+    private func makeServers(
+        _ configuration: Configuration, _ service: Service, _ log: Logger
+    ) throws -> [HTTPServer] {
+        let group = socketGroupNumber(configuration.socketGroup, log)
+        let listener = try attempt { () throws(HTTPServerError) in
+            try HTTPListener(unix: configuration.socket, group: group)
         }
+        var servers = [HTTPServer(listener: listener, handler: service.api)]
+        if let listen = configuration.listen {
+            let tls = try attempt { () throws(InvalidConfiguration) in
+                try configuration.tls?.load(owners: [0, geteuid()])
+            }
+            let listener = try attempt { () throws(HTTPServerError) in
+                try HTTPListener(tcp: listen.description, tls: tls)
+            }
+            servers.append(HTTPServer(listener: listener, handler: service.api))
+            log.info("listening", metadata: ["address": "\(listener)", "tls": "\(tls != nil)"])
+        }
+        if let metricsListen = configuration.metricsListen {
+            let listener = try attempt { () throws(HTTPServerError) in
+                try HTTPListener(tcp: metricsListen.description)
+            }
+            servers.append(HTTPServer(listener: listener, handler: service.health))
+        }
+        return servers
     }
 
     private func serviceManager(_ log: Logger, storing names: [String]) -> ServiceManager? {

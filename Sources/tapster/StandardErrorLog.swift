@@ -10,18 +10,24 @@ enum LogFormat: String {
 /// Log lines on standard error, which is where a service manager expects them.
 struct StandardErrorLog: LogHandler {
     let format: LogFormat
-    var logLevel: Logger.Level
+    let threshold: LogThreshold
     var metadata: Logger.Metadata = [:]
     var metadataProvider: Logger.MetadataProvider?
+
+    /// Of all logs that share the threshold.
+    var logLevel: Logger.Level {
+        get { threshold.level }
+        set { threshold.level = newValue }
+    }
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }
         set { metadata[key] = newValue }
     }
 
-    init(format: LogFormat, logLevel: Logger.Level) {
+    init(format: LogFormat, threshold: LogThreshold) {
         self.format = format
-        self.logLevel = logLevel
+        self.threshold = threshold
     }
 
     func log(event: LogEvent) {

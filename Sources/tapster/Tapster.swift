@@ -7,5 +7,7 @@ struct TapsterCommand: ParsableCommand {
         commandName: "tapster",
         abstract: "Owns multiqueue tap and tun devices: state them over REST, Tapster keeps them true in the kernel.",
         version: Tapster.version,
-        subcommands: [ServeCommand.self, ExecCommand.self, KeepCommand.self, CheckConfigCommand.self])
+        subcommands: [
+            ServeCommand.self, ExecCommand.self, KeepCommand.self, TokenCommand.self, CheckConfigCommand.self,
+        ])
 }

@@ -382,7 +382,9 @@ import Testing
             + QueueRoutes(board: parts.board, writes: parts.devices, queueSwitch: queueSwitch).routes
         let server = HTTPServer(
             listener: try HTTPListener(unix: directory + "/s", group: nil),
-            handler: RoutedHandler(router: Router(routes: routes), metrics: parts.metrics))
+            handler: RoutedHandler(
+                router: Router(routes: routes), gate: Gate(AccessPolicy(), daemonUser: geteuid()), door: .known,
+                metrics: parts.metrics))
         try server.start()
         return (server, parts.writes)
     }

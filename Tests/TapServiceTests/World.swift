@@ -27,14 +27,17 @@ final class World: Sendable {
     let service: Service
     private let server: HTTPServer
 
-    init(_ directory: String, kernel: ModelKernel = ModelKernel(), limits: HTTPLimits = HTTPLimits()) throws {
+    init(
+        _ directory: String, kernel: ModelKernel = ModelKernel(), access: AccessPolicy = AccessPolicy(),
+        limits: HTTPLimits = HTTPLimits()
+    ) throws {
         self.kernel = kernel
         self.directory = directory
         socket = directory + "/s"
         store = try Store(path: directory + "/t.db")
         let ready = DispatchSemaphore(value: 0)
         service = try Service(
-            kernel: kernel, store: store, accounts: OnlyRoot(),
+            kernel: kernel, store: store, accounts: OnlyRoot(), access: access,
             log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         ) { ready.signal() }
         server = HTTPServer(listener: try HTTPListener(unix: socket, group: nil), limits: limits, handler: service.api)

@@ -19,7 +19,7 @@ import Testing
         ],
         "tapster": [
             "TapService", "TapKernel", "TapStore", "TapHTTP", "TapDocument", "TapCore", "ArgumentParser", "Logging",
-            "Foundation", "Dispatch", "Glibc", "Yams",
+            "Foundation", "Dispatch", "Glibc", "Synchronization", "Yams",
         ],
     ]
 

@@ -73,7 +73,9 @@ public struct AllowedHosts: Sendable {
     private let names: Set<HostName>
     private let allowsAddresses: Bool
 
-    /// - Parameter allowsAddresses: Every address is one of ours: where one listens on all of them.
+    /// - Parameters:
+    ///   - names: Those by which we are known.
+    ///   - allowsAddresses: Every address is one of ours: where one listens on all of them.
     public init(_ names: Set<HostName>, allowsAddresses: Bool = false) {
         self.names = names
         self.allowsAddresses = allowsAddresses

@@ -14,11 +14,11 @@ struct ApplyRoutes: Sendable {
     var routes: [Route] {
         [
             Route(
-                "POST", "/v1/apply",
+                "POST", "/v1/apply", .operate,
                 parameters: Statements.Options.parameters.union(["prune", "labelSelector"]),
                 handler: apply),
-            Route("POST", "/v1/apply/{revision}/confirm", handler: confirm),
-            Route("DELETE", "/v1/apply/{revision}", handler: rollBack),
+            Route("POST", "/v1/apply/{revision}/confirm", .operate, handler: confirm),
+            Route("DELETE", "/v1/apply/{revision}", .operate, handler: rollBack),
         ]
     }
 

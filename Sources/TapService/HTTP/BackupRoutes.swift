@@ -8,7 +8,7 @@ struct BackupRoutes: Sendable {
     let reader: SerialThread<@Sendable () -> Void>
     let writes: DeviceWrites
 
-    var routes: [Route] { [Route("POST", "/v1/backup", handler: backUp)] }
+    var routes: [Route] { [Route("POST", "/v1/backup", .administer, handler: backUp)] }
 
     @Sendable private func backUp(_ call: Call) throws(Problem) {
         // First in the writer's turn: it knows whether this request has been answered before.

@@ -12,13 +12,11 @@ struct Call: Sendable {
     let exchange: HTTPExchange
     let route: String
     let metrics: Metrics
+    let identity: Identity
 
     /// Who asks, for the history.
     var author: Author {
-        let peer = exchange.peer
-        return Author(
-            name: peer.map { "uid:\($0.user)" } ?? "anonymous", source: peer.map { "pid \($0.process)" } ?? "TCP",
-            request: request.head.identifier)
+        Author(name: identity.name, source: identity.source, request: request.head.identifier)
     }
 
     func answer(_ response: HTTPResponse) {

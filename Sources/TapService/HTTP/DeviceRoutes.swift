@@ -14,12 +14,12 @@ struct DeviceRoutes: Sendable {
 
     var routes: [Route] {
         [
-            Route("GET", "/v1/devices", parameters: ["labelSelector", "limit", "continue"], handler: list),
-            Route("POST", "/v1/devices", parameters: ["wait"], handler: create),
-            Route("GET", "/v1/devices/{name}", handler: read),
-            Route("PUT", "/v1/devices/{name}", parameters: ["wait", "recreate", "force"], handler: replace),
-            Route("PATCH", "/v1/devices/{name}", parameters: ["wait", "recreate", "force"], handler: patch),
-            Route("DELETE", "/v1/devices/{name}", parameters: ["wait", "force"], handler: delete),
+            Route("GET", "/v1/devices", .view, parameters: ["labelSelector", "limit", "continue"], handler: list),
+            Route("POST", "/v1/devices", .operate, parameters: ["wait"], handler: create),
+            Route("GET", "/v1/devices/{name}", .view, handler: read),
+            Route("PUT", "/v1/devices/{name}", .operate, parameters: ["wait", "recreate", "force"], handler: replace),
+            Route("PATCH", "/v1/devices/{name}", .operate, parameters: ["wait", "recreate", "force"], handler: patch),
+            Route("DELETE", "/v1/devices/{name}", .operate, parameters: ["wait", "force"], handler: delete),
         ]
     }
 

@@ -14,11 +14,12 @@ struct KernelRoutes: Sendable {
 
     var routes: [Route] {
         [
-            Route("GET", "/v1/drift", handler: drift),
-            Route("POST", "/v1/reconcile", parameters: ["device", "wait"], handler: reconcile),
-            Route("GET", "/v1/unmanaged", handler: unmanaged),
+            Route("GET", "/v1/drift", .view, handler: drift),
+            Route("POST", "/v1/reconcile", .operate, parameters: ["device", "wait"], handler: reconcile),
+            Route("GET", "/v1/unmanaged", .view, handler: unmanaged),
             Route(
-                "POST", "/v1/unmanaged/{name}/adopt", parameters: ["networkNamespace", "wait"], handler: adopt),
+                "POST", "/v1/unmanaged/{name}/adopt", .operate, parameters: ["networkNamespace", "wait"], handler: adopt
+            ),
         ]
     }
 

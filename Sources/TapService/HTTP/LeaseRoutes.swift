@@ -13,19 +13,20 @@ struct LeaseRoutes: Sendable {
 
     var routes: [Route] {
         [
-            Route("GET", "/v1/devices/{name}/lease", parameters: ["consumer", "queues"], handler: lease),
-            Route("GET", "/v1/leases", handler: list),
-            Route("GET", "/v1/leases/{id}", handler: read),
-            Route("DELETE", "/v1/leases/{id}", handler: revoke),
+            Route("GET", "/v1/devices/{name}/lease", .lease, parameters: ["consumer", "queues"], handler: lease),
+            Route("GET", "/v1/leases", .view, handler: list),
+            Route("GET", "/v1/leases/{id}", .view, handler: read),
+            Route("DELETE", "/v1/leases/{id}", .operate, handler: revoke),
         ]
     }
 
     @Sendable private func lease(_ call: Call) throws(Problem) {
         let device = try call.name()
-        guard let peer = call.exchange.peer else { throw .unixSocketRequired }
+        guard case .local(let peer) = call.exchange.origin else { throw .unixSocketRequired }
         guard call.request.head.offers(Self.protocolName) else { throw .upgradeRequired }
         let request = LeaseRequest(
-            device: device, consumer: try call.consumer(), queues: try Self.queues(call), peer: peer)
+            device: device, consumer: try call.consumer(), queues: try Self.queues(call), peer: peer,
+            isAllowedByRole: call.identity.permissions.contains(Permission.lease))
         let isTaken = queue.run { desk in
             guard let desk else { return call.fail(.stopping) }
             desk.grant(request, call)

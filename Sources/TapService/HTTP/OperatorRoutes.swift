@@ -18,21 +18,23 @@ struct OperatorRoutes: Sendable {
     /// Those that may be served without a token.
     var healthRoutes: [Route] {
         [
-            Route("GET", "/livez", parameters: ["verbose"]) { $0.answer(text: "ok\n") },
-            Route("GET", "/readyz", parameters: ["verbose"], handler: readyz),
-            Route("GET", "/metrics", handler: exposition),
+            Route("GET", "/livez", .open, parameters: ["verbose"]) { $0.answer(text: "ok\n") },
+            Route("GET", "/readyz", .open, parameters: ["verbose"], handler: readyz),
+            Route("GET", "/metrics", .open, handler: exposition),
         ]
     }
 
     var routes: [Route] {
         healthRoutes + [
-            Route("GET", "/v1/events", parameters: ["after", "device", "limit"], handler: events),
-            Route("GET", "/version") { $0.answer(json: ["name": "tapster", "version": .string(Tapster.version)]) },
-            Route("GET", "/openapi.yaml") {
+            Route("GET", "/v1/events", .view, parameters: ["after", "device", "limit"], handler: events),
+            Route("GET", "/version", .open) {
+                $0.answer(json: ["name": "tapster", "version": .string(Tapster.version)])
+            },
+            Route("GET", "/openapi.yaml", .open) {
                 $0.answer(
                     HTTPResponse(status: 200, headers: [("Content-Type", "application/yaml")], body: Contract.yaml))
             },
-            Route("GET", "/openapi.json") {
+            Route("GET", "/openapi.json", .open) {
                 $0.answer(
                     HTTPResponse(status: 200, headers: [("Content-Type", "application/json")], body: Contract.json))
             },

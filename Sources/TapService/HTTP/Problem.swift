@@ -5,6 +5,14 @@ internal import TapStore
 
 /// Everything that can be wrong with a request.
 enum Problem: Error, Sendable {
+    /// A token or a certificate is needed.
+    case unauthenticated(Doubt)
+    /// It is known who asks, and he may not.
+    case forbidden(Permission, Identity)
+    /// Over TCP, for a host that is not ours.
+    case misdirected(host: String?)
+    /// A page of another origin had a browser ask.
+    case foreignPage(String)
     case malformedTarget
     case ambiguousRequest
     case malformedRequest
@@ -85,6 +93,27 @@ extension Problem {
     /// One exhaustive table: status, code, and words for people.
     private var words: Words {
         switch self {
+        case .unauthenticated(let doubt):
+            Words(
+                status: 401, code: "UNAUTHENTICATED", title: "It is not known who asks", detail: doubt.detail,
+                headers: [("WWW-Authenticate", doubt.challenge)])
+        case .forbidden(let permission, let identity):
+            Words(
+                status: 403, code: "FORBIDDEN", title: "The role does not allow it",
+                detail: "\(identity.name) has no role that allows it; "
+                    + (permission.role.map { "'\($0.rawValue)' would" } ?? "none does")
+                    + ": see \(identity.isLocal ? "'peers'" : "'tapster token' and 'certificates'") in the configuration"
+            )
+        case .misdirected(let host):
+            Words(
+                status: 421, code: "MISDIRECTED", title: "The request is meant for another host",
+                detail: "\(host.map { "Host is '\($0)'" } ?? "there is no Host"), which is not a name of this server; "
+                    + "'allowedHosts' in the configuration says which are")
+        case .foreignPage(let origin):
+            Words(
+                status: 403, code: "FOREIGN_ORIGIN", title: "A web page of another origin asks",
+                detail: "the request comes from a page ('\(origin)') that is not among 'allowedOrigins' in the "
+                    + "configuration")
         case .malformedTarget:
             Words(
                 status: 400, code: "MALFORMED_TARGET", title: "The request target cannot be decoded",
@@ -218,8 +247,8 @@ extension Problem {
             Words(
                 status: 403, code: "LEASE_FORBIDDEN", title: "The queues are not for this user",
                 detail:
-                    "user \(user) may not lease queues of device '\(name)'; root, the daemon's user and the device's "
-                    + "owner and group may: set its spec.owner or spec.group")
+                    "user \(user) may not lease queues of device '\(name)'; the device's owner and group may, root, and who "
+                    + "has the role consumer: set its spec.owner or spec.group, or 'peers' in the configuration")
         case .queueForbidden(let name, let queue, let assignment):
             Words(
                 status: 403, code: "QUEUE_TAKEN", title: "The queue is assigned",
@@ -468,4 +497,49 @@ extension Problem {
 extension KernelError {
     /// Whether somebody else has what was asked for.
     var isTaken: Bool { errno == .busy || errno == .tooBig }
+}
+
+extension Problem {
+    /// As it is counted, of who was not let in; nothing for other problems.
+    var rejection: String? {
+        switch self {
+        case .unauthenticated: "unauthenticated"
+        case .misdirected: "misdirected"
+        case .foreignPage: "foreignOrigin"
+        default: nil
+        }
+    }
+
+    /// Why it is not known who asks.
+    enum Doubt: Sendable {
+        case missing
+        case otherScheme
+        case unknownToken
+        case expiredToken(TokenName)
+        case unknownCertificate(HTTPClientCertificate)
+
+        fileprivate var detail: String {
+            switch self {
+            case .missing:
+                "send 'Authorization: Bearer' and a token, which 'tapster token create' makes on the server's host, or "
+                    + "come with a certificate that its configuration knows"
+            case .otherScheme: "Authorization must be 'Bearer' and a token"
+            case .unknownToken:
+                "the token is not known, or was revoked; 'tapster token list' shows those that are valid"
+            case .expiredToken(let name): "the token '\(name)' has expired; 'tapster token create' makes another"
+            case .unknownCertificate(let certificate):
+                "no rule of 'certificates' in the configuration is for sha256:\(certificate.fingerprint)"
+                    + (certificate.commonName.map { " or '\($0)'" } ?? "")
+            }
+        }
+
+        /// Of RFC 6750, section 3.
+        fileprivate var challenge: String {
+            switch self {
+            case .missing, .unknownCertificate: #"Bearer realm="tapster""#
+            case .otherScheme: #"Bearer realm="tapster", error="invalid_request""#
+            case .unknownToken, .expiredToken: #"Bearer realm="tapster", error="invalid_token""#
+            }
+        }
+    }
 }

@@ -26,14 +26,14 @@ struct QueueRoutes: Sendable {
     var routes: [Route] {
         let queues = "/v1/devices/{name}/queues"
         return [
-            Route("GET", queues, handler: list),
-            Route("GET", queues + "/{index}", handler: read),
-            Route("PATCH", queues + "/{index}", handler: patch),
-            Route("GET", queues + "/{index}/assignment", handler: readAssignment),
-            Route("PUT", queues + "/{index}/assignment", handler: assign),
-            Route("DELETE", queues + "/{index}/assignment", handler: release),
-            Route("POST", "/v1/devices/{name}/assignments", handler: assignFree),
-            Route("GET", "/v1/assignments", parameters: ["consumer"], handler: listAssignments),
+            Route("GET", queues, .view, handler: list),
+            Route("GET", queues + "/{index}", .view, handler: read),
+            Route("PATCH", queues + "/{index}", .operate, handler: patch),
+            Route("GET", queues + "/{index}/assignment", .view, handler: readAssignment),
+            Route("PUT", queues + "/{index}/assignment", .operate, handler: assign),
+            Route("DELETE", queues + "/{index}/assignment", .operate, handler: release),
+            Route("POST", "/v1/devices/{name}/assignments", .operate, handler: assignFree),
+            Route("GET", "/v1/assignments", .view, parameters: ["consumer"], handler: listAssignments),
         ]
     }
 

@@ -14,10 +14,10 @@ struct RevisionRoutes: Sendable {
 
     var routes: [Route] {
         [
-            Route("GET", "/v1/revisions", parameters: ["before", "limit"], handler: list),
-            Route("GET", "/v1/revisions/{revision}", handler: read),
+            Route("GET", "/v1/revisions", .view, parameters: ["before", "limit"], handler: list),
+            Route("GET", "/v1/revisions/{revision}", .view, handler: read),
             Route(
-                "POST", "/v1/revisions/{revision}/rollback", parameters: Statements.Options.parameters,
+                "POST", "/v1/revisions/{revision}/rollback", .operate, parameters: Statements.Options.parameters,
                 handler: rollBack),
         ]
     }

@@ -5,6 +5,8 @@ struct Route: Sendable {
     let method: String
     /// A path whose segments in braces match anything; also a metric's label.
     let pattern: String
+    /// What it asks of whoever calls it.
+    let permission: Permission
     /// Query parameters that are understood; others are refused, since ignoring one may do the wrong thing.
     let parameters: Set<String>
     let handler: @Sendable (Call) throws(Problem) -> Void
@@ -12,11 +14,12 @@ struct Route: Sendable {
     private let segments: [String]
 
     init(
-        _ method: String, _ pattern: String, parameters: Set<String> = [],
+        _ method: String, _ pattern: String, _ permission: Permission, parameters: Set<String> = [],
         handler: @escaping @Sendable (Call) throws(Problem) -> Void
     ) {
         self.method = method
         self.pattern = pattern
+        self.permission = permission
         self.parameters = parameters
         self.handler = handler
         segments = pattern.split(separator: "/").map { String($0) }

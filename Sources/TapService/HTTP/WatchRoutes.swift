@@ -8,7 +8,7 @@ struct WatchRoutes: Sendable {
     let metrics: Metrics
 
     var routes: [Route] {
-        [Route("GET", "/v1/watch", parameters: ["resourceVersion", "labelSelector"], handler: watch)]
+        [Route("GET", "/v1/watch", .view, parameters: ["resourceVersion", "labelSelector"], handler: watch)]
     }
 
     @Sendable private func watch(_ call: Call) throws(Problem) {

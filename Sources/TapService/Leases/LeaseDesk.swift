@@ -89,7 +89,7 @@ final class LeaseDesk {
     private func open(_ request: LeaseRequest) throws(Problem) -> (LeaseIdentifier, Int?) {
         guard let view = board.snapshot.devices[request.device] else { throw .deviceNotFound(request.device.text) }
         let record = view.record
-        try request.authorize(record.spec, accounts: accounts, daemonUser: kernel.daemonUser)
+        try request.authorize(record.spec, accounts: accounts)
         guard record.deletionRequestedAt == nil else { throw .deviceDeleting(record.name) }
         guard record.spec.access == .brokered else { throw .notBrokered(record.name) }
         guard !record.mayRecreate else { throw .deviceNotReady(record.name, "it is being made anew") }

@@ -9,14 +9,14 @@ struct LeaseRequest: Sendable {
     /// Nothing means: all free ones that are the consumer's or, without a consumer, nobody's.
     let queues: [Int]?
     let peer: HTTPPeer
+    /// Whether the peer's role allows it, whosever the device is.
+    let isAllowedByRole: Bool
 
-    /// Who may have a device's queues: root, the daemon's own user, and the device's owner and group.
+    /// Who may have a device's queues: whose role says so, and the device's owner and group.
     ///
     /// - Throws: `Problem.leaseForbidden`.
-    func authorize(
-        _ spec: DeviceSpec, accounts: some Accounts, daemonUser: UInt32
-    ) throws(Problem) {
-        if peer.user == 0 || peer.user == daemonUser { return }
+    func authorize(_ spec: DeviceSpec, accounts: some Accounts) throws(Problem) {
+        if isAllowedByRole { return }
         if let owner = spec.owner, accounts.userNumber(owner) == peer.user { return }
         if let group = spec.group, let number = accounts.groupNumber(group), peer.isMember(of: number) { return }
         throw .leaseForbidden(device, user: peer.user)

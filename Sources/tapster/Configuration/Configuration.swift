@@ -23,6 +23,7 @@ struct Configuration {
     /// - Parameters:
     ///   - options: The command line's.
     ///   - environment: All of it.
+    ///   - path: The file's, if there is one.
     /// - Throws: `InvalidConfiguration` with every mistake of all sources.
     init(options: [Setting: String], environment: [String: String], file path: String? = nil)
         throws(InvalidConfiguration)

@@ -13,10 +13,20 @@ struct ConfigurationFile {
     private(set) var access = AccessRules()
     private(set) var issues: [SettingIssue] = []
 
+    /// The file that is read, if one is: one that is named must be there.
+    ///
+    /// - Parameter option: `--config`.
+    /// - Returns: Nothing where there is none.
+    static func path(named option: String?) -> String? {
+        if let named = option ?? Environment.value("CONFIG") { return named }
+        return FileManager.default.fileExists(atPath: defaultPath) ? defaultPath : nil
+    }
+
     /// An empty one.
     init() {}
 
     /// - Parameter path: Also what mistakes are told of.
+    /// - Throws: `InvalidConfiguration` when it cannot be read; what is wrong in it is among `issues`.
     init(path: String) throws(InvalidConfiguration) {
         guard let data = FileManager.default.contents(atPath: path), data.count <= Self.bytesMax else {
             throw InvalidConfiguration([

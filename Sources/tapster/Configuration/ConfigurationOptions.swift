@@ -50,15 +50,10 @@ struct ConfigurationOptions: ParsableArguments {
         return all.compactMapValues { $0 }
     }
 
-    /// The file that is read, if one is.
-    private var file: String? {
-        if let named = config ?? Environment.value("CONFIG") { return named }
-        return FileManager.default.fileExists(atPath: ConfigurationFile.defaultPath)
-            ? ConfigurationFile.defaultPath : nil
-    }
-
     /// Reads all sources, now.
     func read() throws(InvalidConfiguration) -> Configuration {
-        try Configuration(options: given, environment: ProcessInfo.processInfo.environment, file: file)
+        try Configuration(
+            options: given, environment: ProcessInfo.processInfo.environment,
+            file: ConfigurationFile.path(named: config))
     }
 }

@@ -34,6 +34,7 @@ struct TCPAddress: CustomStringConvertible {
     /// The hosts by which requests come here.
     ///
     /// - Parameter others: Those that the configuration names.
+    /// - Returns: These, those, and on a loopback address its usual names.
     func hosts(and others: Set<HostName>) -> AllowedHosts {
         var names = others.union([host])
         if isLoopback || isAny {

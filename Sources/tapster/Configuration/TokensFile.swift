@@ -1,3 +1,165 @@
-enum TokensFile {
+internal import Foundation
+internal import Glibc
+internal import TapCore
+internal import TapDocument
+internal import TapService
+internal import Yams
+
+/// The file of those who come with tokens. It has no token, but only hashes of them.
+struct TokensFile {
     static let defaultPath = "/etc/tapster/tokens.yaml"
+    /// Each request's token is compared with each of them.
+    static let tokensMax = 1_024
+    /// The daemon reads it as a member of its group.
+    private static let mode: mode_t = 0o640
+
+    let path: String
+
+    /// - Parameter owners: Who may own the file; nothing means everybody.
+    /// - Returns: Those that are in it, expired ones too.
+    /// - Throws: `InvalidConfiguration` when it cannot be read, others can, or something in it is wrong.
+    func read(owners: Set<uid_t>?) throws(InvalidConfiguration) -> [AccessToken] {
+        try Self.parse(PrivateFile(path, of: "tokensFile", owners: owners).text, path: path)
+    }
+
+    /// Changes it for good, one at a time; who reads meanwhile sees all of the change or nothing.
+    ///
+    /// - Parameters:
+    ///   - group: Who may read a file that is new.
+    ///   - change: What becomes of the tokens.
+    /// - Throws: `InvalidConfiguration`: the change's, or that the file cannot be read or written.
+    func update(
+        group: gid_t?, _ change: (inout [AccessToken]) throws(InvalidConfiguration) -> Void
+    ) throws(InvalidConfiguration) {
+        let directory = try lockedDirectory()
+        defer { close(directory) }
+        var old: PrivateFile?
+        if FileManager.default.fileExists(atPath: path) {
+            old = try PrivateFile(path, of: "tokensFile", owners: nil)
+        }
+        var tokens = try old.map { old throws(InvalidConfiguration) in try Self.parse(old.text, path: path) } ?? []
+        try change(&tokens)
+        guard tokens.count <= Self.tokensMax else {
+            throw failure("at most \(Self.tokensMax) tokens are possible; 'tapster token revoke' removes one")
+        }
+        let name = URL(fileURLWithPath: path).lastPathComponent
+        let new = ".\(name).\(getpid())"
+        do throws(InvalidConfiguration) {
+            try write(Self.text(of: tokens), new, in: directory, like: old, group: group)
+            // SAFETY: the calls copy the names.
+            guard unsafe renameat(directory, new, directory, name) == 0, fsync(directory) == 0 else {
+                throw failure("the file cannot be replaced: \(PrivateFile.error)")
+            }
+        } catch {
+            _ = unsafe unlinkat(directory, new, 0)
+            throw error
+        }
+    }
+
+    /// The file is another one after each change, so its directory is what is locked.
+    private func lockedDirectory() throws(InvalidConfiguration) -> Int32 {
+        let place = URL(fileURLWithPath: path).deletingLastPathComponent()
+        try? FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
+        // SAFETY: the call copies the path.
+        let directory = unsafe open(place.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard directory >= 0 else { throw failure("\(place.path): \(PrivateFile.error)") }
+        while flock(directory, LOCK_EX) != 0 {
+            guard errno == EINTR else {
+                close(directory)
+                throw failure("the directory cannot be locked: \(PrivateFile.error)")
+            }
+        }
+        return directory
+    }
+
+    private func write(
+        _ text: String, _ name: String, in directory: Int32, like old: PrivateFile?, group: gid_t?
+    ) throws(InvalidConfiguration) {
+        // SAFETY: the call copies the name.
+        let file = unsafe openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw failure("the file cannot be written: \(PrivateFile.error)") }
+        let handle = FileHandle(fileDescriptor: file, closeOnDealloc: true)
+        // Who is not root cannot give it away, and then it is his.
+        if let old { _ = fchown(file, old.owner, old.group) } else if let group { _ = fchown(file, uid_t.max, group) }
+        guard fchmod(file, old?.mode ?? Self.mode) == 0, (try? handle.write(contentsOf: Data(text.utf8))) != nil,
+            fsync(file) == 0
+        else { throw failure("the file cannot be written: \(PrivateFile.error)") }
+    }
+
+    private func failure(_ detail: String) -> InvalidConfiguration {
+        InvalidConfiguration([SettingIssue(place: path, detail: detail)])
+    }
+}
+
+extension TokensFile {
+    private static let keys = ["name", "role", "sha256", "createdAt", "expiresAt"]
+
+    static func text(of tokens: [AccessToken]) -> String {
+        let items = tokens.map { token in
+            """
+              - name: "\(token.name)"
+                role: \(token.role.rawValue)
+                sha256: "\(token.digest.hexadecimal)"
+                createdAt: "\(token.createdAt.text)"
+
+            """ + (token.expiresAt.map { "    expiresAt: \"\($0.text)\"\n" } ?? "")
+        }
+        return "# Written by 'tapster token'. After a change by hand: systemctl reload tapster\n"
+            + (items.isEmpty ? "tokens: []\n" : "tokens:\n" + items.joined())
+    }
+
+    static func parse(_ text: String, path: String) throws(InvalidConfiguration) -> [AccessToken] {
+        var reader = YAMLReader(file: path)
+        var tokens: [AccessToken] = []
+        if let root = reader.root(of: text), !reader.isNull(root) {
+            for (_, _, list) in reader.entries(root, of: "the file", keys: ["tokens"]) {
+                for item in reader.list(list, of: "'tokens'") {
+                    guard let token = token(item, &reader) else { continue }
+                    if tokens.contains(where: { $0.name == token.name }) {
+                        reader.fail(YAMLReader.line(item), "the token '\(token.name)' is given more than once")
+                    }
+                    tokens.append(token)
+                }
+            }
+        }
+        guard tokens.count <= tokensMax else {
+            throw InvalidConfiguration([SettingIssue(place: path, detail: "at most \(tokensMax) tokens are possible")])
+        }
+        guard reader.issues.isEmpty else { throw InvalidConfiguration(reader.issues) }
+        return tokens
+    }
+
+    private static func token(_ node: Node, _ reader: inout YAMLReader) -> AccessToken? {
+        var nodes: [String: Node] = [:]
+        for (key, _, value) in reader.entries(node, of: "a token", keys: keys) { nodes[key] = value }
+        for key in keys.dropLast() where nodes[key] == nil { reader.fail(YAMLReader.line(node), "'\(key)' is missing") }
+        func value<Value>(_ key: String, _ parse: (String) throws(ValidationError) -> Value) -> Value? {
+            nodes[key].flatMap { reader.value($0, of: "'\(key)'", parse) }
+        }
+        let name = value("name") { text throws(ValidationError) in try TokenName(text) }
+        let role = value("role", Role.init(text:))
+        let digest = value("sha256") { text throws(ValidationError) in
+            guard let digest = TokenDigest(hexadecimal: text) else {
+                throw ValidationError("64 hexadecimal digits are needed, as 'tapster token create' writes them")
+            }
+            return digest
+        }
+        let created = value("createdAt", Timestamp.init(text:))
+        let expires = value("expiresAt", Timestamp.init(text:))
+        guard let name, let role, let digest, let created, expires != nil || nodes["expiresAt"] == nil else {
+            return nil
+        }
+        return AccessToken(name: name, role: role, digest: digest, createdAt: created, expiresAt: expires)
+    }
+}
+
+extension Timestamp {
+    /// RFC 3339.
+    init(text: String) throws(ValidationError) {
+        let styles = [true, false].map { Date.ISO8601FormatStyle(includingFractionalSeconds: $0) }
+        guard let date = styles.lazy.compactMap({ try? $0.parse(text) }).first else {
+            throw ValidationError("'\(text)' is no time such as 2026-01-31T12:00:00Z")
+        }
+        self.init(microseconds: Int64((date.timeIntervalSince1970 * 1e6).rounded()))
+    }
 }

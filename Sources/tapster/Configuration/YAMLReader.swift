@@ -52,8 +52,10 @@ struct YAMLReader {
     /// The entries of a mapping.
     ///
     /// - Parameters:
+    ///   - node: The mapping.
     ///   - what: Whose value it is, for people.
     ///   - keys: Those that there are; without them, any.
+    /// - Returns: Those whose keys are known.
     mutating func entries(_ node: Node, of what: String, keys: [String]? = nil) -> [Entry] {
         guard case .mapping(let mapping) = node else {
             fail(Self.line(node), "\(what) must be a mapping of keys to values")

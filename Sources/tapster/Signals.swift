@@ -1,7 +1,12 @@
 internal import Glibc
 
-/// SIGTERM and SIGINT, taken from their usual effect and waited for.
-struct StopSignals {
+/// SIGTERM, SIGINT and SIGHUP, taken from their usual effect and waited for.
+struct Signals {
+    enum Wish {
+        case stop
+        case reload
+    }
+
     private var set = sigset_t()
 
     /// To be made before any other thread: they inherit that the signals are blocked, so only `wait` gets them.
@@ -14,15 +19,16 @@ struct StopSignals {
         unsafe sigemptyset(&set)
         unsafe sigaddset(&set, SIGTERM)
         unsafe sigaddset(&set, SIGINT)
+        unsafe sigaddset(&set, SIGHUP)
         _ = unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
     }
 
-    /// - Returns: The signal's name.
-    func wait() -> String {
+    /// - Returns: What is wanted, and the signal's name.
+    func wait() -> (wish: Wish, name: String) {
         var set = set
         var number: Int32 = 0
         // SAFETY: the call reads the set and writes the number.
         _ = unsafe sigwait(&set, &number)
-        return number == SIGINT ? "SIGINT" : "SIGTERM"
+        return number == SIGHUP ? (.reload, "SIGHUP") : (.stop, number == SIGINT ? "SIGINT" : "SIGTERM")
     }
 }

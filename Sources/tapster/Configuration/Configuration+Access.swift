@@ -1,0 +1,71 @@
+internal import Foundation
+internal import Glibc
+internal import TapCore
+internal import TapHTTP
+internal import TapService
+
+extension Configuration {
+    /// Who may what, with the tokens' file read now.
+    ///
+    /// - Parameters:
+    ///   - accounts: Where users and groups are looked up.
+    ///   - owners: Who may own private files; nothing means everybody.
+    ///   - listen: Where the daemon listens, which a new configuration does not change.
+    /// - Returns: Also the rules that are for nobody, since there is no such user or group.
+    /// - Throws: `InvalidConfiguration` when there is something wrong with the tokens.
+    func policy(
+        accounts: some Accounts, owners: Set<uid_t>?, listen: TCPAddress?
+    ) throws(InvalidConfiguration) -> (policy: AccessPolicy, idle: [SettingIssue]) {
+        var idle: [SettingIssue] = []
+        func numbers(
+            _ rules: [(key: Principal, value: Role, place: String)], _ kind: String, _ number: (Principal) -> UInt32?
+        ) -> [UInt32: Set<Role>] {
+            rules.reduce(into: [:]) { numbers, rule in
+                if let id = number(rule.key) {
+                    numbers[id, default: []].insert(rule.value)
+                } else {
+                    idle.append(SettingIssue(place: rule.place, detail: "there is no \(kind) '\(rule.key)'"))
+                }
+            }
+        }
+        let peers = AccessPolicy.Peers(
+            fallback: access.fallback, users: numbers(access.users, "user", accounts.userNumber),
+            groups: numbers(access.groups, "group", accounts.groupNumber))
+        let policy = AccessPolicy(
+            peers: peers, tokens: listen == nil ? [] : try tokens(owners: owners), certificates: access.certificates,
+            hosts: listen?.hosts(and: access.hosts) ?? AllowedHosts([]), origins: access.origins)
+        return (policy, idle)
+    }
+
+    private func tokens(owners: Set<uid_t>?) throws(InvalidConfiguration) -> [AccessToken] {
+        if let tokensFile { return try TokensFile(path: tokensFile).read(owners: owners) }
+        guard FileManager.default.fileExists(atPath: TokensFile.defaultPath) else { return [] }
+        return try TokensFile(path: TokensFile.defaultPath).read(owners: owners)
+    }
+}
+
+extension TLSFiles {
+    /// Reads them, now.
+    ///
+    /// - Throws: `InvalidConfiguration` when one cannot be read, others can read the key, or they do not fit together.
+    func load(owners: Set<uid_t>?) throws(InvalidConfiguration) -> HTTPTLS {
+        func text(_ path: String, _ setting: Setting) throws(InvalidConfiguration) -> String {
+            guard let data = FileManager.default.contents(atPath: path) else {
+                throw InvalidConfiguration([
+                    SettingIssue(place: path, detail: "\(setting.key): the file cannot be read")
+                ])
+            }
+            return String(decoding: data, as: UTF8.self)
+        }
+        let chain = try text(certificate, .certificateFile)
+        let secret = try PrivateFile(key, of: Setting.keyFile.key, owners: owners).text
+        let authorities = try clientAuthority.map { path throws(InvalidConfiguration) in
+            try text(path, .clientAuthorityFile)
+        }
+        do throws(HTTPServerError) {
+            return try HTTPTLS(certificates: chain, key: secret, clientAuthorities: authorities)
+        } catch {
+            throw InvalidConfiguration([SettingIssue(place: certificate, detail: error.description)])
+        }
+    }
+}
