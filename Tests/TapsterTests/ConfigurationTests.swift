@@ -181,6 +181,24 @@ import Testing
         #expect(shown.contains("zoe: consumer") && shown.contains("database: \"/x: #y\"  # \(Self.path):1"))
     }
 
+    /// With every line of it set, and as it is.
+    @Test func theExampleIsValidAndComplete() throws {
+        let path = URL(fileURLWithPath: #filePath).appending(path: "../../../deploy/tapster.yaml").standardizedFileURL
+            .path
+        let example = try String(contentsOfFile: path, encoding: .utf8)
+        #expect(try Self.read(example).text == Self.read("").text)
+        let set = example.replacing(#/(?m)^#(?=[a-z]| {2})/#, with: "")
+        let configuration = try Self.read(set)
+        for setting in Setting.allCases {
+            #expect(configuration.settings[setting]?.place.hasPrefix(Self.path) == true, "\(setting)")
+            if let fallback = setting.fallback { #expect(configuration.settings[setting]?.value == fallback) }
+        }
+        let access = configuration.access
+        #expect(access.users.count == 2 && access.groups.count == 1 && access.certificates.count == 2)
+        #expect(access.hosts.count == 1 && access.origins.count == 1)
+        #expect(configuration.tokensFile == TokensFile.defaultPath)
+    }
+
     @Test func theCommandChecksWithoutTouchingAnything() async throws {
         try await onThread {
             try withTemporaryDirectory { directory in

@@ -65,6 +65,31 @@ import Testing
         }
     }
 
+    /// What root writes to /etc, the daemon's own user can read.
+    @Test func aReloadMakesTokensKnown() async throws {
+        try await withSandbox { sandbox throws in
+            try sandbox.run(
+                "bash", "-c",
+                "ip link set lo up; mkdir -p /etc/tapster; echo 'listen: 127.0.0.1:8480' >/etc/tapster/tapster.yaml")
+            try sandbox.run("systemctl", "start", "tapster")
+            let process = try sandbox.property("MainPID")
+            let token = try sandbox.run("bash", "-c", "tapster token create --name ci --role viewer 2>/dev/null")
+                .trimmingCharacters(in: .whitespacesAndNewlines)
+            #expect(
+                try sandbox.run("stat", "-c", "%a %U %G", "/etc/tapster/tokens.yaml") == "640 root tapster\n")
+            func status() throws -> String {
+                try sandbox.run(
+                    "curl", "--silent", "--max-time", "30", "--output", "/dev/null", "--write-out", "%{http_code}",
+                    "--header", "Authorization: Bearer \(token)", "http://127.0.0.1:8480/v1/devices")
+            }
+            #expect(try status() == "401")
+            try sandbox.run("systemctl", "reload", "tapster")
+            try eventually("the token is known") { try status() == "200" }
+            #expect(try sandbox.property("MainPID") == process)
+            #expect(!sandbox.journal.contains(token))
+        }
+    }
+
     @Test func theDropInLetsItSetTheCPUsOfQueues() async throws {
         try await withSandbox { sandbox throws in
             try sandbox.run(
