@@ -58,6 +58,15 @@ public protocol HTTPHandler: Sendable {
     /// `request` has no body, and is missing where its target cannot be decoded.
     func refuse(_ rejection: HTTPRejection, _ request: HTTPRequest?, limits: HTTPLimits) -> HTTPResponse
 
+    /// Asked when the headers have come: of whom may not ask at all, no body is read and kept.
+    ///
+    /// - Returns: The refusal; nothing to go on.
+    func turnAway(_ head: RequestHead, from origin: HTTPOrigin) -> HTTPResponse?
+
     /// Told of a connection that was cut off without an answer.
     func wasCutOff(_ reason: HTTPCutOff)
+}
+
+extension HTTPHandler {
+    public func turnAway(_ head: RequestHead, from origin: HTTPOrigin) -> HTTPResponse? { nil }
 }

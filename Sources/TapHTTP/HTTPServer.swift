@@ -216,10 +216,18 @@ public final class HTTPServer: Sendable {
 
     /// Refuses before the body is read, where that is possible.
     func refuseEarly(_ exchange: HTTPExchange, _ connection: OpaquePointer) -> MHD_Result {
-        guard let rejection = exchange.incoming.rejection else { return .YES }
+        let refusal: HTTPResponse
+        if let rejection = exchange.incoming.rejection {
+            refusal = handler.refuse(rejection, exchange.incoming.request, limits: limits)
+        } else if let head = exchange.incoming.request?.head,
+            let response = handler.turnAway(head, from: exchange.origin)
+        {
+            refusal = response
+        } else {
+            return .YES
+        }
         exchange.incoming.isHandled = true
-        return unsafe queue(
-            handler.refuse(rejection, exchange.incoming.request, limits: limits), for: exchange, on: connection)
+        return unsafe queue(refusal, for: exchange, on: connection)
     }
 
     /// - Returns: False when the connection shall end.

@@ -121,7 +121,7 @@ struct RoutedHandler: HTTPHandler {
                 throw .routeNotFound(path: request.head.path)
             }
         } catch {
-            refuse(request, exchange, error)
+            exchange.respond(refusal(request.head, error))
         }
     }
 
@@ -149,12 +149,22 @@ struct RoutedHandler: HTTPHandler {
     func wasCutOff(_ reason: HTTPCutOff) { metrics.rejected.increment([reason.rawValue]) }
 
     /// Unknown paths and methods, and those who are not let in, share one label, so that strangers cannot make labels.
-    private func refuse(_ request: HTTPRequest, _ exchange: HTTPExchange, _ problem: Problem) {
+    private func refusal(_ head: RequestHead, _ problem: Problem) -> HTTPResponse {
         if let reason = problem.rejection { metrics.rejected.increment([reason]) }
-        let response = problem.response(path: request.head.path, requestIdentifier: request.head.identifier)
+        var response = problem.response(path: head.path, requestIdentifier: head.identifier)
         metrics.requests.increment(method: "other", route: "other", code: response.status)
-        var named = response
-        named.headers.append(("X-Request-Id", request.head.identifier))
-        exchange.respond(named)
+        response.headers.append(("X-Request-Id", head.identifier))
+        return response
+    }
+
+    /// The Unix socket lets in whom it may, and what he may depends on the route; over TCP a stranger is one at once.
+    func turnAway(_ head: RequestHead, from origin: HTTPOrigin) -> HTTPResponse? {
+        guard case .network = origin else { return nil }
+        do throws(Problem) {
+            _ = try gate.admit(head, from: origin, by: door)
+            return nil
+        } catch {
+            return refusal(head, error)
+        }
     }
 }

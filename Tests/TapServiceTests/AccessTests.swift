@@ -271,6 +271,23 @@ import Yams
         }
     }
 
+    /// Bodies under way have a limit together, which strangers could use up.
+    @Test func ofAStrangerNoBodyIsRead() async throws {
+        let policy = try Self.policy()
+        try await withWorld(access: policy) { (world) throws in
+            try Self.withServer(world) { port in
+                for (field, status) in [("Host: localhost", 401), ("Host: evil.example", 421)] {
+                    let client = try HTTPClient(port: port)
+                    try client.write(
+                        "POST /v1/apply HTTP/1.1\r\n\(field)\r\nContent-Type: application/json\r\n"
+                            + "Content-Length: 1000000\r\nExpect: 100-continue\r\n\r\n")
+                    // Without a byte of it.
+                    #expect(try client.readAnswer().status == status)
+                }
+            }
+        }
+    }
+
     @Test func aWriteIsRecordedUnderTheTokensName() async throws {
         let policy = try Self.policy()
         try await withWorld(access: policy) { (world) throws in
