@@ -102,7 +102,11 @@ import Testing
 
 /// Numbers far above those that other tests of this process get.
 @Suite(.serialized) struct InheritedDescriptorsTests {
-    private static let first: Int32 = 900
+    private static let first: Int32 = {
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        return Int32(clamping: limit.rlim_cur) - 64
+    }()
 
     /// So many pipes' ends from `first` on, and their inodes.
     private static func inherit(_ count: Int32) throws -> [UInt64] {

@@ -56,7 +56,12 @@ import Testing
         try await inNamespace {
             try withTemporaryDirectory { directory in
                 let stranger = try Stranger(in: directory)
-                let daemon = try Daemon(directory: directory, options: ["--socket-group", stranger.identifier])
+                // It states its device.
+                let configuration = directory + "/tapster.yaml"
+                try "peers: {users: {\(stranger.identifier): operator}}\n".write(
+                    toFile: configuration, atomically: true, encoding: .utf8)
+                let daemon = try Daemon(
+                    directory: directory, options: ["--socket-group", stranger.identifier, "--config", configuration])
                 let script = stranger.directory + "/qemu-multiqueue.sh"
                 try run("cp", Examples.path("qemu-multiqueue.sh"), script)
                 let guest = try Guest(

@@ -3,8 +3,8 @@
 #
 #     qemu-multiqueue.sh -drive file=disk.qcow2,if=virtio -nographic      whatever else QEMU is to be told
 #
-# It needs neither root nor a capability: whoever may use Tapster's socket (its group) may state the device, and the
-# device's owner may lease its queues. They are attached as long as QEMU runs, however it ends; the device stays. In the
+# It needs neither root nor a capability: who may use Tapster's socket (its group) and is an operator (`peers` in the
+# configuration) may state the device, and the device's owner may lease its queues. They are attached as long as QEMU runs, however it ends; the device stays. In the
 # guest, `ethtool -l eth0` shows the queues, and `ethtool -L eth0 combined 2` uses fewer.
 set -eu
 device=${DEVICE:-vm0}
