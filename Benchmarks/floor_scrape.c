@@ -131,7 +131,6 @@ int main(int argc, char **argv) {
         .threads = 2,
         .connections_max = 512,
         .connection_memory_bytes_max = 32 << 10,
-        .idle_seconds_max = 30,
         .handler = answer,
     };
     struct MHD_Daemon *daemon = tapster_mhd_start(&settings);

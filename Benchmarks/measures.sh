@@ -9,7 +9,7 @@ hostile_seconds=3
 idle_seconds=4
 wrk_seconds=3
 put_clients=32
-put_count=4000
+put_count=2000
 watched_writes=500
 # The kernel tells the state of new links a second later, and counts freed memory late too (RCU).
 settle_seconds=2
@@ -687,9 +687,15 @@ left_behind() {
 # ---- Durable writes
 
 measure_puts() {
+    puts "this disk"
+    LD_PRELOAD=$build/slow_disk.so puts "a disk of 2 ms"
+}
+
+# puts DISK: many clients at once, and one.
+puts() {
     local run seconds p50 p99 many=() one_half=() one_most=() floor=() floor_half=() floor_most=()
     for ((run = 1; run <= runs; run++)); do
-        progress "$run" "$runs"
+        progress "$run" "$runs" "$1"
         rm -f "$dir"/floor.db*
         read -r seconds p50 p99 <<<"$("$build/floor_commit" "$dir/floor.db" "$put_count")"
         floor+=("$seconds") floor_half+=("$p50") floor_most+=("$p99")
@@ -702,16 +708,16 @@ measure_puts() {
     done
     local t f
     t=$(calculate '%.0f' "$put_count / $(median "${many[@]}")") f=$(calculate '%.0f' "$put_count / $(median "${floor[@]}")")
-    row "durable PUTs a second, $put_clients clients; floor: SQLite with a commit each" "$t" "$f" \
+    row "durable PUTs a second, $put_clients clients, $1; floor: SQLite with a commit each" "$t" "$f" \
         "$(calculate '%.2f' "$t / $f")" "≥ 3, $(judge "$t / $f >= 3")"
-    rows_of_commit p50 "$(median "${one_half[@]}")" "$(median "${floor_half[@]}")" –
+    row_of_commit "p50, $1" "$(median "${one_half[@]}")" "$(median "${floor_half[@]}")" –
     t=$(median "${one_most[@]}") f=$(median "${floor_most[@]}")
-    rows_of_commit p99 "$t" "$f" \
+    row_of_commit "p99, $1" "$t" "$f" \
         "≤ 2 × floor + 1 ms = $(calculate '%.2f ms' "2000 * $f + 1"), $(judge "$t <= 2 * $f + 0.001")"
 }
 
-# rows_of_commit PERCENTILE TAPSTER-SECONDS FLOOR-SECONDS GOAL
-rows_of_commit() {
+# row_of_commit PERCENTILE TAPSTER-SECONDS FLOOR-SECONDS GOAL
+row_of_commit() {
     row "one durable PUT after the other, $1; floor: the commit" "$(calculate '%.2f ms' "1000 * $2")" \
         "$(calculate '%.2f ms' "1000 * $3")" "$(calculate '%.2f' "$2 / $3")" "$4"
 }

@@ -29,8 +29,9 @@ public final class Store: Sendable {
     static let lockedMillisecondsMax = 250
     /// After so many records that did not wait for the disk the next one does.
     static let recordsUnsyncedMax = 256
-    /// The log goes into the database when it is so long.
-    private static let checkpointPages = 1_000
+    /// The log goes into the database when it is so long: 16 MiB. A write changes about a dozen pages, and the one that
+    /// finds the log full waits for all of them, so fewer than one in three hundred does.
+    private static let checkpointPages = 4_000
 
     /// Connections that only read, and so do not make writers wait.
     static let readersMax = 2

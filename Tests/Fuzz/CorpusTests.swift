@@ -33,7 +33,8 @@ import Testing
     }
 
     /// Inputs too large to be kept, or too plain: each was a finding.
-    @Test(.timeLimit(.minutes(1)), arguments: [FuzzTarget.device, .selector]) func survivesBulk(target: FuzzTarget) throws {
+    @Test(.timeLimit(.minutes(1)), arguments: [FuzzTarget.device, .selector])
+    func survivesBulk(target: FuzzTarget) throws {
         for bytes in Bulk.all { try target.check(bytes) }
     }
 }
