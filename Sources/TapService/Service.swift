@@ -12,6 +12,7 @@ public final class Service: Sendable {
 
     private let gate: Gate
     private let worker: Worker
+    private let store: Store
     private let writes: WriteQueue
     /// Where requests wait for what the database reads.
     private let reader: SerialThread<@Sendable () -> Void>
@@ -32,6 +33,7 @@ public final class Service: Sendable {
         kernel: some Kernel, store: Store, accounts: some Accounts, access: AccessPolicy, log: Logger,
         onReady: @escaping @Sendable () -> Void
     ) throws(StoreError) {
+        self.store = store
         gate = Gate(access, daemonUser: kernel.daemonUser)
         let metrics = Metrics()
         let watchers = Watchers(gauge: metrics.watchers)
@@ -50,7 +52,7 @@ public final class Service: Sendable {
             board: board,
             writes: deviceWrites)
         let queueRoutes = QueueRoutes(board: board, writes: deviceWrites, queueSwitch: LeasedQueueSwitch(queue: queue))
-        let leaseRoutes = LeaseRoutes(board: board, queue: queue)
+        let leaseRoutes = LeaseRoutes(board: board, queue: queue, writes: writes)
         let trials = try Trials(store: store, writes: writes)
         let statements = Statements(board: board, queue: queue, trials: trials)
         let applyRoutes = ApplyRoutes(writes: deviceWrites, statements: statements, trials: trials)
@@ -73,7 +75,7 @@ public final class Service: Sendable {
                     + operatorRoutes.routes),
             gate: gate, door: .known, metrics: metrics)
         health = RoutedHandler(
-            router: Router(routes: operatorRoutes.healthRoutes), gate: gate, door: .open, metrics: metrics)
+            router: Router(routes: operatorRoutes.healthRoutes(metrics: .open)), gate: gate, door: .open, metrics: metrics)
     }
 
     /// From the next request on; what is under way goes on.
@@ -85,6 +87,7 @@ public final class Service: Sendable {
 
     /// Finishes and answers what waits for the database; no more is taken. The first step of a stop.
     public func finishWrites() {
+        store.stopWaiting()
         writes.stop()
         reader.stop()
         scrapes.stop()
@@ -157,11 +160,22 @@ struct RoutedHandler: HTTPHandler {
         return response
     }
 
-    /// The Unix socket lets in whom it may, and what he may depends on the route; over TCP a stranger is one at once.
+    /// Over TCP a stranger is one at once. And nobody has a body held that he may not send, or nobody would read: all
+    /// bodies together are bounded, and he would keep others' out.
     func turnAway(_ head: RequestHead, from origin: HTTPOrigin) -> HTTPResponse? {
-        guard case .network = origin else { return nil }
+        let hasBody = head.header("transfer-encoding") != nil || head.header("content-length") ?? "0" != "0"
+        if case .local = origin, !hasBody { return nil }
         do throws(Problem) {
-            _ = try gate.admit(head, from: origin, by: door)
+            let identity = try gate.admit(head, from: origin, by: door)
+            guard hasBody else { return nil }
+            switch router.match(method: head.method, path: head.segments) {
+            case .route(let route):
+                guard identity.allows(route.permission) else { throw .forbidden(route.permission, identity) }
+                guard route.method != "GET" else { throw .bodyTooLarge(bytesMax: 0) }
+            case .otherMethods(let allowed): throw .methodNotAllowed(method: head.method, allowed: allowed)
+            case .options: throw .bodyTooLarge(bytesMax: 0)
+            case .none: throw .routeNotFound(path: head.path)
+            }
             return nil
         } catch {
             return refusal(head, error)

@@ -36,6 +36,7 @@ public final class Store: Sendable {
     /// Connections that only read, and so do not make writers wait.
     static let readersMax = 2
 
+    private let isStopping = Atomic(false)
     private let lock: DatabaseLock
     private let pool: DatabasePool
     private let files: DatabaseFiles
@@ -115,11 +116,14 @@ public final class Store: Sendable {
         while true {
             do {
                 return try perform(durably: true, body, committed: committed)
-            } catch StoreError.locked where ContinuousClock.now < deadline {
+            } catch StoreError.locked where ContinuousClock.now < deadline && !isStopping.load(ordering: .relaxed) {
                 continue
             }
         }
     }
+
+    /// From here on nobody waits for a database that another process has locked: the daemon stops.
+    public func stopWaiting() { isStopping.store(true, ordering: .relaxed) }
 
     /// Writes what was learnt from the kernel, without waiting for the disk unless told to.
     public func record(

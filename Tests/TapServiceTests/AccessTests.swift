@@ -13,7 +13,7 @@ import Yams
 @Suite struct AccessTests {
     /// Who may call each route: everybody who is let in, or the roles by their first letters.
     private static let table: [String: String] = [
-        "GET /livez": "everybody", "GET /readyz": "everybody", "GET /metrics": "everybody",
+        "GET /livez": "everybody", "GET /readyz": "everybody", "GET /metrics": "vcoa",
         "GET /version": "everybody", "GET /openapi.yaml": "everybody", "GET /openapi.json": "everybody",
         "GET /v1/devices": "vcoa", "POST /v1/devices": "oa",
         "GET /v1/devices/{name}": "vcoa", "PUT /v1/devices/{name}": "oa", "PATCH /v1/devices/{name}": "oa",

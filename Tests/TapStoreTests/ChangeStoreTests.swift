@@ -11,7 +11,7 @@ import Testing
     private static let author = Author(name: "uid:0", source: "pid 1", request: "r")
 
     private static func version(
-        _ name: DeviceName, _ identifier: DeviceIdentifier, queues: Int?, isNew: Bool = false
+        _ name: DeviceName, _ identifier: DeviceIdentifier, queues: Int?
     ) throws -> VersionRecord {
         var statement: VersionRecord.Statement?
         if let queues {
@@ -19,7 +19,27 @@ import Testing
             draft.queues = .multiple(try QueueCount(queues))
             statement = VersionRecord.Statement(labels: .none, spec: try DeviceSpec(draft))
         }
-        return VersionRecord(name: name, identifier: identifier, statement: statement, isNew: isNew)
+        return VersionRecord(
+            name: name, identifier: identifier, change: queues == nil ? .deleted : .updated, statement: statement)
+    }
+
+    /// Other writes take revisions too; whichever are left for changes, the oldest are forgotten.
+    @Test(arguments: [0, 1])
+    func everySecondRevisionIsForgottenToo(remainder: Int) throws {
+        try withTemporaryDirectory { directory in
+            let store = try Store(path: directory + "/t.db")
+            let (name, identifier) = (try DeviceName("web0"), DeviceIdentifier.random())
+            _ = try store.write { transaction in
+                for number in 1...2 * Store.changesMax {
+                    let version = try Self.version(name, identifier, queues: 1 + number % 2)
+                    try transaction.append(
+                        ChangeRecord(
+                            revision: 2 * number + remainder, at: Timestamp(microseconds: 1), author: Self.author,
+                            versions: [version]))
+                }
+            }
+            #expect(try store.changes(before: .max, limit: 10_000).count <= Store.changesMax + 64)
+        }
     }
 
     @Test(arguments: [1, 2, 3])

@@ -4,7 +4,7 @@ internal import TapHTTP
 public final class AccessPolicy: Sendable {
     /// What the processes on the Unix socket may, by the numbers of their users and groups.
     public struct Peers: Sendable {
-        /// Of everybody whom neither map names; nothing means that they may not come in.
+        /// Of everybody whom neither map names; nothing means no role: they see health, and lease what is theirs.
         public var fallback: Role?
         public var users: [UInt32: Set<Role>]
         public var groups: [UInt32: Set<Role>]

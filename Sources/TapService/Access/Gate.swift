@@ -27,8 +27,11 @@ final class Gate: Sendable {
     /// - Returns: Who asks, and what he may.
     /// - Throws: `Problem`: whose it is, and whether it is known who asks.
     func admit(_ head: RequestHead, from origin: HTTPOrigin, by door: Door) throws(Problem) -> Identity {
-        if case .open = door { return Identity(proof: .none(origin), permissions: .guest) }
         let policy = rules.withLock { $0 }
+        if case .open = door {
+            try policy.check(origin: head.header("origin"), site: head.header("sec-fetch-site"))
+            return Identity(proof: .none(origin), permissions: .guest)
+        }
         switch origin {
         case .local(let peer):
             // The socket's own mode has decided that it may connect; its role, what more.

@@ -75,6 +75,11 @@ struct KernelRoutes: Sendable {
         } catch {
             throw .invalidParameter(name: "networkNamespace", detail: error.detail)
         }
+        // First in the writer's turn: it knows whether this request has been answered before.
+        try writes.enqueue(call) { _ in { look(for: text, in: namespace, call, wait: wait) } }
+    }
+
+    private func look(for text: String, in namespace: NetworkNamespace?, _ call: Call, wait: Duration?) {
         let isTaken = queue.ask { survey in
             guard let survey else { return call.fail(.noLook) }
             do throws(Problem) {
@@ -86,7 +91,7 @@ struct KernelRoutes: Sendable {
                 call.fail(error)
             }
         }
-        if !isTaken { throw .tooManyQuestions }
+        if !isTaken { call.fail(.tooManyQuestions) }
     }
 
     private func adopt(

@@ -2,6 +2,7 @@ internal import HashTreeCollections
 internal import TapCore
 internal import TapDocument
 internal import TapHTTP
+internal import TapStore
 
 /// Leases: taking one leaves HTTP, the rest is about those that are.
 struct LeaseRoutes: Sendable {
@@ -10,6 +11,7 @@ struct LeaseRoutes: Sendable {
 
     let board: Board
     let queue: WorkQueue
+    let writes: WriteQueue
 
     var routes: [Route] {
         [
@@ -26,7 +28,8 @@ struct LeaseRoutes: Sendable {
         guard call.request.head.offers(Self.protocolName) else { throw .upgradeRequired }
         let request = LeaseRequest(
             device: device, consumer: try call.consumer(), queues: try Self.queues(call), peer: peer,
-            isAllowedByRole: call.identity.permissions.contains(Permission.lease))
+            isAllowedByRole: call.identity.permissions.contains(Permission.lease),
+            mayView: call.identity.permissions.contains(Permission.view))
         let isTaken = queue.run { desk in
             guard let desk else { return call.fail(.stopping) }
             desk.grant(request, call)
@@ -67,10 +70,26 @@ struct LeaseRoutes: Sendable {
         let id = try Self.identifier(call)
         let isTaken = queue.run { desk in
             guard let desk else { return call.fail(.stopping) }
-            guard desk.revoke(id) else { return call.fail(.leaseNotFound(id.text)) }
-            call.answer(HTTPResponse(status: 204))
+            guard let device = desk.revoke(id) else { return call.fail(.leaseNotFound(id.text)) }
+            tell(call, id, of: device)
         }
         if !isTaken { throw .tooManyLeases }
+    }
+
+    /// The lease has ended whether or not the database takes a note of it.
+    private func tell(_ call: Call, _ id: LeaseIdentifier, of device: DeviceName) {
+        let answer: @Sendable () -> Void = { call.answer(HTTPResponse(status: 204)) }
+        let event = EventRecord(
+            at: .now(), device: device, reason: "LeaseRevoked", message: "lease \(id) was taken back",
+            author: call.author)
+        let isTaken = writes.add(
+            WriteQueue.Write { (group) throws(Problem) in
+                try group.write { try $0.append(event) }
+                return answer
+            } fail: { _ in
+                answer()
+            })
+        if !isTaken { answer() }
     }
 
     private static func identifier(_ call: Call) throws(Problem) -> LeaseIdentifier {

@@ -16,16 +16,18 @@ struct OperatorRoutes: Sendable {
     let metrics: Metrics
 
     /// Those that may be served without a token.
-    var healthRoutes: [Route] {
+    ///
+    /// - Parameter permission: What the metrics need, which name the devices.
+    func healthRoutes(metrics permission: Permission) -> [Route] {
         [
             Route("GET", "/livez", .open, parameters: ["verbose"]) { $0.answer(text: "ok\n") },
             Route("GET", "/readyz", .open, parameters: ["verbose"], handler: readyz),
-            Route("GET", "/metrics", .open, handler: exposition),
+            Route("GET", "/metrics", permission, handler: exposition),
         ]
     }
 
     var routes: [Route] {
-        healthRoutes + [
+        healthRoutes(metrics: .view) + [
             Route("GET", "/v1/events", .view, parameters: ["after", "device", "limit"], handler: events),
             Route("GET", "/version", .open) {
                 $0.answer(json: ["name": "tapster", "version": .string(Tapster.version)])

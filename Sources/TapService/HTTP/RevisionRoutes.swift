@@ -75,15 +75,14 @@ extension ChangeRecord {
         [
             "revision": .string(String(revision)), "time": .string(at.text), "actor": .string(author.name),
             "source": .string(author.source), "requestId": .string(author.request),
-            "changes": .array(versions.map(\.change)),
+            "changes": .array(versions.map(\.changeDocument)),
         ]
     }
 }
 
 extension VersionRecord {
-    fileprivate var change: JSONValue {
-        let word = statement == nil ? "deleted" : isNew ? "created" : "updated"
-        return ["name": .string(name.text), "change": .string(word)]
+    fileprivate var changeDocument: JSONValue {
+        ["name": .string(name.text), "change": .string(change.rawValue)]
     }
 
     /// As POST /v1/apply takes it; nothing for a device that was to be deleted.

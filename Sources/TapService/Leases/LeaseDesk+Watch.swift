@@ -115,11 +115,11 @@ extension LeaseDesk {
 
     /// Revokes a lease.
     ///
-    /// - Returns: False when there is none.
-    func revoke(_ id: LeaseIdentifier) -> Bool {
-        guard let lease = devices.values.lazy.flatMap(\.leases).first(where: { $0.id == id }) else { return false }
+    /// - Returns: Whose queues it had; nothing when there is none.
+    func revoke(_ id: LeaseIdentifier) -> DeviceName? {
+        guard let lease = devices.values.lazy.flatMap(\.leases).first(where: { $0.id == id }) else { return nil }
         end(lease, .revoked)
-        return true
+        return lease.device
     }
 
     /// A device was stated anew, or its queues were. What its leases cannot keep then, its author has allowed to end.

@@ -87,7 +87,11 @@ final class LeaseDesk {
     }
 
     private func open(_ request: LeaseRequest) throws(Problem) -> (LeaseIdentifier, Int?) {
-        guard let view = board.snapshot.devices[request.device] else { throw .deviceNotFound(request.device.text) }
+        guard let view = board.snapshot.devices[request.device] else {
+            // Who may see nothing is not told which names there are.
+            guard request.mayView else { throw .leaseForbidden(request.device, user: request.peer.user) }
+            throw .deviceNotFound(request.device.text)
+        }
         let record = view.record
         try request.authorize(record.spec, accounts: accounts)
         guard record.deletionRequestedAt == nil else { throw .deviceDeleting(record.name) }

@@ -11,6 +11,8 @@ struct LeaseRequest: Sendable {
     let peer: HTTPPeer
     /// Whether the peer's role allows it, whosever the device is.
     let isAllowedByRole: Bool
+    /// Whether the peer may know which devices there are.
+    let mayView: Bool
 
     /// Who may have a device's queues: whose role says so, and the device's owner and group.
     ///

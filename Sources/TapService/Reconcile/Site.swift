@@ -174,7 +174,8 @@ final class Sites {
         let namespace = try kernel.open(location)
         do throws(KernelError) {
             let site = try Site(location, kernel: namespace)
-            statistics.set(try namespace.statistics(), at: location)
+            // Without its counters a namespace can be worked in all the same; a scrape says that they are missing.
+            if let counters = try? namespace.statistics() { statistics.set(counters, at: location) }
             all[location] = site
             return site
         } catch {

@@ -50,12 +50,13 @@ extension DeviceChange {
     static func change(
         _ old: DeviceView?, to input: DeviceInput, mayRecreate: Bool
     ) throws(Problem) -> DeviceChange {
-        guard let old, var record = Optional(old.record) else {
+        guard let old else {
             if let version = input.resourceVersion { throw .staleResourceVersion(found: version, current: 0) }
             return .create(
                 DeviceRecord(
                     name: input.name, identifier: .random(), labels: input.labels, spec: input.spec, createdAt: .now()))
         }
+        var record = old.record
         guard record.deletionRequestedAt == nil else { throw .deviceDeleting(record.name) }
         if let version = input.resourceVersion, version != record.revision {
             throw .staleResourceVersion(found: version, current: record.revision)
@@ -92,18 +93,18 @@ extension DeviceChange {
     /// What is stated from now on; nothing where that stays as it was.
     var version: VersionRecord? {
         switch self {
-        case .create, .restore: version(isNew: true)
-        case .update: version(isNew: false)
+        case .create, .restore: version(.created)
+        case .update: version(.updated)
         case .delete:
-            VersionRecord(name: record.name, identifier: record.identifier, statement: nil, isNew: false)
+            VersionRecord(name: record.name, identifier: record.identifier, change: .deleted, statement: nil)
         case .queues, .nothing: nil
         }
     }
 
-    private func version(isNew: Bool) -> VersionRecord {
+    private func version(_ change: VersionRecord.Change) -> VersionRecord {
         VersionRecord(
-            name: record.name, identifier: record.identifier,
-            statement: VersionRecord.Statement(labels: record.labels, spec: record.spec), isNew: isNew)
+            name: record.name, identifier: record.identifier, change: change,
+            statement: VersionRecord.Statement(labels: record.labels, spec: record.spec))
     }
 
     /// For people; nothing where somebody else tells it.

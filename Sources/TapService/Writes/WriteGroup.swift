@@ -22,7 +22,7 @@ struct WriteGroup: ~Copyable {
         fileprivate var revision: Int
         fileprivate(set) var commits: [Commit] = []
         /// Devices of which nobody gets a lease until the group is over.
-        fileprivate(set) var closed: Set<DeviceName> = []
+        var closed: Set<DeviceName> = []
         /// Whether there is something to commit.
         fileprivate(set) var isDirty = false
 
@@ -153,7 +153,7 @@ extension Transaction {
             try saveQueues(of: record, replacing: old)
             return try save(record, revision: revision)
         case .restore(let record):
-            // The worker may have forgotten the device since it was looked at, and its queues with it.
+            // The worker may have forgotten it, and its queues with it.
             let saved = try save(record, revision: revision)
             try saveQueues(of: saved, replacing: nil)
             return saved

@@ -40,7 +40,13 @@ final class WriteQueue: Sendable {
         do {
             try store.write { transaction in
                 var group = WriteGroup(transaction, board: board)
-                defer { committed = group.state }
+                // The store may begin again where the database was locked.
+                completions = []
+                let closed = committed.closed
+                defer {
+                    committed = group.state
+                    committed.closed.formUnion(closed)
+                }
                 for write in writes { completions.append(try group.take(write)) }
             } committed: { _ in
                 guard committed.isDirty else { return }

@@ -29,18 +29,23 @@ public struct VersionRecord: Hashable, Sendable {
         }
     }
 
+    public enum Change: String, Hashable, Sendable {
+        case created
+        case updated
+        case deleted
+    }
+
     public let name: DeviceName
     public let identifier: DeviceIdentifier
-    /// Nothing from where it was to be deleted.
+    public let change: Change
+    /// Nothing from where it was to be deleted, and where only the change was asked for.
     public let statement: Statement?
-    /// Whether it was not stated before.
-    public let isNew: Bool
 
-    public init(name: DeviceName, identifier: DeviceIdentifier, statement: Statement?, isNew: Bool) {
+    public init(name: DeviceName, identifier: DeviceIdentifier, change: Change, statement: Statement?) {
         self.name = name
         self.identifier = identifier
+        self.change = change
         self.statement = statement
-        self.isNew = isNew
     }
 }
 

@@ -8,6 +8,7 @@ enum ChangeRow {
     private static let revisionsBetweenPrunings = 64
 
     static func insert(_ database: Database, _ change: ChangeRecord) throws {
+        let last = try Int.fetchOne(database.cachedStatement(sql: "SELECT max(revision) FROM change")) ?? 0
         try database.cachedStatement(
             sql: "INSERT INTO change (revision, at, actor, source, request, devices) VALUES (?, ?, ?, ?, ?, ?)"
         ).execute(arguments: [
@@ -22,7 +23,9 @@ enum ChangeRow {
                 version.statement?.spec.document.text,
             ])
         }
-        if change.revision % revisionsBetweenPrunings == 0 || change.versions.count >= revisionsBetweenPrunings {
+        // Not every revision has a change, so it may not be the 64th of them that comes by.
+        let isDue = change.revision / revisionsBetweenPrunings != last / revisionsBetweenPrunings
+        if isDue || change.versions.count >= revisionsBetweenPrunings {
             try prune(database, changesMax: Store.changesMax, versionsMax: Store.versionsMax)
         }
     }
@@ -72,7 +75,7 @@ enum ChangeRow {
         let versions = try Row.fetchAll(
             database,
             sql: """
-                SELECT device, uid, labels, spec, 0 AS is_new FROM device_version AS version
+                SELECT device, uid, labels, spec, 0 AS is_deleted, 0 AS is_new FROM device_version AS version
                 WHERE revision = (SELECT max(revision) FROM device_version
                                   WHERE device = version.device AND revision <= ?)
                       AND spec IS NOT NULL
@@ -85,7 +88,7 @@ enum ChangeRow {
         let revision: Int = row["revision"]
         let statement = try database.cachedStatement(
             sql: """
-                SELECT device, uid, labels, spec,
+                SELECT device, uid, NULL AS labels, NULL AS spec, spec IS NULL AS is_deleted,
                        NOT EXISTS (SELECT 1 FROM device_version AS old WHERE old.device = version.device
                                    AND old.uid = version.uid AND old.revision < version.revision) AS is_new
                 FROM device_version AS version WHERE revision = ? ORDER BY device
@@ -107,7 +110,7 @@ enum ChangeRow {
                 spec: try DeviceSpec(stored: JSONValue(parsing: Array(spec.utf8))))
         }
         return VersionRecord(
-            name: try DeviceName(row["device"] as String), identifier: identifier, statement: statement,
-            isNew: row["is_new"])
+            name: try DeviceName(row["device"] as String), identifier: identifier,
+            change: row["is_deleted"] ? .deleted : row["is_new"] ? .created : .updated, statement: statement)
     }
 }

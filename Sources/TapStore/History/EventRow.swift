@@ -29,9 +29,10 @@ enum EventRow {
     static func fetch(_ database: Database, after id: Int, device: DeviceName?, limit: Int) throws -> [EventRecord] {
         let filter = device == nil ? "" : "AND device = ?2"
         let statement = try database.cachedStatement(
-            sql: "SELECT * FROM event WHERE id > ?1 \(filter) ORDER BY id LIMIT \(limit)")
+            sql: "SELECT * FROM event WHERE id > ?1 \(filter) ORDER BY id LIMIT ?\(device == nil ? 2 : 3)")
         var arguments: StatementArguments = [id]
         if let device { arguments += [device.text] }
+        arguments += [limit]
         return try Row.fetchAll(statement, arguments: arguments).map(decode)
     }
 
