@@ -29,6 +29,12 @@ public final class RequestHead: Sendable {
     /// The value of a header field, which is named in lower case; of a repeated one, the last.
     public func header(_ name: String) -> String? { fields[name] }
 
+    /// The values of a field that is a list, all of its lines together (RFC 9110, section 5.3).
+    public func list(_ name: String) -> String? {
+        let values = fields.values(name)
+        return values.isEmpty ? nil : values.map { String(decoding: $0, as: UTF8.self) }.joined(separator: ",")
+    }
+
     private static let identifierBytesMax = 64
 
     private static func identifier(_ sent: String?) -> String {

@@ -75,7 +75,8 @@ public final class Service: Sendable {
                     + operatorRoutes.routes),
             gate: gate, door: .known, metrics: metrics)
         health = RoutedHandler(
-            router: Router(routes: operatorRoutes.healthRoutes(metrics: .open)), gate: gate, door: .open, metrics: metrics)
+            router: Router(routes: operatorRoutes.healthRoutes(metrics: .open)), gate: gate, door: .open,
+            metrics: metrics)
     }
 
     /// From the next request on; what is under way goes on.

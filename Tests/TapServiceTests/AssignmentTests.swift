@@ -227,4 +227,31 @@ import Testing
             #expect(try places("/v1/assignments?consumer=vm-1") == ["web1-1", "web1-3"])
         }
     }
+
+    @Test func aWriteMayDependOnTheVersion() async throws {
+        try await withWorld { (world) throws in
+            try world.state("web0", queues: 2)
+            let path = "/v1/devices/web0/queues/0"
+            let body = #"{"consumer": "vm", "cpus": [1]}"#
+            func put(_ headers: [String: String]) throws -> Answer {
+                try world.send("PUT", path + "/assignment", body, headers: headers)
+            }
+            #expect(try put(["If-Match": "*"]).status == 412)
+            let free = try #require(try world.send("GET", path).headers["etag"])
+            let made = try put(["If-None-Match": "*"])
+            #expect(made.status == 201)
+            #expect(try put(["If-None-Match": "*"]).status == 412)
+            let tag = try #require(made.headers["etag"])
+            let read = try world.send("GET", path + "/assignment", headers: ["If-None-Match": "\"x\", \(tag)"])
+            #expect(read.status == 304)
+            #expect(read.headers["etag"] == tag)
+            // The queue's version names what is stated of it.
+            #expect(try world.send("GET", path, headers: ["If-None-Match": free]).status == 200)
+            let stale = try world.send("PATCH", path, #"{"enabled": false}"#, headers: ["If-Match": free])
+            #expect(stale.status == 412)
+            #expect(stale["code"] as? String == "PRECONDITION_FAILED")
+            #expect(try world.send("DELETE", path + "/assignment", headers: ["If-Match": "\"1-1\""]).status == 412)
+            #expect(try world.send("DELETE", path + "/assignment", headers: ["If-Match": tag]).status == 204)
+        }
+    }
 }

@@ -6,8 +6,9 @@ import Testing
 @testable import TapService
 
 /// A request that two parties could understand differently, or that wants too much, and what it gets.
-struct HostileRequest: Sendable {
+struct HostileRequest: Sendable, CustomTestStringConvertible {
     let name: String
+    var testDescription: String { name }
     /// As it goes over the socket.
     let bytes: [UInt8]
     let status: Int
@@ -51,7 +52,8 @@ struct HostileRequest: Sendable {
         ambiguous(
             "chunked twice", get("/livez", "Host: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n")),
         ambiguous(
-            "HTTP/1.0 with chunks", "POST /livez HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+            "HTTP/1.0 with chunks",
+            "POST /v1/devices HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
         ambiguous("no host", get("/livez", "")),
         ambiguous("two hosts", get("/livez", "Host: a\r\nHost: b\r\n")),
         ambiguous("an absolute target of another host", get("http://other/livez")),
@@ -149,7 +151,7 @@ struct HostileRequest: Sendable {
     ]
 
     private static func chunked(_ body: String) -> String {
-        "POST /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + body
+        "POST /v1/devices HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + body
     }
 }
 
@@ -193,9 +195,9 @@ struct HostileRequest: Sendable {
 
     /// What stands behind a request whose end is unsure is not read as another one.
     @Test(arguments: [
-        "POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        "POST /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;x=\"\n\"\r\nx\r\n0\r\n\r\n",
-        "POST /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\nx\n0\n\n",
+        "POST /v1/devices HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST /v1/devices HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;x=\"\n\"\r\nx\r\n0\r\n\r\n",
+        "POST /v1/devices HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\nx\n0\n\n",
     ])
     func nothingIsSmuggled(first: String) async throws {
         try await Self.withHealthyWorld { world in
@@ -223,7 +225,7 @@ struct HostileRequest: Sendable {
     func aBadLengthIsCutOffAndCounted(length: String) async throws {
         try await Self.withHealthyWorld { world in
             let client = try HTTPClient(socket: world.socket)
-            try client.write("POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: \(length)\r\n\r\n")
+            try client.write("POST /v1/devices HTTP/1.1\r\nHost: x\r\nContent-Length: \(length)\r\n\r\n")
             #expect(client.isClosed())
             #expect(throws: TestFailure.self) { try client.readAnswer() }
             try eventually("it is counted") { try world.metric("tapster_http_rejected_total", "reason=") == 1 }

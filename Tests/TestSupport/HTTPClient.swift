@@ -68,6 +68,8 @@ public final class HTTPClient {
     }
 
     deinit {
+        // A process that another test is about to start may have a copy for a moment, which would keep it open.
+        shutdown(descriptor, Int32(SHUT_RDWR))
         close(descriptor)
     }
 

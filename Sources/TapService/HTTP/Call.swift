@@ -42,8 +42,19 @@ struct Call: Sendable {
         answer(problem.response(path: request.head.path, requestIdentifier: request.head.identifier))
     }
 
-    func answer(json: JSONValue, status: Int = 200) {
-        answer(Self.response(json: json, status: status))
+    func answer(json: JSONValue, status: Int = 200, entityTag: String? = nil) {
+        var response = Self.response(json: json, status: status)
+        if let entityTag { response.headers.append(("ETag", entityTag)) }
+        answer(response)
+    }
+
+    /// For GET: 304 where the reader has this version already.
+    func answer(json: @autoclosure () -> JSONValue, unless entityTag: String) {
+        if Preconditions(request).isUnmodified(entityTag) {
+            answer(HTTPResponse(status: 304, headers: [("ETag", entityTag)]))
+        } else {
+            answer(json: json(), entityTag: entityTag)
+        }
     }
 
     static func response(json: JSONValue, status: Int) -> HTTPResponse {
@@ -202,8 +213,8 @@ struct Preconditions: Sendable {
     private let ifNoneMatch: Tags?
 
     init(_ request: HTTPRequest) {
-        ifMatch = request.head.header("if-match").map(Tags.init)
-        ifNoneMatch = request.head.header("if-none-match").map(Tags.init)
+        ifMatch = request.head.list("if-match").map(Tags.init)
+        ifNoneMatch = request.head.list("if-none-match").map(Tags.init)
     }
 
     /// Whether a reader has this version already.
@@ -211,16 +222,18 @@ struct Preconditions: Sendable {
         ifNoneMatch?.contain(tag, weakly: true) == true
     }
 
-    /// - Parameter tag: The present version; nothing when there is no device.
+    /// - Parameter tag: The present version; nothing when there is none.
     /// - Throws: `Problem.preconditionFailed`.
     func check(_ tag: String?) throws(Problem) {
         if let ifMatch, !ifMatch.contain(tag, weakly: false) {
             throw .preconditionFailed(
-                tag.map { "If-Match does not name the current version \($0); read the device again" }
-                    ?? "If-Match is set, but there is no such device")
+                tag.map {
+                    "If-Match does not name the current version \($0), with its quotes; a weak one does not count; "
+                        + "read it again"
+                } ?? "If-Match is set, but there is nothing to match")
         }
         if let ifNoneMatch, ifNoneMatch.contain(tag, weakly: true) {
-            throw .preconditionFailed("If-None-Match is set, but the device exists in version \(tag ?? "*")")
+            throw .preconditionFailed("If-None-Match is set, but it exists in version \(tag ?? "*")")
         }
     }
 }

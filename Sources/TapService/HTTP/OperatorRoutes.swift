@@ -15,9 +15,7 @@ struct OperatorRoutes: Sendable {
     let reader: SerialThread<@Sendable () -> Void>
     let metrics: Metrics
 
-    /// Those that may be served without a token.
-    ///
-    /// - Parameter permission: What the metrics need, which name the devices.
+    /// Those that may be served without a token. What the metrics need, which name the devices, is said by whom serves.
     func healthRoutes(metrics permission: Permission) -> [Route] {
         [
             Route("GET", "/livez", .open, parameters: ["verbose"]) { $0.answer(text: "ok\n") },

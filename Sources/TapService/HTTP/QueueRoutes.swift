@@ -58,7 +58,8 @@ struct QueueRoutes: Sendable {
 
     @Sendable private func read(_ call: Call) throws(Problem) {
         let view = try device(try call.name())
-        call.answer(json: Self.queueDocument(try Self.index(call, of: view.record), of: view))
+        let index = try Self.index(call, of: view.record)
+        call.answer(json: Self.queueDocument(index, of: view), unless: view.record.entityTag(of: index))
     }
 
     @Sendable private func readAssignment(_ call: Call) throws(Problem) {
@@ -67,7 +68,7 @@ struct QueueRoutes: Sendable {
         guard let assignment = record.assignments[index] else {
             throw .assignmentNotFound(record.name, queue: index)
         }
-        call.answer(json: assignment.document)
+        call.answer(json: assignment.document, unless: assignment.entityTag)
     }
 
     @Sendable private func listAssignments(_ call: Call) throws(Problem) {
@@ -88,6 +89,7 @@ struct QueueRoutes: Sendable {
         }
         try change(call) { (record, group) throws(Problem) in
             let index = try Self.index(call, of: record)
+            try Preconditions(call.request).check(record.entityTag(of: index))
             let isEnabled = patch.isEnabled ?? !record.disabledQueues.contains(index)
             _ = try group.commit(try .set(index, of: record, enabled: isEnabled, at: .now()), by: call.author)
             return { setQueue(call, record.name, index, isEnabled: isEnabled) }
@@ -99,7 +101,7 @@ struct QueueRoutes: Sendable {
         queueSwitch.setQueue(name, index, isEnabled: isEnabled) { problem in
             if let problem { return call.fail(problem) }
             guard let view = board.snapshot.devices[name] else { return call.fail(.deviceNotFound(name.text)) }
-            call.answer(json: Self.queueDocument(index, of: view))
+            call.answer(json: Self.queueDocument(index, of: view), entityTag: view.record.entityTag(of: index))
         }
     }
 
@@ -107,16 +109,22 @@ struct QueueRoutes: Sendable {
         let input = try call.input { (document) throws(InvalidDocument) in try AssignmentInput(document) }
         try change(call) { (record, group) throws(Problem) in
             let index = try Self.index(call, of: record)
+            try Preconditions(call.request).check(record.assignments[index]?.entityTag)
             let (change, isNew) = try QueueChange.assign(index, of: record, to: Assignment(input, at: .now()))
             let assignment = try group.commit(change, by: call.author).assignments[index]
-            return { call.answer(json: assignment?.document ?? .null, status: isNew ? 201 : 200) }
+            return {
+                call.answer(
+                    json: assignment?.document ?? .null, status: isNew ? 201 : 200, entityTag: assignment?.entityTag)
+            }
         }
     }
 
     @Sendable private func release(_ call: Call) throws(Problem) {
         try change(call) { (record, group) throws(Problem) in
-            _ = try group.commit(
-                try .release(try Self.index(call, of: record), of: record, at: .now()), by: call.author)
+            let index = try Self.index(call, of: record)
+            let change = try QueueChange.release(index, of: record, at: .now())
+            try Preconditions(call.request).check(record.assignments[index]?.entityTag)
+            _ = try group.commit(change, by: call.author)
             return { call.answer(HTTPResponse(status: 204)) }
         }
     }
@@ -199,7 +207,20 @@ extension Assignment {
     fileprivate var document: JSONValue { .object(members) }
 }
 
+extension Assignment {
+    /// The version as HTTP quotes it: since when, and with which CPUs.
+    fileprivate var entityTag: String {
+        "\"\(assignedAt.microseconds)-\(cpus.map { String($0) }.joined(separator: "."))\""
+    }
+}
+
 extension DeviceRecord {
+    /// The version of what is stated of a queue, as HTTP quotes it. As with a device, what is the case has none.
+    fileprivate func entityTag(of queue: Int) -> String {
+        let state = disabledQueues.contains(queue) ? "disabled" : "enabled"
+        return "\"\(state)-\(assignments[queue]?.entityTag.dropFirst().dropLast() ?? "free")\""
+    }
+
     /// An assignment in a list; nothing when the queue is nobody's.
     fileprivate func assignmentItem(_ queue: Int) -> JSONValue? {
         guard var members = assignments[queue]?.members else { return nil }
