@@ -43,6 +43,8 @@ extension HTTPResponse {
 
     public var bytes: [UInt8] { unsafe Array(buffer) }
 
+    public var count: Int { unsafe buffer.count }
+
     deinit {
         unsafe buffer.deallocate()
     }

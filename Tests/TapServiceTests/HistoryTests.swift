@@ -265,3 +265,33 @@ import Testing
         }
     }
 }
+
+@Suite struct ListTests {
+    /// The answer that was made last is given again only while it is true.
+    @Test func aListIsNeverOld() async throws {
+        try await withWorld { (world) throws in
+            func names(_ query: String = "") throws -> [String] {
+                let items = try world.send("GET", "/v1/devices" + query)["items"] as? [[String: Any]] ?? []
+                return items.compactMap { ($0["metadata"] as? [String: Any])?["name"] as? String }
+            }
+            #expect(try names().isEmpty)
+            for number in 0..<5 {
+                try world.state("d\(number)", queues: 1)
+                for _ in 0..<2 { #expect(try names() == (0...number).map { "d\($0)" }) }
+                #expect(try names("?limit=1") == ["d0"])
+                #expect(try names("?labelSelector=a%3Db").isEmpty)
+            }
+            let patched = try world.send("PATCH", "/v1/devices/d3?wait=5s", #"{"spec": {"link": {"mtu": 9000}}}"#)
+            #expect(patched.status == 200)
+            let list = try world.send("GET", "/v1/devices")
+            #expect(list["items", "3", "status", "mtu"] as? Int == 9_000)
+            // A revision that changes no device's document is told too.
+            let path = "/v1/devices/d0/queues/0/assignment"
+            #expect(try world.send("PUT", path, #"{"consumer": "vm"}"#).status == 201)
+            let later = try world.send("GET", "/v1/devices")
+            #expect(later["metadata", "resourceVersion"] as? String == "7")
+            #expect(try world.send("DELETE", "/v1/devices/d4?wait=5s").status == 200)
+            #expect(try names() == ["d0", "d1", "d2", "d3"])
+        }
+    }
+}

@@ -1,4 +1,5 @@
 internal import HashTreeCollections
+internal import Synchronization
 internal import TapCore
 internal import TapDocument
 internal import TapHTTP
@@ -11,6 +12,12 @@ struct DeviceRoutes: Sendable {
 
     let board: Board
     let writes: DeviceWrites
+    private let lists = LastList()
+
+    init(board: Board, writes: DeviceWrites) {
+        self.board = board
+        self.writes = writes
+    }
 
     var routes: [Route] {
         [
@@ -27,7 +34,15 @@ struct DeviceRoutes: Sendable {
         let selector = try call.labelSelector()
         let limit = try call.integer("limit", in: 1...Self.limitMax, default: .max)
         let token = try call.continueToken()
-        let snapshot = board.snapshot
+        let body = lists.body(call.request.head.query, of: board.snapshot) { snapshot in
+            Self.list(snapshot, selector, limit: limit, after: token)
+        }
+        call.answer(HTTPResponse(status: 200, headers: [("Content-Type", "application/json")], body: body))
+    }
+
+    private static func list(
+        _ snapshot: Snapshot, _ selector: LabelSelector?, limit: Int, after token: ContinueToken?
+    ) -> HTTPBody {
         let selected = snapshot.devices.values.filter { view in
             token.map { $0.last < view.record.name } ?? true && selector?.matches(view.record.labels) ?? true
         }.sorted { $0.record.name < $1.record.name }
@@ -44,8 +59,7 @@ struct DeviceRoutes: Sendable {
         let metadata: JSONValue = [
             "continue": JSONValue(next?.text), "resourceVersion": .string(String(revision)),
         ]
-        bytes += Array(#"],"metadata":"#.utf8) + metadata.bytes + [UInt8(ascii: "}")]
-        call.answer(HTTPResponse(status: 200, headers: [("Content-Type", "application/json")], body: HTTPBody(bytes)))
+        return HTTPBody(bytes + Array(#"],"metadata":"#.utf8) + metadata.bytes + [UInt8(ascii: "}")])
     }
 
     @Sendable private func read(_ call: Call) throws(Problem) {
@@ -115,5 +129,35 @@ struct DeviceRoutes: Sendable {
 
     @Sendable private static func ready(_ record: DeviceRecord) -> Board.Goal {
         .ready(generation: record.generation)
+    }
+}
+
+/// The list that was asked for last: who polls asks for the same one, and mostly nothing has changed.
+private final class LastList: Sendable {
+    /// A longer one is made anew for each.
+    static let bytesMax = 1 << 20
+
+    private struct Entry {
+        let version: UInt64
+        let revision: Int
+        let query: [String: String]
+        let body: HTTPBody
+    }
+
+    private let last = Mutex<Entry?>(nil)
+
+    func body(_ query: [String: String], of snapshot: Snapshot, make: (Snapshot) -> HTTPBody) -> HTTPBody {
+        let known = last.withLock { last in
+            guard let last, last.version == snapshot.version, last.revision == snapshot.revision, last.query == query
+            else { return nil as HTTPBody? }
+            return last.body
+        }
+        if let known { return known }
+        let body = make(snapshot)
+        if body.count <= Self.bytesMax {
+            let entry = Entry(version: snapshot.version, revision: snapshot.revision, query: query, body: body)
+            last.withLock { $0 = entry }
+        }
+        return body
     }
 }

@@ -9,6 +9,8 @@ struct Snapshot: Sendable {
     var devices: TreeDictionary<DeviceName, DeviceView> = [:]
     /// The revision of the last committed change.
     var revision = 0
+    /// Two snapshots of one version have the same documents of devices.
+    fileprivate(set) var version: UInt64 = 0
     /// Whether the kernel has been looked at once in full.
     var isReady = false
     /// Why the worker cannot do its work, if it cannot.
@@ -71,7 +73,13 @@ final class Board: Sendable {
         unsafe timer.cancel()
     }
 
-    var snapshot: Snapshot { state.withLock { $0.snapshot } }
+    var snapshot: Snapshot {
+        state.withLock { state in
+            var snapshot = state.snapshot
+            snapshot.version = state.changes.sequence
+            return snapshot
+        }
+    }
 
     /// The database's contents at the start.
     func load(_ records: [DeviceRecord], revision: Int) {
