@@ -94,6 +94,7 @@ public protocol HTTPStreamSource: Sendable {
     private static func resume(_ state: inout State) {
         guard state.isParked, !state.isFinished, let connection = state.connection else { return }
         state.isParked = false
+        // SAFETY: a parked connection lives until it is resumed, and under the lock nobody else resumes it.
         unsafe MHD_resume_connection(connection.pointer)
     }
 
@@ -128,6 +129,7 @@ public protocol HTTPStreamSource: Sendable {
         while filled < buffer.count {
             if let piece = pieces.first {
                 let count = unsafe min(piece.buffer.count - offset, buffer.count - filled)
+                // SAFETY: `count` fits both; the piece is kept by `pieces`, the buffer by the library during the call.
                 let part = unsafe UnsafeRawBufferPointer(rebasing: piece.buffer[offset..<offset + count])
                 unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[filled...]).copyMemory(from: part)
                 filled += count
@@ -176,6 +178,7 @@ public protocol HTTPStreamSource: Sendable {
             guard !state.isWoken, !state.isStopping, let connection = state.connection else { return false }
             state.isParked = true
             state.client?.expectNothing()
+            // SAFETY: the library is asking for its next bytes, so the connection lives.
             unsafe MHD_suspend_connection(connection.pointer)
             return true
         }

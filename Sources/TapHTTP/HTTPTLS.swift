@@ -21,6 +21,7 @@ internal import Glibc
     ///     have one, but a bad one ends the handshake.
     /// - Throws: `HTTPServerError` when one of them cannot be read, or the key is of another certificate.
     public init(certificates: String, key: String, clientAuthorities: String? = nil) throws(HTTPServerError) {
+        // SAFETY: copies of ours, which `deinit` frees.
         unsafe self.certificates = strdup(certificates)
         unsafe self.key = strdup(key)
         unsafe self.clientAuthorities = clientAuthorities.flatMap { unsafe strdup($0) }
@@ -28,6 +29,7 @@ internal import Glibc
     }
 
     deinit {
+        // SAFETY: the library has read them by now, and nobody else refers to them.
         unsafe explicit_bzero(key, strlen(key))
         unsafe free(key)
         unsafe free(certificates)

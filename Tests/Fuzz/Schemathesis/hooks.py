@@ -21,7 +21,7 @@ def before_load_schema(context, raw_schema):
 
 @schemathesis.hook
 def filter_case(context, case):
-    """The HTTP library answers a long target by itself, in HTML, as the document says of what breaks HTTP."""
+    """A long target is refused before it has a route (414), as the document says of what breaks HTTP."""
     query = case.query if isinstance(case.query, dict) else {}
     parts = list(query.values()) + list((case.path_parameters or {}).values()) + list((case.headers or {}).values())
     return sum(len(str(part).encode()) for part in parts) < TARGET_BYTES_MAX
