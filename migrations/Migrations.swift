@@ -10,6 +10,7 @@ public struct Migration: Sendable {
         Migration("m0002_reconciler", PackageResources.m0002_reconciler_sql),
         Migration("m0003_queues", PackageResources.m0003_queues_sql),
         Migration("m0004_history", PackageResources.m0004_history_sql),
+        Migration("m0005_history_order", PackageResources.m0005_history_order_sql),
     ]
 
     private init(_ identifier: String, _ bytes: [UInt8]) {

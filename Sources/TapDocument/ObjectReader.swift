@@ -16,6 +16,7 @@ extension FieldIssue {
     public static func unknown(
         _ keys: some Collection<String>, at pointer: String = "", known: [String]
     ) -> [FieldIssue] {
+        guard !keys.isEmpty else { return [] }
         let detail =
             "is not a field of this object; known \(known.count == 1 ? "is" : "are") \(known.joined(separator: ", "))"
         return keys.map { FieldIssue(pointer: pointer + "/" + escape($0), detail: detail) }
@@ -110,7 +111,7 @@ struct ObjectReader {
     }
 
     mutating func word<Word: RawRepresentable<String> & CaseIterable>(_ key: String, _: Word.Type) -> Word? {
-        let known = Word.allCases.map { "'\($0.rawValue)'" }.joined(separator: " or ")
+        var known: String { Word.allCases.map { "'\($0.rawValue)'" }.joined(separator: " or ") }
         switch take(key) {
         case nil: return nil
         case .string(let text):

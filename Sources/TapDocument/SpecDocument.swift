@@ -2,38 +2,30 @@ public import TapCore
 
 /// A spec and its labels as JSON: what the API shows and the database keeps.
 extension DeviceSpec {
+    /// The JSON text, as the database keeps it.
+    public var text: String { String(decoding: JSONWriter.object(tell), as: UTF8.self) }
+
+    public var document: JSONValue { JSONMembers.object(tell) }
+
     /// Every field, defaults included.
-    public var document: JSONValue {
-        [
-            "kind": .string(kind.rawValue),
-            "multiQueue": .bool(queues.isMultiple),
-            "queues": .integer(queues.count.value),
-            "access": .string(access.rawValue),
-            "packetInfo": .bool(packetInfo),
-            "vnetHeader": .bool(vnetHeader),
-            "vnetHeaderSize": .integer(vnetHeaderSize.value),
-            "offloads": .array(offloads.names.map { .string($0) }),
-            "sendBufferBytes": JSONValue(sendBuffer?.value),
-            "owner": owner?.document ?? .null,
-            "group": group?.document ?? .null,
-            "napi": .bool(napi),
-            "napiFrags": .bool(napiFrags),
-            "networkNamespace": JSONValue(networkNamespace?.text),
-            "adoption": .string(adoption.rawValue),
-            "driftPolicy": .string(driftPolicy.rawValue),
-            "link": [
-                "up": .bool(link.up),
-                "mtu": .integer(link.mtu.value),
-                "macAddress": JSONValue(link.macAddress?.description),
-                "txQueueLength": .integer(link.transmitQueueLength.value),
-                "queueDiscipline": .string(link.queueDiscipline.rawValue),
-                "controller": JSONValue(link.controller?.text),
-                "alias": JSONValue(link.alias?.text),
-                "altNames": .array(link.altNames.map { .string($0.text) }),
-                "addresses": .array(link.addresses.map { .string($0.description) }),
-                "carrier": .string(link.carrier.rawValue),
-            ],
-        ]
+    public func tell(_ json: inout some JSONSink) {
+        json.member("kind", kind.rawValue)
+        json.member("multiQueue", queues.isMultiple)
+        json.member("queues", queues.count.value)
+        json.member("access", access.rawValue)
+        json.member("networkNamespace", networkNamespace?.text)
+        json.member("packetInfo", packetInfo)
+        json.member("vnetHeader", vnetHeader)
+        json.member("vnetHeaderSize", vnetHeaderSize.value)
+        json.member("offloads", offloads.names)
+        json.member("sendBufferBytes", sendBuffer?.value)
+        json.member("owner", owner?.document ?? .null)
+        json.member("group", group?.document ?? .null)
+        json.member("napi", napi)
+        json.member("napiFrags", napiFrags)
+        json.object("link") { link.tell(&$0) }
+        json.member("adoption", adoption.rawValue)
+        json.member("driftPolicy", driftPolicy.rawValue)
     }
 
     /// Reads a document that this type wrote. Whether its owner still exists is not asked again.
@@ -46,8 +38,30 @@ extension DeviceSpec {
     }
 }
 
+extension LinkSpec {
+    fileprivate func tell(_ json: inout some JSONSink) {
+        json.member("up", up)
+        json.member("mtu", mtu.value)
+        json.member("macAddress", macAddress?.description)
+        json.member("controller", controller?.text)
+        json.member("alias", alias?.text)
+        json.member("altNames", altNames.map(\.text))
+        json.member("txQueueLength", transmitQueueLength.value)
+        json.member("addresses", addresses.map(\.description))
+        json.member("carrier", carrier.rawValue)
+        json.member("queueDiscipline", queueDiscipline.rawValue)
+    }
+}
+
 extension Labels {
-    public var document: JSONValue { .object(values.mapValues { .string($0) }) }
+    /// The JSON text, as the database keeps it: by key.
+    public var text: String { String(decoding: JSONWriter.object(bytesExpected: 64, tell), as: UTF8.self) }
+
+    public var document: JSONValue { JSONMembers.object(tell) }
+
+    public func tell(_ json: inout some JSONSink) {
+        for (key, value) in values.sorted(by: { $0.key < $1.key }) { json.member(key, value) }
+    }
 
     /// Reads a document that this type wrote.
     ///

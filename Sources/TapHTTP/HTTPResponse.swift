@@ -2,23 +2,32 @@
 public struct HTTPResponse: Sendable {
     public var status: Int
     public var headers: [(name: String, value: String)]
-    public var body: HTTPBody
     /// Sent instead of the body.
     public var stream: HTTPStream?
+    private let makeBody: @Sendable () -> HTTPBody
 
+    /// - Parameters:
+    ///   - status: The status code.
+    ///   - headers: What is sent beside what HTTP itself asks for.
+    ///   - body: Evaluated by each who asks for it: for an answer, by the thread of its connection.
+    ///   - stream: Sent instead of the body.
     public init(
-        status: Int, headers: [(name: String, value: String)] = [], body: HTTPBody = .empty, stream: HTTPStream? = nil
+        status: Int, headers: [(name: String, value: String)] = [],
+        body: @autoclosure @escaping @Sendable () -> HTTPBody = .empty, stream: HTTPStream? = nil
     ) {
         self.status = status
         self.headers = headers
-        self.body = body
         self.stream = stream
+        makeBody = body
     }
+
+    public var body: HTTPBody { makeBody() }
 }
 
 extension HTTPResponse {
     /// The whole answer, after which the connection ends.
     var closingBytes: [UInt8] {
+        let body = body
         let fields = headers + [("Content-Length", "\(body.bytes.count)"), ("Connection", "close")]
         let head = "HTTP/1.1 \(status) \r\n" + fields.map { "\($0.name): \($0.value)\r\n" }.joined() + "\r\n"
         return Array(head.utf8) + body.bytes

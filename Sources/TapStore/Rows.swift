@@ -34,26 +34,29 @@ enum DeviceRow {
                                     deletion_requested_at, settled_generation, recreate_generation, digest)
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT (name) DO UPDATE SET
-                    uid = excluded.uid, created_at = excluded.created_at, labels = excluded.labels,
-                    spec = excluded.spec, generation = excluded.generation,
+                    labels = excluded.labels, spec = excluded.spec, generation = excluded.generation,
                     revision = excluded.revision, updated_at = excluded.updated_at,
                     deletion_requested_at = excluded.deletion_requested_at,
                     recreate_generation = excluded.recreate_generation, digest = excluded.digest
+                    WHERE uid = excluded.uid AND created_at = excluded.created_at
                 """)
-        let (labels, spec) = (record.labels.document.text, record.spec.document.text)
+        let (labels, spec) = (record.labels.text, record.spec.text)
         try statement.execute(arguments: [
             record.name.text, record.identifier.text, labels, spec,
             record.generation, record.revision, record.createdAt.microseconds, record.updatedAt.microseconds,
             record.deletionRequestedAt?.microseconds, record.settledGeneration, record.recreateGeneration,
             record.digest(labels: labels, spec: spec),
         ])
+        guard database.changesCount == 1 else {
+            throw StoreError.failed(detail: "another device '\(record.name)' is stored")
+        }
     }
 
     /// Stores that the device shall be deleted, and nothing else of it.
     static func markDeleted(_ database: Database, _ record: DeviceRecord) throws {
         let statement = try database.cachedStatement(
             sql: "UPDATE device SET revision = ?, updated_at = ?, deletion_requested_at = ?, digest = ? WHERE uid = ?")
-        let digest = record.digest(labels: record.labels.document.text, spec: record.spec.document.text)
+        let digest = record.digest(labels: record.labels.text, spec: record.spec.text)
         try statement.execute(arguments: [
             record.revision, record.updatedAt.microseconds, record.deletionRequestedAt?.microseconds, digest,
             record.identifier.text,

@@ -69,7 +69,7 @@ public final class Store: Sendable {
         do {
             pool = try DatabasePool(path: path, configuration: configuration)
             // Here, since GRDB makes it NORMAL for the connection that writes after it has prepared it.
-            try pool.writeWithoutTransaction { try $0.execute(sql: Self.synchronous) }
+            try pool.writeWithoutTransaction { try $0.execute(sql: Self.synchronous + "; " + Self.savepointsInMemory) }
             try Schema.prepare(pool, path: path)
             try pool.writeWithoutTransaction {
                 try $0.execute(sql: "PRAGMA busy_timeout = \(Self.lockedMillisecondsMax)")
@@ -241,6 +241,9 @@ public final class Store: Sendable {
     // MARK: Waiting for the disk
 
     private static let synchronous = "PRAGMA synchronous = FULL"
+    /// What a savepoint may have to put back is kept in memory: else each page that a write changes is first copied to a
+    /// file of its own.
+    private static let savepointsInMemory = "PRAGMA temp_store = MEMORY"
     /// Changes nothing, and yet has a page written.
     private static let emptyWrite = "PRAGMA user_version = 0"
 

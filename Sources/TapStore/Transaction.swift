@@ -30,13 +30,14 @@ public struct Transaction: ~Copyable {
     }
 
     private func control(_ sql: String) throws(StoreError) {
-        do { try database.execute(sql: sql) } catch { throw StoreError(error, path: path) }
+        do { try database.cachedStatement(sql: sql).execute() } catch { throw StoreError(error, path: path) }
     }
 
     // MARK: Devices
 
     /// The next revision, for all that this transaction changes.
     public func nextRevision() throws -> Int {
+        // RETURNING would make a table for its one row.
         try database.cachedStatement(sql: "UPDATE revision SET current = current + 1").execute()
         return try Self.currentRevision(database)
     }
@@ -130,6 +131,6 @@ public struct Transaction: ~Copyable {
     }
 
     static func currentRevision(_ database: Database) throws -> Int {
-        try Int.fetchOne(database, sql: "SELECT current FROM revision") ?? 0
+        try Int.fetchOne(database.cachedStatement(sql: "SELECT current FROM revision")) ?? 0
     }
 }

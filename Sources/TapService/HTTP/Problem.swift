@@ -469,9 +469,9 @@ extension Problem {
             document["errors"] = .array(
                 words.errors.map { ["pointer": .string($0.pointer), "detail": .string($0.detail)] })
         }
+        let body = HTTPBody(JSONValue.object(document).bytes)
         return HTTPResponse(
-            status: words.status, headers: words.headers + [("Content-Type", "application/problem+json")],
-            body: HTTPBody(JSONValue.object(document).bytes))
+            status: words.status, headers: words.headers + [("Content-Type", "application/problem+json")], body: body)
     }
 
     /// What the HTTP room refuses by itself.

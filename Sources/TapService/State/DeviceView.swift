@@ -33,7 +33,7 @@ final class DeviceView: Sendable {
     var body: HTTPBody {
         rendered.withLock { body in
             if let body { return body }
-            let fresh = HTTPBody(document.bytes)
+            let fresh = HTTPBody(JSONWriter.object(tell))
             body = fresh
             return fresh
         }
@@ -63,43 +63,43 @@ final class DeviceView: Sendable {
     }
 }
 
+// MARK: As a document
+
 extension DeviceView {
-    private var document: JSONValue {
-        ["metadata": record.metadataDocument, "spec": record.spec.document, "status": statusDocument]
+    private func tell(_ json: inout JSONWriter) {
+        json.object("metadata") { record.tellMetadata(&$0) }
+        json.object("spec") { record.spec.tell(&$0) }
+        json.object("status") { tellStatus(&$0) }
     }
 
-    private var statusDocument: JSONValue {
+    private func tellStatus(_ json: inout JSONWriter) {
         let link = status.link
-        return [
-            "observedGeneration": .integer(status.observedGeneration),
-            "phase": .string(phase.rawValue),
-            "ifindex": JSONValue(link.map { Int($0.index.rawValue) }),
-            "macAddress": JSONValue(link?.macAddress?.description),
-            "mtu": JSONValue(link?.mtu),
-            "operationalState": JSONValue(link.map { "\($0.operationalState)" }),
-            "carrier": link.map { .bool($0.carrier) } ?? .null,
-            "attachedQueues": JSONValue(link?.tun?.attachedQueues),
-            "detachedQueues": JSONValue(link?.tun?.detachedQueues),
-            "drift": .array(status.drift.map(\.document)),
-            "lastError": JSONValue(status.lastError),
-            "conditions": .array((status.conditions + [leasedCondition]).map(\.document)),
-        ]
+        json.member("observedGeneration", status.observedGeneration)
+        json.member("phase", phase.rawValue)
+        json.member("ifindex", link.map { Int($0.index.rawValue) })
+        json.member("macAddress", link?.macAddress?.description)
+        json.member("mtu", link?.mtu)
+        json.member("operationalState", link.map { "\($0.operationalState)" })
+        json.member("carrier", link.map { .bool($0.carrier) } ?? .null)
+        json.member("attachedQueues", link?.tun?.attachedQueues)
+        json.member("detachedQueues", link?.tun?.detachedQueues)
+        json.member("drift", .array(status.drift.map(\.document)))
+        json.member("lastError", status.lastError)
+        json.objects("conditions", status.conditions + [leasedCondition]) { $1.tell(&$0) }
     }
 }
 
 extension DeviceRecord {
     /// What the API shows as `metadata`.
-    var metadataDocument: JSONValue {
-        [
-            "name": .string(name.text),
-            "uid": .string(identifier.text),
-            "labels": labels.document,
-            "generation": .integer(generation),
-            "resourceVersion": .string(String(revision)),
-            "createdAt": .string(createdAt.text),
-            "updatedAt": .string(updatedAt.text),
-            "deletionRequestedAt": JSONValue(deletionRequestedAt?.text),
-        ]
+    fileprivate func tellMetadata(_ json: inout JSONWriter) {
+        json.member("name", name.text)
+        json.member("uid", identifier.text)
+        json.object("labels") { labels.tell(&$0) }
+        json.member("generation", generation)
+        json.member("resourceVersion", String(revision))
+        json.member("createdAt", createdAt.text)
+        json.member("updatedAt", updatedAt.text)
+        json.member("deletionRequestedAt", deletionRequestedAt?.text)
     }
 }
 
@@ -113,11 +113,12 @@ extension Drift {
 }
 
 extension Condition {
-    fileprivate var document: JSONValue {
-        [
-            "type": .string(kind.rawValue), "status": .string(holds ? "True" : "False"), "reason": .string(reason),
-            "message": .string(message), "lastTransitionTime": .string(lastTransition.text),
-        ]
+    fileprivate func tell(_ json: inout JSONWriter) {
+        json.member("type", kind.rawValue)
+        json.member("status", holds ? "True" : "False")
+        json.member("reason", reason)
+        json.member("message", message)
+        json.member("lastTransitionTime", lastTransition.text)
     }
 }
 

@@ -120,7 +120,7 @@ extension DeviceChange {
 
     /// Which fields the statement changes.
     private static func words(from old: DeviceRecord, to new: DeviceRecord) -> String {
-        var fields = new.spec.document.differences(from: old.spec.document)
+        var fields = new.spec == old.spec ? [] : new.spec.document.differences(from: old.spec.document)
         if new.labels != old.labels { fields.append("labels") }
         if new.recreateGeneration == new.generation { fields.append("the interface may be made anew") }
         return fields.isEmpty ? "the statement is the same" : "changed: " + fields.joined(separator: ", ")

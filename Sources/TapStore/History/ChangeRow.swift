@@ -4,8 +4,9 @@ internal import TapDocument
 
 /// Between the tables `change` and `device_version` and their records.
 enum ChangeRow {
-    /// How many revisions go by between two clean-ups; a change of as many devices cleans up too.
-    private static let revisionsBetweenPrunings = 64
+    /// How many revisions go by between two clean-ups; a change of as many devices cleans up too. Each holds up a write,
+    /// so there are many short ones.
+    private static let revisionsBetweenPrunings = 16
 
     static func insert(_ database: Database, _ change: ChangeRecord) throws {
         let last = try Int.fetchOne(database.cachedStatement(sql: "SELECT max(revision) FROM change")) ?? 0
@@ -19,11 +20,11 @@ enum ChangeRow {
             sql: "INSERT INTO device_version (device, revision, uid, labels, spec) VALUES (?, ?, ?, ?, ?)")
         for version in change.versions {
             try statement.execute(arguments: [
-                version.name.text, change.revision, version.identifier.text, version.statement?.labels.document.text,
-                version.statement?.spec.document.text,
+                version.name.text, change.revision, version.identifier.text, version.statement?.labels.text,
+                version.statement?.spec.text,
             ])
         }
-        // Not every revision has a change, so it may not be the 64th of them that comes by.
+        // Not every revision has a change, so it may not be the 16th of them that comes by.
         let isDue = change.revision / revisionsBetweenPrunings != last / revisionsBetweenPrunings
         if isDue || change.versions.count >= revisionsBetweenPrunings {
             try prune(database, changesMax: Store.changesMax, versionsMax: Store.versionsMax)
@@ -32,7 +33,37 @@ enum ChangeRow {
 
     /// Forgets the oldest changes beyond the limits; the newest is kept whatever its size.
     static func prune(_ database: Database, changesMax: Int, versionsMax: Int) throws {
-        let last = try Int.fetchOne(
+        guard let last = try lastBeyond(database, changesMax: changesMax, versionsMax: versionsMax),
+            let before = try Int.fetchOne(database.cachedStatement(sql: "SELECT min(revision) FROM change"))
+        else { return }
+        try database.cachedStatement(sql: "DELETE FROM change WHERE revision <= ?").execute(arguments: [last])
+        guard let oldest = try Int.fetchOne(database.cachedStatement(sql: "SELECT min(revision) FROM change")) else {
+            return
+        }
+        // What the oldest change that is left found: of each device the newest version, where it is stated. Up to the
+        // change that was the oldest before it is so already; what came since then takes its place.
+        try database.cachedStatement(
+            sql: """
+                DELETE FROM device_version WHERE (revision, device) IN (
+                    SELECT old.revision, old.device FROM device_version AS new
+                        JOIN device_version AS old ON old.device = new.device AND old.revision < new.revision
+                    WHERE new.revision > ?1 AND new.revision <= ?2)
+                """
+        ).execute(arguments: [before, oldest])
+        try database.cachedStatement(
+            sql: "DELETE FROM device_version WHERE revision >= ? AND revision < ? AND spec IS NULL"
+        ).execute(arguments: [before, oldest])
+    }
+
+    /// The newest change that is to be forgotten.
+    private static func lastBeyond(_ database: Database, changesMax: Int, versionsMax: Int) throws -> Int? {
+        let versions = try Int.fetchOne(database.cachedStatement(sql: "SELECT sum(devices) FROM change")) ?? 0
+        guard versions > versionsMax else {
+            return try Int.fetchOne(
+                database.cachedStatement(sql: "SELECT revision FROM change ORDER BY revision DESC LIMIT 1 OFFSET ?"),
+                arguments: [changesMax])
+        }
+        return try Int.fetchOne(
             database.cachedStatement(
                 sql: """
                     SELECT max(revision) FROM (
@@ -41,20 +72,6 @@ enum ChangeRow {
                     WHERE place > ?1 OR (versions > ?2 AND place > 1)
                     """),
             arguments: [changesMax, versionsMax])
-        guard let last else { return }
-        try database.cachedStatement(sql: "DELETE FROM change WHERE revision <= ?").execute(arguments: [last])
-        guard let oldest = try Int.fetchOne(database, sql: "SELECT min(revision) FROM change") else { return }
-        // What the oldest change that is left found: of each device the newest version, where it is stated.
-        try database.cachedStatement(
-            sql: """
-                DELETE FROM device_version WHERE (device, revision) IN (
-                    SELECT old.device, old.revision FROM device_version AS old WHERE old.revision < ?1 AND EXISTS (
-                        SELECT 1 FROM device_version AS new WHERE new.device = old.device
-                            AND new.revision > old.revision AND new.revision <= ?1))
-                """
-        ).execute(arguments: [oldest])
-        try database.cachedStatement(sql: "DELETE FROM device_version WHERE revision < ? AND spec IS NULL")
-            .execute(arguments: [oldest])
     }
 
     static func fetch(_ database: Database, before revision: Int, limit: Int) throws -> [ChangeRecord] {

@@ -4,7 +4,7 @@ internal import TapDocument
 
 enum EventRow {
     /// How many appends go by between two clean-ups.
-    private static let appendsBetweenPrunings = 256
+    private static let appendsBetweenPrunings: Int64 = 256
 
     static func append(_ database: Database, _ event: EventRecord) throws {
         let statement = try database.cachedStatement(
@@ -19,11 +19,18 @@ enum EventRow {
             event.author?.name, event.author?.source, event.author?.request, event.revision,
         ])
         let id = database.lastInsertedRowID
-        if id % Int64(appendsBetweenPrunings) == 0 {
-            // What somebody did is kept longer than what happened: an interface that flaps shall not hide it.
-            try database.cachedStatement(sql: "DELETE FROM event WHERE id <= ? AND (actor IS NULL OR id <= ?)")
-                .execute(arguments: [id - Int64(Store.eventsMax), id - Int64(Store.authoredEventsMax)])
-        }
+        if id % appendsBetweenPrunings == 0 { try prune(database, last: id) }
+    }
+
+    /// What somebody did is kept longer than what happened: an interface that flaps shall not hide it.
+    ///
+    /// Looks only at what came of age since the last time, since each look holds up a write.
+    private static func prune(_ database: Database, last id: Int64) throws {
+        let oldest = id - Int64(Store.eventsMax)
+        try database.cachedStatement(sql: "DELETE FROM event WHERE id > ? AND id <= ? AND actor IS NULL")
+            .execute(arguments: [oldest - appendsBetweenPrunings, oldest])
+        try database.cachedStatement(sql: "DELETE FROM event WHERE id <= ?")
+            .execute(arguments: [id - Int64(Store.authoredEventsMax)])
     }
 
     static func fetch(_ database: Database, after id: Int, device: DeviceName?, limit: Int) throws -> [EventRecord] {

@@ -19,7 +19,7 @@ enum TrialRow {
         for device in trial.devices {
             try statement.execute(arguments: [
                 trial.revision, device.name.text, device.identifier.text, device.isPruned,
-                device.before?.labels.document.text, device.before?.spec.document.text,
+                device.before?.labels.text, device.before?.spec.text,
                 device.before?.createdAt.microseconds, device.before?.assignments.stored?.text,
                 device.before?.disabledQueues.stored?.text,
             ])

@@ -1,0 +1,170 @@
+/// Takes the members of an object one after the other: as bytes (`JSONWriter`) or as a tree (`JSONMembers`).
+public protocol JSONSink {
+    mutating func member(_ key: String, _ value: JSONValue)
+    mutating func member(_ key: String, _ value: String)
+    mutating func object(_ key: String, _ members: (inout Self) -> Void)
+}
+
+extension JSONSink {
+    @inlinable
+    public mutating func member(_ key: String, _ value: Bool) { member(key, .bool(value)) }
+    @inlinable
+    public mutating func member(_ key: String, _ value: Int) { member(key, .integer(value)) }
+    /// The text, or null.
+    @inlinable
+    public mutating func member(_ key: String, _ value: String?) {
+        if let value { member(key, value) } else { member(key, .null) }
+    }
+    /// The number, or null.
+    @inlinable
+    public mutating func member(_ key: String, _ value: Int?) { member(key, JSONValue(value)) }
+    @inlinable
+    public mutating func member(_ key: String, _ values: [String]) { member(key, .array(values.map { .string($0) })) }
+}
+
+/// Writes a JSON text as it comes, members in the order in which they are told.
+///
+/// A device is written for each answer, each event of a watch and twice for the database. As a tree of values it would
+/// first be hashed, member by member, and then be sorted, which takes ten times as long.
+public struct JSONWriter: JSONSink {
+    public private(set) var bytes: [UInt8] = []
+    /// Whether what comes next is not the first of its object or array.
+    private var followsAnother = false
+
+    public init(bytesExpected: Int = 1_536) {
+        bytes.reserveCapacity(bytesExpected)
+    }
+
+    /// One object, and its bytes.
+    public static func object(bytesExpected: Int = 1_536, _ members: (inout JSONWriter) -> Void) -> [UInt8] {
+        var writer = JSONWriter(bytesExpected: bytesExpected)
+        writer.object(members)
+        return writer.bytes
+    }
+
+    public mutating func object(_ members: (inout JSONWriter) -> Void) {
+        enclose(UInt8(ascii: "{"), UInt8(ascii: "}"), members)
+    }
+
+    public mutating func object(_ key: String, _ members: (inout JSONWriter) -> Void) {
+        begin(key)
+        object(members)
+    }
+
+    /// An array with one object for each element.
+    public mutating func objects<Element>(
+        _ key: String, _ elements: some Sequence<Element>, _ members: (inout JSONWriter, Element) -> Void
+    ) {
+        begin(key)
+        enclose(UInt8(ascii: "["), UInt8(ascii: "]")) { writer in
+            for element in elements {
+                writer.separate()
+                writer.object { members(&$0, element) }
+            }
+        }
+    }
+
+    public mutating func member(_ key: String, _ value: JSONValue) {
+        begin(key)
+        append(value)
+    }
+
+    public mutating func member(_ key: String, _ value: String) {
+        begin(key)
+        append(quoting: value)
+    }
+
+    /// A value that is there as bytes already.
+    public mutating func member(_ key: String, json: [UInt8]) {
+        begin(key)
+        bytes += json
+        followsAnother = true
+    }
+
+    mutating func append(_ value: JSONValue) {
+        followsAnother = true
+        switch value {
+        case .null: bytes += "null".utf8
+        case .bool(let value): bytes += (value ? "true" : "false").utf8
+        case .integer(let value): bytes += String(value).utf8
+        // JSON has no word for what is not finite, and no value of ours is.
+        case .number(let value): bytes += (value.isFinite ? "\(value)" : "null").utf8
+        case .string(let value): append(quoting: value)
+        case .array(let elements):
+            enclose(UInt8(ascii: "["), UInt8(ascii: "]")) { writer in
+                for element in elements {
+                    writer.separate()
+                    writer.append(element)
+                }
+            }
+        case .object(let members):
+            object { writer in
+                for (key, value) in members.sorted(by: { $0.key < $1.key }) { writer.member(key, value) }
+            }
+        }
+    }
+
+    private mutating func enclose(_ opening: UInt8, _ closing: UInt8, _ content: (inout JSONWriter) -> Void) {
+        bytes.append(opening)
+        followsAnother = false
+        content(&self)
+        bytes.append(closing)
+        followsAnother = true
+    }
+
+    private mutating func separate() {
+        if followsAnother { bytes.append(UInt8(ascii: ",")) }
+        followsAnother = true
+    }
+
+    private mutating func begin(_ key: String) {
+        separate()
+        append(quoting: key)
+        bytes.append(UInt8(ascii: ":"))
+    }
+
+    /// A string with its escapes (RFC 8259, section 7).
+    private mutating func append(quoting text: String) {
+        followsAnother = true
+        bytes.append(UInt8(ascii: "\""))
+        // Hardly any text needs it, and bytes of an array are looked through faster than those of a string.
+        let start = bytes.count
+        bytes += text.utf8
+        if bytes[start...].contains(where: Self.mustBeEscaped) {
+            bytes.removeSubrange(start...)
+            for byte in text.utf8 { append(escaping: byte) }
+        }
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    private static func mustBeEscaped(_ byte: UInt8) -> Bool {
+        byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
+    }
+
+    private mutating func append(escaping byte: UInt8) {
+        switch byte {
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes += [UInt8(ascii: "\\"), byte]
+        case 0..<0x20:
+            let digits = String(byte, radix: 16)
+            bytes += "\\u\(String(repeating: "0", count: 4 - digits.count))\(digits)".utf8
+        default: bytes.append(byte)
+        }
+    }
+}
+
+/// Gathers what is told as a tree of values.
+struct JSONMembers: JSONSink {
+    private var members: [String: JSONValue] = [:]
+
+    static func object(_ tell: (inout JSONMembers) -> Void) -> JSONValue {
+        var gathered = JSONMembers()
+        tell(&gathered)
+        return .object(gathered.members)
+    }
+
+    mutating func member(_ key: String, _ value: JSONValue) { members[key] = value }
+    mutating func member(_ key: String, _ value: String) { members[key] = .string(value) }
+    mutating func object(_ key: String, _ members: (inout JSONMembers) -> Void) {
+        self.members[key] = Self.object(members)
+    }
+}
