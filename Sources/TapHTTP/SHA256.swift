@@ -13,6 +13,11 @@ public enum SHA256 {
         return digest
     }
 
+    /// A digest in lower-case hexadecimal.
+    public static func text(_ digest: [UInt8]) -> String {
+        digest.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+    }
+
     /// Compares without telling by its time where they differ.
     public static func isEqual(_ digest: [UInt8], _ other: [UInt8]) -> Bool {
         // SAFETY: both are as long as is told.

@@ -11,6 +11,7 @@ public final class Service: Sendable {
     public let health: any HTTPHandler
 
     private let gate: Gate
+    private let watchers: Watchers
     private let worker: Worker
     private let store: Store
     private let writes: WriteQueue
@@ -37,6 +38,7 @@ public final class Service: Sendable {
         gate = Gate(access, daemonUser: kernel.daemonUser)
         let metrics = Metrics()
         let watchers = Watchers(gauge: metrics.watchers)
+        self.watchers = watchers
         let board = Board { watchers.wake() }
         let queue = WorkQueue(waker: kernel.waker)
         let (devices, revision) = try store.load()
@@ -60,7 +62,7 @@ public final class Service: Sendable {
             store: store, reader: reader, writes: deviceWrites, statements: statements)
         let backupRoutes = BackupRoutes(store: store, reader: reader, writes: deviceWrites)
         let kernelRoutes = KernelRoutes(board: board, queue: queue, writes: deviceWrites)
-        let watchRoutes = WatchRoutes(board: board, watchers: watchers, metrics: metrics)
+        let watchRoutes = WatchRoutes(board: board, watchers: watchers, gate: gate, metrics: metrics)
         let healthState = Health(board: board, store: store, queue: queue)
         scrapes = Scrapes(health: healthState, metrics: metrics)
         let operatorRoutes = OperatorRoutes(
@@ -79,8 +81,11 @@ public final class Service: Sendable {
             metrics: metrics)
     }
 
-    /// From the next request on; what is under way goes on.
-    public func replaceAccess(_ policy: AccessPolicy) { gate.replace(policy) }
+    /// From the next request on. What is under way goes on, but for a watch whose owner may not watch any more.
+    public func replaceAccess(_ policy: AccessPolicy) {
+        gate.replace(policy)
+        watchers.checkAccess()
+    }
 
     public func start() {
         worker.start()
@@ -137,6 +142,11 @@ struct RoutedHandler: HTTPHandler {
                 name: unknown,
                 detail: "is not understood here; known: "
                     + (route.parameters.isEmpty ? "none" : route.parameters.sorted().joined(separator: ", ")))
+        }
+        _ = try call.wait()
+        let accept = call.request.head.header("accept")
+        if case .json = route.answers, let accept, AcceptHeader(accept).quality(of: "application/json") == 0 {
+            throw .notAcceptable(found: accept, offered: ["application/json"])
         }
         try route.handler(call)
     }

@@ -279,6 +279,76 @@ import Yams
         }
     }
 
+    @Test func whoTakesNoJSONIsToldAndNothingIsDone() async throws {
+        try await withWorld { (world) throws in
+            for (method, path, body) in [
+                ("PUT", "/v1/devices/web0", "{}"), ("GET", "/v1/devices", nil), ("POST", "/v1/reconcile", nil),
+            ] {
+                let refused = try world.send(method, path, body, headers: ["Accept": "text/html, application/json;q=0"])
+                #expect(refused.status == 406)
+                #expect(refused["code"] as? String == "NOT_ACCEPTABLE")
+            }
+            #expect(try world.send("GET", "/v1/devices/web0").status == 404)
+            for accept in ["*/*", "application/*", "text/html, */*;q=0.1", "application/json;charset=utf-8", ""] {
+                #expect(try world.send("GET", "/v1/devices", headers: ["Accept": accept]).status == 200)
+            }
+            // Scrapers and people at a browser get what there is.
+            for path in ["/metrics", "/livez", "/openapi.yaml"] {
+                #expect(try world.send("GET", path, headers: ["Accept": "image/png"]).status == 200)
+            }
+        }
+    }
+
+    @Test func whatHasNotChangedIsNotSentAgain() async throws {
+        try await withWorld { (world) throws in
+            _ = try world.send("PUT", "/v1/devices/web0?wait=5s", #"{"spec": {"driftPolicy": "report"}}"#)
+            let list = try world.send("GET", "/v1/devices?labelSelector=a!%3Db")
+            let tag = try #require(list.headers["etag"])
+            #expect(tag.hasPrefix("W/\""))
+            for known in [tag, String(tag.dropFirst(2)), "\"other\", " + tag, "*"] {
+                let again = try world.send("GET", "/v1/devices?labelSelector=a!%3Db", headers: ["If-None-Match": known])
+                #expect(again.status == 304)
+                #expect(again.body.isEmpty)
+                #expect(again.headers["etag"] == tag)
+            }
+            // What is the case counts too, and not only what is stated.
+            world.kernel.own.change("web0") { $0?.mtu = 1_400 }
+            #expect(try world.send("POST", "/v1/reconcile?wait=5s").status == 200)
+            let changed = try world.send("GET", "/v1/devices?labelSelector=a!%3Db", headers: ["If-None-Match": tag])
+            #expect(changed.status == 200)
+            for path in ["/openapi.yaml", "/openapi.json"] {
+                let tag = try #require(try world.send("GET", path).headers["etag"])
+                #expect(try world.send("GET", path, headers: ["If-None-Match": tag]).status == 304)
+            }
+        }
+    }
+
+    /// A client says it with every write, and need not know where there is something to wait for.
+    @Test func everyWriteMayBeAskedToWait() async throws {
+        try await withWorld { (world) throws in
+            _ = try world.send("PUT", "/v1/devices/web0?wait=5s", Self.web0)
+            let queue = "/v1/devices/web0/queues/1"
+            #expect(try world.send("PATCH", queue + "?wait=5s", #"{"enabled": false}"#).status == 200)
+            #expect(try world.send("PUT", queue + "/assignment?wait=5s", #"{"consumer": "vm"}"#).status == 201)
+            #expect(try world.send("DELETE", queue + "/assignment?wait=5s").status == 204)
+            let free = #"{"consumer": "vm", "count": 1}"#
+            #expect(try world.send("POST", "/v1/devices/web0/assignments?wait=5s", free).status == 201)
+            #expect(try world.send("POST", "/v1/backup?wait=5s").status == 201)
+            #expect(try world.send("DELETE", "/v1/leases/0123456789abcdef?wait=5s").status == 404)
+            #expect(try world.send("POST", "/v1/apply/1/confirm?wait=5s").status == 404)
+            let trial = try world.send(
+                "POST", "/v1/apply?confirmWithin=1m&wait=5s",
+                #"{"devices": [{"metadata": {"name": "web0"}, "spec": {"queues": 4, "link": {"mtu": 1400}}}]}"#)
+            let revision = try #require(trial["revision"] as? String)
+            #expect(world.kernel.own.table.map(\.mtu) == [1_400])
+            #expect(try world.send("DELETE", "/v1/apply/\(revision)?wait=5s").status == 204)
+            #expect(world.kernel.own.table.map(\.mtu) == [1_500])
+            let wrong = try world.send("DELETE", queue + "/assignment?wait=ever")
+            #expect(wrong.status == 400)
+            #expect(try world.send("GET", "/v1/devices?wait=5s").status == 400)
+        }
+    }
+
     /// The contract and the router name the same operations.
     @Test func theContractListsExactlyTheRoutes() async throws {
         try await withWorld { (world) throws in

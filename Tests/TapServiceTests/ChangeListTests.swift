@@ -47,8 +47,9 @@ import Testing
         let reasons = Gathered<Watcher.DropReason>()
         func watcher(after revision: Int?) throws -> Watcher {
             Watcher(
-                board, from: try board.start(after: revision), selector: nil, format: .lines,
-                describe: { $0.response(path: "", requestIdentifier: "").body }, dropped: { reasons.add($0) },
+                board, from: try board.start(after: revision), selector: nil, format: .lines, owner: "uid:0",
+                refusal: { nil }, describe: { $0.response(path: "", requestIdentifier: "").body },
+                dropped: { reasons.add($0) },
                 onEnd: { _ in })
         }
         let slow = try watcher(after: nil)
@@ -95,17 +96,39 @@ import Testing
         #expect(changes.all.count == 2)
     }
 
+    /// However many are one's own, others find a place, as long as there are any.
+    @Test func placesAreForAll() throws {
+        let board = Board()
+        board.load([], revision: 0)
+        let watchers = Watchers(gauge: Gauge("watchers", "Those who watch."))
+        func watch(_ owner: String) throws {
+            let watcher = Watcher(
+                board, from: try board.start(after: nil), selector: nil, format: .lines, owner: owner,
+                refusal: { nil }, describe: { $0.response(path: "", requestIdentifier: "").body }, dropped: { _ in },
+                onEnd: { _ in })
+            _ = try watchers.add(watcher)
+        }
+        func detail(_ owner: String) -> String? {
+            do { try watch(owner) } catch { return (error as? Problem).map { "\($0)" } }
+            return nil
+        }
+        for _ in 0..<Watchers.watchersOfOneMax { try watch("token:a") }
+        #expect(detail("token:a")?.contains("token:a") == true)
+        for _ in 0..<(Watchers.watchersMax - Watchers.watchersOfOneMax) { try watch("token:b") }
+        #expect(detail("token:c")?.contains("nil") == true)
+    }
+
     private static let accepted: [(String?, String?)] = [
         (nil, "lines"), ("*/*", "lines"), ("application/json", "lines"), ("application/*", "lines"),
         ("application/x-ndjson;q=0.5, text/event-stream", "stream"), ("Text/Event-Stream", "stream"),
         ("text/*, */*;q=0.1", "stream"), ("text/event-stream, */*", "stream"),
-        ("text/event-stream;q=0, */*", "lines"), ("text/html", nil), ("*/*;q=0", nil), ("", nil),
+        ("text/event-stream;q=0, */*", "lines"), ("text/html", nil), ("*/*;q=0", nil), ("", "lines"),
     ]
 
     @Test(arguments: accepted)
     func theBestTypeIsTaken(accept: String?, best: String?) {
         let offers = [("lines", ["application/x-ndjson", "application/json"]), ("stream", ["text/event-stream"])]
-        #expect(AcceptedTypes(accept).best(of: offers) == best)
+        #expect(AcceptHeader(accept).best(of: offers) == best)
     }
 }
 

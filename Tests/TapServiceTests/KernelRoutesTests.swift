@@ -41,6 +41,10 @@ import Testing
             #expect(try world.send("POST", "/v1/reconcile").status == 202)
             #expect(try world.send("POST", "/v1/reconcile?device=web0&wait=5s").status == 200)
             #expect(try world.send("POST", "/v1/reconcile?device=nobody").status == 404)
+            let events = try world.send("GET", "/v1/events?limit=1000")["items"] as? [[String: Any]] ?? []
+            let asked = events.filter { $0["reason"] as? String == "ReconcileRequested" }
+            #expect(asked.map { $0["device"] as? String } == [nil, nil, "web0"])
+            #expect(asked.allSatisfy { $0["actor"] as? String == "uid:0" })
         }
     }
 

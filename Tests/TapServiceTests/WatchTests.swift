@@ -169,12 +169,13 @@ import Testing
 
     @Test func aPlaceIsFreeOnceItsClientIsGone() async throws {
         try await withWorld { (world) throws in
-            var streams = try (0..<Watchers.watchersMax).map { _ in try world.watch() }
+            var streams = try (0..<Watchers.watchersOfOneMax).map { _ in try world.watch() }
             for stream in streams { _ = try stream.eventsUntilBookmark() }
-            #expect(try world.metric("tapster_watchers") == Double(Watchers.watchersMax))
+            #expect(try world.metric("tapster_watchers") == Double(Watchers.watchersOfOneMax))
             let refused = try world.send("GET", "/v1/watch")
             #expect(refused.status == 503)
             #expect(refused["code"] as? String == "TOO_MANY_WATCHERS")
+            #expect((refused["detail"] as? String)?.hasPrefix("uid:0 has \(Watchers.watchersOfOneMax) watches") == true)
             #expect(refused.headers["retry-after"] == "1")
             // All the others go on.
             try world.state("a", queues: 1)
@@ -229,7 +230,7 @@ import Testing
         try await onThread {
             try withTemporaryDirectory { directory in
                 let world = try World(directory)
-                let streams = try (0..<Watchers.watchersMax).map { _ in try world.watch() }
+                let streams = try (0..<Watchers.watchersOfOneMax).map { _ in try world.watch() }
                 for stream in streams { _ = try stream.eventsUntilBookmark() }
                 world.stop()
                 for stream in streams {

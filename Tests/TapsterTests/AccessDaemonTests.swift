@@ -111,8 +111,25 @@ import Testing
                 "GET /v1/devices HTTP/1.1\r\nHost: evil.example\r\nAuthorization: Bearer \(second)\r\n\r\n")
             #expect(try client.readAnswer().status == 421)
 
-            let expired = try served.create("brief", "admin", "--expires", "1s")
+            // What it has opened ends too, and says why.
+            let watching = try served.create("watching", "viewer")
             try served.reload(saying: Self.readAgain)
+            let stream = try WatchStream(port: Served.port, headers: ["Authorization": "Bearer \(watching)"])
+            #expect(try stream.next()?.type == "BOOKMARK")
+            try run(Daemon.binary, "token", "revoke", "watching", "--config", served.configuration)
+            try served.reload(saying: Self.readAgain)
+            let last = try stream.next()
+            #expect(last?.type == "ERROR")
+            #expect(last?.object["code"] as? String == "UNAUTHENTICATED")
+            #expect(try stream.next() == nil)
+            #expect(stream.isComplete)
+
+            let expired = try served.create("brief", "admin", "--expires", "2s")
+            try served.reload(saying: Self.readAgain)
+            let brief = try WatchStream(port: Served.port, headers: ["Authorization": "Bearer \(expired)"])
+            #expect(try brief.next()?.type == "BOOKMARK")
+            // With the next bookmark at the latest.
+            #expect(try brief.next()?.type == "ERROR")
             try eventually("it has expired") { try served.status(expired) == 401 }
 
             let list = try run(Daemon.binary, "token", "list", "--file", served.tokens)

@@ -54,7 +54,11 @@ public final class HTTPClient {
 
     /// A connection to a port of this namespace's 127.0.0.1.
     public init(port: UInt16) throws {
-        descriptor = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        descriptor = try Self.open(port: port)
+    }
+
+    static func open(port: UInt16) throws -> Int32 {
+        let descriptor = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = port.bigEndian
@@ -64,7 +68,12 @@ public final class HTTPClient {
                 connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        guard result == 0 else { throw TestFailure("connect \(port): \(String(cString: strerror(errno)))") }
+        guard result == 0 else {
+            let reason = String(cString: strerror(errno))
+            close(descriptor)
+            throw TestFailure("connect \(port): \(reason)")
+        }
+        return descriptor
     }
 
     deinit {

@@ -28,11 +28,21 @@ public final class WatchStream {
     /// The answer's last chunk has come.
     public private(set) var isComplete = false
 
-    public init(
+    public convenience init(
         socket path: String, _ target: String = "/v1/watch", method: String = "GET", version: String = "1.1",
         headers: [String: String] = [:]
     ) throws {
-        let connection = try HTTPClient.open(path)
+        try self.init(on: try HTTPClient.open(path), target, method: method, version: version, headers: headers)
+    }
+
+    /// On the loopback address.
+    public convenience init(port: UInt16, _ target: String = "/v1/watch", headers: [String: String] = [:]) throws {
+        try self.init(on: try HTTPClient.open(port: port), target, method: "GET", version: "1.1", headers: headers)
+    }
+
+    private init(
+        on connection: Int32, _ target: String, method: String, version: String, headers: [String: String]
+    ) throws {
         descriptor = connection
         var request = "\(method) \(target) HTTP/\(version)\r\nHost: localhost\r\n"
         for (name, value) in headers { request += "\(name): \(value)\r\n" }

@@ -18,9 +18,7 @@ public struct TokenDigest: Sendable {
         bytes = stride(from: 0, to: digits.count, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
     }
 
-    public var hexadecimal: String {
-        bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
-    }
+    public var hexadecimal: String { SHA256.text(bytes) }
 
     /// In a time that does not tell how many bytes are equal.
     func equals(_ other: TokenDigest) -> Bool { SHA256.isEqual(bytes, other.bytes) }

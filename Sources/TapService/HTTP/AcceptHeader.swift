@@ -45,11 +45,13 @@ struct AcceptHeader: Sendable {
         }
     }
 
+    private static let rangesMax = 64
     private let ranges: [Range]
 
-    /// Without a header, anything is taken.
+    /// Who says nothing takes anything.
     init(_ header: String?) {
-        ranges = (header ?? "*/*").lowercased().split(separator: ",").compactMap(Range.init)
+        let header = header.flatMap { $0.allSatisfy { $0 == " " } ? nil : $0 } ?? "*/*"
+        ranges = header.lowercased().split(separator: ",").prefix(Self.rangesMax).compactMap(Range.init)
     }
 
     /// How much a type is wanted; of several ranges that name it, the closest counts.
@@ -59,12 +61,30 @@ struct AcceptHeader: Sendable {
     ///   - parameters: Its parameters; a range that names one of them otherwise is about something else.
     /// - Returns: From 0, not at all, to 1.
     func quality(of type: String, _ parameters: [String: String] = [:]) -> Double {
+        closest(to: type, parameters)?.quality ?? 0
+    }
+
+    /// What the client likes best; of two that it likes equally, what it names more closely, or else the first.
+    ///
+    /// - Parameter offers: Each with the types under which it may be asked for.
+    /// - Returns: One of them, or nothing when none is taken.
+    func best<Offer>(of offers: [(offer: Offer, types: [String])]) -> Offer? {
+        var best: (offer: Offer, rank: (quality: Double, closeness: Int))?
+        for (offer, types) in offers {
+            for type in types {
+                guard let rank = closest(to: type, [:]), rank.quality > 0 else { continue }
+                if best.map({ $0.rank < rank }) ?? true { best = (offer, rank) }
+            }
+        }
+        return best?.offer
+    }
+
+    private func closest(to type: String, _ parameters: [String: String]) -> (quality: Double, closeness: Int)? {
         let names = type.split(separator: "/")
-        guard names.count == 2 else { return 0 }
-        let closest = ranges.compactMap { range in
-            range.closeness(to: names[0], names[1], parameters).map { ($0, range.quality) }
-        }.max { $0 < $1 }
-        return closest?.1 ?? 0
+        guard names.count == 2 else { return nil }
+        return ranges.compactMap { range in
+            range.closeness(to: names[0], names[1], parameters).map { (range.quality, $0) }
+        }.max { $0.1 < $1.1 }
     }
 }
 

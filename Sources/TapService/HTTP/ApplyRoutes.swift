@@ -89,16 +89,22 @@ struct ApplyRoutes: Sendable {
     }
 
     @Sendable private func rollBack(_ call: Call) throws(Problem) {
-        let revision = try Self.revision(call)
+        let (revision, wait) = (try Self.revision(call), try call.wait())
         try writes.enqueue(call) { (group) throws(Problem) in
-            try trials.rollBack(revision, because: "somebody asked for it", by: call.author, in: &group)
-            return { end(call, revision) }
+            let records = try trials.rollBack(
+                revision, because: "somebody asked for it", by: call.author, in: &group)
+            return {
+                guard let wait, !records.isEmpty else { return end(call, revision) }
+                writes.board.wait(for: Statements.goals(records), atMost: wait) { _, isReached in
+                    end(call, revision, status: isReached ? 204 : DeviceWrites.unreached)
+                }
+            }
         }
     }
 
-    private func end(_ call: Call, _ revision: Int) {
+    private func end(_ call: Call, _ revision: Int, status: Int = 204) {
         trials.ended(revision)
-        call.answer(HTTPResponse(status: 204))
+        call.answer(HTTPResponse(status: status))
     }
 
     private static func revision(_ call: Call) throws(Problem) -> Int {

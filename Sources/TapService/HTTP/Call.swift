@@ -57,6 +57,23 @@ struct Call: Sendable {
         }
     }
 
+    /// For GET: the body, or 304 where the reader has this version already.
+    ///
+    /// - Parameters:
+    ///   - body: What it says.
+    ///   - type: Its media type.
+    ///   - entityTag: Its version, in quotes.
+    ///   - isWeak: Whether two answers of one version may differ in their bytes (RFC 9110, section 8.8.1).
+    func answer(_ body: @autoclosure () -> HTTPBody, type: String, entityTag: String, isWeak: Bool = false) {
+        let header = ("ETag", isWeak ? "W/" + entityTag : entityTag)
+        if Preconditions(request).isUnmodified(entityTag) {
+            answer(HTTPResponse(status: 304, headers: [header]))
+        } else {
+            let body = body()
+            answer(HTTPResponse(status: 200, headers: [("Content-Type", type), header], body: body))
+        }
+    }
+
     static func response(json: JSONValue, status: Int) -> HTTPResponse {
         HTTPResponse(status: status, headers: Self.jsonHeaders, body: HTTPBody(json.bytes))
     }
@@ -112,7 +129,7 @@ struct Call: Sendable {
 
     /// `wait=5s`; nothing when the request does not wait.
     func wait() throws(Problem) -> Duration? {
-        try duration("wait", in: .zero ... .seconds(Self.waitSecondsMax))
+        try duration(Route.wait, in: .zero ... .seconds(Self.waitSecondsMax))
     }
 
     /// `true` or `false`; a parameter that is not there is false.

@@ -9,6 +9,8 @@ internal import TapStore
 struct DeviceRoutes: Sendable {
     /// Devices on a page; who wants no pages gets all.
     static let limitMax = 1_000
+    /// Versions of snapshots are counted anew by each process.
+    private static let run = String(UInt32.random(in: .min ... .max), radix: 16)
 
     let board: Board
     let writes: DeviceWrites
@@ -22,11 +24,11 @@ struct DeviceRoutes: Sendable {
     var routes: [Route] {
         [
             Route("GET", "/v1/devices", .view, parameters: ["labelSelector", "limit", "continue"], handler: list),
-            Route("POST", "/v1/devices", .operate, parameters: ["wait"], handler: create),
+            Route("POST", "/v1/devices", .operate, handler: create),
             Route("GET", "/v1/devices/{name}", .view, handler: read),
-            Route("PUT", "/v1/devices/{name}", .operate, parameters: ["wait", "recreate", "force"], handler: replace),
-            Route("PATCH", "/v1/devices/{name}", .operate, parameters: ["wait", "recreate", "force"], handler: patch),
-            Route("DELETE", "/v1/devices/{name}", .operate, parameters: ["wait", "force"], handler: delete),
+            Route("PUT", "/v1/devices/{name}", .operate, parameters: ["recreate", "force"], handler: replace),
+            Route("PATCH", "/v1/devices/{name}", .operate, parameters: ["recreate", "force"], handler: patch),
+            Route("DELETE", "/v1/devices/{name}", .operate, parameters: ["force"], handler: delete),
         ]
     }
 
@@ -34,10 +36,12 @@ struct DeviceRoutes: Sendable {
         let selector = try call.labelSelector()
         let limit = try call.integer("limit", in: 1...Self.limitMax, default: .max)
         let token = try call.continueToken()
-        let body = lists.body(call.request.head.query, of: board.snapshot) { snapshot in
-            Self.list(snapshot, selector, limit: limit, after: token)
-        }
-        call.answer(HTTPResponse(status: 200, headers: [("Content-Type", "application/json")], body: body))
+        let snapshot = board.snapshot
+        call.answer(
+            lists.body(call.request.head.query, of: snapshot) { snapshot in
+                Self.list(snapshot, selector, limit: limit, after: token)
+            }, type: "application/json", entityTag: "\"\(Self.run)-\(snapshot.revision)-\(snapshot.version)\"",
+            isWeak: true)
     }
 
     private static func list(

@@ -15,10 +15,10 @@ struct KernelRoutes: Sendable {
     var routes: [Route] {
         [
             Route("GET", "/v1/drift", .view, handler: drift),
-            Route("POST", "/v1/reconcile", .operate, parameters: ["device", "wait"], handler: reconcile),
+            Route("POST", "/v1/reconcile", .operate, parameters: ["device"], handler: reconcile),
             Route("GET", "/v1/unmanaged", .view, handler: unmanaged),
             Route(
-                "POST", "/v1/unmanaged/{name}/adopt", .operate, parameters: ["networkNamespace", "wait"], handler: adopt
+                "POST", "/v1/unmanaged/{name}/adopt", .operate, parameters: ["networkNamespace"], handler: adopt
             ),
         ]
     }
@@ -39,6 +39,7 @@ struct KernelRoutes: Sendable {
             guard board.snapshot.devices[name] != nil else { throw .deviceNotFound(text) }
             queue.add([name])
         }
+        note(call)
         guard let wait, wait > .zero else {
             guard queue.ask(retryingFailed: true, { _ in }) else { throw .tooManyQuestions }
             return call.answer(json: ["looked": false], status: DeviceWrites.unreached)
@@ -51,6 +52,21 @@ struct KernelRoutes: Sendable {
             patience.cancel()
             throw .tooManyQuestions
         }
+    }
+
+    /// Who asked for a look, for the history. The look is made whether or not the database takes a note of it.
+    private func note(_ call: Call) {
+        let device = call.request.head.query["device"]
+        let event = EventRecord(
+            at: .now(), device: device.flatMap { try? DeviceName($0) }, reason: "ReconcileRequested",
+            message: device == nil ? "a look at everything was asked for" : "a look was asked for",
+            author: call.author)
+        writes.writes.add(
+            WriteQueue.Write { (group) throws(Problem) in
+                try group.write { try $0.append(event) }
+                return {}
+            } fail: { _ in
+            })
     }
 
     @Sendable private func unmanaged(_ call: Call) throws(Problem) {

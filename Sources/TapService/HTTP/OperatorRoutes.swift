@@ -18,9 +18,9 @@ struct OperatorRoutes: Sendable {
     /// Those that may be served without a token. What the metrics need, which name the devices, is said by whom serves.
     func healthRoutes(metrics permission: Permission) -> [Route] {
         [
-            Route("GET", "/livez", .open, parameters: ["verbose"]) { $0.answer(text: "ok\n") },
-            Route("GET", "/readyz", .open, parameters: ["verbose"], handler: readyz),
-            Route("GET", "/metrics", permission, handler: exposition),
+            Route("GET", "/livez", .open, parameters: ["verbose"], answers: .other) { $0.answer(text: "ok\n") },
+            Route("GET", "/readyz", .open, parameters: ["verbose"], answers: .other, handler: readyz),
+            Route("GET", "/metrics", permission, answers: .other, handler: exposition),
         ]
     }
 
@@ -30,13 +30,11 @@ struct OperatorRoutes: Sendable {
             Route("GET", "/version", .open) {
                 $0.answer(json: ["name": "tapster", "version": .string(Tapster.version)])
             },
-            Route("GET", "/openapi.yaml", .open) {
-                $0.answer(
-                    HTTPResponse(status: 200, headers: [("Content-Type", "application/yaml")], body: Contract.yaml))
+            Route("GET", "/openapi.yaml", .open, answers: .other) {
+                $0.answer(Contract.yaml, type: "application/yaml", entityTag: Contract.entityTag)
             },
-            Route("GET", "/openapi.json", .open) {
-                $0.answer(
-                    HTTPResponse(status: 200, headers: [("Content-Type", "application/json")], body: Contract.json))
+            Route("GET", "/openapi.json", .open, answers: .other) {
+                $0.answer(Contract.json, type: "application/json", entityTag: Contract.entityTag)
             },
         ]
     }
@@ -89,6 +87,9 @@ struct OperatorRoutes: Sendable {
 /// The OpenAPI document in both its forms.
 private enum Contract {
     static let yaml = HTTPBody(OpenAPIDocument.yaml)
+
+    /// Of both: one is made from the other.
+    static let entityTag = "\"" + SHA256.text(SHA256.digest(OpenAPIDocument.yaml)) + "\""
 
     /// Made from the YAML by the first who asks.
     static let json: HTTPBody = {

@@ -71,7 +71,8 @@ enum Problem: Error, Sendable {
     case notAcceptable(found: String, offered: [String])
     case resourceVersionGone(found: Int, oldest: Int, newest: Int)
     case watcherBehind
-    case tooManyWatchers
+    /// Of one owner, or of all together.
+    case tooManyWatchers(owner: String?)
     case tooManyWrites
     case tooManyReads
     case tooManyQuestions
@@ -384,10 +385,13 @@ extension Problem {
                 detail:
                     "the events were read too slowly: more than \(ChangeList.removalsMax) devices have gone that were not "
                     + "told of yet; GET /v1/devices, and watch from its metadata.resourceVersion")
-        case .tooManyWatchers:
+        case .tooManyWatchers(let owner):
             Words(
                 status: 503, code: "TOO_MANY_WATCHERS", title: "Too many watch already",
-                detail: "at most \(Watchers.watchersMax) watch at a time; end one, or try again in a second",
+                detail: owner.map {
+                    "\($0) has \(Watchers.watchersOfOneMax) watches, which is as many as one may have; end one"
+                }
+                    ?? "at most \(Watchers.watchersMax) watch at a time; end one, or try again in a second",
                 headers: [("Retry-After", "1")])
         case .tooManyReads:
             Words(

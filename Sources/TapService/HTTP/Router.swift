@@ -9,18 +9,30 @@ struct Route: Sendable {
     let permission: Permission
     /// Query parameters that are understood; others are refused, since ignoring one may do the wrong thing.
     let parameters: Set<String>
+    /// What it answers with. Metrics and documents are sent whatever the client says it takes.
+    let answers: Answers
     let handler: @Sendable (Call) throws(Problem) -> Void
+
+    enum Answers {
+        case json
+        case other
+    }
+
+    /// Each write may be asked to wait, also where there is nothing to wait for: a client need not know which.
+    static let wait = "wait"
 
     private let segments: [String]
 
     init(
         _ method: String, _ pattern: String, _ permission: Permission, parameters: Set<String> = [],
+        answers: Answers = .json,
         handler: @escaping @Sendable (Call) throws(Problem) -> Void
     ) {
         self.method = method
         self.pattern = pattern
         self.permission = permission
-        self.parameters = parameters
+        self.parameters = method == "GET" ? parameters : parameters.union([Self.wait])
+        self.answers = answers
         self.handler = handler
         segments = pattern.split(separator: "/").map { String($0) }
     }

@@ -5,10 +5,15 @@ internal import TapHTTP
 struct WatchRoutes: Sendable {
     let board: Board
     let watchers: Watchers
+    let gate: Gate
     let metrics: Metrics
 
     var routes: [Route] {
-        [Route("GET", "/v1/watch", .view, parameters: ["resourceVersion", "labelSelector"], handler: watch)]
+        [
+            Route(
+                "GET", "/v1/watch", .view, parameters: ["resourceVersion", "labelSelector"], answers: .other,
+                handler: watch)
+        ]
     }
 
     @Sendable private func watch(_ call: Call) throws(Problem) {
@@ -17,10 +22,9 @@ struct WatchRoutes: Sendable {
             (WatchFormat.lines, [WatchFormat.lines.rawValue, "application/json"]),
             (WatchFormat.eventStream, [WatchFormat.eventStream.rawValue]),
         ]
-        let accepted = AcceptedTypes(head.header("accept"))
-        guard let format = accepted.best(of: offers) else {
-            throw .notAcceptable(
-                found: head.header("accept") ?? "", offered: WatchFormat.allCases.map(\.rawValue))
+        let accept = head.header("accept")
+        guard let format = AcceptHeader(accept).best(of: offers) else {
+            throw .notAcceptable(found: accept ?? "", offered: WatchFormat.allCases.map(\.rawValue))
         }
         let selector = try call.labelSelector()
         let start = try board.start(after: try Self.revision(call))
@@ -31,12 +35,22 @@ struct WatchRoutes: Sendable {
             return call.answer(HTTPResponse(status: 200, headers: headers, stream: HTTPStream(Silence())))
         }
         let watcher = Watcher(
-            board, from: start, selector: selector, format: format,
+            board, from: start, selector: selector, format: format, owner: call.identity.name,
+            refusal: { [gate, origin = call.exchange.origin] in Self.refusal(head, origin, by: gate) },
             describe: { $0.response(path: head.path, requestIdentifier: head.identifier).body },
             dropped: { [metrics] in metrics.watchersDropped.increment([$0.rawValue]) },
             onEnd: { [watchers] in watchers.remove($0) })
-        guard let stream = watchers.add(watcher) else { throw .tooManyWatchers }
-        call.answer(HTTPResponse(status: 200, headers: headers, stream: stream))
+        call.answer(HTTPResponse(status: 200, headers: headers, stream: try watchers.add(watcher)))
+    }
+
+    /// Why the request would be refused by now; nothing as long as it would not.
+    private static func refusal(_ head: RequestHead, _ origin: HTTPOrigin, by gate: Gate) -> Problem? {
+        do throws(Problem) {
+            let identity = try gate.admit(head, from: origin, by: .known)
+            return identity.allows(.view) ? nil : .forbidden(.view, identity)
+        } catch {
+            return error
+        }
     }
 
     /// From where the client goes on. A browser that connects again sends `Last-Event-ID`, beside the parameter that it

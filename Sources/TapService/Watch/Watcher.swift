@@ -15,12 +15,17 @@ final class Watcher: HTTPStreamSource {
         /// At first too: it tells that all that was there has been told.
         var isBookmarkDue = true
         var hasSaidLast = false
-        var hasFailed = false
+        /// Why it is cut off, once it is to be.
+        var end: (reason: DropReason, problem: Problem)?
+        var hasEnded = false
     }
 
     private let board: Board
     private let selector: LabelSelector?
     private let format: WatchFormat
+    /// Whose it is, as the limit for each goes.
+    let owner: String
+    private let refusal: @Sendable () -> Problem?
     private let describe: @Sendable (Problem) -> HTTPBody
     private let dropped: @Sendable (DropReason) -> Void
     private let onEnd: @Sendable (Watcher) -> Void
@@ -32,6 +37,8 @@ final class Watcher: HTTPStreamSource {
         case stalled
         /// It reads so slowly that removals were forgotten before it came to them.
         case behind
+        /// Whoever opened it may not see devices any more.
+        case refused
     }
 
     /// - Parameters:
@@ -39,17 +46,22 @@ final class Watcher: HTTPStreamSource {
     ///   - start: Where it begins.
     ///   - selector: Which devices it is told of; nothing for all.
     ///   - format: How it is told.
+    ///   - owner: Whose it is.
+    ///   - refusal: Why its owner may not watch any more; nothing as long as he may.
     ///   - describe: Puts a problem into JSON.
     ///   - dropped: Called when it is cut off.
     ///   - onEnd: Called once, when it is over.
     init(
-        _ board: Board, from start: WatchStart, selector: LabelSelector?, format: WatchFormat,
-        describe: @escaping @Sendable (Problem) -> HTTPBody, dropped: @escaping @Sendable (DropReason) -> Void,
+        _ board: Board, from start: WatchStart, selector: LabelSelector?, format: WatchFormat, owner: String,
+        refusal: @escaping @Sendable () -> Problem?, describe: @escaping @Sendable (Problem) -> HTTPBody,
+        dropped: @escaping @Sendable (DropReason) -> Void,
         onEnd: @escaping @Sendable (Watcher) -> Void
     ) {
         self.board = board
         self.selector = selector
         self.format = format
+        self.owner = owner
+        self.refusal = refusal
         self.describe = describe
         self.dropped = dropped
         self.onEnd = onEnd
@@ -58,9 +70,20 @@ final class Watcher: HTTPStreamSource {
 
     func setBookmarkDue() { state.withLock { $0.isBookmarkDue = true } }
 
+    /// Cuts it off, where its token is revoked or has expired, or its owner's role was taken.
+    func checkAccess() {
+        guard let problem = refusal() else { return }
+        state.withLock { $0.end = $0.end ?? (.refused, problem) }
+    }
+
     func next(isStopping: Bool) -> HTTPStreamStep {
         state.withLock { state in
-            if state.hasFailed { return .end }
+            if let end = state.end {
+                if state.hasEnded { return .end }
+                state.hasEnded = true
+                dropped(end.reason)
+                return .send(format.frame(.error, describe(end.problem), resume: nil))
+            }
             if isStopping, !state.hasSaidLast {
                 state.hasSaidLast = true
                 state.isBookmarkDue = true
@@ -78,7 +101,8 @@ final class Watcher: HTTPStreamSource {
                     state.isBookmarkDue = false
                     return .send(format.bookmark(revision))
                 case .forgotten:
-                    state.hasFailed = true
+                    state.end = (.behind, .watcherBehind)
+                    state.hasEnded = true
                     dropped(.behind)
                     return .send(format.frame(.error, describe(.watcherBehind), resume: nil))
                 }

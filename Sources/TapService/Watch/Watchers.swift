@@ -5,6 +5,8 @@ internal import TapHTTP
 /// All who watch. Whoever changes something wakes them, and waits for none of them.
 final class Watchers: Sendable {
     static let watchersMax = 64
+    /// Of one user, token or certificate: others shall get a place.
+    static let watchersOfOneMax = 56
     /// A bookmark moves the place from which a client may resume, keeps the connection from looking dead, and finds out
     /// that it is.
     static let bookmarkSeconds = 10
@@ -22,6 +24,7 @@ final class Watchers: Sendable {
     init(gauge: Gauge) {
         self.gauge = gauge
         unsafe timer.setEventHandler { [weak self] in
+            self?.checkAccess()
             self?.sendBookmarks()
             self?.setTimer()
         }
@@ -32,22 +35,32 @@ final class Watchers: Sendable {
         unsafe timer.cancel()
     }
 
-    /// - Returns: What to answer with; nothing when there are too many.
-    func add(_ watcher: Watcher) -> HTTPStream? {
+    /// - Returns: What to answer with.
+    /// - Throws: `Problem.tooManyWatchers`.
+    func add(_ watcher: Watcher) throws(Problem) -> HTTPStream {
         let stream = HTTPStream(watcher)
-        let count = entries.withLock { entries -> Int? in
-            guard entries.count < Self.watchersMax else { return nil }
+        let (count, owned) = entries.withLock { entries -> (Int?, Int) in
+            let owned = entries.values.count { $0.watcher.owner == watcher.owner }
+            guard entries.count < Self.watchersMax, owned < Self.watchersOfOneMax else { return (nil, owned) }
             entries[ObjectIdentifier(watcher)] = Entry(watcher: watcher, stream: stream)
             gauge.set(Double(entries.count))
-            return entries.count
+            return (entries.count, owned)
         }
         guard let count else {
             // Some may be gone without that anybody has noticed: there may be a place in a moment.
             sendBookmarks()
-            return nil
+            throw .tooManyWatchers(owner: owned < Self.watchersOfOneMax ? nil : watcher.owner)
         }
         if count == 1 { setTimer() }
         return stream
+    }
+
+    /// Others may watch than before. The bookmarks' timer asks too, since tokens expire by themselves.
+    func checkAccess() {
+        for entry in all {
+            entry.watcher.checkAccess()
+            entry.stream.wake()
+        }
     }
 
     func remove(_ watcher: Watcher) {

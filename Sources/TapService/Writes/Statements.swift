@@ -21,7 +21,7 @@ struct Statements: Sendable {
         let endsLeases: Bool
         let wait: Duration?
 
-        static let parameters: Set<String> = ["dryRun", "confirmWithin", "recreate", "force", "wait"]
+        static let parameters: Set<String> = ["dryRun", "confirmWithin", "recreate", "force"]
 
         init(_ call: Call) throws(Problem) {
             isDryRun = try call.flag("dryRun")
@@ -123,16 +123,17 @@ struct Statements: Sendable {
         return {
             if let trial { trials.begin(trial) }
             guard let wait = options.wait else { return call.answer(json: answer) }
-            board.wait(for: Self.goals(items, commit.records), atMost: wait) { _, isReached in
+            board.wait(for: Self.goals(commit.records), atMost: wait) { _, isReached in
                 call.answer(json: answer, status: isReached ? 200 : DeviceWrites.unreached)
             }
         }
     }
 
-    private static func goals(_ items: [Item], _ records: [DeviceRecord]) -> [DeviceName: Board.Goal] {
+    /// What there is to wait for until devices are as they are stated.
+    static func goals(_ records: [DeviceRecord]) -> [DeviceName: Board.Goal] {
         var goals: [DeviceName: Board.Goal] = [:]
-        for (item, record) in zip(items, records) {
-            goals[record.name] = item.isPruned ? .gone : .ready(generation: record.generation)
+        for record in records {
+            goals[record.name] = record.deletionRequestedAt == nil ? .ready(generation: record.generation) : .gone
         }
         return goals
     }

@@ -54,12 +54,14 @@ final class Trials: Sendable {
         }
     }
 
+    /// - Returns: The devices that are stated otherwise by it, as they are stated now.
     /// - Throws: `Problem` when there is no such trial, or it has been confirmed.
+    @discardableResult
     func rollBack(
         _ revision: Int, because reason: String, by author: Author, in group: inout WriteGroup
-    ) throws(Problem) {
+    ) throws(Problem) -> [DeviceRecord] {
         let trial = try Self.trial(revision, in: group)
-        guard trial.state != .rolledBack else { return }
+        guard trial.state != .rolledBack else { return [] }
         guard trial.state == .pending else { throw .trialEnded(revision: revision, state: trial.state) }
         var changes: [DeviceChange] = []
         var events: [EventRecord] = []
@@ -84,6 +86,7 @@ final class Trials: Sendable {
             try transaction.end(revision, .rolledBack)
             for event in events { try transaction.append(event) }
         }
+        return commit.changed
     }
 
     /// The trial is over, and that is on the disk.

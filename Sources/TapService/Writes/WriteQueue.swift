@@ -25,6 +25,7 @@ final class WriteQueue: Sendable {
     }
 
     /// - Returns: False when too many wait.
+    @discardableResult
     func add(_ write: Write) -> Bool { thread.add(write) }
 
     /// Finishes what waits, and ends.
