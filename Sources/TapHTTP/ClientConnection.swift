@@ -131,8 +131,9 @@ final class ClientConnections: @unchecked Sendable {
         self.limits = limits
         self.onCutOff = onCutOff
         let thread = Thread { [self] in watch() }
-        thread.name = "tapster-deadline"
         thread.start()
+        // Only a thread that has begun has a name that the system shows.
+        thread.name = "tapster-slow"
     }
 
     /// - Returns: False when there are too many, of all or of its owner.

@@ -5,8 +5,6 @@ internal import Glibc
 public struct HTTPAddress: Sendable, CustomStringConvertible {
     public let host: String
     public let port: UInt16
-    /// Whether only this host can reach it.
-    public let isLoopback: Bool
 
     /// - Throws: `HTTPServerError` when the text is none.
     public init(_ text: String) throws(HTTPServerError) {
@@ -37,7 +35,6 @@ public struct HTTPAddress: Sendable, CustomStringConvertible {
         else { return nil }
         self.host = Self.text(host)
         self.port = UInt16(Self.text(port)) ?? 0
-        isLoopback = self.host == "::1" || self.host.hasPrefix("127.") || self.host.hasPrefix("::ffff:127.")
     }
 
     public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }

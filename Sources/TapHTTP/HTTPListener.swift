@@ -7,8 +7,6 @@ public final class HTTPListener: Sendable, CustomStringConvertible {
 
     /// The path, or the address with its port.
     public let description: String
-    /// Whether only this host can reach it.
-    public let isLoopback: Bool
     let tls: HTTPTLS?
     let socket: Int32
     private let path: String?
@@ -21,7 +19,6 @@ public final class HTTPListener: Sendable, CustomStringConvertible {
     public init(unix path: String, group: UInt32?) throws(HTTPServerError) {
         description = path
         self.path = path
-        isLoopback = true
         tls = nil
         var address = sockaddr_un()
         let bytes = Array(path.utf8)
@@ -57,7 +54,6 @@ public final class HTTPListener: Sendable, CustomStringConvertible {
     public init(tcp text: String, tls: HTTPTLS? = nil) throws(HTTPServerError) {
         let address = try HTTPAddress(text)
         path = nil
-        isLoopback = address.isLoopback
         self.tls = tls
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
         let socket = Glibc.socket(address.host.contains(":") ? AF_INET6 : AF_INET, type, 0)

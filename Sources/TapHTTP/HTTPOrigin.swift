@@ -9,13 +9,11 @@ public enum HTTPOrigin: Hashable, Sendable {
 public struct HTTPNetworkPeer: Hashable, Sendable {
     /// Its end of the connection: `127.0.0.1:4711`, `[::1]:4711`.
     public let address: String
-    public let isEncrypted: Bool
     /// Its certificate, which has been verified. Without a client authority nobody is asked for one.
     public internal(set) var certificate: HTTPClientCertificate?
 
-    public init(address: String, isEncrypted: Bool, certificate: HTTPClientCertificate? = nil) {
+    public init(address: String, certificate: HTTPClientCertificate? = nil) {
         self.address = address
-        self.isEncrypted = isEncrypted
         self.certificate = certificate
     }
 }
@@ -26,15 +24,9 @@ public struct HTTPClientCertificate: Hashable, Sendable {
     public let commonName: String?
     /// SHA-256 of the certificate, in lower-case hexadecimal digits.
     public let fingerprint: String
-    /// The alternative names that are host names.
-    public let dnsNames: [String]
-    /// The alternative names that are URIs, as SPIFFE has them.
-    public let uris: [String]
 
-    public init(commonName: String?, fingerprint: String, dnsNames: [String] = [], uris: [String] = []) {
+    public init(commonName: String?, fingerprint: String) {
         self.commonName = commonName
         self.fingerprint = fingerprint
-        self.dnsNames = dnsNames
-        self.uris = uris
     }
 }

@@ -42,8 +42,8 @@ public final class HTTPServer: Sendable {
         clients = ClientConnections(limits: limits, onCutOff: { handler.wasCutOff($0) })
     }
 
-    /// Connections that were cut off for being slow.
-    public var overdueConnections: Int { clients.overdueCount }
+    /// Connections that were cut off for being slow, for tests.
+    package var overdueConnections: Int { clients.overdueCount }
 
     /// Begins to serve.
     ///
@@ -150,7 +150,7 @@ public final class HTTPServer: Sendable {
         guard let address = unsafe tapster_mhd_address(connection),
             let found = unsafe HTTPAddress(address)
         else { return nil }
-        return .network(HTTPNetworkPeer(address: found.description, isEncrypted: listener.tls != nil))
+        return .network(HTTPNetworkPeer(address: found.description))
     }
 
     func disconnect(_ client: ClientConnection) {

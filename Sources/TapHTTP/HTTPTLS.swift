@@ -72,7 +72,6 @@ internal import Glibc
 extension HTTPClientCertificate {
     private static let fingerprintBytes = 32
     private static let nameBytesMax = 1_024
-    private static let alternativeNamesMax: UInt32 = 64
 
     /// The one that the client showed, and the handshake verified.
     init?(session: OpaquePointer) {
@@ -88,31 +87,24 @@ extension HTTPClientCertificate {
         guard unsafe gnutls_x509_crt_get_fingerprint(certificate, GNUTLS_DIG_SHA256, &digest, &size) == 0 else {
             return nil
         }
-        fingerprint = digest.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+        fingerprint = SHA256.text(digest)
         let names = (0..<UInt32(2)).compactMap { place in
-            unsafe Self.text { unsafe gnutls_x509_crt_get_dn_by_oid(certificate, "2.5.4.3", place, 0, $0, $1) }?.text
+            unsafe Self.text { unsafe gnutls_x509_crt_get_dn_by_oid(certificate, "2.5.4.3", place, 0, $0, $1) }
         }
         commonName = names.count == 1 ? names[0] : nil
-        let others = (0..<Self.alternativeNamesMax).compactMap { place in
-            unsafe Self.text { unsafe gnutls_x509_crt_get_subject_alt_name(certificate, place, $0, $1, nil) }
-        }
-        dnsNames = others.filter { $0.kind == Int32(GNUTLS_SAN_DNSNAME.rawValue) }.map(\.text)
-        uris = others.filter { $0.kind == Int32(GNUTLS_SAN_URI.rawValue) }.map(\.text)
     }
 
-    /// What `read` writes, if it is UTF-8, and what it returns.
+    /// What `read` writes, if it is UTF-8.
     private static func text(
         _ read: (_ bytes: UnsafeMutableRawPointer, _ size: UnsafeMutablePointer<Int>) -> Int32
-    ) -> (kind: Int32, text: String)? {
+    ) -> String? {
         var bytes = [UInt8](repeating: 0, count: nameBytesMax)
         var size = bytes.count
         // SAFETY: both pointers are used during the call alone, and no more than `size` bytes are written.
-        let kind = unsafe bytes.withUnsafeMutableBytes { buffer in
+        let result = unsafe bytes.withUnsafeMutableBytes { buffer in
             unsafe buffer.baseAddress.map { unsafe read($0, &size) } ?? -1
         }
-        guard kind >= 0, size <= bytes.count, let text = String(validating: bytes[..<size], as: UTF8.self) else {
-            return nil
-        }
-        return (kind, text)
+        guard result >= 0, size <= bytes.count else { return nil }
+        return String(validating: bytes[..<size], as: UTF8.self)
     }
 }

@@ -67,6 +67,7 @@ public final class Service: Sendable {
         scrapes = Scrapes(health: healthState, metrics: metrics)
         let operatorRoutes = OperatorRoutes(
             health: healthState, store: store, scrapes: scrapes, reader: reader, metrics: metrics)
+        let refusals = RefusalLog(log)
         api = RoutedHandler(
             router: Router(
                 routes: deviceRoutes.routes + queueRoutes.routes + leaseRoutes.routes + applyRoutes.routes
@@ -75,10 +76,10 @@ public final class Service: Sendable {
                     + kernelRoutes.routes
                     + watchRoutes.routes
                     + operatorRoutes.routes),
-            gate: gate, door: .known, metrics: metrics)
+            gate: gate, door: .known, metrics: metrics, refusals: refusals)
         health = RoutedHandler(
             router: Router(routes: operatorRoutes.healthRoutes(metrics: .open)), gate: gate, door: .open,
-            metrics: metrics)
+            metrics: metrics, refusals: refusals)
     }
 
     /// From the next request on. What is under way goes on, but for a watch whose owner may not watch any more.
@@ -111,6 +112,7 @@ struct RoutedHandler: HTTPHandler {
     let gate: Gate
     let door: Gate.Door
     let metrics: Metrics
+    let refusals: RefusalLog
 
     func handle(_ request: HTTPRequest, _ exchange: HTTPExchange) {
         do throws(Problem) {
@@ -130,7 +132,7 @@ struct RoutedHandler: HTTPHandler {
                 throw .routeNotFound(path: request.head.path)
             }
         } catch {
-            exchange.respond(refusal(request.head, error))
+            exchange.respond(refusal(request.head, error, from: exchange.origin))
         }
     }
 
@@ -154,7 +156,7 @@ struct RoutedHandler: HTTPHandler {
     func refuse(_ rejection: HTTPRejection, _ request: HTTPRequest?, limits: HTTPLimits) -> HTTPResponse {
         metrics.rejected.increment([rejection.rawValue])
         let identifier = request?.head.identifier ?? HTTPRequest.freshIdentifier()
-        var response = Problem(rejection, limits: limits)
+        var response = Problem.rejected(rejection, limits: limits)
             .response(path: request?.head.path ?? "", requestIdentifier: identifier)
         response.headers.append(("X-Request-Id", identifier))
         return response
@@ -163,8 +165,11 @@ struct RoutedHandler: HTTPHandler {
     func wasCutOff(_ reason: HTTPCutOff) { metrics.rejected.increment([reason.rawValue]) }
 
     /// Unknown paths and methods, and those who are not let in, share one label, so that strangers cannot make labels.
-    private func refusal(_ head: RequestHead, _ problem: Problem) -> HTTPResponse {
-        if let reason = problem.rejection { metrics.rejected.increment([reason]) }
+    private func refusal(_ head: RequestHead, _ problem: Problem, from origin: HTTPOrigin) -> HTTPResponse {
+        if let reason = problem.rejection {
+            metrics.rejected.increment([reason])
+            refusals.tell(Identity.source(of: origin), problem.words.code, problem.doubt?.detail ?? reason)
+        }
         var response = problem.response(path: head.path, requestIdentifier: head.identifier)
         metrics.requests.increment(method: "other", route: "other", code: response.status)
         response.headers.append(("X-Request-Id", head.identifier))
@@ -189,7 +194,7 @@ struct RoutedHandler: HTTPHandler {
             }
             return nil
         } catch {
-            return refusal(head, error)
+            return refusal(head, error, from: origin)
         }
     }
 }

@@ -1,6 +1,7 @@
 internal import Foundation
 internal import GRDB
 internal import GRDBSQLite
+internal import Glibc
 internal import Synchronization
 public import TapCore
 internal import TapDocument
@@ -156,8 +157,9 @@ public final class Store: Sendable {
 
     /// The size of the write-ahead log, which grows until a checkpoint.
     public var walBytes: Int {
-        let attributes = try? FileManager.default.attributesOfItem(atPath: path + "-wal")
-        return attributes?[.size] as? Int ?? 0
+        var status = stat()
+        // SAFETY: the call writes to `status` alone, which outlives it.
+        return unsafe stat(log.path, &status) == 0 ? status.st_size : 0
     }
 
     /// `PRAGMA synchronous` of the connection that writes, for tests: 2 is FULL.

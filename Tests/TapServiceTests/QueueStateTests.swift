@@ -1,4 +1,5 @@
 import Foundation
+import Logging
 import Synchronization
 import TapCore
 import TapDocument
@@ -384,7 +385,7 @@ import Testing
             listener: try HTTPListener(unix: directory + "/s", group: nil),
             handler: RoutedHandler(
                 router: Router(routes: routes), gate: Gate(AccessPolicy(), daemonUser: geteuid()), door: .known,
-                metrics: parts.metrics))
+                metrics: parts.metrics, refusals: RefusalLog(Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })))
         try server.start()
         return (server, parts.writes)
     }

@@ -89,6 +89,7 @@ import Testing
             #expect(first.utf8.count == 4 + 43)
             // Until it is told.
             #expect(try served.status(first) == 401)
+            try eventually("the log says so") { served.log.contains("refused code=UNAUTHENTICATED") }
             try served.reload(saying: Self.readAgain)
             #expect(try served.status(first) == 200)
 

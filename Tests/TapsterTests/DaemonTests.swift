@@ -57,6 +57,26 @@ import Testing
         }
     }
 
+    /// As top(1), gdb and perf show them.
+    @Test func itsThreadsHaveNames() async throws {
+        try await withDaemon { (daemon) throws in
+            _ = try daemon.send("GET", "/metrics")
+            let tasks = "/proc/\(try #require(daemon.server))/task"
+            let expected: Set = [
+                "tapster-worker", "tapster-writer", "tapster-reader", "tapster-scrape", "tapster-counts",
+                "tapster-slow",
+            ]
+            // A thread gives itself its name, as soon as it gets to run.
+            try eventually("all have their names") {
+                let names = try FileManager.default.contentsOfDirectory(atPath: tasks).map {
+                    try String(contentsOfFile: "\(tasks)/\($0)/comm", encoding: .utf8)
+                        .trimmingCharacters(in: .whitespacesAndNewlines)
+                }
+                return expected.isSubset(of: names)
+            }
+        }
+    }
+
     @Test func everyFieldReachesTheKernel() async throws {
         try await withDaemon { (daemon) throws in
             let spec = #"""

@@ -50,7 +50,7 @@ import Testing
             let document = #"{"devices": [\#(names.joined(separator: ","))]}"#
             #expect(try daemon.send("POST", "/v1/apply?wait=60s", json: document).status == 200)
             let sleeper = try WatchStream(socket: daemon.socket)
-            let streams = try (0..<63).map { _ in try WatchStream(socket: daemon.socket) }
+            let streams = try (0..<55).map { _ in try WatchStream(socket: daemon.socket) }
             for stream in streams { _ = try stream.eventsUntilBookmark() }
             let began = ContinuousClock.now
             #expect(daemon.stop() == 0)

@@ -30,8 +30,14 @@ struct Identity: Sendable {
         switch proof {
         case .peer(let peer): "pid \(peer.process)"
         case .token(_, let address), .certificate(_, let address): address
-        case .none(.local(let peer)): "pid \(peer.process)"
-        case .none(.network(let peer)): peer.address
+        case .none(let origin): Self.source(of: origin)
+        }
+    }
+
+    static func source(of origin: HTTPOrigin) -> String {
+        switch origin {
+        case .local(let peer): "pid \(peer.process)"
+        case .network(let peer): peer.address
         }
     }
 

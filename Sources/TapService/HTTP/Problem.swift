@@ -13,18 +13,9 @@ enum Problem: Error, Sendable {
     case misdirected(host: String?)
     /// A page of another origin had a browser ask.
     case foreignPage(String)
-    case malformedTarget
-    case ambiguousRequest
-    case malformedRequest
-    case unknownTransferCoding
-    case unknownVersion
-    case unreadableBody
-    case tooManyHeaders(max: Int)
-    case headersTooLarge(bytesMax: Int)
-    case targetTooLong(bytesMax: Int)
-    case tooManyConnections
+    /// What the HTTP room refuses by itself.
+    case rejected(HTTPRejection, limits: HTTPLimits)
     case bodyTooLarge(bytesMax: Int)
-    case tooManyBodies
     case notJSON(String)
     case invalidParameter(name: String, detail: String)
     case invalidHeader(name: String, detail: String)
@@ -82,7 +73,7 @@ enum Problem: Error, Sendable {
 }
 
 extension Problem {
-    private struct Words {
+    struct Words {
         let status: Int
         let code: String
         let title: String
@@ -92,7 +83,7 @@ extension Problem {
     }
 
     /// One exhaustive table: status, code, and words for people.
-    private var words: Words {
+    var words: Words {
         switch self {
         case .unauthenticated(let doubt):
             Words(
@@ -115,59 +106,11 @@ extension Problem {
                 status: 403, code: "FOREIGN_ORIGIN", title: "A web page of another origin asks",
                 detail: "the request comes from a page ('\(origin)') that is not among 'allowedOrigins' in the "
                     + "configuration")
-        case .malformedTarget:
-            Words(
-                status: 400, code: "MALFORMED_TARGET", title: "The request target cannot be decoded",
-                detail:
-                    "a percent sign needs two hexadecimal digits; control characters, encoded slashes, the segments "
-                    + "'.' and '..', bytes that are no UTF-8 and many parameters are refused")
-        case .ambiguousRequest:
-            Words(
-                status: 400, code: "AMBIGUOUS_REQUEST", title: "The request can be read in two ways",
-                detail: "send Host once, and either one Content-Length or one Transfer-Encoding")
-        case .malformedRequest:
-            Words(
-                status: 400, code: "MALFORMED_REQUEST", title: "The request is no HTTP/1.1",
-                detail: "each line ends with CR LF; the first is METHOD TARGET HTTP/1.1 with one space between; header "
-                    + "fields are NAME: VALUE, each on one line, without a space before the colon and without control "
-                    + "characters; Content-Length is a number, and a chunk's size a hexadecimal one")
-        case .unknownTransferCoding:
-            Words(
-                status: 501, code: "UNKNOWN_TRANSFER_CODING", title: "The transfer coding is not supported",
-                detail: "send the body with a Content-Length, or with Transfer-Encoding: chunked")
-        case .unknownVersion:
-            Words(
-                status: 505, code: "UNKNOWN_HTTP_VERSION", title: "The version of HTTP is not supported",
-                detail: "send HTTP/1.1")
-        case .unreadableBody:
-            Words(
-                status: 500, code: "UNREADABLE_BODY", title: "The body cannot be read",
-                detail: "a chunk's first line is too long; send chunks without extensions, or a Content-Length")
-        case .headersTooLarge(let max):
-            Words(
-                status: 431, code: "HEADERS_TOO_LARGE", title: "The header fields are too large",
-                detail: "request line and header fields together must fit in \(max) bytes, as they are held")
-        case .targetTooLong(let max):
-            Words(
-                status: 414, code: "TARGET_TOO_LONG", title: "The request target is too long",
-                detail: "request line and header fields together must fit in \(max) bytes, as they are held")
-        case .tooManyConnections:
-            Words(
-                status: 503, code: "TOO_MANY_CONNECTIONS", title: "Too many connections are open",
-                detail: "there is a limit for all clients together, and one for each user or address; close some, or "
-                    + "try again in a second", headers: [("Retry-After", "1")])
-        case .tooManyHeaders(let max):
-            Words(
-                status: 431, code: "TOO_MANY_HEADERS", title: "Too many header fields",
-                detail: "at most \(max) header fields are read")
+        case .rejected(let rejection, let limits): rejection.words(limits)
         case .bodyTooLarge(let max):
             Words(
                 status: 413, code: "BODY_TOO_LARGE", title: "The body is too large",
                 detail: "at most \(max) bytes are read")
-        case .tooManyBodies:
-            Words(
-                status: 503, code: "TOO_MANY_BODIES", title: "Too many large requests are under way",
-                detail: "try again in a second", headers: [("Retry-After", "1")])
         case .notJSON(let detail):
             Words(status: 400, code: "INVALID_JSON", title: "The body is not JSON", detail: detail)
         case .invalidParameter(let name, let detail):
@@ -477,25 +420,6 @@ extension Problem {
         return HTTPResponse(
             status: words.status, headers: words.headers + [("Content-Type", "application/problem+json")], body: body)
     }
-
-    /// What the HTTP room refuses by itself.
-    init(_ rejection: HTTPRejection, limits: HTTPLimits) {
-        switch rejection {
-        case .bodyTooLarge: self = .bodyTooLarge(bytesMax: limits.bodyBytesMax)
-        case .tooManyBodies: self = .tooManyBodies
-        case .tooManyHeaders: self = .tooManyHeaders(max: limits.headersMax)
-        case .headersTooLarge: self = .headersTooLarge(bytesMax: limits.headerBytesMax)
-        case .targetTooLong: self = .targetTooLong(bytesMax: limits.headerBytesMax)
-        case .malformedRequest: self = .malformedRequest
-        case .unknownTransferCoding: self = .unknownTransferCoding
-        case .unknownVersion: self = .unknownVersion
-        case .unreadableBody: self = .unreadableBody
-        case .tooManyConnections: self = .tooManyConnections
-        case .ambiguousRequest: self = .ambiguousRequest
-        case .malformedTarget: self = .malformedTarget
-        case .stopping: self = .stopping
-        }
-    }
 }
 
 extension KernelError {
@@ -504,6 +428,11 @@ extension KernelError {
 }
 
 extension Problem {
+    /// Why it is not known who asks, if that is the problem.
+    var doubt: Doubt? {
+        if case .unauthenticated(let doubt) = self { doubt } else { nil }
+    }
+
     /// As it is counted, of who was not let in; nothing for other problems.
     var rejection: String? {
         switch self {
@@ -511,39 +440,6 @@ extension Problem {
         case .misdirected: "misdirected"
         case .foreignPage: "foreignOrigin"
         default: nil
-        }
-    }
-
-    /// Why it is not known who asks.
-    enum Doubt: Sendable {
-        case missing
-        case otherScheme
-        case unknownToken
-        case expiredToken(TokenName)
-        case unknownCertificate(HTTPClientCertificate)
-
-        fileprivate var detail: String {
-            switch self {
-            case .missing:
-                "send 'Authorization: Bearer' and a token, which 'tapster token create' makes on the server's host, or "
-                    + "come with a certificate that its configuration knows"
-            case .otherScheme: "Authorization must be 'Bearer' and a token"
-            case .unknownToken:
-                "the token is not known, or was revoked; 'tapster token list' shows those that are valid"
-            case .expiredToken(let name): "the token '\(name)' has expired; 'tapster token create' makes another"
-            case .unknownCertificate(let certificate):
-                "no rule of 'certificates' in the configuration is for sha256:\(certificate.fingerprint)"
-                    + (certificate.commonName.map { " or '\($0)'" } ?? "")
-            }
-        }
-
-        /// Of RFC 6750, section 3.
-        fileprivate var challenge: String {
-            switch self {
-            case .missing, .unknownCertificate: #"Bearer realm="tapster""#
-            case .otherScheme: #"Bearer realm="tapster", error="invalid_request""#
-            case .unknownToken, .expiredToken: #"Bearer realm="tapster", error="invalid_token""#
-            }
         }
     }
 }

@@ -27,7 +27,7 @@ struct DeviceMetrics {
             // The worker may not have been able to enter it.
             if let location = record.spec.networkNamespace { namespaces[location] = namespaces[location] ?? false }
             return Row(
-                view: view, label: Array(record.name.text.utf8) + Array("\"}".utf8), phase: view.phase,
+                view: view, label: Array("\(record.name.text)\"}".utf8), phase: view.phase,
                 statistics: record.claim.flatMap { $0.isLost ? nil : statistics.links[$0.host]?[$0.index] })
         }
         self.namespaces = namespaces
@@ -122,18 +122,26 @@ struct DeviceMetrics {
     }
 
     private func writeTraffic(to text: inout MetricsText) {
-        for (side, word, direction) in [
-            ("receive", "received", \LinkStatistics.received), ("transmit", "transmitted", \.transmitted),
-        ] {
-            func each(_ what: String, _ help: String, _ value: (LinkStatistics.Direction) -> UInt64) {
-                self.each(&text, "tapster_device_\(side)_\(what)_total", help, .counter) {
-                    $0.statistics.map { value($0[keyPath: direction]) }
-                }
-            }
-            each("bytes", "Bytes that the host has \(word).") { $0.bytes }
-            each("packets", "Packets that the host has \(word).") { $0.packets }
-            each("errors", "Packets that were not \(word) because of an error.") { $0.errors }
-            each("dropped", "Packets that were dropped instead of being \(word).") { $0.dropped }
+        func count(_ name: String, _ help: String, _ value: (LinkStatistics) -> UInt64) {
+            each(&text, name, help, .counter) { row in row.statistics.map(value) }
+        }
+        count("tapster_device_receive_bytes_total", "Bytes that the host has received.") { $0.received.bytes }
+        count("tapster_device_receive_packets_total", "Packets that the host has received.") { $0.received.packets }
+        count("tapster_device_receive_errors_total", "Packets that were not received because of an error.") {
+            $0.received.errors
+        }
+        count("tapster_device_receive_dropped_total", "Packets that were dropped instead of being received.") {
+            $0.received.dropped
+        }
+        count("tapster_device_transmit_bytes_total", "Bytes that the host has transmitted.") { $0.transmitted.bytes }
+        count("tapster_device_transmit_packets_total", "Packets that the host has transmitted.") {
+            $0.transmitted.packets
+        }
+        count("tapster_device_transmit_errors_total", "Packets that were not transmitted because of an error.") {
+            $0.transmitted.errors
+        }
+        count("tapster_device_transmit_dropped_total", "Packets that were dropped instead of being transmitted.") {
+            $0.transmitted.dropped
         }
     }
 }

@@ -44,7 +44,7 @@ final class StatisticsReader: Sendable {
     init(_ sources: StatisticsSources) {
         self.sources = sources
         // Behind one that waits for the kernel, another one would only wait longer.
-        thread = SerialThread("tapster-counters", waitingMax: 1) { questions in
+        thread = SerialThread("tapster-counts", waitingMax: 1) { questions in
             for question in questions {
                 Self.answer(question, sources.present)
                 question.isAnswered.signal()

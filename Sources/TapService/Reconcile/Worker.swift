@@ -70,8 +70,9 @@ final class Worker: @unchecked Sendable {
             run()
             ended.signal()
         }
-        thread.name = "tapster-worker"
         thread.start()
+        // Only a thread that has begun has a name that the system shows.
+        thread.name = "tapster-worker"
     }
 
     /// Ends after the current pass; the kernel stays as it is.

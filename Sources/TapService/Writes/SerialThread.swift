@@ -12,7 +12,7 @@ final class SerialThread<Item: Sendable>: @unchecked Sendable {
     private let ended = DispatchSemaphore(value: 0)
 
     /// - Parameters:
-    ///   - name: What the system shows.
+    ///   - name: What the system shows; it keeps 15 bytes.
     ///   - waitingMax: Above it nothing is taken.
     ///   - work: Called on the thread, with at least one.
     init(_ name: String, waitingMax: Int, work: @escaping @Sendable ([Item]) -> Void) {
@@ -21,8 +21,9 @@ final class SerialThread<Item: Sendable>: @unchecked Sendable {
             while let items = next() { work(items) }
             ended.signal()
         }
-        thread.name = name
         thread.start()
+        // Only a thread that has begun has a name that the system shows.
+        thread.name = name
     }
 
     /// - Returns: False when too many wait, or the thread ends.
