@@ -36,6 +36,10 @@ func checkDevice(_ bytes: [UInt8]) throws(BrokenProperty) {
             "what is shown is read as another device: \(shown.text)")
         try hold(again.document.bytes == shown.bytes, "is shown in two ways: \(shown.text)")
         try hold((try? DeviceSpec(stored: device.spec.document)) == device.spec, "is not kept: \(shown.text)")
+        try hold(
+            (try? JSONValue(parsing: Array(device.spec.text.utf8))) == device.spec.document
+                && (try? JSONValue(parsing: Array(device.labels.text.utf8))) == device.labels.document,
+            "is written as something else: \(device.spec.text) \(device.labels.text)")
         try hold((try? Labels(stored: device.labels.document)) == device.labels, "labels are not kept: \(shown.text)")
     }
 }
