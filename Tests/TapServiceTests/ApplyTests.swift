@@ -24,6 +24,19 @@ import Testing
         return changes.reduce(into: [:]) { $0[$1["name"] as? String ?? ""] = $1["change"] as? String }
     }
 
+    @Test func whatIsNotSoInTimeIsNamed() async throws {
+        try await withWorld { (world) throws in
+            let homeless = #"{"metadata": {"name": "web1"}, "spec": {"networkNamespace": "nowhere"}}"#
+            let document = #"{"devices": [{"metadata": {"name": "web0"}}, \#(homeless)]}"#
+            let late = try world.send("POST", "/v1/apply?wait=300ms", document)
+            #expect(late.status == 202)
+            #expect(late["unreached"] as? [String] == ["web1"])
+            let inTime = try world.send("POST", "/v1/apply?wait=5s", #"{"devices": [{"metadata": {"name": "web0"}}]}"#)
+            #expect(inTime.status == 200)
+            #expect(inTime["unreached"] == nil)
+        }
+    }
+
     @Test func oneTransactionOneRevision() async throws {
         try await withWorld { (world) throws in
             let first = try world.send("POST", "/v1/apply?wait=5s", Self.document(["a", "b", "c"]))

@@ -346,7 +346,7 @@ extension Board.Waiter {
 
 extension Board.Goal {
     /// Nothing while it may still be reached; false when the device went before it was ready.
-    fileprivate func isReached(by view: DeviceView?) -> Bool? {
+    func isReached(by view: DeviceView?) -> Bool? {
         switch self {
         case .ready(let generation):
             guard let view else { return false }

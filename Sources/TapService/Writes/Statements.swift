@@ -8,6 +8,8 @@ internal import TapStore
 struct Statements: Sendable {
     /// The longest trial.
     static let confirmSecondsMax = 86_400
+    /// Of devices that are not so yet, those that an answer names.
+    private static let unreachedMax = 100
 
     let board: Board
     let queue: WorkQueue
@@ -123,8 +125,11 @@ struct Statements: Sendable {
         return {
             if let trial { trials.begin(trial) }
             guard let wait = options.wait else { return call.answer(json: answer) }
-            board.wait(for: Self.goals(commit.records), atMost: wait) { _, isReached in
-                call.answer(json: answer, status: isReached ? 200 : DeviceWrites.unreached)
+            let goals = Self.goals(commit.records)
+            board.wait(for: goals, atMost: wait) { snapshot, isReached in
+                if isReached { return call.answer(json: answer) }
+                let unreached = Self.unreached(goals, in: snapshot)
+                call.answer(json: answer.merging(["unreached": unreached]), status: DeviceWrites.unreached)
             }
         }
     }
@@ -136,6 +141,12 @@ struct Statements: Sendable {
             goals[record.name] = record.deletionRequestedAt == nil ? .ready(generation: record.generation) : .gone
         }
         return goals
+    }
+
+    /// The first of those that are not as they are stated.
+    private static func unreached(_ goals: [DeviceName: Board.Goal], in snapshot: Snapshot) -> JSONValue {
+        let names = goals.filter { name, goal in goal.isReached(by: snapshot.devices[name]) != true }.keys.sorted()
+        return .array(names.prefix(unreachedMax).map { .string($0.text) })
     }
 
     private static func document(_ items: [Item]) -> JSONValue {
