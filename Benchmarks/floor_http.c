@@ -2,15 +2,9 @@
 //
 // The floor under Tapster's GET: the same library with the same settings, and a handler that does nothing. HEADERFILE
 // has lines of "Name: value".
-#include "../Sources/CMicroHTTPD/shim.h"
-#include "common.h"
+#include "mhd.h"
 
-#include <signal.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-enum { headers_max = 32, header_bytes_max = 1024, backlog = 1024 };
+enum { headers_max = 32, header_bytes_max = 1024 };
 
 static struct { char text[header_bytes_max]; char *value; } headers[headers_max];
 static int header_count;
@@ -47,16 +41,6 @@ static void read_headers(const char *path) {
     fclose(file);
 }
 
-static int listen_at(const char *path) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-    unlink(path);
-    int listener = check(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket");
-    check(bind(listener, (struct sockaddr *)&address, sizeof address), path);
-    check(listen(listener, backlog), path);
-    return listener;
-}
-
 int main(int argc, char **argv) {
     if (argc != 4) {
         fprintf(stderr, "usage: floor_http SOCKET BODYFILE HEADERFILE\n");
@@ -64,24 +48,5 @@ int main(int argc, char **argv) {
     }
     body = read_file(argv[2], &body_bytes);
     read_headers(argv[3]);
-    // The library's threads inherit the mask, so that the signal waits for sigwait().
-    sigset_t end;
-    sigemptyset(&end);
-    sigaddset(&end, SIGTERM);
-    sigprocmask(SIG_BLOCK, &end, NULL);
-    struct tapster_mhd_settings settings = {
-        // As in HTTPLimits.swift.
-        .listen_socket = listen_at(argv[1]),
-        .threads = 2,
-        .connections_max = 512,
-        .connection_memory_bytes_max = 32 << 10,
-        .allows_upgrade = 1,
-        .handler = answer,
-    };
-    struct MHD_Daemon *daemon = tapster_mhd_start(&settings);
-    if (daemon == NULL) die("libmicrohttpd");
-    int received;
-    sigwait(&end, &received);
-    MHD_stop_daemon(daemon);
-    unlink(argv[1]);
+    serve(argv[1], answer);
 }

@@ -2,16 +2,13 @@
 // device has its present value, until SIGTERM.
 //
 // The floor under a scrape: one dump of the counters, a line printed for each number, and the same library to send them.
-#include "../Sources/CMicroHTTPD/shim.h"
+#include "mhd.h"
 #include "rtnetlink.h"
 
 #include <linux/if_link.h>
 #include <net/if.h>
-#include <signal.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-enum { interfaces_max = 65536, line_bytes_max = 512, backlog = 1024 };
+enum { interfaces_max = 65536, line_bytes_max = 512 };
 
 static const char *const kinds[] = {"packets", "bytes", "errors", "dropped"};
 
@@ -103,16 +100,6 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
     return result;
 }
 
-static int listen_at(const char *path) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-    unlink(path);
-    int listener = check(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket");
-    check(bind(listener, (struct sockaddr *)&address, sizeof address), path);
-    check(listen(listener, backlog), path);
-    return listener;
-}
-
 int main(int argc, char **argv) {
     if (argc != 3) {
         fprintf(stderr, "usage: floor_scrape SOCKET FILE\n");
@@ -120,23 +107,5 @@ int main(int argc, char **argv) {
     }
     read_lines(argv[2]);
     netlink = open_rtnetlink();
-    // The library's threads inherit the mask, so that the signal waits for sigwait().
-    sigset_t end;
-    sigemptyset(&end);
-    sigaddset(&end, SIGTERM);
-    sigprocmask(SIG_BLOCK, &end, NULL);
-    struct tapster_mhd_settings settings = {
-        // As in HTTPLimits.swift.
-        .listen_socket = listen_at(argv[1]),
-        .threads = 2,
-        .connections_max = 512,
-        .connection_memory_bytes_max = 32 << 10,
-        .handler = answer,
-    };
-    struct MHD_Daemon *daemon = tapster_mhd_start(&settings);
-    if (daemon == NULL) die("libmicrohttpd");
-    int received;
-    sigwait(&end, &received);
-    MHD_stop_daemon(daemon);
-    unlink(argv[1]);
+    serve(argv[1], answer);
 }
