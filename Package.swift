@@ -27,7 +27,8 @@ let properties: Target =
         name: "tapster-fuzz", dependencies: read, path: "Tests/Fuzz", sources: ["Properties", "Runner"],
         swiftSettings: testHouse)
     : .testTarget(
-        name: "FuzzTests", dependencies: read, path: "Tests/Fuzz", exclude: ["Corpus", "Dictionaries", "Runner", "Schemathesis"],
+        name: "FuzzTests", dependencies: read, path: "Tests/Fuzz",
+        exclude: ["Corpus", "Dictionaries", "Runner", "Schemathesis"],
         sources: ["Properties", "CorpusTests.swift"], swiftSettings: testHouse)
 
 let package = Package(

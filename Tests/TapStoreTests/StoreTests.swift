@@ -248,7 +248,7 @@ import Testing
         INSERT INTO claim VALUES ('web0', 'boot', 7, 'blue', 12, 12, NULL, 0, NULL);
         INSERT INTO queue_assignment VALUES ('web0', 3, 'vm-42', '[2,3]', 1, NULL);
         INSERT INTO disabled_queue VALUES ('web0', 1, NULL);
-        INSERT INTO change VALUES (5, 1, 'uid:0', 'pid 1', 'r', 1);
+        INSERT INTO change VALUES (5, 1, 1, 'uid:0', 'pid 1', 'r', 1, 0);
         INSERT INTO device_version VALUES (5, 'web0', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{"vm":"web"}',
             '{"queues":4}');
         """,

@@ -14,3 +14,23 @@ INSERT INTO device_version_new (revision, device, uid, labels, spec)
 DROP TABLE device_version;
 ALTER TABLE device_version_new RENAME TO device_version;
 CREATE INDEX device_version_by_device ON device_version (device, revision);
+
+-- Each change knows its place among all that ever were, and how many versions there were before it, so that what is too
+-- much is found from the oldest on, without counting what stays.
+CREATE TABLE change_new (
+    revision INTEGER PRIMARY KEY CHECK (revision >= 1),
+    place    INTEGER NOT NULL CHECK (place >= 1),
+    -- Microseconds since 1970, UTC.
+    at       INTEGER NOT NULL,
+    actor    TEXT NOT NULL,
+    source   TEXT NOT NULL,
+    request  TEXT NOT NULL,
+    -- How many rows of `device_version` are its own, and how many those before it had, forgotten ones too.
+    devices  INTEGER NOT NULL CHECK (devices >= 1),
+    earlier  INTEGER NOT NULL CHECK (earlier >= 0)
+) STRICT;
+INSERT INTO change_new (revision, place, at, actor, source, request, devices, earlier)
+    SELECT revision, row_number() OVER oldest, at, actor, source, request, devices, sum(devices) OVER oldest - devices
+    FROM change WINDOW oldest AS (ORDER BY revision);
+DROP TABLE change;
+ALTER TABLE change_new RENAME TO change;

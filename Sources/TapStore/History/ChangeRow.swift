@@ -4,17 +4,23 @@ internal import TapDocument
 
 /// Between the tables `change` and `device_version` and their records.
 enum ChangeRow {
-    /// How many revisions go by between two clean-ups; a change of as many devices cleans up too. Each holds up a write,
-    /// so there are many short ones.
-    private static let revisionsBetweenPrunings = 16
+    /// How many changes go by between two clean-ups; a change of as many devices cleans up too. Each holds up a write, so
+    /// there are many short ones.
+    private static let changesBetweenPrunings = 16
 
     static func insert(_ database: Database, _ change: ChangeRecord) throws {
-        let last = try Int.fetchOne(database.cachedStatement(sql: "SELECT max(revision) FROM change")) ?? 0
+        let last = try Row.fetchOne(
+            database.cachedStatement(
+                sql: "SELECT place, earlier + devices FROM change WHERE revision = (SELECT max(revision) FROM change)"))
+        let (place, earlier): (Int, Int) = last.map { ($0[0] + 1, $0[1]) } ?? (1, 0)
         try database.cachedStatement(
-            sql: "INSERT INTO change (revision, at, actor, source, request, devices) VALUES (?, ?, ?, ?, ?, ?)"
+            sql: """
+                INSERT INTO change (revision, place, at, actor, source, request, devices, earlier)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                """
         ).execute(arguments: [
-            change.revision, change.at.microseconds, change.author.name, change.author.source, change.author.request,
-            change.versions.count,
+            change.revision, place, change.at.microseconds, change.author.name, change.author.source,
+            change.author.request, change.versions.count, earlier,
         ])
         let statement = try database.cachedStatement(
             sql: "INSERT INTO device_version (device, revision, uid, labels, spec) VALUES (?, ?, ?, ?, ?)")
@@ -24,22 +30,31 @@ enum ChangeRow {
                 version.statement?.spec.text,
             ])
         }
-        // Not every revision has a change, so it may not be the 16th of them that comes by.
-        let isDue = change.revision / revisionsBetweenPrunings != last / revisionsBetweenPrunings
-        if isDue || change.versions.count >= revisionsBetweenPrunings {
+        if place % changesBetweenPrunings == 0 || change.versions.count >= changesBetweenPrunings {
             try prune(database, changesMax: Store.changesMax, versionsMax: Store.versionsMax)
         }
     }
 
     /// Forgets the oldest changes beyond the limits; the newest is kept whatever its size.
     static func prune(_ database: Database, changesMax: Int, versionsMax: Int) throws {
-        guard let last = try lastBeyond(database, changesMax: changesMax, versionsMax: versionsMax),
-            let before = try Int.fetchOne(database.cachedStatement(sql: "SELECT min(revision) FROM change"))
-        else { return }
-        try database.cachedStatement(sql: "DELETE FROM change WHERE revision <= ?").execute(arguments: [last])
-        guard let oldest = try Int.fetchOne(database.cachedStatement(sql: "SELECT min(revision) FROM change")) else {
-            return
-        }
+        let ends = try Row.fetchOne(
+            database.cachedStatement(
+                sql: """
+                    SELECT oldest.revision, newest.revision, newest.place, newest.earlier + newest.devices
+                    FROM change AS oldest, change AS newest
+                    WHERE oldest.revision = (SELECT min(revision) FROM change)
+                        AND newest.revision = (SELECT max(revision) FROM change)
+                    """))
+        guard let ends else { return }
+        let (before, newest, places, versions): (Int, Int, Int, Int) = (ends[0], ends[1], ends[2], ends[3])
+        // Both numbers rise, so the first that is small enough ends the search.
+        let oldest =
+            try Int.fetchOne(
+                database.cachedStatement(
+                    sql: "SELECT revision FROM change WHERE place > ? AND earlier >= ? ORDER BY revision LIMIT 1"),
+                arguments: [places - changesMax, versions - versionsMax]) ?? newest
+        guard oldest > before else { return }
+        try database.cachedStatement(sql: "DELETE FROM change WHERE revision < ?").execute(arguments: [oldest])
         // What the oldest change that is left found: of each device the newest version, where it is stated. Up to the
         // change that was the oldest before it is so already; what came since then takes its place.
         try database.cachedStatement(
@@ -53,25 +68,6 @@ enum ChangeRow {
         try database.cachedStatement(
             sql: "DELETE FROM device_version WHERE revision >= ? AND revision < ? AND spec IS NULL"
         ).execute(arguments: [before, oldest])
-    }
-
-    /// The newest change that is to be forgotten.
-    private static func lastBeyond(_ database: Database, changesMax: Int, versionsMax: Int) throws -> Int? {
-        let versions = try Int.fetchOne(database.cachedStatement(sql: "SELECT sum(devices) FROM change")) ?? 0
-        guard versions > versionsMax else {
-            return try Int.fetchOne(
-                database.cachedStatement(sql: "SELECT revision FROM change ORDER BY revision DESC LIMIT 1 OFFSET ?"),
-                arguments: [changesMax])
-        }
-        return try Int.fetchOne(
-            database.cachedStatement(
-                sql: """
-                    SELECT max(revision) FROM (
-                        SELECT revision, row_number() OVER newest AS place, sum(devices) OVER newest AS versions
-                        FROM change WINDOW newest AS (ORDER BY revision DESC))
-                    WHERE place > ?1 OR (versions > ?2 AND place > 1)
-                    """),
-            arguments: [changesMax, versionsMax])
     }
 
     static func fetch(_ database: Database, before revision: Int, limit: Int) throws -> [ChangeRecord] {
