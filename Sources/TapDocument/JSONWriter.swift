@@ -74,15 +74,7 @@ public struct JSONWriter: JSONSink {
         append(quoting: value)
     }
 
-    /// A value that is there as bytes already.
-    public mutating func member(_ key: String, json: [UInt8]) {
-        begin(key)
-        bytes += json
-        followsAnother = true
-    }
-
     mutating func append(_ value: JSONValue) {
-        followsAnother = true
         switch value {
         case .null: bytes += "null".utf8
         case .bool(let value): bytes += (value ? "true" : "false").utf8
@@ -125,7 +117,6 @@ public struct JSONWriter: JSONSink {
 
     /// A string with its escapes (RFC 8259, section 7).
     private mutating func append(quoting text: String) {
-        followsAnother = true
         bytes.append(UInt8(ascii: "\""))
         // Hardly any text needs it, and bytes of an array are looked through faster than those of a string.
         let start = bytes.count

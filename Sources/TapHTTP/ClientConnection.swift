@@ -130,10 +130,11 @@ final class ClientConnections: @unchecked Sendable {
     init(limits: HTTPLimits, onCutOff: @escaping @Sendable (HTTPCutOff) -> Void) {
         self.limits = limits
         self.onCutOff = onCutOff
-        let thread = Thread { [self] in watch() }
+        let thread = Thread { [self] in
+            ThreadName.set("tapster-slow")
+            watch()
+        }
         thread.start()
-        // Only a thread that has begun has a name that the system shows.
-        thread.name = "tapster-slow"
     }
 
     /// - Returns: False when there are too many, of all or of its owner.

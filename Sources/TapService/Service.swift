@@ -146,7 +146,7 @@ struct RoutedHandler: HTTPHandler {
                     + (route.parameters.isEmpty ? "none" : route.parameters.sorted().joined(separator: ", ")))
         }
         _ = try call.wait()
-        let accept = call.request.head.header("accept")
+        let accept = call.request.head.list("accept")
         if case .json = route.answers, let accept, AcceptHeader(accept).quality(of: "application/json") == 0 {
             throw .notAcceptable(found: accept, offered: ["application/json"])
         }

@@ -52,14 +52,18 @@ enum DeviceRow {
         }
     }
 
-    /// Stores that the device shall be deleted, and nothing else of it.
+    /// Stores that the device shall be deleted. The statement stays what it is; its texts are written with the digest over
+    /// them, since an earlier version may have written them otherwise.
     static func markDeleted(_ database: Database, _ record: DeviceRecord) throws {
         let statement = try database.cachedStatement(
-            sql: "UPDATE device SET revision = ?, updated_at = ?, deletion_requested_at = ?, digest = ? WHERE uid = ?")
-        let digest = record.digest(labels: record.labels.text, spec: record.spec.text)
+            sql: """
+                UPDATE device SET labels = ?, spec = ?, revision = ?, updated_at = ?, deletion_requested_at = ?, digest = ?
+                WHERE uid = ?
+                """)
+        let (labels, spec) = (record.labels.text, record.spec.text)
         try statement.execute(arguments: [
-            record.revision, record.updatedAt.microseconds, record.deletionRequestedAt?.microseconds, digest,
-            record.identifier.text,
+            labels, spec, record.revision, record.updatedAt.microseconds, record.deletionRequestedAt?.microseconds,
+            record.digest(labels: labels, spec: spec), record.identifier.text,
         ])
     }
 

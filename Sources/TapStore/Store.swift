@@ -243,8 +243,8 @@ public final class Store: Sendable {
     // MARK: Waiting for the disk
 
     private static let synchronous = "PRAGMA synchronous = FULL"
-    /// What a savepoint may have to put back is kept in memory: else each page that a write changes is first copied to a
-    /// file of its own.
+    /// What a savepoint may have to put back is kept in memory: else the pages of a write that changes more than 16, as one
+    /// does that forgets old history, are first copied to a file. A write changes no more than its 8 MiB of body can say.
     private static let savepointsInMemory = "PRAGMA temp_store = MEMORY"
     /// Changes nothing, and yet has a page written.
     private static let emptyWrite = "PRAGMA user_version = 0"

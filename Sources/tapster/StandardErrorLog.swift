@@ -30,6 +30,14 @@ struct StandardErrorLog: LogHandler {
         self.threshold = threshold
     }
 
+    /// What others have said shall not look like a line of ours, nor move a terminal's cursor.
+    static func inOneLine(_ text: String) -> String {
+        guard text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else { return text }
+        return text.unicodeScalars.map { scalar in
+            scalar.properties.generalCategory == .control ? scalar.escaped(asASCII: true) : String(scalar)
+        }.joined()
+    }
+
     func log(event: LogEvent) {
         var fields = metadata.merging(event.metadata ?? [:]) { $1 }.mapValues { "\($0)" }
         let time = Date().formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
@@ -37,7 +45,7 @@ struct StandardErrorLog: LogHandler {
         switch format {
         case .text:
             let tail = fields.sorted { $0.key < $1.key }.map { " \($0)=\($1)" }.joined()
-            line = "\(time) \(event.level) \(event.message)\(tail)"
+            line = "\(time) \(event.level) " + Self.inOneLine("\(event.message)\(tail)")
         case .json:
             fields["time"] = time
             fields["level"] = event.level.rawValue

@@ -38,7 +38,7 @@ import Testing
                             versions: [version]))
                 }
             }
-            #expect(try store.changes(before: .max, limit: 10_000).count <= Store.changesMax + 64)
+            #expect(try store.changes(before: .max, limit: 10_000).count <= Store.changesMax + 16)
         }
     }
 

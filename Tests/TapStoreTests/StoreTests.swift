@@ -3,9 +3,10 @@ import GRDB
 import Migrations
 import TapCore
 import TapDocument
-import TapStore
 import TestSupport
 import Testing
+
+@testable import TapStore
 
 @Suite struct StoreTests {
     private func record(_ name: String = "web0") throws -> DeviceRecord {
@@ -177,11 +178,72 @@ import Testing
                 }
             }
             let first = try #require(try store.events(after: 0, device: nil, limit: 1).first?.id)
-            #expect(first > 256)
+            // What came of age by the last clean-up is gone, and nothing else.
+            #expect(first == (Store.eventsMax + 600) / 256 * 256 - Store.eventsMax + 1)
             let events = try store.events(after: first, device: db, limit: 3)
             #expect(events.map(\.device) == [db, db, db])
             #expect(events.map(\.id) == events.compactMap(\.id).sorted())
             #expect(events.first?.difference?.wanted == 1_500)
+        }
+    }
+
+    /// An interface that flaps does not hide who did what.
+    @Test func whatSomebodyDidIsKeptLonger() throws {
+        try withTemporaryDirectory { directory in
+            let store = try Store(path: directory + "/t.db")
+            let author = Author(name: "uid:0", source: "pid 1", request: "r")
+            let count = Store.eventsMax + 2_000
+            try store.record { transaction in
+                for number in 1...count {
+                    try transaction.append(
+                        EventRecord(
+                            at: Timestamp(microseconds: Int64(number)), device: nil, reason: "Test",
+                            message: "\(number)", author: number % 100 == 0 ? author : nil))
+                }
+            }
+            let kept = try store.events(after: 0, device: nil, limit: count)
+            #expect(kept.filter { $0.author != nil }.count == count / 100)
+            let last = count / 256 * 256 - Store.eventsMax
+            #expect(kept.filter { $0.author == nil }.map(\.id) == (last + 1...count).filter { $0 % 100 != 0 })
+        }
+    }
+
+    /// The texts of a row may be those that an earlier version wrote, with its digest over them.
+    @Test func whatAnEarlierVersionWroteCanBeDeleted() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/t.db"
+            var saved = try record()
+            do { saved = try Store(path: path).write { try $0.save(saved, revision: $0.nextRevision()) } }
+            let queue = try DatabaseQueue(path: path)
+            try queue.write { (database) throws in
+                let sorted = saved.spec.document.text
+                #expect(sorted != saved.spec.text)
+                let digest = RowDigest.of(
+                    saved.name.text, saved.identifier.text, saved.labels.text, sorted, "\(saved.generation)",
+                    "\(saved.revision)", "\(saved.createdAt.microseconds)", "\(saved.updatedAt.microseconds)", nil,
+                    "\(saved.recreateGeneration)")
+                try database.execute(sql: "UPDATE device SET spec = ?, digest = ?", arguments: [sorted, digest])
+            }
+            try queue.close()
+            saved.deletionRequestedAt = saved.updatedAt
+            do {
+                let store = try Store(path: path)
+                #expect(try store.load().devices.count == 1)
+                saved = try store.write { try $0.markDeleted(saved, revision: $0.nextRevision()) }
+            }
+            #expect(try Store(path: path).load().devices == [saved])
+        }
+    }
+
+    @Test func anotherDevicesRowIsNotOverwritten() throws {
+        try withTemporaryDirectory { directory in
+            let store = try Store(path: directory + "/t.db")
+            let (one, other) = (try record(), try record())
+            let saved = try store.write { try $0.save(one, revision: $0.nextRevision()) }
+            #expect(throws: StoreError.self) {
+                try store.write { _ = try $0.save(other, revision: $0.nextRevision()) }
+            }
+            #expect(try store.load().devices == [saved])
         }
     }
 

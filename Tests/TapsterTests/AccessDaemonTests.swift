@@ -125,7 +125,7 @@ import Testing
             #expect(try stream.next() == nil)
             #expect(stream.isComplete)
 
-            let expired = try served.create("brief", "admin", "--expires", "2s")
+            let expired = try served.create("brief", "admin", "--expires", "5s")
             try served.reload(saying: Self.readAgain)
             let brief = try WatchStream(port: Served.port, headers: ["Authorization": "Bearer \(expired)"])
             #expect(try brief.next()?.type == "BOOKMARK")

@@ -132,6 +132,13 @@ import Testing
     }
 
     @Test(arguments: [
+        ("plain", "plain"), ("two\nlines", "two\\nlines"), ("\u{1B}[2J", "\\u{1B}[2J"), ("é", "é"),
+    ])
+    func aLogLineIsOneLine(text: String, written: String) {
+        #expect(StandardErrorLog.inOneLine(text) == written)
+    }
+
+    @Test(arguments: [
         ("127.0.0.1:8480", true), ("127.9.9.9:1", true), ("[::1]:8480", true), ("0.0.0.0:8480", false),
         ("[::]:8480", false), ("192.0.2.1:8480", false), ("[2001:db8::1]:8480", false), ("[::ffff:127.0.0.1]:1", false),
     ])

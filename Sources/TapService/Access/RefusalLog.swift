@@ -1,7 +1,8 @@
 internal import Logging
 internal import Synchronization
 
-/// Tells the log who was not let in: not more often than somebody reads, however many knock.
+/// Tells the log who was not let in: not more often than somebody reads, however many knock. How many more there were is
+/// told with the next one.
 final class RefusalLog: Sendable {
     /// Lines in one stretch of time.
     static let linesMax = 10
@@ -23,7 +24,7 @@ final class RefusalLog: Sendable {
     /// - Parameters:
     ///   - source: From where the request came.
     ///   - reason: The problem's code.
-    ///   - detail: What was wrong; nothing that the client has sent.
+    ///   - detail: What was wrong.
     ///   - now: When.
     func tell(_ source: String, _ reason: String, _ detail: String, at now: ContinuousClock.Instant = .now) {
         let (isSaid, unsaid) = state.withLock { state in

@@ -48,10 +48,14 @@ struct AcceptHeader: Sendable {
     private static let rangesMax = 64
     private let ranges: [Range]
 
-    /// Who says nothing takes anything.
+    /// Who says nothing, or nothing that can be understood, takes anything.
     init(_ header: String?) {
-        let header = header.flatMap { $0.allSatisfy { $0 == " " } ? nil : $0 } ?? "*/*"
-        ranges = header.lowercased().split(separator: ",").prefix(Self.rangesMax).compactMap(Range.init)
+        let understood = Self.ranges(header ?? "")
+        ranges = understood.isEmpty ? Self.ranges("*/*") : understood
+    }
+
+    private static func ranges(_ text: String) -> [Range] {
+        text.lowercased().split(separator: ",").prefix(rangesMax).compactMap(Range.init)
     }
 
     /// How much a type is wanted; of several ranges that name it, the closest counts.

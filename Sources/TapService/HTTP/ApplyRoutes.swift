@@ -17,8 +17,8 @@ struct ApplyRoutes: Sendable {
                 "POST", "/v1/apply", .operate,
                 parameters: Statements.Options.parameters.union(["prune", "labelSelector"]),
                 handler: apply),
-            Route("POST", "/v1/apply/{revision}/confirm", .operate, handler: confirm),
-            Route("DELETE", "/v1/apply/{revision}", .operate, handler: rollBack),
+            Route("POST", "/v1/apply/{revision}/confirm", .operate, answers: .other, handler: confirm),
+            Route("DELETE", "/v1/apply/{revision}", .operate, answers: .other, handler: rollBack),
         ]
     }
 
@@ -84,7 +84,10 @@ struct ApplyRoutes: Sendable {
         let revision = try Self.revision(call)
         try writes.enqueue(call) { (group) throws(Problem) in
             try trials.confirm(revision, by: call.author, in: &group)
-            return { end(call, revision) }
+            return {
+                trials.ended(revision)
+                call.answer(HTTPResponse(status: 204))
+            }
         }
     }
 
@@ -94,17 +97,13 @@ struct ApplyRoutes: Sendable {
             let records = try trials.rollBack(
                 revision, because: "somebody asked for it", by: call.author, in: &group)
             return {
-                guard let wait, !records.isEmpty else { return end(call, revision) }
+                trials.ended(revision)
+                guard let wait, !records.isEmpty else { return call.answer(HTTPResponse(status: 204)) }
                 writes.board.wait(for: Statements.goals(records), atMost: wait) { _, isReached in
-                    end(call, revision, status: isReached ? 204 : DeviceWrites.unreached)
+                    call.answer(HTTPResponse(status: isReached ? 204 : DeviceWrites.unreached))
                 }
             }
         }
-    }
-
-    private func end(_ call: Call, _ revision: Int, status: Int = 204) {
-        trials.ended(revision)
-        call.answer(HTTPResponse(status: status))
     }
 
     private static func revision(_ call: Call) throws(Problem) -> Int {

@@ -31,6 +31,7 @@ struct KernelRoutes: Sendable {
 
     @Sendable private func reconcile(_ call: Call) throws(Problem) {
         let wait = try call.wait()
+        var device: DeviceName?
         if let text = call.request.head.query["device"] {
             let name: DeviceName
             do throws(ValidationError) { name = try DeviceName(text) } catch {
@@ -38,35 +39,27 @@ struct KernelRoutes: Sendable {
             }
             guard board.snapshot.devices[name] != nil else { throw .deviceNotFound(text) }
             queue.add([name])
+            device = name
         }
-        note(call)
+        let event = EventRecord(
+            at: .now(), device: device, reason: "ReconcileRequested",
+            message: device == nil ? "a look at everything was asked for" : "a look was asked for",
+            author: call.author)
+        let answer: @Sendable (Bool) -> Void = { [writes] looked in
+            writes.writes.note(event) {
+                call.answer(json: ["looked": .bool(looked)], status: looked ? 200 : DeviceWrites.unreached)
+            }
+        }
         guard let wait, wait > .zero else {
             guard queue.ask(retryingFailed: true, { _ in }) else { throw .tooManyQuestions }
-            return call.answer(json: ["looked": false], status: DeviceWrites.unreached)
+            return answer(false)
         }
-        let patience = Patience(wait) {
-            call.answer(json: ["looked": .bool($0)], status: $0 ? 200 : DeviceWrites.unreached)
-        }
+        let patience = Patience(wait, answer: answer)
         let isTaken = queue.ask(retryingFailed: true) { patience.end(isReached: $0 != nil) }
         guard isTaken else {
             patience.cancel()
             throw .tooManyQuestions
         }
-    }
-
-    /// Who asked for a look, for the history. The look is made whether or not the database takes a note of it.
-    private func note(_ call: Call) {
-        let device = call.request.head.query["device"]
-        let event = EventRecord(
-            at: .now(), device: device.flatMap { try? DeviceName($0) }, reason: "ReconcileRequested",
-            message: device == nil ? "a look at everything was asked for" : "a look was asked for",
-            author: call.author)
-        writes.writes.add(
-            WriteQueue.Write { (group) throws(Problem) in
-                try group.write { try $0.append(event) }
-                return {}
-            } fail: { _ in
-            })
     }
 
     @Sendable private func unmanaged(_ call: Call) throws(Problem) {

@@ -15,10 +15,12 @@ struct LeaseRoutes: Sendable {
 
     var routes: [Route] {
         [
-            Route("GET", "/v1/devices/{name}/lease", .lease, parameters: ["consumer", "queues"], handler: lease),
+            Route(
+                "GET", "/v1/devices/{name}/lease", .lease, parameters: ["consumer", "queues"], answers: .other,
+                handler: lease),
             Route("GET", "/v1/leases", .view, handler: list),
             Route("GET", "/v1/leases/{id}", .view, handler: read),
-            Route("DELETE", "/v1/leases/{id}", .operate, handler: revoke),
+            Route("DELETE", "/v1/leases/{id}", .operate, answers: .other, handler: revoke),
         ]
     }
 
@@ -78,18 +80,10 @@ struct LeaseRoutes: Sendable {
 
     /// The lease has ended whether or not the database takes a note of it.
     private func tell(_ call: Call, _ id: LeaseIdentifier, of device: DeviceName) {
-        let answer: @Sendable () -> Void = { call.answer(HTTPResponse(status: 204)) }
         let event = EventRecord(
             at: .now(), device: device, reason: "LeaseRevoked", message: "lease \(id) was taken back",
             author: call.author)
-        let isTaken = writes.add(
-            WriteQueue.Write { (group) throws(Problem) in
-                try group.write { try $0.append(event) }
-                return answer
-            } fail: { _ in
-                answer()
-            })
-        if !isTaken { answer() }
+        writes.note(event) { call.answer(HTTPResponse(status: 204)) }
     }
 
     private static func identifier(_ call: Call) throws(Problem) -> LeaseIdentifier {

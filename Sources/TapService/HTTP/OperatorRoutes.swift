@@ -61,7 +61,7 @@ struct OperatorRoutes: Sendable {
     }
 
     @Sendable private func exposition(_ call: Call) throws(Problem) {
-        let format = MetricsFormat(accept: call.request.head.header("accept"))
+        let format = MetricsFormat(accept: call.request.head.list("accept"))
         let isTaken = scrapes.add(format) { body in
             call.answer(HTTPResponse(status: 200, headers: [("Content-Type", format.contentType)], body: body))
         }

@@ -9,12 +9,13 @@ struct Route: Sendable {
     let permission: Permission
     /// Query parameters that are understood; others are refused, since ignoring one may do the wrong thing.
     let parameters: Set<String>
-    /// What it answers with. Metrics and documents are sent whatever the client says it takes.
+    /// What it answers with, as far as it is for the router to look at what the client takes.
     let answers: Answers
     let handler: @Sendable (Call) throws(Problem) -> Void
 
     enum Answers {
         case json
+        /// Nothing, or what is sent whatever the client says, as metrics and documents; or the route chooses by itself.
         case other
     }
 

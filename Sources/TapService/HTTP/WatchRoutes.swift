@@ -22,7 +22,7 @@ struct WatchRoutes: Sendable {
             (WatchFormat.lines, [WatchFormat.lines.rawValue, "application/json"]),
             (WatchFormat.eventStream, [WatchFormat.eventStream.rawValue]),
         ]
-        let accept = head.header("accept")
+        let accept = head.list("accept")
         guard let format = AcceptHeader(accept).best(of: offers) else {
             throw .notAcceptable(found: accept ?? "", offered: WatchFormat.allCases.map(\.rawValue))
         }

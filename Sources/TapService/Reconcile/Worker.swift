@@ -2,6 +2,7 @@ internal import Foundation
 internal import HashTreeCollections
 internal import Logging
 internal import TapCore
+internal import TapHTTP
 internal import TapStore
 
 /// The one thread that touches the kernel. Level-triggered: whatever wakes it, it looks at what is wanted and what is
@@ -67,12 +68,11 @@ final class Worker: @unchecked Sendable {
 
     func start() {
         let thread = Thread { [self] in
+            ThreadName.set("tapster-worker")
             run()
             ended.signal()
         }
         thread.start()
-        // Only a thread that has begun has a name that the system shows.
-        thread.name = "tapster-worker"
     }
 
     /// Ends after the current pass; the kernel stays as it is.

@@ -71,9 +71,12 @@ final class Watcher: HTTPStreamSource {
     func setBookmarkDue() { state.withLock { $0.isBookmarkDue = true } }
 
     /// Cuts it off, where its token is revoked or has expired, or its owner's role was taken.
-    func checkAccess() {
-        guard let problem = refusal() else { return }
+    ///
+    /// - Returns: Whether it may go on.
+    func checkAccess() -> Bool {
+        guard let problem = refusal() else { return true }
         state.withLock { $0.end = $0.end ?? (.refused, problem) }
+        return false
     }
 
     func next(isStopping: Bool) -> HTTPStreamStep {
@@ -111,7 +114,8 @@ final class Watcher: HTTPStreamSource {
     }
 
     func ended(isOverdue: Bool) {
-        if isOverdue { dropped(.stalled) }
+        // One that was cut off already has been told of.
+        if isOverdue, !state.withLock({ $0.hasEnded }) { dropped(.stalled) }
         onEnd(self)
     }
 }

@@ -5,7 +5,7 @@ internal import TapHTTP
 /// All who watch. Whoever changes something wakes them, and waits for none of them.
 final class Watchers: Sendable {
     static let watchersMax = 64
-    /// Of one user, token or certificate: others shall get a place.
+    /// Of those who have one name in the history, as a user or a token: others shall get a place.
     static let watchersOfOneMax = 56
     /// A bookmark moves the place from which a client may resume, keeps the connection from looking dead, and finds out
     /// that it is.
@@ -47,9 +47,10 @@ final class Watchers: Sendable {
             return (entries.count, owned)
         }
         guard let count else {
+            let owner = owned < Self.watchersOfOneMax ? nil : watcher.owner
             // Some may be gone without that anybody has noticed: there may be a place in a moment.
-            sendBookmarks()
-            throw .tooManyWatchers(owner: owned < Self.watchersOfOneMax ? nil : watcher.owner)
+            sendBookmarks(of: owner)
+            throw .tooManyWatchers(owner: owner)
         }
         if count == 1 { setTimer() }
         return stream
@@ -58,8 +59,7 @@ final class Watchers: Sendable {
     /// Others may watch than before. The bookmarks' timer asks too, since tokens expire by themselves.
     func checkAccess() {
         for entry in all {
-            entry.watcher.checkAccess()
-            entry.stream.wake()
+            if !entry.watcher.checkAccess() { entry.stream.wake() }
         }
     }
 
@@ -77,8 +77,9 @@ final class Watchers: Sendable {
 
     private var all: [Entry] { entries.withLock { $0.isEmpty ? [] : Array($0.values) } }
 
-    private func sendBookmarks() {
-        for entry in all {
+    /// - Parameter owner: Whose watches are meant; nothing means all.
+    private func sendBookmarks(of owner: String? = nil) {
+        for entry in all where owner == nil || entry.watcher.owner == owner {
             entry.watcher.setBookmarkDue()
             entry.stream.wake()
         }

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import TapHTTP
 
 /// A named thread of its own for work that waits for the disk: it takes what waits, all at once, in the order in which it
 /// came.
@@ -12,18 +13,17 @@ final class SerialThread<Item: Sendable>: @unchecked Sendable {
     private let ended = DispatchSemaphore(value: 0)
 
     /// - Parameters:
-    ///   - name: What the system shows; it keeps 15 bytes.
+    ///   - name: The thread's; see `ThreadName`.
     ///   - waitingMax: Above it nothing is taken.
     ///   - work: Called on the thread, with at least one.
     init(_ name: String, waitingMax: Int, work: @escaping @Sendable ([Item]) -> Void) {
         self.waitingMax = waitingMax
         let thread = Thread { [self] in
+            ThreadName.set(name)
             while let items = next() { work(items) }
             ended.signal()
         }
         thread.start()
-        // Only a thread that has begun has a name that the system shows.
-        thread.name = name
     }
 
     /// - Returns: False when too many wait, or the thread ends.

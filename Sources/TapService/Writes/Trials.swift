@@ -54,14 +54,16 @@ final class Trials: Sendable {
         }
     }
 
-    /// - Returns: The devices that are stated otherwise by it, as they are stated now.
+    /// - Returns: Its devices, as they are stated now: those that it has changed, or had changed before.
     /// - Throws: `Problem` when there is no such trial, or it has been confirmed.
     @discardableResult
     func rollBack(
         _ revision: Int, because reason: String, by author: Author, in group: inout WriteGroup
     ) throws(Problem) -> [DeviceRecord] {
         let trial = try Self.trial(revision, in: group)
-        guard trial.state != .rolledBack else { return [] }
+        guard trial.state != .rolledBack else {
+            return trial.devices.compactMap { group.devices[$0.name]?.record }
+        }
         guard trial.state == .pending else { throw .trialEnded(revision: revision, state: trial.state) }
         var changes: [DeviceChange] = []
         var events: [EventRecord] = []

@@ -25,8 +25,23 @@ final class WriteQueue: Sendable {
     }
 
     /// - Returns: False when too many wait.
-    @discardableResult
     func add(_ write: Write) -> Bool { thread.add(write) }
+
+    /// Has the history say what has happened already.
+    ///
+    /// - Parameters:
+    ///   - event: What it says.
+    ///   - completion: Called once, whether or not the database has taken it.
+    func note(_ event: EventRecord, completion: @escaping @Sendable () -> Void) {
+        let isTaken = add(
+            Write { (group) throws(Problem) in
+                try group.write { try $0.append(event) }
+                return completion
+            } fail: { _ in
+                completion()
+            })
+        if !isTaken { completion() }
+    }
 
     /// Finishes what waits, and ends.
     func stop() { thread.stop() }

@@ -59,8 +59,8 @@ enum ChangeRow {
         // change that was the oldest before it is so already; what came since then takes its place.
         try database.cachedStatement(
             sql: """
-                DELETE FROM device_version WHERE (revision, device) IN (
-                    SELECT old.revision, old.device FROM device_version AS new
+                DELETE FROM device_version WHERE (device, revision) IN (
+                    SELECT old.device, old.revision FROM device_version AS new
                         JOIN device_version AS old ON old.device = new.device AND old.revision < new.revision
                     WHERE new.revision > ?1 AND new.revision <= ?2)
                 """
