@@ -70,3 +70,8 @@ public enum NamespaceFailure: Error, Hashable, Sendable {
     /// It is there, but the daemon cannot work in it.
     case unusable(KernelError)
 }
+
+extension KernelError {
+    /// Whether somebody else has what was asked for.
+    public var isTaken: Bool { errno == .busy || errno == .tooBig }
+}

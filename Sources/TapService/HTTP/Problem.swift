@@ -399,47 +399,4 @@ extension Problem {
                 "nothing was changed, because of \(all.count == 1 ? "one device" : "\(all.count) devices"); see errors"
                 + (isOfOneKind ? ". \(all[0].1.detail)" : ""), errors: errors)
     }
-
-    /// The answer (RFC 9457).
-    func response(path: String, requestIdentifier: String) -> HTTPResponse {
-        let words = words
-        var document: [String: JSONValue] = [
-            "type": .string("urn:tapster:problem:\(words.code)"),
-            "title": .string(words.title),
-            "status": .integer(words.status),
-            "detail": .string(words.detail),
-            "instance": .string(path),
-            "code": .string(words.code),
-            "requestId": .string(requestIdentifier),
-        ]
-        if !words.errors.isEmpty {
-            document["errors"] = .array(
-                words.errors.map { ["pointer": .string($0.pointer), "detail": .string($0.detail)] })
-        }
-        let body = HTTPBody(JSONValue.object(document).bytes)
-        return HTTPResponse(
-            status: words.status, headers: words.headers + [("Content-Type", "application/problem+json")], body: body)
-    }
-}
-
-extension KernelError {
-    /// Whether somebody else has what was asked for.
-    var isTaken: Bool { errno == .busy || errno == .tooBig }
-}
-
-extension Problem {
-    /// Why it is not known who asks, if that is the problem.
-    var doubt: Doubt? {
-        if case .unauthenticated(let doubt) = self { doubt } else { nil }
-    }
-
-    /// As it is counted, of who was not let in; nothing for other problems.
-    var rejection: String? {
-        switch self {
-        case .unauthenticated: "unauthenticated"
-        case .misdirected: "misdirected"
-        case .foreignPage: "foreignOrigin"
-        default: nil
-        }
-    }
 }
