@@ -299,9 +299,13 @@ import Testing
         INSERT INTO claim VALUES ('web0', 'boot', 7, 'blue', 12, 12, NULL, 0, NULL);
         INSERT INTO queue_assignment VALUES ('web0', 3, 'vm-42', '[2,3]', 1, NULL);
         INSERT INTO disabled_queue VALUES ('web0', 1, NULL);
-        INSERT INTO change VALUES (5, 1, 'uid:0', 'pid 1', 'r', 1);
+        INSERT INTO change VALUES (3, 1, 'uid:0', 'pid 1', 'r', 2), (5, 1, 'uid:0', 'pid 1', 'r', 1);
+        INSERT INTO device_version VALUES ('web0', 3, '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{}', '{"queues":2}');
+        INSERT INTO device_version VALUES ('db0', 3, '0d4f6f27-1d16-4ac4-84c9-af479f79a62a', '{}', '{}');
         INSERT INTO device_version VALUES ('web0', 5, '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{"vm":"web"}',
             '{"queues":4}');
+        INSERT INTO event (id, at, device, type, reason, message, actor, source, request, revision)
+            VALUES (41, 1, 'web0', 'Normal', 'Updated', 'x', 'uid:0', 'pid 1', 'r', 5);
         """,
         "m0005_history_order": """
         UPDATE revision SET current = 5;
@@ -346,6 +350,36 @@ import Testing
                 #expect(try Row.fetchAll(database, sql: "PRAGMA foreign_key_check").isEmpty)
                 #expect(try Int.fetchOne(database, sql: "SELECT count(*) FROM queue_assignment") == 1)
             }
+        }
+    }
+
+    @Test func historyComesAlong() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/t.db"
+            do {
+                let queue = try DatabaseQueue(path: path)
+                var migrator = DatabaseMigrator()
+                for migration in Migration.all.prefix(4) {
+                    migrator.registerMigration(migration.identifier) { try $0.execute(sql: migration.sql) }
+                }
+                try migrator.migrate(queue)
+                try queue.write { try $0.execute(sql: contents["m0004_history"] ?? "") }
+            }
+            let store = try Store(path: path)
+            #expect(try store.changes(before: .max, limit: 10).map(\.versions.count) == [1, 2])
+            guard case .known(_, let devices) = try store.statement(3) else { throw TestFailure("it is not known") }
+            #expect(devices.map(\.statement?.spec.queues.count.value) == [1, 2])
+            #expect(try store.events(after: 0, device: nil, limit: 10).map(\.id) == [41])
+            #expect(try store.events(after: 0, device: nil, limit: 10).first?.author?.name == "uid:0")
+            try store.record {
+                try $0.append(
+                    EventRecord(at: Timestamp(microseconds: 2), device: nil, reason: "Test", message: "the next one"))
+            }
+            #expect(try store.events(after: 41, device: nil, limit: 10).map(\.id) == [42])
+            let places = try store.reading.read {
+                try String.fetchAll($0, sql: "SELECT place || ' ' || earlier FROM change ORDER BY revision")
+            }
+            #expect(places == ["1 0", "2 2"])
         }
     }
 

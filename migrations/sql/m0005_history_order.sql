@@ -34,3 +34,29 @@ INSERT INTO change_new (revision, place, at, actor, source, request, devices, ea
     FROM change WINDOW oldest AS (ORDER BY revision);
 DROP TABLE change;
 ALTER TABLE change_new RENAME TO change;
+
+-- The newest event is never forgotten, so that its number is the highest there was: to keep that elsewhere too would write
+-- one more page with each event.
+CREATE TABLE event_new (
+    id       INTEGER PRIMARY KEY,
+    at       INTEGER NOT NULL,
+    device   TEXT,
+    type     TEXT NOT NULL CHECK (type IN ('Normal', 'Warning')),
+    reason   TEXT NOT NULL,
+    message  TEXT NOT NULL,
+    -- Drift: which field, and both values as JSON.
+    field    TEXT,
+    wanted   TEXT CHECK (wanted IS NULL OR json_valid(wanted)),
+    observed TEXT CHECK (observed IS NULL OR json_valid(observed)),
+    -- Whose request caused it, from where, and which revision it made; NULL for what the daemon does by itself.
+    actor    TEXT,
+    source   TEXT,
+    request  TEXT,
+    revision INTEGER CHECK (revision >= 1),
+    CHECK ((field IS NULL) = (wanted IS NULL) AND (field IS NULL) = (observed IS NULL))
+) STRICT;
+INSERT INTO event_new (id, at, device, type, reason, message, field, wanted, observed, actor, source, request, revision)
+    SELECT id, at, device, type, reason, message, field, wanted, observed, actor, source, request, revision FROM event;
+DROP TABLE event;
+ALTER TABLE event_new RENAME TO event;
+CREATE INDEX event_by_device ON event (device, id);
