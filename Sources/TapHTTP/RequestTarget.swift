@@ -2,7 +2,7 @@
 struct RequestTarget: Sendable {
     /// The path as it came.
     let path: String
-    /// The path's segments, each percent-decoded by itself.
+    /// The path's segments, each percent-decoded by itself; empty ones too, since a proxy that looks at paths sees them.
     let segments: [String]
     /// The query's parameters, decoded; of a repeated one, the last.
     let query: [String: String]
@@ -46,15 +46,14 @@ struct RequestTarget: Sendable {
     private static func segments(_ path: Slice<UnsafeRawBufferPointer>) -> [String]? {
         var segments: [String] = []
         segments.reserveCapacity(8)
-        var start = unsafe path.startIndex
-        while unsafe start < path.endIndex {
+        var start = unsafe path.first == UInt8(ascii: "/") ? path.startIndex + 1 : path.startIndex
+        guard unsafe start < path.endIndex else { return [] }
+        while unsafe start <= path.endIndex {
             let end = unsafe path[start...].firstIndex(of: UInt8(ascii: "/")) ?? path.endIndex
-            if start < end {
-                guard let segment = unsafe percentDecoded(path[start..<end]), segment != ".", segment != "..",
-                    !segment.utf8.contains(UInt8(ascii: "/"))
-                else { return nil }
-                segments.append(segment)
-            }
+            guard let segment = unsafe percentDecoded(path[start..<end]), segment != ".", segment != "..",
+                !segment.utf8.contains(UInt8(ascii: "/"))
+            else { return nil }
+            segments.append(segment)
             start = end + 1
         }
         return segments

@@ -81,7 +81,7 @@ import Testing
         foreign.kind = "tun"
         foreign.tun = ObservedTun(kind: .tap)
         world.kernel.change("web0") { $0 = foreign }
-        #expect(try world.obstacle() == .foreignDevice(kind: "tun", index: LinkIndex(rawValue: 7), mismatches: []))
+        #expect(try world.obstacle() == .foreignDevice(kind: "tap", index: LinkIndex(rawValue: 7), mismatches: []))
     }
 
     @Test func anAlternativeNameIsInTheWayToo() throws {
@@ -98,7 +98,7 @@ import Testing
         let claim = try #require(world.wanted.claim)
         world.wanted = world.wanted.claiming(
             Claim(host: HostIdentity(boot: "earlier", namespace: 1), index: claim.index, settings: claim.settings))
-        #expect(try world.obstacle() == .foreignDevice(kind: "tun", index: claim.index, mismatches: []))
+        #expect(try world.obstacle() == .foreignDevice(kind: "tap", index: claim.index, mismatches: []))
     }
 
     @Test func aRenamedDeviceGetsItsNameBack() throws {

@@ -203,7 +203,7 @@ import Testing
         }
         #expect(
             Self.obstacle(Self.decide(wanted, [foreign]))
-                == .foreignDevice(kind: "tun", index: foreign.index, mismatches: [.packetInfo]))
+                == .foreignDevice(kind: "tap", index: foreign.index, mismatches: [.packetInfo]))
         var fitting = foreign
         fitting.tun?.packetInfo = false
         let decision = Self.decide(wanted, [fitting])

@@ -306,6 +306,22 @@ import Yams
         }
     }
 
+    /// What a proxy lets through by its path shall not be another path here.
+    @Test func aPathIsWhatItSays() async throws {
+        try await withWorld { (world) throws in
+            _ = try world.send("PUT", "/v1/devices/web0?wait=5s", Self.web0)
+            for path in [
+                "//v1/devices", "/v1//devices", "/v1/devices/", "/v1/devices/web0/", "/livez/", "/v1/devices//queues",
+            ] {
+                let answer = try world.send("GET", path)
+                #expect(answer.status == 404, "\(path)")
+                #expect(answer["code"] as? String == "ROUTE_NOT_FOUND")
+            }
+            #expect(try world.send("POST", "/v1/devices/", #"{"metadata": {"name": "web1"}}"#).status == 404)
+            #expect(try world.send("GET", "/v1/devices/web1").status == 404)
+        }
+    }
+
     @Test func whatHasNotChangedIsNotSentAgain() async throws {
         try await withWorld { (world) throws in
             _ = try world.send("PUT", "/v1/devices/web0?wait=5s", #"{"spec": {"driftPolicy": "report"}}"#)
@@ -323,7 +339,12 @@ import Yams
             #expect(try world.send("POST", "/v1/reconcile?wait=5s").status == 200)
             let changed = try world.send("GET", "/v1/devices?labelSelector=a!%3Db", headers: ["If-None-Match": tag])
             #expect(changed.status == 200)
-            for path in ["/openapi.yaml", "/openapi.json"] {
+            for path in [
+                "/openapi.yaml", "/openapi.json", "/v1/devices/web0", "/v1/devices/web0/queues", "/v1/assignments",
+                "/v1/leases", "/v1/drift", "/v1/unmanaged", "/v1/events", "/v1/revisions", "/v1/revisions/1",
+                "/version",
+                "/v1/devices/web0/queues/0",
+            ] {
                 let tag = try #require(try world.send("GET", path).headers["etag"])
                 #expect(try world.send("GET", path, headers: ["If-None-Match": tag]).status == 304)
             }

@@ -54,6 +54,16 @@ import Testing
         }
     }
 
+    @Test func aNameThatIsThereTwiceIsToldBesideOtherMistakes() async throws {
+        try await withWorld { (world) throws in
+            let answer = try world.send(
+                "POST", "/v1/apply",
+                #"{"devices": [{"metadata": {"name": "a"}}, {"metadata": {"name": "a"}, "spec": {"foo": 1}}]}"#)
+            #expect(answer.status == 422)
+            #expect(answer.pointers == ["/devices/1/metadata/name", "/devices/1/spec/foo"])
+        }
+    }
+
     @Test func allMistakesAndNothingDone() async throws {
         try await withWorld { (world) throws in
             let answer = try world.send(

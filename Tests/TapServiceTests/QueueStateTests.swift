@@ -151,7 +151,8 @@ import Testing
             }
             #expect(try world.send("GET", queue + "/assignment").status == 200)
             world.kernel.own.fail("delete", with: nil)
-            #expect(try world.send("DELETE", "/v1/devices/web0?wait=5s").status == 200)
+            // The worker, which tries again by itself, may be faster.
+            #expect([200, 404].contains(try world.send("DELETE", "/v1/devices/web0?wait=5s").status))
             #expect(try Self.assigned(world) == [:])
         }
     }

@@ -27,7 +27,8 @@ extension WantedDevice {
             let difference = Difference(.name, wanted: .text(name.text), observed: .text(mine.name))
             let taken = namespace.owners[other.index].map { Obstacle.nameTaken(by: $0) }
             return .blocked(
-                taken ?? .foreignDevice(kind: other.kind, index: other.index, mismatches: []),
+                taken
+                    ?? .foreignDevice(kind: other.tun?.kind.rawValue ?? other.kind, index: other.index, mismatches: []),
                 differences: [difference], steps: [])
         }
         let differences = differences(from: mine, in: namespace)
@@ -74,7 +75,8 @@ extension WantedDevice {
             guard spec.adoption == .compatible, mismatches.isEmpty, foreign.name == name.text else {
                 let told = spec.adoption == .compatible ? mismatches : []
                 return .blocked(
-                    .foreignDevice(kind: foreign.kind, index: foreign.index, mismatches: told),
+                    .foreignDevice(
+                        kind: foreign.tun?.kind.rawValue ?? foreign.kind, index: foreign.index, mismatches: told),
                     differences: [missing], steps: [])
             }
             // Nobody knows yet what was set through its descriptors.

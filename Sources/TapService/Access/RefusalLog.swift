@@ -7,6 +7,8 @@ final class RefusalLog: Sendable {
     /// Lines in one stretch of time.
     static let linesMax = 10
     static let stretch = Duration.seconds(10)
+    /// Of what was wrong: it may quote what a client has sent.
+    private static let detailCharactersMax = 200
 
     private struct State {
         var began: ContinuousClock.Instant?
@@ -39,6 +41,10 @@ final class RefusalLog: Sendable {
         }
         if unsaid > 0 { log.notice("more were refused than are told here", metadata: ["count": "\(unsaid)"]) }
         guard isSaid else { return }
-        log.notice("refused", metadata: ["source": "\(source)", "code": "\(reason)", "detail": "\(detail)"])
+        log.notice(
+            "refused",
+            metadata: [
+                "source": "\(source)", "code": "\(reason)", "detail": "\(detail.prefix(Self.detailCharactersMax))",
+            ])
     }
 }

@@ -61,21 +61,26 @@ struct ApplyRoutes: Sendable {
         var places: [DeviceName: Int] = [:]
         for (place, document) in documents.enumerated() {
             guard issues.count < InvalidDocument.issuesMax else { break }
+            if let name = Self.name(document), let other = places.updateValue(place, forKey: name) {
+                issues.append(
+                    FieldIssue(
+                        pointer: "/devices/\(place)/metadata/name",
+                        detail: "'\(name)' is named by /devices/\(other) already"))
+            }
             let reading = writes.issues(document)
             issues += reading.issues.map {
                 FieldIssue(pointer: "/devices/\(place)\($0.pointer)", detail: $0.detail)
             }
-            guard let input = reading.input else { continue }
-            if let other = places.updateValue(place, forKey: input.name) {
-                issues.append(
-                    FieldIssue(
-                        pointer: "/devices/\(place)/metadata/name",
-                        detail: "'\(input.name)' is named by /devices/\(other) already"))
-            }
-            inputs.append(input)
+            if let input = reading.input { inputs.append(input) }
         }
         guard issues.isEmpty else { throw .invalidDocument(Array(issues.prefix(InvalidDocument.issuesMax))) }
         return inputs
+    }
+
+    /// Of a device of which other things may be wrong.
+    private static func name(_ document: JSONValue) -> DeviceName? {
+        guard case .string(let text)? = document["metadata"]?["name"] else { return nil }
+        return try? DeviceName(text)
     }
 
     // MARK: Trials

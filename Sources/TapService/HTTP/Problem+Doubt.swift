@@ -1,11 +1,6 @@
 internal import TapHTTP
 
 extension Problem {
-    /// Why it is not known who asks, if that is the problem.
-    var doubt: Doubt? {
-        if case .unauthenticated(let doubt) = self { doubt } else { nil }
-    }
-
     /// As it is counted, of who was not let in; nothing for other problems.
     var rejection: String? {
         switch self {

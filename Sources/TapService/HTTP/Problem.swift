@@ -110,7 +110,8 @@ extension Problem {
         case .bodyTooLarge(let max):
             Words(
                 status: 413, code: "BODY_TOO_LARGE", title: "The body is too large",
-                detail: "at most \(max) bytes are read")
+                detail: max == 0
+                    ? "nothing reads one here; send the request without it" : "at most \(max) bytes are read")
         case .notJSON(let detail):
             Words(status: 400, code: "INVALID_JSON", title: "The body is not JSON", detail: detail)
         case .invalidParameter(let name, let detail):
@@ -244,7 +245,9 @@ extension Problem {
         case .deviceExists(let name):
             Words(
                 status: 409, code: "DEVICE_EXISTS", title: "The device exists",
-                detail: "device '\(name)' is stated already; PUT replaces it")
+                detail:
+                    "device '\(name)' is stated already; PUT replaces it, and with adoption: compatible in its spec it "
+                    + "takes over an interface of its name")
         case .deviceDeleting(let name):
             Words(
                 status: 409, code: "DEVICE_DELETING", title: "The device is being deleted",

@@ -3,7 +3,7 @@ internal import TapHTTP
 /// What may be asked for, and who answers it.
 struct Route: Sendable {
     let method: String
-    /// A path whose segments in braces match anything; also a metric's label.
+    /// A path whose segments in braces match anything but nothing; also a metric's label.
     let pattern: String
     /// What it asks of whoever calls it.
     let permission: Permission
@@ -40,7 +40,7 @@ struct Route: Sendable {
 
     fileprivate func matches(_ path: [String]) -> Bool {
         path.count == segments.count
-            && zip(path, segments).allSatisfy { $1.utf8.first == UInt8(ascii: "{") || $0 == $1 }
+            && zip(path, segments).allSatisfy { $1.utf8.first == UInt8(ascii: "{") ? !$0.isEmpty : $0 == $1 }
     }
 }
 

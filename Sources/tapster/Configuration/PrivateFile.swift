@@ -22,7 +22,12 @@ struct PrivateFile {
         }
         // SAFETY: the path is copied by the call.
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw failure("the file cannot be opened: \(Self.error)") }
+        guard descriptor >= 0 else {
+            let hint =
+                errno == ENOENT && setting == Setting.tokensFile.rawValue
+                ? "; 'tapster token create --file \(path)' makes it" : ""
+            throw failure("the file cannot be opened: \(Self.error)\(hint)")
+        }
         let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
         var status = stat()
         // Of the open file, so that it cannot be another one when it is read.

@@ -13,7 +13,7 @@ func checkRequestTarget(_ bytes: [UInt8]) throws(BrokenProperty) {
     }
     guard let target = RequestTarget(bytes) else { return }
     for segment in target.segments {
-        try hold(!segment.isEmpty && !segment.utf8.contains(UInt8(ascii: "/")), "the segment '\(segment)'")
+        try hold(!segment.utf8.contains(UInt8(ascii: "/")), "the segment '\(segment)'")
         try hold(segment != "." && segment != "..", "a dot segment")
     }
     // What an asterisk or an absolute target says has no path of its own.
