@@ -146,8 +146,9 @@ struct RoutedHandler: HTTPHandler {
                     + (route.parameters.isEmpty ? "none" : route.parameters.sorted().joined(separator: ", ")))
         }
         _ = try call.wait()
-        let accept = call.request.head.list("accept")
-        if case .json = route.answers, let accept, AcceptHeader(accept).quality(of: "application/json") == 0 {
+        if case .json = route.answers, let accept = call.request.head.list("accept"),
+            AcceptHeader(accept).quality(of: "application/json") == 0
+        {
             throw .notAcceptable(found: accept, offered: ["application/json"])
         }
         try route.handler(call)

@@ -63,7 +63,7 @@ struct ExecCommand: ParsableCommand {
             try lease.passOn()
             try program.become(arguments: arguments)
         } catch {
-            FileHandle.standardError.write(Data("tapster: \(error)\n".utf8))
+            StandardError.say("tapster: \(error)")
             throw ExitCode((error as? ProgramFailure)?.exitStatus ?? Self.failureStatus)
         }
     }

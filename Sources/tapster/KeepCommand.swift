@@ -50,7 +50,7 @@ struct KeepCommand: ParsableCommand {
         do {
             throw ExitCode(try supervisor.run())
         } catch let failure as ProgramFailure {
-            FileHandle.standardError.write(Data("tapster: \(failure)\n".utf8))
+            StandardError.say("tapster: \(failure)")
             throw ExitCode(failure.exitStatus)
         }
     }

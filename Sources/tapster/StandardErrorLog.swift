@@ -55,6 +55,6 @@ struct StandardErrorLog: LogHandler {
             // Strings alone always encode.
             line = (try? encoder.encode(fields)).map { String(decoding: $0, as: UTF8.self) } ?? ""
         }
-        FileHandle.standardError.write(Data((line + "\n").utf8))
+        StandardError.say(line)
     }
 }

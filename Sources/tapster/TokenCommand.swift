@@ -68,7 +68,8 @@ struct TokenCreateCommand: ParsableCommand {
                 }
                 tokens.append(token)
             }
-            say("'\(token.name)' is in \(file.path); the daemon knows it after 'systemctl reload tapster' (SIGHUP).")
+            StandardError.say(
+                "'\(token.name)' is in \(file.path); the daemon knows it after 'systemctl reload tapster' (SIGHUP).")
         }
         print(secret)
     }
@@ -134,7 +135,8 @@ struct TokenRevokeCommand: ParsableCommand {
                 }
                 tokens.remove(at: index)
             }
-            say("'\(name)' is gone from \(file.path); the daemon refuses it after 'systemctl reload tapster' (SIGHUP).")
+            StandardError.say(
+                "'\(name)' is gone from \(file.path); the daemon refuses it after 'systemctl reload tapster' (SIGHUP).")
         }
     }
 }
@@ -157,15 +159,10 @@ extension Duration {
     }
 }
 
-/// For people; standard output is for what scripts take.
-private func say(_ line: String) {
-    FileHandle.standardError.write(Data((line + "\n").utf8))
-}
-
 /// What is wrong goes to standard error, and 1 is the exit status.
 func reportingFailures(_ body: () throws(InvalidConfiguration) -> Void) throws {
     do throws(InvalidConfiguration) { try body() } catch {
-        say("\(error)")
+        StandardError.say("\(error)")
         throw ExitCode(1)
     }
 }

@@ -57,6 +57,33 @@ import Testing
         }
     }
 
+    /// A log on a full disk ends nothing.
+    @Test func itGoesOnThoughItsLogCannotBeWritten() async throws {
+        try await inNamespace {
+            try withTemporaryDirectory { directory in
+                let socket = directory + "/s"
+                let process = try ChildProcess(
+                    Daemon.binary,
+                    [
+                        "serve", "--database", directory + "/t.db", "--socket", socket, "--socket-group", "0",
+                        "--log-level", "debug",
+                    ], output: "/dev/full")
+                defer {
+                    process.signal(SIGKILL)
+                    process.wait()
+                }
+                try eventually("it is ready", within: 30) {
+                    guard process.isRunning else { throw TestFailure("it ended with \(process.wait())") }
+                    return (try? HTTPClient(socket: socket).send("GET", "/readyz").status) == 200
+                }
+                let answer = try HTTPClient(socket: socket).send(
+                    "PUT", "/v1/devices/web0?wait=5s", headers: ["Content-Type": "application/json"], body: "{}")
+                #expect(answer.status == 201)
+                #expect(process.isRunning)
+            }
+        }
+    }
+
     /// As top(1), gdb and perf show them.
     @Test func itsThreadsHaveNames() async throws {
         try await withDaemon { (daemon) throws in
