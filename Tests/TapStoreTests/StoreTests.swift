@@ -324,19 +324,22 @@ import Testing
         #expect(Set(contents.keys) == Set(Migration.all.map(\.identifier)))
     }
 
+    /// A database of an earlier version, with its contents.
+    private func fill(_ path: String, upTo last: Int) throws {
+        let queue = try DatabaseQueue(path: path)
+        var migrator = DatabaseMigrator()
+        for migration in Migration.all[0...last] {
+            migrator.registerMigration(migration.identifier) { try $0.execute(sql: migration.sql) }
+        }
+        try migrator.migrate(queue)
+        try queue.write { try $0.execute(sql: contents[Migration.all[last].identifier] ?? "") }
+    }
+
     @Test(arguments: Migration.all.indices)
     func fromTheSchemaBeforeWithItsData(last: Int) throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/t.db"
-            do {
-                let queue = try DatabaseQueue(path: path)
-                var migrator = DatabaseMigrator()
-                for migration in Migration.all[0...last] {
-                    migrator.registerMigration(migration.identifier) { try $0.execute(sql: migration.sql) }
-                }
-                try migrator.migrate(queue)
-                try queue.write { try $0.execute(sql: contents[Migration.all[last].identifier] ?? "") }
-            }
+            try fill(path, upTo: last)
             let (devices, revision) = try Store(path: path).load()
             #expect(revision == 5)
             #expect(devices.map(\.name.text) == ["web0"])
@@ -356,15 +359,7 @@ import Testing
     @Test func historyComesAlong() throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/t.db"
-            do {
-                let queue = try DatabaseQueue(path: path)
-                var migrator = DatabaseMigrator()
-                for migration in Migration.all.prefix(4) {
-                    migrator.registerMigration(migration.identifier) { try $0.execute(sql: migration.sql) }
-                }
-                try migrator.migrate(queue)
-                try queue.write { try $0.execute(sql: contents["m0004_history"] ?? "") }
-            }
+            try fill(path, upTo: 3)
             let store = try Store(path: path)
             #expect(try store.changes(before: .max, limit: 10).map(\.versions.count) == [1, 2])
             guard case .known(_, let devices) = try store.statement(3) else { throw TestFailure("it is not known") }
