@@ -1,4 +1,3 @@
-internal import Foundation
 internal import GRDB
 internal import GRDBSQLite
 internal import Glibc
@@ -21,8 +20,8 @@ public final class Store: Sendable {
     public static let answersMax = 100_000
     /// How many changes of statements can be told and gone back to.
     public static let changesMax = 1_000
-    /// And how many versions of devices they may have in all.
-    public static let versionsMax = 100_000
+    /// And how many devices they may have changed in all.
+    public static let changedDevicesMax = 100_000
     /// How long a user's write, or the start, waits for another process that keeps the database locked, such as an
     /// operator's sqlite3.
     static let lockedSecondsMax = 5.0
@@ -30,8 +29,8 @@ public final class Store: Sendable {
     static let lockedMillisecondsMax = 250
     /// After so many records that did not wait for the disk the next one does.
     static let recordsUnsyncedMax = 256
-    /// The log goes into the database when it is so long: 16 MiB. A write changes about a dozen pages, and the one that
-    /// finds the log full waits for all of them, so fewer than one in three hundred does.
+    /// The log goes into the database when it is so long: 16 MiB. A write changes about eight pages, and the one that
+    /// finds the log full waits for all of them, so about one in five hundred does.
     private static let checkpointPages = 4_000
 
     /// Connections that only read, and so do not make writers wait.

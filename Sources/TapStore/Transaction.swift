@@ -42,7 +42,21 @@ public struct Transaction: ~Copyable {
         return try Self.currentRevision(database)
     }
 
-    /// Stores the record, new or not; its claim and its queues are left alone.
+    /// Takes all revisions up to the last one that this transaction has given to what it changes.
+    ///
+    /// - Parameters:
+    ///   - revision: The one before the first.
+    ///   - last: The last.
+    /// - Throws: `StoreError.failed` when somebody else has taken one.
+    public func takeRevisions(after revision: Int, through last: Int) throws {
+        try database.cachedStatement(sql: "UPDATE revision SET current = ? WHERE current = ?")
+            .execute(arguments: [last, revision])
+        guard database.changesCount == 1 else {
+            throw StoreError.failed(detail: "revision \(revision) is not the last one that was taken")
+        }
+    }
+
+    /// Stores the record, new or not; its claim and its queues are left alone. What was stated before is kept.
     ///
     /// - Returns: The record in its new revision.
     public func save(_ record: DeviceRecord, revision: Int) throws -> DeviceRecord {
@@ -52,7 +66,7 @@ public struct Transaction: ~Copyable {
         return record
     }
 
-    /// Stores the record's mark of deletion.
+    /// Stores the record's mark of deletion. What was stated before is kept.
     ///
     /// - Returns: The record in its new revision.
     public func markDeleted(_ record: DeviceRecord, revision: Int) throws -> DeviceRecord {
@@ -107,12 +121,12 @@ public struct Transaction: ~Copyable {
 
     // MARK: History
 
-    /// Keeps what a revision changed.
-    public func append(_ change: ChangeRecord) throws { try ChangeRow.insert(database, change) }
+    /// Keeps who changed how much in which revisions, in their order.
+    public func append(_ changes: [ChangeRecord]) throws { try ChangeRow.append(database, changes) }
 
     /// Forgets the oldest changes, as `append` does now and then.
-    func prune(changesMax: Int, versionsMax: Int) throws {
-        try ChangeRow.prune(database, changesMax: changesMax, versionsMax: versionsMax)
+    func prune(changesMax: Int, devicesMax: Int) throws {
+        try ChangeRow.prune(database, changesMax: changesMax, devicesMax: devicesMax)
     }
 
     /// What was stated in a revision.
@@ -126,9 +140,10 @@ public struct Transaction: ~Copyable {
         try PastAnswerRow.fetch(database, actor: actor, key: key, at: time)
     }
 
-    public func append(_ event: EventRecord) throws {
-        try EventRow.append(database, event)
-    }
+    /// Keeps what happened, in that order.
+    public func append(_ events: [EventRecord]) throws { try EventRow.append(database, events) }
+
+    public func append(_ event: EventRecord) throws { try EventRow.append(database, [event]) }
 
     static func currentRevision(_ database: Database) throws -> Int {
         try Int.fetchOne(database.cachedStatement(sql: "SELECT current FROM revision")) ?? 0

@@ -10,17 +10,20 @@ import Testing
 @Suite struct ChangeStoreTests {
     private static let author = Author(name: "uid:0", source: "pid 1", request: "r")
 
-    private static func version(
-        _ name: DeviceName, _ identifier: DeviceIdentifier, queues: Int?
-    ) throws -> VersionRecord {
-        var statement: VersionRecord.Statement?
-        if let queues {
-            var draft = DeviceSpecDraft()
-            draft.queues = .multiple(try QueueCount(queues))
-            statement = VersionRecord.Statement(labels: .none, spec: try DeviceSpec(draft))
-        }
-        return VersionRecord(
-            name: name, identifier: identifier, change: queues == nil ? .deleted : .updated, statement: statement)
+    private static func spec(queues: Int) throws -> DeviceSpec {
+        var draft = DeviceSpecDraft()
+        draft.queues = .multiple(try QueueCount(queues))
+        return try DeviceSpec(draft)
+    }
+
+    private static func record(_ name: String, queues: Int) throws -> DeviceRecord {
+        DeviceRecord(
+            name: try DeviceName(name), identifier: .random(), labels: .none, spec: try spec(queues: queues),
+            createdAt: Timestamp(microseconds: 1))
+    }
+
+    private static func change(_ revision: Int, _ devices: [ChangeRecord.Device]) -> ChangeRecord {
+        ChangeRecord(revision: revision, at: Timestamp(microseconds: 1), author: author, devices: devices)
     }
 
     /// Other writes take revisions too; whichever are left for changes, the oldest are forgotten.
@@ -28,17 +31,40 @@ import Testing
     func everySecondRevisionIsForgottenToo(remainder: Int) throws {
         try withTemporaryDirectory { directory in
             let store = try Store(path: directory + "/t.db")
-            let (name, identifier) = (try DeviceName("web0"), DeviceIdentifier.random())
-            _ = try store.write { transaction in
+            let record = try Self.record("web0", queues: 1)
+            try store.write { transaction in
                 for number in 1...2 * Store.changesMax {
-                    let version = try Self.version(name, identifier, queues: 1 + number % 2)
-                    try transaction.append(
-                        ChangeRecord(
-                            revision: 2 * number + remainder, at: Timestamp(microseconds: 1), author: Self.author,
-                            versions: [version]))
+                    let revision = 2 * number + remainder
+                    _ = try transaction.save(record, revision: revision)
+                    try transaction.append([Self.change(revision, [.init(name: record.name, change: .updated)])])
                 }
             }
-            #expect(try store.changes(before: .max, limit: 10_000).count <= Store.changesMax + 16)
+            let most = Store.changesMax + ChangeRow.changesBetweenPrunings
+            #expect(try store.changes(before: .max, limit: 10_000).count <= most)
+            #expect(try store.versions() <= most)
+        }
+    }
+
+    /// In groups too, of which a clean-up may come due within.
+    @Test func groupsAreForgottenToo() throws {
+        try withTemporaryDirectory { directory in
+            let store = try Store(path: directory + "/t.db")
+            let record = try Self.record("web0", queues: 1)
+            var revision = 0
+            while revision < 2 * Store.changesMax {
+                try store.write { transaction in
+                    var changes: [ChangeRecord] = []
+                    for _ in 0..<37 {
+                        revision += 1
+                        _ = try transaction.save(record, revision: revision)
+                        changes.append(Self.change(revision, [.init(name: record.name, change: .updated)]))
+                    }
+                    try transaction.append(changes)
+                }
+            }
+            let kept = try store.changes(before: .max, limit: 10_000)
+            #expect(kept.first?.revision == revision)
+            #expect((Store.changesMax...Store.changesMax + 100).contains(kept.count))
         }
     }
 
@@ -46,58 +72,106 @@ import Testing
     func whatIsKeptIsWhatWasStated(seed: UInt64) throws {
         try withTemporaryDirectory { directory in
             let store = try Store(path: directory + "/t.db")
-            var generator = SeededGenerator(seed: seed)
-            let names = try (0..<6).map { try DeviceName("d\($0)") }
-            var present: [DeviceName: VersionRecord] = [:]
-            var past: [Int: [DeviceName: VersionRecord]] = [:]
+            var model = Model(seed: seed)
             for revision in 1...300 {
-                let chosen = names.filter { _ in Int.random(in: 0..<3, using: &generator) == 0 }
-                var versions: [VersionRecord] = []
-                for name in chosen {
-                    let identifier = present[name]?.identifier ?? .random()
-                    let queues = Int.random(in: 0...4, using: &generator)
-                    guard queues > 0 || present[name] != nil else { continue }
-                    versions.append(try Self.version(name, identifier, queues: queues == 0 ? nil : queues))
-                    present[name] = queues == 0 ? nil : versions.last
-                }
-                if !versions.isEmpty {
-                    past[revision] = present
-                    let change = ChangeRecord(
-                        revision: revision, at: Timestamp(microseconds: 1), author: Self.author, versions: versions)
-                    _ = try store.write { try $0.append(change) }
-                }
+                try store.write { try model.step(revision, in: $0) }
                 if revision % 50 == 0 {
-                    try store.prune(changesMax: 40, versionsMax: seed == 3 ? 30 : 1_000)
+                    try store.prune(changesMax: 40, devicesMax: seed == 3 ? 30 : 1_000)
                 }
             }
             let kept = try store.changes(before: .max, limit: 1_000)
             #expect(kept.count <= 40 + 50)
+            #expect(kept == model.changes.suffix(kept.count).reversed())
             let oldest = try #require(kept.last?.revision)
             for revision in 1...300 {
+                let page = try store.changes(before: revision, limit: 7)
+                #expect(page == Array(kept.filter { $0.revision < revision }.prefix(7)))
                 switch try store.statement(revision) {
                 case .known(let change, let devices):
-                    #expect(change.revision == revision)
+                    #expect(change == model.changes.first { $0.revision == revision })
                     #expect(revision >= oldest)
-                    let expected = past[revision]?.values.sorted { $0.name < $1.name }.map(\.statement)
-                    #expect(devices.map(\.statement) == expected, "seed \(seed), revision \(revision)")
+                    let expected = model.past[revision]?.values.sorted { $0.name < $1.name }
+                    #expect(devices == expected, "seed \(seed), revision \(revision)")
                 case .forgotten(let first):
                     #expect(first == oldest)
                     #expect(revision < oldest)
                 case .none(let nearest):
-                    #expect(past[revision] == nil)
-                    #expect(nearest == past.keys.filter { $0 < revision }.max())
+                    #expect(model.past[revision] == nil)
+                    #expect(nearest == model.past.keys.filter { $0 < revision }.max())
                 }
             }
             // Nothing is kept of which nobody can tell.
-            try store.prune(changesMax: 1, versionsMax: 1)
-            let rows = try store.reading.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM device_version") ?? 0 }
-            #expect(rows <= present.count + (kept.first?.versions.count ?? 0))
+            try store.prune(changesMax: 1, devicesMax: 1)
+            #expect(try store.versions() <= kept.first?.devices.count ?? 0)
+        }
+    }
+
+    /// Devices that are stated, changed, marked for deletion, taken back and forgotten.
+    private struct Model {
+        var generator: SeededGenerator
+        /// Those that are marked too.
+        var records: [DeviceName: DeviceRecord] = [:]
+        var changes: [ChangeRecord] = []
+        var past: [Int: [DeviceName: DeviceInput]] = [:]
+
+        init(seed: UInt64) { generator = SeededGenerator(seed: seed) }
+
+        mutating func step(_ revision: Int, in transaction: borrowing Transaction) throws {
+            var devices: [ChangeRecord.Device] = []
+            for number in 0..<6 where Int.random(in: 0..<3, using: &generator) == 0 {
+                let name = try DeviceName("d\(number)")
+                if let change = try step(name, revision, in: transaction) {
+                    devices.append(.init(name: name, change: change))
+                }
+            }
+            guard !devices.isEmpty else { return }
+            let change = ChangeStoreTests.change(revision, devices)
+            changes.append(change)
+            try transaction.append([change])
+            past[revision] = records.filter { $0.value.deletionRequestedAt == nil }.mapValues {
+                DeviceInput(name: $0.name, labels: $0.labels, spec: $0.spec)
+            }
+        }
+
+        private mutating func step(
+            _ name: DeviceName, _ revision: Int, in transaction: borrowing Transaction
+        ) throws -> ChangeRecord.Device.Change? {
+            let queues = Int.random(in: 0...4, using: &generator)
+            guard var record = records[name] else {
+                guard queues > 0 else { return nil }
+                let new = try ChangeStoreTests.record(name.text, queues: queues)
+                records[name] = try transaction.save(new, revision: revision)
+                return .created
+            }
+            if record.deletionRequestedAt != nil {
+                guard queues > 2 else {
+                    // The worker is done with it. Nobody states another thing by that.
+                    #expect(try transaction.forget(record.identifier))
+                    records[name] = nil
+                    return nil
+                }
+                record.deletionRequestedAt = nil
+                records[name] = try transaction.save(record, revision: revision)
+                return .created
+            }
+            if queues == 0 {
+                record.deletionRequestedAt = record.createdAt
+                records[name] = try transaction.markDeleted(record, revision: revision)
+                return .deleted
+            }
+            record.spec = try ChangeStoreTests.spec(queues: queues)
+            records[name] = try transaction.save(record, revision: revision)
+            return .updated
         }
     }
 }
 
 extension Store {
-    fileprivate func prune(changesMax: Int, versionsMax: Int) throws {
-        _ = try write { try $0.prune(changesMax: changesMax, versionsMax: versionsMax) }
+    fileprivate func prune(changesMax: Int, devicesMax: Int) throws {
+        _ = try write { try $0.prune(changesMax: changesMax, devicesMax: devicesMax) }
+    }
+
+    fileprivate func versions() throws -> Int {
+        try reading.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM device_version") ?? 0 }
     }
 }

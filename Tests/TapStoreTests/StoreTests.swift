@@ -184,6 +184,15 @@ import Testing
             #expect(events.map(\.device) == [db, db, db])
             #expect(events.map(\.id) == events.compactMap(\.id).sorted())
             #expect(events.first?.difference?.wanted == 1_500)
+            let all = try store.events(after: 0, device: nil, limit: .max)
+            for id in [0, first, first + 255, first + 5_000, first + all.count - 2, first + all.count, .max] {
+                for limit in [1, 300, 100_000] {
+                    let found = try store.events(after: id, device: db, limit: limit).compactMap(\.id)
+                    let expected = all.filter { $0.device == db }.compactMap(\.id).filter { $0 > id }.prefix(limit)
+                    #expect(found == Array(expected), "after \(id), at most \(limit)")
+                }
+            }
+            #expect(try store.events(after: 0, device: DeviceName("other"), limit: 10).isEmpty)
         }
     }
 
@@ -299,11 +308,12 @@ import Testing
         INSERT INTO claim VALUES ('web0', 'boot', 7, 'blue', 12, 12, NULL, 0, NULL);
         INSERT INTO queue_assignment VALUES ('web0', 3, 'vm-42', '[2,3]', 1, NULL);
         INSERT INTO disabled_queue VALUES ('web0', 1, NULL);
-        INSERT INTO change VALUES (3, 1, 'uid:0', 'pid 1', 'r', 2), (5, 1, 'uid:0', 'pid 1', 'r', 1);
+        INSERT INTO change VALUES (3, 1, 'uid:0', 'pid 1', 'r', 2), (5, 1, 'uid:0', 'pid 1', 'r', 2);
         INSERT INTO device_version VALUES ('web0', 3, '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{}', '{"queues":2}');
         INSERT INTO device_version VALUES ('db0', 3, '0d4f6f27-1d16-4ac4-84c9-af479f79a62a', '{}', '{}');
         INSERT INTO device_version VALUES ('web0', 5, '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{"vm":"web"}',
             '{"queues":4}');
+        INSERT INTO device_version VALUES ('db0', 5, '0d4f6f27-1d16-4ac4-84c9-af479f79a62a', NULL, NULL);
         INSERT INTO event (id, at, device, type, reason, message, actor, source, request, revision)
             VALUES (41, 1, 'web0', 'Normal', 'Updated', 'x', 'uid:0', 'pid 1', 'r', 5);
         """,
@@ -315,8 +325,7 @@ import Testing
         INSERT INTO queue_assignment VALUES ('web0', 3, 'vm-42', '[2,3]', 1, NULL);
         INSERT INTO disabled_queue VALUES ('web0', 1, NULL);
         INSERT INTO change VALUES (5, 1, 1, 'uid:0', 'pid 1', 'r', 1, 0);
-        INSERT INTO device_version VALUES (5, 'web0', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{"vm":"web"}',
-            '{"queues":4}');
+        INSERT INTO device_version VALUES (5, 'web0', 3, '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{}', '{"queues":2}');
         """,
     ]
 
@@ -361,9 +370,16 @@ import Testing
             let path = directory + "/t.db"
             try fill(path, upTo: 3)
             let store = try Store(path: path)
-            #expect(try store.changes(before: .max, limit: 10).map(\.versions.count) == [1, 2])
-            guard case .known(_, let devices) = try store.statement(3) else { throw TestFailure("it is not known") }
-            #expect(devices.map(\.statement?.spec.queues.count.value) == [1, 2])
+            #expect(
+                try store.changes(before: .max, limit: 10).map { $0.devices.map(\.change) } == [
+                    [.deleted, .updated], [.created, .created],
+                ])
+            for (revision, queues) in [(3, [1, 2]), (5, [4])] {
+                guard case .known(_, let devices) = try store.statement(revision) else {
+                    throw TestFailure("revision \(revision) is not known")
+                }
+                #expect(devices.map(\.spec.queues.count.value) == queues)
+            }
             #expect(try store.events(after: 0, device: nil, limit: 10).map(\.id) == [41])
             #expect(try store.events(after: 0, device: nil, limit: 10).first?.author?.name == "uid:0")
             try store.record {
@@ -375,6 +391,13 @@ import Testing
                 try String.fetchAll($0, sql: "SELECT place || ' ' || earlier FROM change ORDER BY revision")
             }
             #expect(places == ["1 0", "2 2"])
+            // What is stated now is kept as it was when the next one states something else.
+            var record = try #require(try store.load().devices.first)
+            record.labels = .none
+            _ = try store.write { try $0.save(record, revision: $0.nextRevision()) }
+            guard case .known(_, let devices) = try store.statement(5) else { throw TestFailure("5 is not known") }
+            #expect(devices.map(\.labels.document) == [["vm": "web"]])
+
         }
     }
 

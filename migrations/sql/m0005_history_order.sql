@@ -1,21 +1,33 @@
--- Versions stand in the order in which they are written: those of one transaction side by side, on few pages.
+-- What was stated of a device before: from revision `since` on, up to the one before `until`. What is stated now is in
+-- `device` alone. Rows stand in the order in which they are written: those of one transaction side by side, on few pages,
+-- and those that are forgotten first in front.
 CREATE TABLE device_version_new (
-    revision INTEGER NOT NULL CHECK (revision >= 1),
-    device   TEXT NOT NULL,
-    uid      TEXT NOT NULL,
-    -- Both NULL from the revision on in which it was to be deleted.
-    labels   TEXT CHECK (labels IS NULL OR json_valid(labels)),
-    spec     TEXT CHECK (spec IS NULL OR json_valid(spec)),
-    PRIMARY KEY (revision, device),
-    CHECK ((labels IS NULL) = (spec IS NULL))
+    until  INTEGER NOT NULL,
+    device TEXT NOT NULL,
+    since  INTEGER NOT NULL,
+    uid    TEXT NOT NULL,
+    -- As they stood in `device`, which takes nothing but JSON.
+    labels TEXT NOT NULL,
+    spec   TEXT NOT NULL,
+    PRIMARY KEY (until, device),
+    CHECK (since >= 1 AND since < until)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO device_version_new (revision, device, uid, labels, spec)
-    SELECT revision, device, uid, labels, spec FROM device_version ORDER BY revision, device;
+INSERT INTO device_version_new (until, device, since, uid, labels, spec)
+    SELECT until, device, revision, uid, labels, spec
+    FROM (SELECT *, lead(revision) OVER (PARTITION BY device ORDER BY revision) AS until FROM device_version)
+    WHERE until IS NOT NULL AND spec IS NOT NULL ORDER BY until, device;
 DROP TABLE device_version;
 ALTER TABLE device_version_new RENAME TO device_version;
-CREATE INDEX device_version_by_device ON device_version (device, revision);
 
--- Each change knows its place among all that ever were, and how many versions there were before it, so that what is too
+-- Whoever changes a device keeps what it was. One that was to be deleted was not stated.
+CREATE TRIGGER device_version_kept AFTER UPDATE OF revision ON device
+    WHEN old.deletion_requested_at IS NULL AND new.revision > old.revision
+BEGIN
+    INSERT INTO device_version (until, device, since, uid, labels, spec)
+        VALUES (new.revision, old.name, old.revision, old.uid, old.labels, old.spec);
+END;
+
+-- Each change knows its place among all that ever were, and how many devices those before it changed, so that what is too
 -- much is found from the oldest on, without counting what stays.
 CREATE TABLE change_new (
     revision INTEGER PRIMARY KEY CHECK (revision >= 1),
@@ -25,7 +37,7 @@ CREATE TABLE change_new (
     actor    TEXT NOT NULL,
     source   TEXT NOT NULL,
     request  TEXT NOT NULL,
-    -- How many rows of `device_version` are its own, and how many those before it had, forgotten ones too.
+    -- How many devices it changed, and how many those before it did, forgotten ones too.
     devices  INTEGER NOT NULL CHECK (devices >= 1),
     earlier  INTEGER NOT NULL CHECK (earlier >= 0)
 ) STRICT;
@@ -59,4 +71,6 @@ INSERT INTO event_new (id, at, device, type, reason, message, field, wanted, obs
     SELECT id, at, device, type, reason, message, field, wanted, observed, actor, source, request, revision FROM event;
 DROP TABLE event;
 ALTER TABLE event_new RENAME TO event;
-CREATE INDEX event_by_device ON event (device, id);
+-- By device within each 256 events, and not within all: so the events of one transaction, which are of many devices, have
+-- their places on one page or two. Who looks for a device's events looks into each 256.
+CREATE INDEX event_by_device ON event (id >> 8, device);

@@ -25,12 +25,10 @@ struct BackupRoutes: Sendable {
         let response = Call.response(json: backup.document, status: 201)
         do throws(Problem) {
             try writes.enqueue(call) { (group) throws(Problem) in
-                try group.write {
-                    try $0.append(
-                        EventRecord(
-                            at: backup.createdAt, device: nil, reason: "BackedUp",
-                            message: "the database is copied to \(backup.path)", author: call.author))
-                }
+                group.tell(
+                    EventRecord(
+                        at: backup.createdAt, device: nil, reason: "BackedUp",
+                        message: "the database is copied to \(backup.path)", author: call.author))
                 try Repetition(call)?.remember(response, in: &group)
                 return { call.answer(response) }
             }

@@ -182,12 +182,10 @@ extension WriteGroup {
     fileprivate mutating func commit(_ change: QueueChange, by author: Author) throws(Problem) -> DeviceRecord {
         guard let story = change.story else { return change.record }
         let commit = try commit([.queues(change.record, from: change.before)], by: author)
-        try write {
-            try $0.append(
-                EventRecord(
-                    at: story.at, device: change.record.name, reason: story.reason, message: story.message,
-                    author: author, revision: commit.revision))
-        }
+        tell(
+            EventRecord(
+                at: story.at, device: change.record.name, reason: story.reason, message: story.message,
+                author: author, revision: commit.revision))
         return commit.records[0]
     }
 }

@@ -37,7 +37,7 @@ struct RevisionRoutes: Sendable {
             switch try store.statement(revision) {
             case .known(let change, let devices):
                 var members = change.members
-                members["devices"] = .array(devices.compactMap(\.document))
+                members["devices"] = .array(devices.map(\.document))
                 call.answer(json: .object(members))
             case .forgotten(let oldest): call.fail(.revisionForgotten(revision, oldest: oldest))
             case .none(let nearest): call.fail(.revisionNotFound(String(revision), nearest: nearest))
@@ -51,10 +51,7 @@ struct RevisionRoutes: Sendable {
         try writes.enqueue(call) { (group) throws(Problem) in
             switch try group.read({ try $0.statement(revision) }) {
             case .known(_, let devices):
-                let inputs = devices.compactMap { version in
-                    version.statement.map { DeviceInput(name: version.name, labels: $0.labels, spec: $0.spec) }
-                }
-                return try statements.write(inputs, call, options, in: &group) { _ in true }
+                return try statements.write(devices, call, options, in: &group) { _ in true }
             case .forgotten(let oldest): throw .revisionForgotten(revision, oldest: oldest)
             case .none(let nearest): throw .revisionNotFound(String(revision), nearest: nearest)
             }
@@ -75,23 +72,14 @@ extension ChangeRecord {
         [
             "revision": .string(String(revision)), "time": .string(at.text), "actor": .string(author.name),
             "source": .string(author.source), "requestId": .string(author.request),
-            "changes": .array(versions.map(\.changeDocument)),
+            "changes": .array(devices.map { ["name": .string($0.name.text), "change": .string($0.change.rawValue)] }),
         ]
     }
 }
 
-extension VersionRecord {
-    fileprivate var changeDocument: JSONValue {
-        ["name": .string(name.text), "change": .string(change.rawValue)]
-    }
-
-    /// As POST /v1/apply takes it; nothing for a device that was to be deleted.
-    fileprivate var document: JSONValue? {
-        statement.map { statement in
-            [
-                "metadata": ["name": .string(name.text), "labels": statement.labels.document],
-                "spec": statement.spec.document,
-            ]
-        }
+extension DeviceInput {
+    /// As POST /v1/apply takes it.
+    fileprivate var document: JSONValue {
+        ["metadata": ["name": .string(name.text), "labels": labels.document], "spec": spec.document]
     }
 }

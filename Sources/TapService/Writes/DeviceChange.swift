@@ -90,21 +90,14 @@ extension DeviceChange {
 // MARK: For the history
 
 extension DeviceChange {
-    /// What is stated from now on; nothing where that stays as it was.
-    var version: VersionRecord? {
+    /// What becomes of the statement; nothing where that stays as it was.
+    var historyDevice: ChangeRecord.Device? {
         switch self {
-        case .create, .restore: version(.created)
-        case .update: version(.updated)
-        case .delete:
-            VersionRecord(name: record.name, identifier: record.identifier, change: .deleted, statement: nil)
+        case .create, .restore: .init(name: record.name, change: .created)
+        case .update: .init(name: record.name, change: .updated)
+        case .delete: .init(name: record.name, change: .deleted)
         case .queues, .nothing: nil
         }
-    }
-
-    private func version(_ change: VersionRecord.Change) -> VersionRecord {
-        VersionRecord(
-            name: record.name, identifier: record.identifier, change: change,
-            statement: VersionRecord.Statement(labels: record.labels, spec: record.spec))
     }
 
     /// For people; nothing where somebody else tells it.

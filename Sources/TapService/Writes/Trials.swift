@@ -45,13 +45,11 @@ final class Trials: Sendable {
         let trial = try Self.trial(revision, in: group)
         guard trial.state != .confirmed else { return }
         guard trial.state == .pending else { throw .trialEnded(revision: revision, state: trial.state) }
-        try group.write { transaction in
-            try transaction.end(revision, .confirmed)
-            try transaction.append(
-                EventRecord(
-                    at: .now(), device: nil, reason: "Confirmed", message: "change \(revision) is confirmed",
-                    author: author))
-        }
+        try group.write { try $0.end(revision, .confirmed) }
+        group.tell(
+            EventRecord(
+                at: .now(), device: nil, reason: "Confirmed", message: "change \(revision) is confirmed",
+                author: author))
     }
 
     /// - Returns: Its devices, as they are stated now: those that it has changed, or had changed before.
@@ -84,10 +82,8 @@ final class Trials: Sendable {
                 at: .now(), device: nil, severity: .warning, reason: "RolledBack",
                 message: "change \(revision) is taken back for \(changes.count) devices: \(reason)", author: author,
                 revision: commit.changed.isEmpty ? nil : commit.revision))
-        try group.write { [events] transaction in
-            try transaction.end(revision, .rolledBack)
-            for event in events { try transaction.append(event) }
-        }
+        try group.write { try $0.end(revision, .rolledBack) }
+        for event in events { group.tell(event) }
         return commit.changed
     }
 

@@ -21,10 +21,16 @@ struct WriteGroup: ~Copyable {
         fileprivate(set) var devices: Devices
         fileprivate var revision: Int
         fileprivate(set) var commits: [Commit] = []
+        /// For the history, which is written when all have decided.
+        fileprivate var changes: [ChangeRecord] = []
+        fileprivate var events: [EventRecord] = []
         /// Devices of which nobody gets a lease until the group is over.
         var closed: Set<DeviceName> = []
+        /// How often something was written.
+        fileprivate var writes = 0
+
         /// Whether there is something to commit.
-        fileprivate(set) var isDirty = false
+        var isDirty: Bool { writes > 0 || !events.isEmpty }
 
         init(_ snapshot: Snapshot) {
             devices = snapshot.devices
@@ -32,44 +38,69 @@ struct WriteGroup: ~Copyable {
         }
     }
 
+    /// A write failed after it had written something, and has no savepoint to go back to: the transaction must be rolled
+    /// back, and begun again with savepoints.
+    struct NeedsSavepoints: Error {}
+
     private let transaction: Transaction
     private let board: Board
+    private let hasSavepoints: Bool
+    private let firstRevision: Int
     private(set) var state: State
 
     /// - Parameters:
     ///   - transaction: The one that they share. While it is open nobody else writes, so that the board is what the
     ///     database is.
     ///   - board: Where leases are kept off.
-    init(_ transaction: consuming Transaction, board: Board) {
+    ///   - hasSavepoints: Whether each write has a savepoint of its own. Hardly any needs it, since nearly all that can be
+    ///     wrong with a write is found before it writes, and a savepoint costs as much as a row.
+    init(_ transaction: consuming Transaction, board: Board, hasSavepoints: Bool) {
         self.transaction = transaction
         self.board = board
+        self.hasSavepoints = hasSavepoints
         state = State(board.snapshot)
+        firstRevision = state.revision
     }
 
     var devices: Devices { state.devices }
 
-    /// Has a write decide, in a savepoint of its own.
+    /// Has a write decide and write.
     ///
     /// - Returns: What to do when the group is committed.
-    /// - Throws: `StoreError` when the database fails not only this write.
+    /// - Throws: `StoreError` when the database fails not only this write, or `NeedsSavepoints`.
     mutating func take(_ write: WriteQueue.Write) throws -> WriteQueue.Completion {
         let before = state
-        try transaction.beginSavepoint()
+        if hasSavepoints { try transaction.beginSavepoint() }
         let problem: Problem
         do throws(Problem) {
             let completion = try write.turn(&self)
-            try read { try $0.releaseSavepoint() }
+            if hasSavepoints { try read { try $0.releaseSavepoint() } }
             CrashPoint.reach(CrashPoint.grouped)
             return completion
         } catch {
             problem = error
         }
         if case .store(let failure) = problem, failure.concernsAll { throw failure }
-        try transaction.rollBackToSavepoint()
+        if hasSavepoints {
+            try transaction.rollBackToSavepoint()
+        } else if state.writes > before.writes {
+            throw NeedsSavepoints()
+        }
         let closed = state.closed
         state = before
         state.closed = closed
         return { write.fail(problem) }
+    }
+
+    /// Writes what all have in common, when each has had its turn.
+    ///
+    /// - Throws: What the database says.
+    func finish() throws {
+        if state.revision > firstRevision {
+            try transaction.takeRevisions(after: firstRevision, through: state.revision)
+        }
+        if !state.changes.isEmpty { try transaction.append(state.changes) }
+        if !state.events.isEmpty { try transaction.append(state.events) }
     }
 
     /// Writes the changes; they are published, and the worker is woken, when the group is committed.
@@ -91,22 +122,39 @@ struct WriteGroup: ~Copyable {
             uniquingKeysWith: { $1 })
         if let lease = board.close(closing, isForced: endsLeases) { throw .deviceLeased(lease) }
         state.closed.formUnion(closing.keys)
-        let commit = try write { (transaction) throws in
-            let revision = try transaction.nextRevision()
-            var records: [DeviceRecord] = []
-            records.reserveCapacity(changes.count)
-            for change in changes { records.append(try transaction.write(change, revision: revision)) }
-            try transaction.tell(changes, revision: revision, by: author)
-            return Commit(
-                records: records, changed: zip(changes, records).filter(\.0.isChange).map(\.1), revision: revision)
+        let revision = state.revision + 1
+        let records = try write { (transaction) throws in
+            try changes.map { try transaction.write($0, revision: revision) }
         }
+        let commit = Commit(
+            records: records, changed: zip(changes, records).filter(\.0.isChange).map(\.1), revision: revision)
         for record in commit.changed {
             let name = record.name
             state.devices[name] = state.devices[name]?.with(record: record) ?? DeviceView(record: record)
         }
-        state.revision = commit.revision
+        state.revision = revision
         state.commits.append(commit)
+        tell(changes, revision: revision, by: author)
         return commit
+    }
+
+    /// Has the history say what happened.
+    mutating func tell(_ event: EventRecord) { state.events.append(event) }
+
+    /// Has the history say who changed what.
+    private mutating func tell(_ changes: [DeviceChange], revision: Int, by author: Author) {
+        let now = Timestamp.now()
+        let devices = changes.compactMap(\.historyDevice)
+        if !devices.isEmpty {
+            state.changes.append(ChangeRecord(revision: revision, at: now, author: author, devices: devices))
+        }
+        for change in changes {
+            guard let (reason, message) = change.story else { continue }
+            tell(
+                EventRecord(
+                    at: now, device: change.record.name, reason: reason, message: message, author: author,
+                    revision: revision))
+        }
     }
 
     /// Writes what is no device.
@@ -114,7 +162,7 @@ struct WriteGroup: ~Copyable {
     /// - Throws: `Problem.store`.
     @discardableResult
     mutating func write<Value>(_ body: (borrowing Transaction) throws -> Value) throws(Problem) -> Value {
-        state.isDirty = true
+        state.writes += 1
         return try read(body)
     }
 
@@ -125,22 +173,6 @@ struct WriteGroup: ~Copyable {
 }
 
 extension Transaction {
-    /// Has the history say who changed what.
-    fileprivate func tell(_ changes: [DeviceChange], revision: Int, by author: Author) throws {
-        let now = Timestamp.now()
-        let versions = changes.compactMap(\.version)
-        if !versions.isEmpty {
-            try append(ChangeRecord(revision: revision, at: now, author: author, versions: versions))
-        }
-        for change in changes {
-            guard let (reason, message) = change.story else { continue }
-            try append(
-                EventRecord(
-                    at: now, device: change.record.name, reason: reason, message: message, author: author,
-                    revision: revision))
-        }
-    }
-
     /// - Returns: The record as it is then.
     fileprivate func write(_ change: DeviceChange, revision: Int) throws -> DeviceRecord {
         switch change {

@@ -35,7 +35,7 @@ final class WriteQueue: Sendable {
     func note(_ event: EventRecord, completion: @escaping @Sendable () -> Void) {
         let isTaken = add(
             Write { (group) throws(Problem) in
-                try group.write { try $0.append(event) }
+                group.tell(event)
                 return completion
             } fail: { _ in
                 completion()
@@ -53,9 +53,9 @@ final class WriteQueue: Sendable {
         defer { board.open(committed.closed) }
         let began = ContinuousClock.now
         CrashPoint.reach(CrashPoint.write)
-        do {
+        func commit(savepoints hasSavepoints: Bool) throws {
             try store.write { transaction in
-                var group = WriteGroup(transaction, board: board)
+                var group = WriteGroup(transaction, board: board, hasSavepoints: hasSavepoints)
                 // The store may begin again where the database was locked.
                 completions = []
                 let closed = committed.closed
@@ -64,6 +64,7 @@ final class WriteQueue: Sendable {
                     committed.closed.formUnion(closed)
                 }
                 for write in writes { completions.append(try group.take(write)) }
+                try group.finish()
             } committed: { _ in
                 guard committed.isDirty else { return }
                 CrashPoint.reach(CrashPoint.written)
@@ -71,6 +72,9 @@ final class WriteQueue: Sendable {
                 for commit in committed.commits { board.publish(commit.changed, revision: commit.revision) }
                 board.setStoreFailure(nil)
             }
+        }
+        do {
+            do { try commit(savepoints: false) } catch is WriteGroup.NeedsSavepoints { try commit(savepoints: true) }
         } catch {
             let failure = error as? StoreError ?? .failed(detail: "\(error)")
             board.setStoreFailure(failure.description)

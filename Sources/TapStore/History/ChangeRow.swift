@@ -2,79 +2,64 @@ internal import GRDB
 internal import TapCore
 internal import TapDocument
 
-/// Between the tables `change` and `device_version` and their records.
+/// Between the tables `change`, `device` and `device_version` and the history's records.
 enum ChangeRow {
-    /// How many changes go by between two clean-ups; a change of as many devices cleans up too. Each holds up a write, so
-    /// there are many short ones.
-    private static let changesBetweenPrunings = 16
+    /// How many changes go by between two clean-ups; a change of as many devices cleans up too.
+    static let changesBetweenPrunings = 64
 
-    static func insert(_ database: Database, _ change: ChangeRecord) throws {
+    static func append(_ database: Database, _ changes: [ChangeRecord]) throws {
         let last = try Row.fetchOne(
             database.cachedStatement(
                 sql: "SELECT place, earlier + devices FROM change WHERE revision = (SELECT max(revision) FROM change)"))
-        let (place, earlier): (Int, Int) = last.map { ($0[0] + 1, $0[1]) } ?? (1, 0)
-        try database.cachedStatement(
+        let (first, devicesBefore): (Int, Int) = last.map { ($0[0] + 1, $0[1]) } ?? (1, 0)
+        var (place, earlier) = (first, devicesBefore)
+        let statement = try database.cachedStatement(
             sql: """
                 INSERT INTO change (revision, place, at, actor, source, request, devices, earlier)
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-                """
-        ).execute(arguments: [
-            change.revision, place, change.at.microseconds, change.author.name, change.author.source,
-            change.author.request, change.versions.count, earlier,
-        ])
-        let statement = try database.cachedStatement(
-            sql: "INSERT INTO device_version (device, revision, uid, labels, spec) VALUES (?, ?, ?, ?, ?)")
-        for version in change.versions {
+                """)
+        for change in changes {
             try statement.execute(arguments: [
-                version.name.text, change.revision, version.identifier.text, version.statement?.labels.text,
-                version.statement?.spec.text,
+                change.revision, place, change.at.microseconds, change.author.name, change.author.source,
+                change.author.request, change.devices.count, earlier,
             ])
+            place += 1
+            earlier += change.devices.count
         }
-        if place % changesBetweenPrunings == 0 || change.versions.count >= changesBetweenPrunings {
-            try prune(database, changesMax: Store.changesMax, versionsMax: Store.versionsMax)
+        let isTime = first / changesBetweenPrunings != place / changesBetweenPrunings
+        if isTime || earlier - devicesBefore >= changesBetweenPrunings {
+            try prune(database, changesMax: Store.changesMax, devicesMax: Store.changedDevicesMax)
         }
     }
 
     /// Forgets the oldest changes beyond the limits; the newest is kept whatever its size.
-    static func prune(_ database: Database, changesMax: Int, versionsMax: Int) throws {
-        let ends = try Row.fetchOne(
+    static func prune(_ database: Database, changesMax: Int, devicesMax: Int) throws {
+        let newest = try Row.fetchOne(
             database.cachedStatement(
                 sql: """
-                    SELECT oldest.revision, newest.revision, newest.place, newest.earlier + newest.devices
-                    FROM change AS oldest, change AS newest
-                    WHERE oldest.revision = (SELECT min(revision) FROM change)
-                        AND newest.revision = (SELECT max(revision) FROM change)
+                    SELECT revision, place, earlier + devices FROM change
+                    WHERE revision = (SELECT max(revision) FROM change)
                     """))
-        guard let ends else { return }
-        let (before, newest, places, versions): (Int, Int, Int, Int) = (ends[0], ends[1], ends[2], ends[3])
+        guard let newest else { return }
+        let (place, devices): (Int, Int) = (newest[1], newest[2])
         // Both numbers rise, so the first that is small enough ends the search.
         let oldest =
             try Int.fetchOne(
                 database.cachedStatement(
                     sql: "SELECT revision FROM change WHERE place > ? AND earlier >= ? ORDER BY revision LIMIT 1"),
-                arguments: [places - changesMax, versions - versionsMax]) ?? newest
-        guard oldest > before else { return }
+                arguments: [place - changesMax, devices - devicesMax]) ?? newest[0]
         try database.cachedStatement(sql: "DELETE FROM change WHERE revision < ?").execute(arguments: [oldest])
-        // What the oldest change that is left found: of each device the newest version, where it is stated. Up to the
-        // change that was the oldest before it is so already; what came since then takes its place.
-        try database.cachedStatement(
-            sql: """
-                DELETE FROM device_version WHERE (device, revision) IN (
-                    SELECT old.device, old.revision FROM device_version AS new
-                        JOIN device_version AS old ON old.device = new.device AND old.revision < new.revision
-                    WHERE new.revision > ?1 AND new.revision <= ?2)
-                """
-        ).execute(arguments: [before, oldest])
-        try database.cachedStatement(
-            sql: "DELETE FROM device_version WHERE revision >= ? AND revision < ? AND spec IS NULL"
-        ).execute(arguments: [before, oldest])
+        // What the oldest change itself replaced stays: that tells an update from a creation.
+        try database.cachedStatement(sql: "DELETE FROM device_version WHERE until < ?").execute(arguments: [oldest])
     }
 
     static func fetch(_ database: Database, before revision: Int, limit: Int) throws -> [ChangeRecord] {
-        try Row.fetchAll(
+        let rows = try Row.fetchAll(
             database, sql: "SELECT * FROM change WHERE revision < ? ORDER BY revision DESC LIMIT ?",
-            arguments: [revision, limit]
-        ).map { try decode(database, $0) }
+            arguments: [revision, limit])
+        guard let newest = rows.first, let oldest = rows.last else { return [] }
+        let devices = try devices(database, from: oldest["revision"], through: newest["revision"])
+        return rows.map { change($0, devices) }
     }
 
     static func statement(_ database: Database, _ revision: Int) throws -> PastStatement {
@@ -85,45 +70,56 @@ enum ChangeRow {
             let sql = "SELECT max(revision) FROM change WHERE revision < ?"
             return .none(nearest: try Int.fetchOne(database, sql: sql, arguments: [revision]))
         }
-        let versions = try Row.fetchAll(
+        let stated = try Row.fetchAll(
             database,
             sql: """
-                SELECT device, uid, labels, spec, 0 AS is_deleted, 0 AS is_new FROM device_version AS version
-                WHERE revision = (SELECT max(revision) FROM device_version
-                                  WHERE device = version.device AND revision <= ?)
-                      AND spec IS NOT NULL
-                ORDER BY device
+                SELECT name, labels, spec FROM device WHERE revision <= ?1 AND deletion_requested_at IS NULL
+                UNION ALL SELECT device, labels, spec FROM device_version WHERE until > ?1 AND since <= ?1
+                ORDER BY 1
                 """, arguments: [revision])
-        return .known(try decode(database, row), devices: try versions.map(version))
+        return .known(
+            change(row, try devices(database, from: revision, through: revision)), devices: try stated.map(input))
     }
 
-    private static func decode(_ database: Database, _ row: Row) throws -> ChangeRecord {
-        let revision: Int = row["revision"]
-        let statement = try database.cachedStatement(
+    /// By revision: what became of which devices.
+    private static func devices(
+        _ database: Database, from oldest: Int, through newest: Int
+    ) throws -> [Int: [ChangeRecord.Device]] {
+        let rows = try Row.fetchAll(
+            database,
             sql: """
-                SELECT device, uid, NULL AS labels, NULL AS spec, spec IS NULL AS is_deleted,
-                       NOT EXISTS (SELECT 1 FROM device_version AS old WHERE old.device = version.device
-                                   AND old.uid = version.uid AND old.revision < version.revision) AS is_new
-                FROM device_version AS version WHERE revision = ? ORDER BY device
-                """)
+                SELECT revision, name, max(begins), max(ends) FROM (
+                    SELECT revision, name, 1 AS begins, 0 AS ends FROM device
+                        WHERE revision BETWEEN ?1 AND ?2 AND deletion_requested_at IS NULL
+                    UNION ALL SELECT since, device, 1, 0 FROM device_version
+                        WHERE until > ?1 AND since BETWEEN ?1 AND ?2
+                    UNION ALL SELECT until, device, 0, 1 FROM device_version WHERE until BETWEEN ?1 AND ?2
+                ) GROUP BY revision, name ORDER BY revision, name
+                """, arguments: [oldest, newest])
+        var devices: [Int: [ChangeRecord.Device]] = [:]
+        for row in rows {
+            let change: ChangeRecord.Device.Change =
+                switch (row[2] as Bool, row[3] as Bool) {
+                case (true, true): .updated
+                case (true, false): .created
+                case (false, _): .deleted
+                }
+            devices[row[0], default: []].append(.init(name: try DeviceName(row[1] as String), change: change))
+        }
+        return devices
+    }
+
+    private static func change(_ row: Row, _ devices: [Int: [ChangeRecord.Device]]) -> ChangeRecord {
+        let revision: Int = row["revision"]
         return ChangeRecord(
             revision: revision, at: Timestamp(microseconds: row["at"]),
-            author: Author(row) ?? Author(name: "", source: "", request: ""),
-            versions: try Row.fetchAll(statement, arguments: [revision]).map(version))
+            author: Author(row) ?? Author(name: "", source: "", request: ""), devices: devices[revision] ?? [])
     }
 
-    private static func version(_ row: Row) throws -> VersionRecord {
-        guard let identifier = DeviceIdentifier(text: row["uid"]) else {
-            throw StoreError.failed(detail: "'\(row["uid"] as String)' is no uid")
-        }
-        var statement: VersionRecord.Statement?
-        if let labels = row["labels"] as String?, let spec = row["spec"] as String? {
-            statement = VersionRecord.Statement(
-                labels: try Labels(stored: JSONValue(parsing: Array(labels.utf8))),
-                spec: try DeviceSpec(stored: JSONValue(parsing: Array(spec.utf8))))
-        }
-        return VersionRecord(
-            name: try DeviceName(row["device"] as String), identifier: identifier,
-            change: row["is_deleted"] ? .deleted : row["is_new"] ? .created : .updated, statement: statement)
+    private static func input(_ row: Row) throws -> DeviceInput {
+        DeviceInput(
+            name: try DeviceName(row["name"] as String),
+            labels: try Labels(stored: JSONValue(parsing: Array((row["labels"] as String).utf8))),
+            spec: try DeviceSpec(stored: JSONValue(parsing: Array((row["spec"] as String).utf8))))
     }
 }

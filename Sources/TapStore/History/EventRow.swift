@@ -6,20 +6,22 @@ enum EventRow {
     /// How many appends go by between two clean-ups.
     private static let appendsBetweenPrunings: Int64 = 256
 
-    static func append(_ database: Database, _ event: EventRecord) throws {
+    static func append(_ database: Database, _ events: [EventRecord]) throws {
         let statement = try database.cachedStatement(
             sql: """
                 INSERT INTO event (at, device, type, reason, message, field, wanted, observed,
                                    actor, source, request, revision)
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """)
-        try statement.execute(arguments: [
-            event.at.microseconds, event.device?.text, event.severity.rawValue, event.reason, event.message,
-            event.difference?.field, event.difference?.wanted.text, event.difference?.observed.text,
-            event.author?.name, event.author?.source, event.author?.request, event.revision,
-        ])
-        let id = database.lastInsertedRowID
-        if id % appendsBetweenPrunings == 0 { try prune(database, last: id) }
+        for event in events {
+            try statement.execute(arguments: [
+                event.at.microseconds, event.device?.text, event.severity.rawValue, event.reason, event.message,
+                event.difference?.field, event.difference?.wanted.text, event.difference?.observed.text,
+                event.author?.name, event.author?.source, event.author?.request, event.revision,
+            ])
+            let id = database.lastInsertedRowID
+            if id % appendsBetweenPrunings == 0 { try prune(database, last: id) }
+        }
     }
 
     /// What somebody did is kept longer than what happened: an interface that flaps shall not hide it.
@@ -34,13 +36,21 @@ enum EventRow {
     }
 
     static func fetch(_ database: Database, after id: Int, device: DeviceName?, limit: Int) throws -> [EventRecord] {
-        let filter = device == nil ? "" : "AND device = ?2"
+        guard let device else {
+            let statement = try database.cachedStatement(sql: "SELECT * FROM event WHERE id > ? ORDER BY id LIMIT ?")
+            return try Row.fetchAll(statement, arguments: [id, limit]).map(decode)
+        }
         let statement = try database.cachedStatement(
-            sql: "SELECT * FROM event WHERE id > ?1 \(filter) ORDER BY id LIMIT ?\(device == nil ? 2 : 3)")
-        var arguments: StatementArguments = [id]
-        if let device { arguments += [device.text] }
-        arguments += [limit]
-        return try Row.fetchAll(statement, arguments: arguments).map(decode)
+            sql: """
+                WITH RECURSIVE block (number) AS (
+                    SELECT max(?1 + 1, (SELECT min(id) FROM event)) >> 8
+                    UNION ALL SELECT number + 1 FROM block WHERE number < (SELECT max(id) >> 8 FROM event))
+                SELECT * FROM event WHERE id IN (
+                    SELECT id FROM block CROSS JOIN event ON id >> 8 = number AND device = ?2
+                    WHERE id > ?1 ORDER BY id LIMIT ?3)
+                ORDER BY id
+                """)
+        return try Row.fetchAll(statement, arguments: [id, device.text, limit]).map(decode)
     }
 
     private static func decode(_ row: Row) throws -> EventRecord {
