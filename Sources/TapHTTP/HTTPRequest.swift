@@ -8,7 +8,7 @@ public struct HTTPRequest: Sendable {
 
     /// A new identifier: it needs to be different, not secret, so it is one random number a process, and a count.
     public static func freshIdentifier() -> String {
-        identifierPrefix + String(identifierCount.add(1, ordering: .relaxed).newValue, radix: 16)
+        identifierPrefix + String(identifierCount.add(1, ordering: .relaxed).newValue)
     }
 
     private static let identifierPrefix = String(UInt32.random(in: (1 << 28)...UInt32.max), radix: 16) + "-"

@@ -321,7 +321,12 @@ public final class HTTPServer: Sendable {
     private static func add(
         _ headers: [(name: String, value: String)], to response: OpaquePointer, closes: Bool
     ) {
-        for (name, value) in headers { unsafe MHD_add_response_header(response, name, value) }
+        for (name, value) in headers {
+            // What Swift makes of a string that is passed as it is costs an allocation each.
+            unsafe name.withCString { name in
+                unsafe value.withCString { value in _ = unsafe MHD_add_response_header(response, name, value) }
+            }
+        }
         if closes { unsafe MHD_add_response_header(response, "Connection", "close") }
     }
 

@@ -41,6 +41,16 @@ struct HeaderFields: Sendable {
         fields.last { isNamed($0, name) }.map { String(decoding: bytes[$0.value], as: UTF8.self) }
     }
 
+    /// How many fields have a name that at most one may have, and the bytes of the first.
+    func only(_ name: String) -> (count: Int, value: ArraySlice<UInt8>?) {
+        var (count, first): (Int, Field?) = (0, nil)
+        for field in fields where isNamed(field, name) {
+            if count == 0 { first = field }
+            count += 1
+        }
+        return (count, first.map { bytes[$0.value] })
+    }
+
     /// The bytes of each field of that name.
     func values(_ name: String) -> [ArraySlice<UInt8>] {
         fields.lazy.filter { isNamed($0, name) }.map { bytes[$0.value] }

@@ -54,21 +54,20 @@ struct RequestFraming {
     init(
         _ fields: HeaderFields, authority: [UInt8]?, isHTTP10: Bool, bodyBytesMax: Int
     ) throws(HTTPRejection) {
-        let hosts = fields.values("host")
-        let encodings = fields.values("transfer-encoding")
-        let lengths = fields.values("content-length")
-        guard hosts.count == 1 || (hosts.isEmpty && isHTTP10), encodings.count + lengths.count <= 1,
-            encodings.isEmpty || !isHTTP10
+        let host = fields.only("host")
+        let encoding = fields.only("transfer-encoding")
+        let length = fields.only("content-length")
+        guard host.count == 1 || (host.count == 0 && isHTTP10), encoding.count + length.count <= 1,
+            encoding.count == 0 || !isHTTP10
         else { throw .ambiguousRequest }
-        if let authority, !authority.elementsEqual(hosts.first ?? [], by: { asciiLowercase($0) == asciiLowercase($1) })
-        {
+        if let authority, !authority.elementsEqual(host.value ?? [], by: { asciiLowercase($0) == asciiLowercase($1) }) {
             throw .ambiguousRequest
         }
-        isChunked = !encodings.isEmpty
-        if let encoding = encodings.first, !encoding.lazy.map(asciiLowercase).elementsEqual("chunked".utf8) {
+        isChunked = encoding.count > 0
+        if let encoding = encoding.value, !encoding.lazy.map(asciiLowercase).elementsEqual("chunked".utf8) {
             throw .unknownTransferCoding
         }
-        if let length = lengths.first {
+        if let length = length.value {
             guard !length.isEmpty, length.allSatisfy({ $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }) else {
                 throw .ambiguousRequest
             }
