@@ -1,4 +1,3 @@
-internal import Foundation
 internal import GRDB
 public import TapCore
 internal import TapDocument
@@ -170,13 +169,11 @@ extension Row {
 
 /// As a UUID (RFC 9562).
 extension DeviceIdentifier {
-    /// A new one, at random.
+    /// A new one, at random: version 4 (section 5.4).
     public static func random() -> DeviceIdentifier {
-        let uuid = UUID().uuid
-        func number(_ bytes: [UInt8]) -> UInt64 { bytes.reduce(0) { $0 << 8 | UInt64($1) } }
-        return DeviceIdentifier(
-            high: number([uuid.0, uuid.1, uuid.2, uuid.3, uuid.4, uuid.5, uuid.6, uuid.7]),
-            low: number([uuid.8, uuid.9, uuid.10, uuid.11, uuid.12, uuid.13, uuid.14, uuid.15]))
+        DeviceIdentifier(
+            high: .random(in: .min ... .max) & ~0xF000 | 0x4000,
+            low: .random(in: .min ... .max) & ~(0b11 << 62) | 0b10 << 62)
     }
 
     /// Lower-case hexadecimal with hyphens.

@@ -365,6 +365,15 @@ import Testing
         }
     }
 
+    /// RFC 9562, section 5.4.
+    @Test func identifiersAreRandomUUIDs() throws {
+        let texts = (0..<1_000).map { _ in DeviceIdentifier.random().text }
+        #expect(Set(texts).count == texts.count)
+        for text in texts {
+            #expect(text.wholeMatch(of: /[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}/) != nil)
+        }
+    }
+
     @Test func historyComesAlong() throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/t.db"

@@ -67,6 +67,7 @@ struct Statements: Sendable {
         prunes: (DeviceRecord) -> Bool
     ) throws(Problem) -> [Item] {
         var items: [Item] = []
+        items.reserveCapacity(inputs.count)
         var refused: [(place: Int, problem: Problem)] = []
         for (place, input) in inputs.enumerated() {
             let old = devices[input.name]
@@ -82,10 +83,10 @@ struct Statements: Sendable {
         let unnamed = devices.values.map(\.record).filter { record in
             !named.contains(record.name) && record.deletionRequestedAt == nil && prunes(record)
         }
+        for record in unnamed.sorted(by: { $0.name < $1.name }) {
+            items.append(Item(before: record, change: DeviceChange.deletion(of: record), isPruned: true))
+        }
         return items
-            + unnamed.sorted { $0.name < $1.name }.map { record in
-                Item(before: record, change: DeviceChange.deletion(of: record), isPruned: true)
-            }
     }
 
     /// The very plan that the worker would run: the worker makes it, right after a look at the kernel.

@@ -126,8 +126,9 @@ struct WriteGroup: ~Copyable {
         let records = try write { (transaction) throws in
             try changes.map { try transaction.write($0, revision: revision) }
         }
-        let commit = Commit(
-            records: records, changed: zip(changes, records).filter(\.0.isChange).map(\.1), revision: revision)
+        // Most often it is the same array.
+        let changed = changes.allSatisfy(\.isChange) ? records : zip(changes, records).filter(\.0.isChange).map(\.1)
+        let commit = Commit(records: records, changed: changed, revision: revision)
         for record in commit.changed {
             let name = record.name
             state.devices[name] = state.devices[name]?.with(record: record) ?? DeviceView(record: record)
