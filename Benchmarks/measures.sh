@@ -698,7 +698,8 @@ left_behind() {
 
 measure_puts() {
     puts "this disk"
-    LD_PRELOAD=$build/slow_disk.so puts "a disk of 2 ms"
+    SLOW_DISK_MICROSECONDS=200 LD_PRELOAD=$build/slow_disk.so puts "0.2 ms slower"
+    SLOW_DISK_MICROSECONDS=2000 LD_PRELOAD=$build/slow_disk.so puts "2 ms slower"
 }
 
 # puts DISK: many clients at once, and one.

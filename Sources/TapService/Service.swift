@@ -129,7 +129,7 @@ struct RoutedHandler: HTTPHandler {
                     request: request, exchange: exchange, route: "other", metrics: metrics, identity: identity)
                 call.answer(HTTPResponse(status: 204, headers: [("Allow", allowed.joined(separator: ", "))]))
             case .none:
-                throw .routeNotFound(path: request.head.path)
+                throw router.notFound(request.head.path)
             }
         } catch {
             exchange.respond(refusal(request.head, error, from: exchange.origin))
@@ -191,7 +191,7 @@ struct RoutedHandler: HTTPHandler {
                 guard route.method != "GET" else { throw .bodyTooLarge(bytesMax: 0) }
             case .otherMethods(let allowed): throw .methodNotAllowed(method: head.method, allowed: allowed)
             case .options: throw .bodyTooLarge(bytesMax: 0)
-            case .none: throw .routeNotFound(path: head.path)
+            case .none: throw router.notFound(head.path)
             }
             return nil
         } catch {

@@ -42,7 +42,7 @@ struct TokenCreateCommand: ParsableCommand {
         abstract: "Make a token, and show it this once.",
         discussion: "The token is the only line on standard output.")
 
-    @Option(help: "A name that no other token has; the history of changes shows it.")
+    @Argument(help: "A name that no other token has; the history of changes shows it.")
     var name: String
 
     @Option(help: "What it allows: viewer, consumer, operator or admin.")

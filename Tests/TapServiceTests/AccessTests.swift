@@ -427,6 +427,8 @@ import Yams
                 #expect(try client.send(method, target).status == (isServed ? 400 : 404), "\(route)")
             }
             #expect(try client.send("GET", "/livez").status == 200)
+            let detail = try client.send("GET", "/v1/devices")["detail"] as? String
+            #expect(detail == "nothing is served at /v1/devices; there are /livez, /readyz, /metrics")
         }
     }
 }

@@ -82,6 +82,22 @@ import Testing
         }
     }
 
+    /// What is left out of the query and put into the body does nothing, and says where it belongs.
+    @Test func aParameterInTheBodyIsToldWhereItBelongs() async throws {
+        try await withWorld { (world) throws in
+            let answer = try world.send("POST", "/v1/apply", #"{"devices": [], "prune": true, "color": 1}"#)
+            #expect(answer.status == 422)
+            let errors = (answer["errors"] as? [[String: String]] ?? []).map {
+                "\($0["pointer"] ?? "") \($0["detail"] ?? "")"
+            }
+            #expect(
+                errors == [
+                    "/color is not a field of this object; known is devices",
+                    "/prune is a query parameter: POST /v1/apply?prune=…",
+                ])
+        }
+    }
+
     @Test func allRefusalsAndNothingDone() async throws {
         try await withWorld { (world) throws in
             _ = try world.send("POST", "/v1/apply?wait=5s", Self.document(["a", "b"]))

@@ -69,7 +69,7 @@ import Testing
         /// - Returns: What it said, and the token among that.
         func create(_ name: String, _ role: String, _ more: String...) throws -> String {
             let said = try run(
-                Daemon.binary, ["token", "create", "--name", name, "--role", role, "--config", configuration] + more)
+                Daemon.binary, ["token", "create", name, "--role", role, "--config", configuration] + more)
             return try #require(said.split(separator: "\n").first { $0.hasPrefix("tap_") }.map { String($0) })
         }
     }
@@ -305,7 +305,7 @@ import Testing
             }
             let many = try (0..<12).map { number in
                 try ChildProcess(
-                    Daemon.binary, ["token", "create", "--name", "t\(number)", "--role", "viewer", "--file", path])
+                    Daemon.binary, ["token", "create", "t\(number)", "--role", "viewer", "--file", path])
             }
             for process in many { #expect(process.wait() == 0) }
             let list = try token("list").said
@@ -315,11 +315,11 @@ import Testing
             #expect(stat(path, &status) == 0 && status.st_mode & 0o777 == 0o640)
 
             for (words, said) in [
-                (["create", "--name", "t3", "--role", "admin"], "there is a token 't3' already"),
-                (["create", "--name", "a b", "--role", "admin"], "'a b' is no name of a token"),
-                (["create", "--name", "x", "--role", "root"], "'root' is no role; there are viewer, consumer"),
-                (["create", "--name", "x", "--role", "admin", "--expires", "soon"], "'soon' is not a duration"),
-                (["create", "--name", "x", "--role", "admin", "--expires", "0s"], "'0s' is no lifetime"),
+                (["create", "t3", "--role", "admin"], "there is a token 't3' already"),
+                (["create", "a b", "--role", "admin"], "'a b' is no name of a token"),
+                (["create", "x", "--role", "root"], "'root' is no role; there are viewer, consumer"),
+                (["create", "x", "--role", "admin", "--expires", "soon"], "'soon' is not a duration"),
+                (["create", "x", "--role", "admin", "--expires", "0s"], "'0s' is no lifetime"),
                 (["revoke", "x"], "there is no token 'x'"),
             ] {
                 let output = directory + "/refused"

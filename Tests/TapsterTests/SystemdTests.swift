@@ -73,7 +73,7 @@ import Testing
                 "ip link set lo up; mkdir -p /etc/tapster; echo 'listen: 127.0.0.1:8480' >/etc/tapster/tapster.yaml")
             try sandbox.run("systemctl", "start", "tapster")
             let process = try sandbox.property("MainPID")
-            let token = try sandbox.run("bash", "-c", "tapster token create --name ci --role viewer 2>/dev/null")
+            let token = try sandbox.run("bash", "-c", "tapster token create ci --role viewer 2>/dev/null")
                 .trimmingCharacters(in: .whitespacesAndNewlines)
             #expect(
                 try sandbox.run("stat", "-c", "%a %U %G", "/etc/tapster/tokens.yaml") == "640 root tapster\n")

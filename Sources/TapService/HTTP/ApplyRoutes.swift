@@ -6,6 +6,7 @@ internal import TapStore
 /// `/v1/apply`: many devices in one transaction, all or nothing.
 struct ApplyRoutes: Sendable {
     static let devicesMax = 10_000
+    private static let parameters = Statements.Options.parameters.union(["prune", "labelSelector"])
 
     let writes: DeviceWrites
     let statements: Statements
@@ -14,9 +15,7 @@ struct ApplyRoutes: Sendable {
     var routes: [Route] {
         [
             Route(
-                "POST", "/v1/apply", .operate,
-                parameters: Statements.Options.parameters.union(["prune", "labelSelector"]),
-                handler: apply),
+                "POST", "/v1/apply", .operate, parameters: Self.parameters, handler: apply),
             Route("POST", "/v1/apply/{revision}/confirm", .operate, answers: .other, handler: confirm),
             Route("DELETE", "/v1/apply/{revision}", .operate, answers: .other, handler: rollBack),
         ]
@@ -45,7 +44,11 @@ struct ApplyRoutes: Sendable {
             throw .invalidDocument([FieldIssue(pointer: "", detail: "must be an object, found \(document.kind)")])
         }
         let unknown = members.keys.filter { $0 != "devices" }.sorted().prefix(InvalidDocument.issuesMax)
-        var issues = FieldIssue.unknown(unknown, known: ["devices"])
+        var issues = FieldIssue.unknown(unknown.filter { !Self.parameters.contains($0) }, known: ["devices"])
+        for key in unknown where Self.parameters.contains(key) {
+            issues.append(
+                FieldIssue(pointer: "/" + key, detail: "is a query parameter: POST /v1/apply?\(key)=…"))
+        }
         guard case .array(let documents)? = members["devices"] else {
             issues.append(FieldIssue(pointer: "/devices", detail: "must be an array of devices"))
             throw .invalidDocument(issues)

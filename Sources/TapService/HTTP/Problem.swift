@@ -19,7 +19,8 @@ enum Problem: Error, Sendable {
     case notJSON(String)
     case invalidParameter(name: String, detail: String)
     case invalidHeader(name: String, detail: String)
-    case routeNotFound(path: String)
+    /// With the paths that there are, where they are few.
+    case routeNotFound(path: String, known: [String])
     case methodNotAllowed(method: String, allowed: [String])
     case unsupportedMediaType(found: String?, wanted: [String])
     case invalidDocument([FieldIssue])
@@ -121,10 +122,12 @@ extension Problem {
         case .invalidHeader(let name, let detail):
             Words(
                 status: 400, code: "INVALID_HEADER", title: "A header field is invalid", detail: "'\(name)' \(detail)")
-        case .routeNotFound(let path):
+        case .routeNotFound(let path, let known):
             Words(
                 status: 404, code: "ROUTE_NOT_FOUND", title: "No such resource",
-                detail: "nothing is served at \(path); GET /openapi.yaml lists what is")
+                detail: "nothing is served at \(path); "
+                    + (known.isEmpty
+                        ? "GET /openapi.yaml lists what is" : "there are \(known.joined(separator: ", "))"))
         case .methodNotAllowed(let method, let allowed):
             Words(
                 status: 405, code: "METHOD_NOT_ALLOWED", title: "The method is not allowed here",
@@ -256,8 +259,8 @@ extension Problem {
             Words(
                 status: 409, code: "IMMUTABLE_FIELD", title: "A field is fixed when the device is created",
                 detail:
-                    "the kernel fixes \(fields.map(\.rawValue).joined(separator: ", ")) when a device is created; add "
-                    + "recreate=true to have it made anew, which interrupts its traffic"
+                    "\(fields.map(\.rawValue).joined(separator: ", ")) \(fields.count == 1 ? "is" : "are") fixed when a "
+                    + "device is created; add recreate=true to have it made anew, which interrupts its traffic"
                     + (fields.contains(.owner) || fields.contains(.group)
                         ? "; an owner or a group can be changed in place, but not taken away" : ""),
                 errors: fields.map { FieldIssue(pointer: $0.pointer, detail: "cannot be changed in place") })

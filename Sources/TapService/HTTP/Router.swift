@@ -55,7 +55,14 @@ struct Router: Sendable {
         case none
     }
 
+    /// So many paths are named to who asks for another one; where there are more, the document lists them.
+    private static let namedMax = 8
+
     let routes: [Route]
+
+    func notFound(_ path: String) -> Problem {
+        .routeNotFound(path: path, known: routes.count <= Self.namedMax ? routes.map(\.pattern) : [])
+    }
 
     func match(method: String, path: [String]) -> Match {
         // HEAD is GET without the body, which the library leaves out.
