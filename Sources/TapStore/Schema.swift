@@ -49,5 +49,7 @@ enum Schema {
         let unknown = applied.subtracting(known).sorted()
         guard unknown.isEmpty else { throw StoreError.tooNew(path: path, unknown: unknown) }
         try migrator.migrate(writer)
+        // What became of a trigger is found when a statement is compiled that fires it.
+        try writer.read { _ = try $0.makeStatement(sql: "UPDATE device SET revision = revision") }
     }
 }

@@ -74,6 +74,9 @@ public final class Store: Sendable {
             try pool.writeWithoutTransaction {
                 try $0.execute(sql: "PRAGMA busy_timeout = \(Self.lockedMillisecondsMax)")
             }
+        } catch let error as DatabaseError where error.resultCode == .SQLITE_ERROR {
+            // The SQL is ours, and right for the schema that the file shall have.
+            throw .damaged(path: path, detail: error.message ?? "its schema cannot be read")
         } catch {
             throw StoreError(error, path: path)
         }
@@ -142,7 +145,7 @@ public final class Store: Sendable {
     }
 
     /// At most `limit` changes of statements before a revision, newest first.
-    public func changes(before revision: Int, limit: Int) throws(StoreError) -> [ChangeRecord] {
+    public func changes(before revision: Int, limit: Int) throws(StoreError) -> [PastChange] {
         try read { try ChangeRow.fetch($0, before: revision, limit: limit) }
     }
 
@@ -242,8 +245,8 @@ public final class Store: Sendable {
     // MARK: Waiting for the disk
 
     private static let synchronous = "PRAGMA synchronous = FULL"
-    /// What a savepoint may have to put back is kept in memory: else the pages of a write that changes more than 16, as one
-    /// does that forgets old history, are first copied to a file. A write changes no more than its 8 MiB of body can say.
+    /// What a savepoint may have to put back is kept in memory: else the pages of a write that changes more than 16 are first
+    /// copied to a file. A write changes no more than its 8 MiB of body can say.
     private static let savepointsInMemory = "PRAGMA temp_store = MEMORY"
     /// Changes nothing, and yet has a page written.
     private static let emptyWrite = "PRAGMA user_version = 0"

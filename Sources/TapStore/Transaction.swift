@@ -136,6 +136,8 @@ public struct Transaction: ~Copyable {
     public func remember(_ answer: PastAnswer) throws { try PastAnswerRow.insert(database, answer) }
 
     /// What the request that had this key was answered; nothing when there was none in the last 24 hours.
+    ///
+    /// - Throws: `StoreError.tooManyAnswers` when there is none, and none more can be remembered.
     public func answer(to key: IdempotencyKey, of actor: String, at time: Timestamp) throws -> PastAnswer? {
         try PastAnswerRow.fetch(database, actor: actor, key: key, at: time)
     }

@@ -95,6 +95,10 @@ import Testing
             let (good, bad, late) = (try Self.device("good"), try Self.device("bad"), try Self.device("late"))
             parts.group {
                 parts.add("good") { (group) throws(Problem) in _ = try group.commit([.create(good)], by: Self.author) }
+                parts.add("told") { (group) throws(Problem) in
+                    group.tell(EventRecord(at: .now(), device: nil, reason: "Test", message: "it has only told"))
+                    throw .stopping
+                }
                 parts.add("bad") { (group) throws(Problem) in
                     _ = try group.commit([.create(bad)], by: Self.author)
                     throw .stopping
@@ -110,10 +114,20 @@ import Testing
             }
             #expect(try parts.store.load().devices.map(\.name.text).sorted() == ["good", "late"])
             #expect(parts.board.snapshot.devices.keys.map(\.text).sorted() == ["good", "late"])
-            #expect(parts.outcomes.all.count == 5)
-            #expect(parts.outcomes.all[2] == "bad failed: \(Problem.stopping)")
-            #expect(parts.outcomes.all[3].hasPrefix("twice failed: store("))
-            #expect(parts.outcomes.all[4] == "late is written")
+            #expect(parts.outcomes.all.count == 6)
+            #expect(parts.outcomes.all[2] == "told failed: \(Problem.stopping)")
+            #expect(parts.outcomes.all[3] == "bad failed: \(Problem.stopping)")
+            #expect(parts.outcomes.all[4].hasPrefix("twice failed: store("))
+            #expect(parts.outcomes.all[5] == "late is written")
+            // As if the others had never come.
+            #expect(parts.commits == 1)
+            #expect(try parts.store.load().revision == 2)
+            #expect(try parts.store.load().devices.map(\.revision).sorted() == [1, 2])
+            let history = try parts.store.changes(before: .max, limit: 10)
+            #expect(history.map { $0.devices.map(\.name.text) } == [["late"], ["good"]])
+            let events = try parts.store.events(after: 0, device: nil, limit: 10)
+            #expect(events.map { $0.device?.text ?? "" } == ["good", "late"])
+            #expect(events.map(\.revision) == [1, 2])
         }
     }
 

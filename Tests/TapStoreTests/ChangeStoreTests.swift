@@ -22,8 +22,9 @@ import Testing
             createdAt: Timestamp(microseconds: 1))
     }
 
-    private static func change(_ revision: Int, _ devices: [ChangeRecord.Device]) -> ChangeRecord {
-        ChangeRecord(revision: revision, at: Timestamp(microseconds: 1), author: author, devices: devices)
+    private static func change(_ revision: Int, devicesCount: Int = 1) -> ChangeRecord {
+        ChangeRecord(
+            revision: revision, at: Timestamp(microseconds: 1), author: author, devicesCount: devicesCount)
     }
 
     /// Other writes take revisions too; whichever are left for changes, the oldest are forgotten.
@@ -36,12 +37,30 @@ import Testing
                 for number in 1...2 * Store.changesMax {
                     let revision = 2 * number + remainder
                     _ = try transaction.save(record, revision: revision)
-                    try transaction.append([Self.change(revision, [.init(name: record.name, change: .updated)])])
+                    try transaction.append([Self.change(revision)])
                 }
             }
             let most = Store.changesMax + ChangeRow.changesBetweenPrunings
             #expect(try store.changes(before: .max, limit: 10_000).count <= most)
             #expect(try store.versions() <= most)
+        }
+    }
+
+    /// Were one used twice, a change would be told as another's.
+    @Test func revisionsThatSomebodyElseTookAreNotTakenAgain() throws {
+        try withTemporaryDirectory { directory in
+            let store = try Store(path: directory + "/t.db")
+            let record = try Self.record("web0", queues: 1)
+            try store.write { try $0.takeRevisions(after: 0, through: 3) }
+            #expect(throws: StoreError.failed(detail: "revision 2 is not the last one that was taken")) {
+                try store.write { transaction in
+                    _ = try transaction.save(record, revision: 4)
+                    try transaction.takeRevisions(after: 2, through: 4)
+                }
+            }
+            #expect(try store.load().devices.isEmpty)
+            #expect(try store.load().revision == 3)
+            #expect(try store.write { try $0.nextRevision() } == 4)
         }
     }
 
@@ -57,13 +76,13 @@ import Testing
                     for _ in 0..<37 {
                         revision += 1
                         _ = try transaction.save(record, revision: revision)
-                        changes.append(Self.change(revision, [.init(name: record.name, change: .updated)]))
+                        changes.append(Self.change(revision))
                     }
                     try transaction.append(changes)
                 }
             }
             let kept = try store.changes(before: .max, limit: 10_000)
-            #expect(kept.first?.revision == revision)
+            #expect(kept.first?.record.revision == revision)
             #expect((Store.changesMax...Store.changesMax + 100).contains(kept.count))
         }
     }
@@ -82,13 +101,13 @@ import Testing
             let kept = try store.changes(before: .max, limit: 1_000)
             #expect(kept.count <= 40 + 50)
             #expect(kept == model.changes.suffix(kept.count).reversed())
-            let oldest = try #require(kept.last?.revision)
+            let oldest = try #require(kept.last?.record.revision)
             for revision in 1...300 {
                 let page = try store.changes(before: revision, limit: 7)
-                #expect(page == Array(kept.filter { $0.revision < revision }.prefix(7)))
+                #expect(page == Array(kept.filter { $0.record.revision < revision }.prefix(7)))
                 switch try store.statement(revision) {
                 case .known(let change, let devices):
-                    #expect(change == model.changes.first { $0.revision == revision })
+                    #expect(change == model.changes.first { $0.record.revision == revision })
                     #expect(revision >= oldest)
                     let expected = model.past[revision]?.values.sorted { $0.name < $1.name }
                     #expect(devices == expected, "seed \(seed), revision \(revision)")
@@ -111,13 +130,13 @@ import Testing
         var generator: SeededGenerator
         /// Those that are marked too.
         var records: [DeviceName: DeviceRecord] = [:]
-        var changes: [ChangeRecord] = []
+        var changes: [PastChange] = []
         var past: [Int: [DeviceName: DeviceInput]] = [:]
 
         init(seed: UInt64) { generator = SeededGenerator(seed: seed) }
 
         mutating func step(_ revision: Int, in transaction: borrowing Transaction) throws {
-            var devices: [ChangeRecord.Device] = []
+            var devices: [PastChange.Device] = []
             for number in 0..<6 where Int.random(in: 0..<3, using: &generator) == 0 {
                 let name = try DeviceName("d\(number)")
                 if let change = try step(name, revision, in: transaction) {
@@ -125,9 +144,9 @@ import Testing
                 }
             }
             guard !devices.isEmpty else { return }
-            let change = ChangeStoreTests.change(revision, devices)
-            changes.append(change)
-            try transaction.append([change])
+            let record = ChangeStoreTests.change(revision, devicesCount: devices.count)
+            changes.append(PastChange(record: record, devices: devices))
+            try transaction.append([record])
             past[revision] = records.filter { $0.value.deletionRequestedAt == nil }.mapValues {
                 DeviceInput(name: $0.name, labels: $0.labels, spec: $0.spec)
             }
@@ -135,7 +154,7 @@ import Testing
 
         private mutating func step(
             _ name: DeviceName, _ revision: Int, in transaction: borrowing Transaction
-        ) throws -> ChangeRecord.Device.Change? {
+        ) throws -> PastChange.Device.Change? {
             let queues = Int.random(in: 0...4, using: &generator)
             guard var record = records[name] else {
                 guard queues > 0 else { return nil }

@@ -62,10 +62,13 @@ import Testing
                     try bytes.write(to: URL(fileURLWithPath: path))
                     defer { for end in ["-wal", "-shm"] { unlink(path + end) } }
                     do {
-                        var loaded = try Store(path: path).load().devices
+                        let store = try Store(path: path)
+                        var loaded = try store.load().devices
                         // What says whether a generation was reached is found out anew.
                         for position in loaded.indices { loaded[position].settledGeneration = 0 }
                         #expect(loaded == devices, "seed \(seed), bytes \(places)")
+                        // And it takes changes, with what they do to the history.
+                        _ = try store.write { try $0.save(devices[0], revision: $0.nextRevision()) }
                     } catch let error as StoreError {
                         found += 1
                         let isTold = error.description.contains("restore a backup") || error == .foreign(path: path)

@@ -410,6 +410,54 @@ import Testing
         }
     }
 
+    /// Of before it was kept: the devices that were there then can be gone back to.
+    @Test func historyBeginsWithWhatWasStated() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/t.db"
+            try fill(path, upTo: 2)
+            do { try DatabaseQueue(path: path).write { try $0.execute(sql: "UPDATE revision SET current = 100") } }
+            let store = try Store(path: path)
+            let beginning = try #require(try store.changes(before: .max, limit: 10).first?.record.revision)
+            var record = try #require(try store.load().devices.first)
+            record.labels = .none
+            for _ in 0..<2 {
+                guard case .known(let change, let devices) = try store.statement(beginning) else {
+                    throw TestFailure("revision \(beginning) is not known")
+                }
+                #expect(change.record.author.source == "migration")
+                #expect(devices.map(\.labels.document) == [["vm": "web"]])
+                // And still, when another thing is stated.
+                _ = try store.write { try $0.save(record, revision: $0.nextRevision()) }
+            }
+        }
+    }
+
+    @Test func noMoreAnswersAreRememberedThanMayBe() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/t.db"
+            let store = try Store(path: path)
+            let now = Timestamp(microseconds: 1_000_000 * Int64(Store.answerSecondsMax + 10))
+            let (known, new) = (try IdempotencyKey("1"), try IdempotencyKey("new"))
+            try DatabaseQueue(path: path).write {
+                try $0.execute(
+                    sql: """
+                        WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < ?)
+                        INSERT INTO idempotency_key (actor, key, fingerprint, at, status, headers, body)
+                        SELECT 'uid:0', n, zeroblob(32), ?, 201, '{}', x'' FROM number
+                        """, arguments: [Store.answersMax, now.microseconds - 1])
+            }
+            try store.write { (transaction) throws in
+                #expect(try transaction.answer(to: known, of: "uid:0", at: now)?.status == 201)
+                #expect(throws: StoreError.tooManyAnswers(count: Store.answersMax)) {
+                    try transaction.answer(to: new, of: "uid:0", at: now)
+                }
+                // They are worth nothing a day later.
+                let later = Timestamp(microseconds: now.microseconds + 1_000_000 * Int64(Store.answerSecondsMax))
+                #expect(try transaction.answer(to: new, of: "uid:0", at: later) == nil)
+            }
+        }
+    }
+
     @Test func constraintsHoldInSQLToo() throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/t.db"

@@ -67,11 +67,12 @@ struct RevisionRoutes: Sendable {
     }
 }
 
-extension ChangeRecord {
+extension PastChange {
     fileprivate var members: [String: JSONValue] {
         [
-            "revision": .string(String(revision)), "time": .string(at.text), "actor": .string(author.name),
-            "source": .string(author.source), "requestId": .string(author.request),
+            "revision": .string(String(record.revision)), "time": .string(record.at.text),
+            "actor": .string(record.author.name), "source": .string(record.author.source),
+            "requestId": .string(record.author.request),
             "changes": .array(devices.map { ["name": .string($0.name.text), "change": .string($0.change.rawValue)] }),
         ]
     }

@@ -52,8 +52,7 @@ struct History {
             for (identifier, generation) in history.settled {
                 try transaction.settle(identifier, generation: generation)
             }
-            for event in history.events { try transaction.append(event) }
-            if let recovery { try transaction.append(recovery) }
+            try transaction.append(history.events + (recovery.map { [$0] } ?? []))
         } committed: {
             committed()
         }

@@ -90,13 +90,11 @@ extension DeviceChange {
 // MARK: For the history
 
 extension DeviceChange {
-    /// What becomes of the statement; nothing where that stays as it was.
-    var historyDevice: ChangeRecord.Device? {
+    /// Whether another thing is stated then.
+    var changesStatement: Bool {
         switch self {
-        case .create, .restore: .init(name: record.name, change: .created)
-        case .update: .init(name: record.name, change: .updated)
-        case .delete: .init(name: record.name, change: .deleted)
-        case .queues, .nothing: nil
+        case .create, .restore, .update, .delete: true
+        case .queues, .nothing: false
         }
     }
 

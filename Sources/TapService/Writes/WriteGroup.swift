@@ -36,6 +36,33 @@ struct WriteGroup: ~Copyable {
             devices = snapshot.devices
             revision = snapshot.revision
         }
+
+        /// Where a write began. Of what is gathered it has the counts alone: a second reference would have each write copy
+        /// what those before it have gathered.
+        fileprivate struct Mark {
+            fileprivate let devices: Devices
+            fileprivate let revision: Int
+            fileprivate let commits: Int
+            fileprivate let changes: Int
+            fileprivate let events: Int
+            fileprivate let writes: Int
+        }
+
+        fileprivate var mark: Mark {
+            Mark(
+                devices: devices, revision: revision, commits: commits.count, changes: changes.count,
+                events: events.count, writes: writes)
+        }
+
+        /// Takes back what came since, but for what is closed.
+        fileprivate mutating func goBack(to mark: Mark) {
+            devices = mark.devices
+            revision = mark.revision
+            commits.removeSubrange(mark.commits...)
+            changes.removeSubrange(mark.changes...)
+            events.removeSubrange(mark.events...)
+            writes = mark.writes
+        }
     }
 
     /// A write failed after it had written something, and has no savepoint to go back to: the transaction must be rolled
@@ -69,7 +96,7 @@ struct WriteGroup: ~Copyable {
     /// - Returns: What to do when the group is committed.
     /// - Throws: `StoreError` when the database fails not only this write, or `NeedsSavepoints`.
     mutating func take(_ write: WriteQueue.Write) throws -> WriteQueue.Completion {
-        let before = state
+        let mark = state.mark
         if hasSavepoints { try transaction.beginSavepoint() }
         let problem: Problem
         do throws(Problem) {
@@ -83,12 +110,10 @@ struct WriteGroup: ~Copyable {
         if case .store(let failure) = problem, failure.concernsAll { throw failure }
         if hasSavepoints {
             try transaction.rollBackToSavepoint()
-        } else if state.writes > before.writes {
+        } else if state.writes > mark.writes {
             throw NeedsSavepoints()
         }
-        let closed = state.closed
-        state = before
-        state.closed = closed
+        state.goBack(to: mark)
         return { write.fail(problem) }
     }
 
@@ -145,9 +170,10 @@ struct WriteGroup: ~Copyable {
     /// Has the history say who changed what.
     private mutating func tell(_ changes: [DeviceChange], revision: Int, by author: Author) {
         let now = Timestamp.now()
-        let devices = changes.compactMap(\.historyDevice)
-        if !devices.isEmpty {
-            state.changes.append(ChangeRecord(revision: revision, at: now, author: author, devices: devices))
+        let devicesCount = changes.count(where: \.changesStatement)
+        if devicesCount > 0 {
+            state.changes.append(
+                ChangeRecord(revision: revision, at: now, author: author, devicesCount: devicesCount))
         }
         for change in changes {
             guard let (reason, message) = change.story else { continue }

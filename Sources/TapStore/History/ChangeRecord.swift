@@ -1,8 +1,24 @@
 public import TapCore
 public import TapDocument
 
-/// A revision in which statements changed.
+/// A revision in which statements changed. What was stated before is kept by the database itself, as devices are saved.
 public struct ChangeRecord: Hashable, Sendable {
+    public let revision: Int
+    public let at: Timestamp
+    public let author: Author
+    /// How many devices' statements changed.
+    public let devicesCount: Int
+
+    public init(revision: Int, at: Timestamp, author: Author, devicesCount: Int) {
+        self.revision = revision
+        self.at = at
+        self.author = author
+        self.devicesCount = devicesCount
+    }
+}
+
+/// What the history tells of a change.
+public struct PastChange: Hashable, Sendable {
     /// What became of a device's statement.
     public struct Device: Hashable, Sendable {
         public enum Change: String, Hashable, Sendable {
@@ -20,16 +36,12 @@ public struct ChangeRecord: Hashable, Sendable {
         }
     }
 
-    public let revision: Int
-    public let at: Timestamp
-    public let author: Author
-    /// What changed. What was stated before is kept by the database itself, as devices are saved.
+    public let record: ChangeRecord
+    /// By name.
     public let devices: [Device]
 
-    public init(revision: Int, at: Timestamp, author: Author, devices: [Device]) {
-        self.revision = revision
-        self.at = at
-        self.author = author
+    public init(record: ChangeRecord, devices: [Device]) {
+        self.record = record
         self.devices = devices
     }
 }
@@ -37,7 +49,7 @@ public struct ChangeRecord: Hashable, Sendable {
 /// What the history tells of a revision.
 public enum PastStatement: Hashable, Sendable {
     /// The change, and every device that was stated then, by name.
-    case known(ChangeRecord, devices: [DeviceInput])
+    case known(PastChange, devices: [DeviceInput])
     /// It is older than the history.
     case forgotten(oldest: Int)
     /// No statement changed in it; the newest older one in which some did, if there is one.

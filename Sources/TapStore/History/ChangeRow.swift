@@ -21,10 +21,10 @@ enum ChangeRow {
         for change in changes {
             try statement.execute(arguments: [
                 change.revision, place, change.at.microseconds, change.author.name, change.author.source,
-                change.author.request, change.devices.count, earlier,
+                change.author.request, change.devicesCount, earlier,
             ])
             place += 1
-            earlier += change.devices.count
+            earlier += change.devicesCount
         }
         let isTime = first / changesBetweenPrunings != place / changesBetweenPrunings
         if isTime || earlier - devicesBefore >= changesBetweenPrunings {
@@ -53,7 +53,7 @@ enum ChangeRow {
         try database.cachedStatement(sql: "DELETE FROM device_version WHERE until < ?").execute(arguments: [oldest])
     }
 
-    static func fetch(_ database: Database, before revision: Int, limit: Int) throws -> [ChangeRecord] {
+    static func fetch(_ database: Database, before revision: Int, limit: Int) throws -> [PastChange] {
         let rows = try Row.fetchAll(
             database, sql: "SELECT * FROM change WHERE revision < ? ORDER BY revision DESC LIMIT ?",
             arguments: [revision, limit])
@@ -84,7 +84,7 @@ enum ChangeRow {
     /// By revision: what became of which devices.
     private static func devices(
         _ database: Database, from oldest: Int, through newest: Int
-    ) throws -> [Int: [ChangeRecord.Device]] {
+    ) throws -> [Int: [PastChange.Device]] {
         let rows = try Row.fetchAll(
             database,
             sql: """
@@ -96,9 +96,9 @@ enum ChangeRow {
                     UNION ALL SELECT until, device, 0, 1 FROM device_version WHERE until BETWEEN ?1 AND ?2
                 ) GROUP BY revision, name ORDER BY revision, name
                 """, arguments: [oldest, newest])
-        var devices: [Int: [ChangeRecord.Device]] = [:]
+        var devices: [Int: [PastChange.Device]] = [:]
         for row in rows {
-            let change: ChangeRecord.Device.Change =
+            let change: PastChange.Device.Change =
                 switch (row[2] as Bool, row[3] as Bool) {
                 case (true, true): .updated
                 case (true, false): .created
@@ -109,11 +109,11 @@ enum ChangeRow {
         return devices
     }
 
-    private static func change(_ row: Row, _ devices: [Int: [ChangeRecord.Device]]) -> ChangeRecord {
-        let revision: Int = row["revision"]
-        return ChangeRecord(
-            revision: revision, at: Timestamp(microseconds: row["at"]),
-            author: Author(row) ?? Author(name: "", source: "", request: ""), devices: devices[revision] ?? [])
+    private static func change(_ row: Row, _ devices: [Int: [PastChange.Device]]) -> PastChange {
+        let record = ChangeRecord(
+            revision: row["revision"], at: Timestamp(microseconds: row["at"]),
+            author: Author(row) ?? Author(name: "", source: "", request: ""), devicesCount: row["devices"])
+        return PastChange(record: record, devices: devices[record.revision] ?? [])
     }
 
     private static func input(_ row: Row) throws -> DeviceInput {

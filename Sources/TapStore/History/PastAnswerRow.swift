@@ -5,12 +5,9 @@ internal import TapDocument
 
 /// Between the table `idempotency_key` and its records.
 enum PastAnswerRow {
-    /// - Throws: `StoreError.tooManyAnswers` when as many are remembered as may be.
     static func insert(_ database: Database, _ answer: PastAnswer) throws {
         let oldest = answer.at.microseconds - Int64(Store.answerSecondsMax) * 1_000_000
         try database.cachedStatement(sql: "DELETE FROM idempotency_key WHERE at <= ?").execute(arguments: [oldest])
-        let count = try Int.fetchOne(database.cachedStatement(sql: "SELECT count(*) FROM idempotency_key")) ?? 0
-        guard count < Store.answersMax else { throw StoreError.tooManyAnswers(count: count) }
         try database.cachedStatement(
             sql: """
                 INSERT OR REPLACE INTO idempotency_key (actor, key, fingerprint, at, status, headers, body)
@@ -22,6 +19,8 @@ enum PastAnswerRow {
         ])
     }
 
+    /// - Throws: `StoreError.tooManyAnswers` when there is none, and as many are remembered as may be: before the request
+    ///   has done anything. Those that share a transaction may be some more.
     static func fetch(
         _ database: Database, actor: String, key: IdempotencyKey, at time: Timestamp
     ) throws -> PastAnswer? {
@@ -29,7 +28,12 @@ enum PastAnswerRow {
         let row = try Row.fetchOne(
             database.cachedStatement(sql: "SELECT * FROM idempotency_key WHERE actor = ? AND key = ? AND at > ?"),
             arguments: [actor, key.text, oldest])
-        guard let row else { return nil }
+        guard let row else {
+            let sql = "SELECT count(*) FROM idempotency_key WHERE at > ?"
+            let count = try Int.fetchOne(database.cachedStatement(sql: sql), arguments: [oldest]) ?? 0
+            guard count < Store.answersMax else { throw StoreError.tooManyAnswers(count: count) }
+            return nil
+        }
         var headers: [String: String] = [:]
         if case .object(let members) = try JSONValue(parsing: Array((row["headers"] as String).utf8)) {
             for case (let name, .string(let value)) in members { headers[name] = value }
