@@ -15,11 +15,11 @@ public final class Service: Sendable {
     private let worker: Worker
     private let store: Store
     private let writes: WriteQueue
-    /// Where requests wait for what the database reads.
+    /// Where requests wait for what takes a while to read: history, backups, large documents.
     private let reader: SerialThread<@Sendable () -> Void>
     private let scrapes: Scrapes
 
-    /// Requests that wait for the database to read.
+    /// Requests that wait for that.
     static let readsMax = 256
 
     /// - Parameters:
@@ -57,7 +57,7 @@ public final class Service: Sendable {
         let leaseRoutes = LeaseRoutes(board: board, queue: queue, writes: writes)
         let trials = try Trials(store: store, writes: writes)
         let statements = Statements(board: board, queue: queue, trials: trials)
-        let applyRoutes = ApplyRoutes(writes: deviceWrites, statements: statements, trials: trials)
+        let applyRoutes = ApplyRoutes(reader: reader, writes: deviceWrites, statements: statements, trials: trials)
         let revisionRoutes = RevisionRoutes(
             store: store, reader: reader, writes: deviceWrites, statements: statements)
         let backupRoutes = BackupRoutes(store: store, reader: reader, writes: deviceWrites)
@@ -95,8 +95,9 @@ public final class Service: Sendable {
     /// Finishes and answers what waits for the database; no more is taken. The first step of a stop.
     public func finishWrites() {
         store.stopWaiting()
-        writes.stop()
+        // What has been read there is written then.
         reader.stop()
+        writes.stop()
         scrapes.stop()
     }
 
@@ -119,6 +120,10 @@ struct RoutedHandler: HTTPHandler {
             let identity = try gate.admit(request.head, from: exchange.origin, by: door)
             switch router.match(method: request.head.method, path: request.head.segments) {
             case .route(let route):
+                // Of a body in chunks the length is only known now.
+                guard request.body.count <= route.bodyBytesMax else {
+                    throw .bodyTooLarge(bytesMax: route.bodyBytesMax)
+                }
                 let call = Call(
                     request: request, exchange: exchange, route: route.pattern, metrics: metrics, identity: identity)
                 do throws(Problem) { try follow(route, call) } catch { call.fail(error) }
@@ -189,6 +194,9 @@ struct RoutedHandler: HTTPHandler {
             case .route(let route):
                 guard identity.allows(route.permission) else { throw .forbidden(route.permission, identity) }
                 guard route.method != "GET" else { throw .bodyTooLarge(bytesMax: 0) }
+                if let length = head.header("content-length").flatMap({ Int($0) }), length > route.bodyBytesMax {
+                    throw .bodyTooLarge(bytesMax: route.bodyBytesMax)
+                }
             case .otherMethods(let allowed): throw .methodNotAllowed(method: head.method, allowed: allowed)
             case .options: throw .bodyTooLarge(bytesMax: 0)
             case .none: throw router.notFound(head.path)

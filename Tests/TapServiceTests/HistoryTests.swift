@@ -237,8 +237,8 @@ import Testing
             // A refusal is not remembered.
             #expect(try post("/v1/devices", "no/name").status == 422)
             #expect(try post("/v1/devices?wait=5s", "web0").status == 201)
-            for (target, name) in [("/v1/devices?wait=5s", "web1"), ("/v1/devices", "web0"), ("/v1/apply", "web0")] {
-                let answer = try post(target, name)
+            let apply = try world.send("POST", "/v1/apply", #"{"devices": []}"#, headers: headers)
+            for answer in [try post("/v1/devices?wait=5s", "web1"), try post("/v1/devices", "web0"), apply] {
                 #expect(answer.status == 422)
                 #expect(answer["code"] as? String == "IDEMPOTENCY_KEY_REUSED")
             }

@@ -148,6 +148,16 @@ struct HostileRequest: Sendable, CustomTestStringConvertible {
         HostileRequest(
             "many fields", get("/livez", "Host: x\r\n" + String(repeating: "X: y\r\n", count: 4_000)), 431,
             "HEADERS_TOO_LARGE", .headersTooLarge),
+        HostileRequest(
+            "a longer body than a device needs, which is not waited for",
+            "POST /v1/devices HTTP/1.1\r\nHost: x\r\nContent-Length: 131073\r\n\r\n", 413, "BODY_TOO_LARGE",
+            .bodyTooLarge),
+        HostileRequest(
+            "the same in a chunk", chunked("20001\r\n" + String(repeating: "a", count: 0x20001) + "\r\n0\r\n\r\n"), 413,
+            "BODY_TOO_LARGE", .bodyTooLarge),
+        HostileRequest(
+            "a body that nobody reads", "GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n", 413,
+            "BODY_TOO_LARGE", .bodyTooLarge),
     ]
 
     private static func chunked(_ body: String) -> String {

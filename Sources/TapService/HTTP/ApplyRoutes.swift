@@ -8,6 +8,7 @@ struct ApplyRoutes: Sendable {
     static let devicesMax = 10_000
     private static let parameters = Statements.Options.parameters.union(["prune", "labelSelector"])
 
+    let reader: SerialThread<@Sendable () -> Void>
     let writes: DeviceWrites
     let statements: Statements
     let trials: Trials
@@ -15,7 +16,8 @@ struct ApplyRoutes: Sendable {
     var routes: [Route] {
         [
             Route(
-                "POST", "/v1/apply", .operate, parameters: Self.parameters, handler: apply),
+                "POST", "/v1/apply", .operate, parameters: Self.parameters,
+                bodyBytesMax: HTTPLimits().bodyBytesMax, handler: apply),
             Route("POST", "/v1/apply/{revision}/confirm", .operate, answers: .other, handler: confirm),
             Route("DELETE", "/v1/apply/{revision}", .operate, answers: .other, handler: rollBack),
         ]
@@ -29,11 +31,13 @@ struct ApplyRoutes: Sendable {
             throw .invalidParameter(
                 name: "labelSelector", detail: "says what prune may delete; add prune=true, or leave it out")
         }
-        // Large documents are read in the writer's turn too: a connection's thread serves many.
-        try writes.enqueue(call) { (group) throws(Problem) in
+        // It may be large: meanwhile a connection's thread has others to serve, and the writer others to write for.
+        try call.perform(on: reader, whenFull: .tooManyWrites) { () throws(Problem) in
             let inputs = try self.inputs(try call.document())
-            return try statements.write(inputs, call, options, in: &group) { record in
-                prunes && labelSelector?.matches(record.labels) ?? true
+            try writes.enqueue(call) { (group) throws(Problem) in
+                try statements.write(inputs, call, options, in: &group) { record in
+                    prunes && labelSelector?.matches(record.labels) ?? true
+                }
             }
         }
     }

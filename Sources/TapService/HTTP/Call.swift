@@ -108,10 +108,22 @@ struct Call: Sendable {
     func read(
         on reader: SerialThread<@Sendable () -> Void>, _ body: @escaping @Sendable () throws(StoreError) -> Void
     ) throws(Problem) {
-        let isTaken = reader.add {
-            do throws(StoreError) { try body() } catch { self.fail(.store(error)) }
+        try perform(on: reader, whenFull: .tooManyReads) { () throws(Problem) in
+            do throws(StoreError) { try body() } catch { throw .store(error) }
         }
-        if !isTaken { throw .tooManyReads }
+    }
+
+    /// Has another thread go on with the call; a problem becomes its answer.
+    ///
+    /// - Throws: `refusal` when too many wait for it.
+    func perform(
+        on thread: SerialThread<@Sendable () -> Void>, whenFull refusal: Problem,
+        _ body: @escaping @Sendable () throws(Problem) -> Void
+    ) throws(Problem) {
+        let isTaken = thread.add {
+            do throws(Problem) { try body() } catch { self.fail(error) }
+        }
+        if !isTaken { throw refusal }
     }
 
     // MARK: What the request says

@@ -7,6 +7,7 @@ extension Problem {
         case .unauthenticated: "unauthenticated"
         case .misdirected: "misdirected"
         case .foreignPage: "foreignOrigin"
+        case .bodyTooLarge: HTTPRejection.bodyTooLarge.rawValue
         default: nil
         }
     }

@@ -9,6 +9,9 @@ struct Route: Sendable {
     let permission: Permission
     /// Query parameters that are understood; others are refused, since ignoring one may do the wrong thing.
     let parameters: Set<String>
+    /// A longer body is refused, since reading it would hold up others: 128 KiB are more than a device can need, whose longest
+    /// labels take 25.
+    let bodyBytesMax: Int
     /// What it answers with, as far as it is for the router to look at what the client takes.
     let answers: Answers
     let handler: @Sendable (Call) throws(Problem) -> Void
@@ -26,13 +29,14 @@ struct Route: Sendable {
 
     init(
         _ method: String, _ pattern: String, _ permission: Permission, parameters: Set<String> = [],
-        answers: Answers = .json,
+        bodyBytesMax: Int = 128 << 10, answers: Answers = .json,
         handler: @escaping @Sendable (Call) throws(Problem) -> Void
     ) {
         self.method = method
         self.pattern = pattern
         self.permission = permission
         self.parameters = method == "GET" ? parameters : parameters.union([Self.wait])
+        self.bodyBytesMax = bodyBytesMax
         self.answers = answers
         self.handler = handler
         segments = pattern.split(separator: "/").map { String($0) }
