@@ -118,7 +118,7 @@ public final class Store: Sendable {
         let deadline = ContinuousClock.now + .seconds(Self.lockedSecondsMax)
         while true {
             do {
-                return try perform(durably: true, body, committed: committed)
+                return try perform(durably: true, isAcknowledged: true, body, committed: committed)
             } catch StoreError.locked where ContinuousClock.now < deadline && !isStopping.load(ordering: .relaxed) {
                 continue
             }
@@ -133,7 +133,7 @@ public final class Store: Sendable {
         durably: Bool = false, _ body: (consuming Transaction) throws -> Void, committed: () -> Void = {}
     ) throws(StoreError) {
         do {
-            try perform(durably: durably, body, committed: { _ in committed() })
+            try perform(durably: durably, isAcknowledged: false, body, committed: { _ in committed() })
         } catch {
             throw noted(StoreError(error, path: path))
         }
@@ -182,7 +182,8 @@ public final class Store: Sendable {
     // MARK: One transaction
 
     private func perform<Value>(
-        durably: Bool, _ body: (consuming Transaction) throws -> Value, committed: (Value) -> Void
+        durably: Bool, isAcknowledged: Bool, _ body: (consuming Transaction) throws -> Value,
+        committed: (Value) -> Void
     ) throws -> Value {
         try pool.writeWithoutTransaction { database in
             let condition = condition.withLock { $0 }
@@ -190,7 +191,7 @@ public final class Store: Sendable {
             let waits = durably || condition.recordsUnsynced >= Self.recordsUnsyncedMax
             if !waits { try relax(database) }
             defer { if !waits { tighten(database) } }
-            let value = try transact(database, isSuspect: condition.isSuspect, body)
+            let value = try transact(database, isSuspect: condition.isSuspect, isAcknowledged: isAcknowledged, body)
             self.condition.withLock { condition in
                 condition.isSuspect = false
                 condition.recordsUnsynced = waits ? 0 : condition.recordsUnsynced + 1
@@ -201,7 +202,7 @@ public final class Store: Sendable {
     }
 
     private func transact<Value>(
-        _ database: Database, isSuspect: Bool, _ body: (consuming Transaction) throws -> Value
+        _ database: Database, isSuspect: Bool, isAcknowledged: Bool, _ body: (consuming Transaction) throws -> Value
     ) throws -> Value {
         var value: Value?
         var isDecided = false
@@ -223,10 +224,13 @@ public final class Store: Sendable {
         } catch let failure as StoreError {
             throw noted(failure)
         }
-        do throws(StoreError) { try files.check() } catch {
-            // It is committed, but perhaps to a file that nobody will find.
-            condition.withLock { $0.lastingFailure = error }
-            throw error
+        // It is committed, but perhaps to a file that nobody will find: so nobody is told that it is, and what is known here
+        // is not what the file has, until a restart. A record is acknowledged to nobody; the next one finds it out.
+        if isAcknowledged {
+            do throws(StoreError) { try files.check() } catch {
+                condition.withLock { $0.lastingFailure = error }
+                throw error
+            }
         }
         guard let value else { throw StoreError.failed(detail: "a transaction ended without a result") }
         return value
