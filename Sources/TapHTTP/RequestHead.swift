@@ -49,6 +49,9 @@ public final class RequestHead: Sendable {
 struct RequestFraming {
     let isChunked: Bool
 
+    /// Fields that say one thing: of two, one party may take the first and another the last (RFC 9110, section 5.3).
+    private static let singular = ["authorization", "content-encoding", "content-type", "idempotency-key"]
+
     /// - Throws: What the library lets through although two parties could understand it differently, or it would wait
     ///   for what nobody can decode.
     init(
@@ -60,6 +63,7 @@ struct RequestFraming {
         guard host.count == 1 || (host.count == 0 && isHTTP10), encoding.count + length.count <= 1,
             encoding.count == 0 || !isHTTP10
         else { throw .ambiguousRequest }
+        for name in Self.singular where fields.only(name).count > 1 { throw .ambiguousRequest }
         if let authority, !authority.elementsEqual(host.value ?? [], by: { asciiLowercase($0) == asciiLowercase($1) }) {
             throw .ambiguousRequest
         }

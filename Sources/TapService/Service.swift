@@ -14,6 +14,7 @@ public final class Service: Sendable {
     private let watchers: Watchers
     private let worker: Worker
     private let store: Store
+    private let board: Board
     private let writes: WriteQueue
     /// Where requests wait for what takes a while to read: history, backups, large documents.
     private let reader: SerialThread<@Sendable () -> Void>
@@ -40,6 +41,7 @@ public final class Service: Sendable {
         let watchers = Watchers(gauge: metrics.watchers)
         self.watchers = watchers
         let board = Board { watchers.wake() }
+        self.board = board
         let queue = WorkQueue(waker: kernel.waker)
         let (devices, revision) = try store.load()
         board.load(devices, revision: revision)
@@ -98,6 +100,7 @@ public final class Service: Sendable {
         // What has been read there is written then.
         reader.stop()
         writes.stop()
+        board.endWaits()
         scrapes.stop()
     }
 

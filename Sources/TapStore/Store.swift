@@ -118,7 +118,7 @@ public final class Store: Sendable {
         let deadline = ContinuousClock.now + .seconds(Self.lockedSecondsMax)
         while true {
             do {
-                return try perform(durably: true, isAcknowledged: true, body, committed: committed)
+                return try perform(durably: true, body, committed: committed)
             } catch StoreError.locked where ContinuousClock.now < deadline && !isStopping.load(ordering: .relaxed) {
                 continue
             }
@@ -133,7 +133,7 @@ public final class Store: Sendable {
         durably: Bool = false, _ body: (consuming Transaction) throws -> Void, committed: () -> Void = {}
     ) throws(StoreError) {
         do {
-            try perform(durably: durably, isAcknowledged: false, body, committed: { _ in committed() })
+            try perform(durably: durably, body, committed: { _ in committed() })
         } catch {
             throw noted(StoreError(error, path: path))
         }
@@ -182,8 +182,7 @@ public final class Store: Sendable {
     // MARK: One transaction
 
     private func perform<Value>(
-        durably: Bool, isAcknowledged: Bool, _ body: (consuming Transaction) throws -> Value,
-        committed: (Value) -> Void
+        durably: Bool, _ body: (consuming Transaction) throws -> Value, committed: (Value) -> Void
     ) throws -> Value {
         try pool.writeWithoutTransaction { database in
             let condition = condition.withLock { $0 }
@@ -191,7 +190,7 @@ public final class Store: Sendable {
             let waits = durably || condition.recordsUnsynced >= Self.recordsUnsyncedMax
             if !waits { try relax(database) }
             defer { if !waits { tighten(database) } }
-            let value = try transact(database, isSuspect: condition.isSuspect, isAcknowledged: isAcknowledged, body)
+            let value = try transact(database, isSuspect: condition.isSuspect, body)
             self.condition.withLock { condition in
                 condition.isSuspect = false
                 condition.recordsUnsynced = waits ? 0 : condition.recordsUnsynced + 1
@@ -202,7 +201,7 @@ public final class Store: Sendable {
     }
 
     private func transact<Value>(
-        _ database: Database, isSuspect: Bool, isAcknowledged: Bool, _ body: (consuming Transaction) throws -> Value
+        _ database: Database, isSuspect: Bool, _ body: (consuming Transaction) throws -> Value
     ) throws -> Value {
         var value: Value?
         var isDecided = false
@@ -213,6 +212,8 @@ public final class Store: Sendable {
                     try database.execute(sql: Self.emptyWrite)
                 }
                 value = try body(Transaction(database, path: path))
+                // The last look: what goes during the commit could as well go right after it. When the very files are back,
+                // what was written meanwhile is in them.
                 try files.check()
                 isDecided = true
                 return .commit
@@ -223,14 +224,6 @@ public final class Store: Sendable {
             throw noted(failure)
         } catch let failure as StoreError {
             throw noted(failure)
-        }
-        // It is committed, but perhaps to a file that nobody will find: so nobody is told that it is, and what is known here
-        // is not what the file has, until a restart. A record is acknowledged to nobody; the next one finds it out.
-        if isAcknowledged {
-            do throws(StoreError) { try files.check() } catch {
-                condition.withLock { $0.lastingFailure = error }
-                throw error
-            }
         }
         guard let value else { throw StoreError.failed(detail: "a transaction ended without a result") }
         return value

@@ -1,3 +1,4 @@
+import HashTreeCollections
 import TapCore
 import TapDocument
 import TapHTTP
@@ -96,6 +97,57 @@ import Testing
         #expect(changes.all.count == 2)
     }
 
+    /// A client is at the revision of the last event that it saw. A device whose labels had changed before, but which changed
+    /// once more and so was not told of yet, is told of when it comes again.
+    @Test func aDeviceThatLeftTheSelectorIsToldOfAfterAResume() throws {
+        let board = Board()
+        board.load([], revision: 0)
+        let selector = try LabelSelector("vm=a")
+        func labels(_ vm: String) throws -> Labels { try Labels(stored: ["vm": .string(vm)]) }
+        func publish(_ name: String, _ vm: String, _ revision: Int) throws {
+            var record = try board.snapshot.devices[DeviceName(name)]?.record ?? Self.record(name, revision: revision)
+            record.labels = try labels(vm)
+            record.revision = revision
+            board.publish([record], revision: revision)
+        }
+        func fail(_ name: String) throws {
+            let view = try #require(board.snapshot.devices[try DeviceName(name)])
+            var status = view.status
+            status.lastError = "no"
+            board.publish([WorkerUpdate(view, status: status)])
+        }
+        func told(after revision: Int) throws -> [String] {
+            let watcher = Watcher(
+                board, from: try board.start(after: revision), selector: selector, format: .lines, owner: "uid:0",
+                refusal: { nil }, describe: { $0.response(path: "", requestIdentifier: "").body }, dropped: { _ in },
+                onEnd: { _ in })
+            var told: [String] = []
+            while let event = watcher.event, case .string(let type)? = event["type"] {
+                if case .string(let name)? = event["object"]?["metadata"]?["name"] {
+                    told.append("\(type) \(name)")
+                } else {
+                    told.append(type)
+                }
+            }
+            return told
+        }
+        for (place, (name, vm)) in [("d3", "a"), ("d4", "a"), ("other", "c")].enumerated() {
+            try publish(name, vm, place + 1)
+        }
+        try publish("d3", "a", 4)
+        let beginning = 4
+        try publish("d4", "b", 5)
+        try publish("d3", "a", 6)
+        // Neither has a revision of its own.
+        try fail("d4")
+        try fail("other")
+        #expect(try told(after: beginning) == ["MODIFIED d3", "DELETED d4", "BOOKMARK"])
+        // The stream broke after the first of these.
+        #expect(try told(after: 6) == ["MODIFIED d3", "DELETED d4", "BOOKMARK"])
+        try publish("d3", "a", 7)
+        #expect(try told(after: 7) == ["MODIFIED d3", "BOOKMARK"])
+    }
+
     /// However many are one's own, others find a place, as long as there are any.
     @Test func placesAreForAll() throws {
         let board = Board()
@@ -133,13 +185,15 @@ import Testing
 }
 
 extension Watcher {
-    /// The type of the next event; nothing when there is none.
-    fileprivate var text: String? {
+    /// The next event; nothing when there is none.
+    fileprivate var event: JSONValue? {
         guard case .send(let bodies) = next(isStopping: false) else { return nil }
-        let line = bodies.flatMap(\.bytes)
-        guard let event = try? JSONValue(parsing: line), case .object(let members) = event,
-            case .string(let type)? = members["type"]
-        else { return nil }
+        return try? JSONValue(parsing: bodies.flatMap(\.bytes))
+    }
+
+    /// The type of the next event.
+    fileprivate var text: String? {
+        guard case .string(let type)? = event?["type"] else { return nil }
         return type
     }
 }

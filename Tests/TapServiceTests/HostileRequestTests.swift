@@ -55,6 +55,10 @@ struct HostileRequest: Sendable, CustomTestStringConvertible {
             "HTTP/1.0 with chunks",
             "POST /v1/devices HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
         ambiguous("no host", get("/livez", "")),
+        ambiguous(
+            "two media types",
+            get("/livez", "Host: x\r\nContent-Type: text/plain\r\nContent-Type: application/json\r\n")),
+        ambiguous("two keys", get("/livez", "Host: x\r\nIdempotency-Key: a\r\nIdempotency-Key: b\r\n")),
         ambiguous("two hosts", get("/livez", "Host: a\r\nHost: b\r\n")),
         ambiguous("an absolute target of another host", get("http://other/livez")),
         HostileRequest(

@@ -264,6 +264,25 @@ import Testing
         }
     }
 
+    /// What it has stated is kept, and so it is told, and not that it was refused.
+    @Test func whoWaitsAtAStopIsAnswered() async throws {
+        try await withDaemon { (daemon) throws in
+            let client = try daemon.connect()
+            // It cannot become ready: there is no such bridge.
+            let body = #"{"spec": {"link": {"controller": "missing0"}}}"#
+            try client.write(
+                "PUT /v1/devices/web0?wait=60s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                    + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)")
+            try eventually("it is stated") { try daemon.send("GET", "/v1/devices/web0").status == 200 }
+            #expect(daemon.stop() == 0)
+            let answer = try client.readAnswer()
+            #expect(answer.status == 202)
+            #expect(answer["metadata", "name"] as? String == "web0")
+            try daemon.start()
+            #expect(try daemon.send("GET", "/v1/devices/web0").status == 200)
+        }
+    }
+
     @Test func deletionThatWasInterruptedIsFinished() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.send("POST", "/v1/devices?wait=10s", json: Self.web0)

@@ -204,6 +204,9 @@ struct Call: Sendable {
         guard let essence, types.contains(essence) else {
             throw .unsupportedMediaType(found: type, wanted: types)
         }
+        if let coding = request.head.header("content-encoding"), coding.lowercased() != "identity" {
+            throw .unsupportedEncoding(coding)
+        }
         do throws(JSONSyntaxError) {
             return try JSONValue(parsing: request.body)
         } catch {

@@ -15,7 +15,9 @@ extension HTTPRejection {
         case .ambiguousRequest:
             Problem.Words(
                 status: 400, code: "AMBIGUOUS_REQUEST", title: "The request can be read in two ways",
-                detail: "send Host once, and either one Content-Length or one Transfer-Encoding")
+                detail:
+                    "send Host once, the one of an absolute target; either one Content-Length or one Transfer-Encoding; and "
+                    + "no field twice that says one thing, such as Content-Type")
         case .malformedRequest:
             Problem.Words(
                 status: 400, code: "MALFORMED_REQUEST", title: "The request is no HTTP/1.1",

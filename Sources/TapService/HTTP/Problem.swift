@@ -23,6 +23,7 @@ enum Problem: Error, Sendable {
     case routeNotFound(path: String, known: [String])
     case methodNotAllowed(method: String, allowed: [String])
     case unsupportedMediaType(found: String?, wanted: [String])
+    case unsupportedEncoding(String)
     case invalidDocument([FieldIssue])
     case invalidName(String)
     case deviceNotFound(String)
@@ -138,6 +139,11 @@ extension Problem {
                 status: 415, code: "UNSUPPORTED_MEDIA_TYPE", title: "The body's media type is not supported",
                 detail: "Content-Type is \(found.map { "'\($0)'" } ?? "missing"); send "
                     + wanted.joined(separator: " or "))
+        case .unsupportedEncoding(let coding):
+            Words(
+                status: 415, code: "UNSUPPORTED_MEDIA_TYPE", title: "The body's media type is not supported",
+                detail: "Content-Encoding is '\(coding)'; send the body as it is, without one",
+                headers: [("Accept-Encoding", "identity")])
         case .invalidDocument(let issues):
             Words(
                 status: 422, code: "INVALID_DOCUMENT", title: "The document is invalid",

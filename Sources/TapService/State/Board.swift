@@ -51,6 +51,8 @@ final class Board: Sendable {
         var waiters: [UInt64: Waiter] = [:]
         var waitersByName: [DeviceName: Set<UInt64>] = [:]
         var nextWaiter: UInt64 = 0
+        /// Nobody waits any more: the daemon stops.
+        var hasEndedWaits = false
         var changes = ChangeList()
         /// Devices that somebody is about to state so that leases cannot go on.
         var closed: Set<DeviceName> = []
@@ -86,7 +88,10 @@ final class Board: Sendable {
         state.withLock { state in
             state.changes = ChangeList(revision: revision)
             state.snapshot.revision = revision
-            for record in records { state.show(DeviceView(record: record)) }
+            for record in records {
+                // What changed before this start is not known.
+                state.show(DeviceView(record: record, wasRelabelled: record.updatedAt > record.createdAt))
+            }
         }
     }
 
@@ -214,13 +219,22 @@ final class Board: Sendable {
             if let isReached = waiter.look(at: Array(goals.keys), in: state.snapshot) {
                 return (state.snapshot, isReached)
             }
-            guard state.waiters.count < Self.waitersMax else { return (state.snapshot, false) }
+            guard !state.hasEndedWaits, state.waiters.count < Self.waitersMax else { return (state.snapshot, false) }
             state.nextWaiter += 1
             state.waiters[state.nextWaiter] = waiter
             for name in waiter.open { state.waitersByName[name, default: []].insert(state.nextWaiter) }
             return (state.snapshot, nil)
         }
         if let isReached { completion(snapshot, isReached) } else { setTimer() }
+    }
+
+    /// Calls back all who wait, and whoever comes to wait from here on: what they have stated is kept, whoever sees to it.
+    func endWaits() {
+        let (waiters, snapshot) = state.withLock { state in
+            state.hasEndedWaits = true
+            return (state.waiters.keys.compactMap { state.removeWaiter($0) }, state.snapshot)
+        }
+        for waiter in waiters { waiter.completion(snapshot, false) }
     }
 
     /// One timer for all, set to the earliest deadline.
@@ -268,14 +282,15 @@ final class Board: Sendable {
             let known = changes.forgotten.revision...state.snapshot.revision
             guard let revision else {
                 let place = WatchPlace(sequence: 0, unconcernedUpTo: changes.sequence)
-                let start = WatchStart(place: place, revision: nil, snapshot: state.snapshot, removed: [])
+                let start = WatchStart(place: place, revision: nil, snapshot: state.snapshot, changed: [], removed: [])
                 return (start, known.lowerBound, known.upperBound)
             }
             guard known.contains(revision) else { return (nil, known.lowerBound, known.upperBound) }
             let place = WatchPlace(
                 sequence: changes.place(before: revision), unconcernedUpTo: changes.forgotten.sequence)
             let start = WatchStart(
-                place: place, revision: revision, snapshot: state.snapshot, removed: changes.removed(after: revision))
+                place: place, revision: revision, snapshot: state.snapshot,
+                changed: changes.identifiers(after: place.sequence), removed: changes.removed(after: revision))
             return (start, known.lowerBound, known.upperBound)
         }
         if let start { return start }

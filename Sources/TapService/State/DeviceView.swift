@@ -14,18 +14,21 @@ final class DeviceView: Sendable {
     let leasesChanged: Timestamp?
     /// The revision in which it came into being; zero when that was before the daemon's start.
     let addedIn: Int
+    /// Whether it may have had other labels before.
+    let wasRelabelled: Bool
     /// Rendered by the first reader; most versions are replaced before anybody reads them.
     private let rendered = Mutex<HTTPBody?>(nil)
 
     init(
         record: DeviceRecord, status: DeviceStatus = DeviceStatus(), leases: [LeaseView] = [],
-        leasesChanged: Timestamp? = nil, addedIn revision: Int = 0
+        leasesChanged: Timestamp? = nil, addedIn revision: Int = 0, wasRelabelled: Bool = false
     ) {
         self.record = record
         self.status = status
         self.leases = leases
         self.leasesChanged = leasesChanged
         addedIn = revision
+        self.wasRelabelled = wasRelabelled
         entityTag = "\"\(record.revision)\""
     }
 
@@ -46,7 +49,8 @@ final class DeviceView: Sendable {
         let leases = leases ?? self.leases
         return DeviceView(
             record: record ?? self.record, status: status ?? self.status, leases: leases,
-            leasesChanged: leases.isEmpty == self.leases.isEmpty ? leasesChanged : .now(), addedIn: addedIn)
+            leasesChanged: leases.isEmpty == self.leases.isEmpty ? leasesChanged : .now(), addedIn: addedIn,
+            wasRelabelled: wasRelabelled || record.map { $0.labels != self.record.labels } ?? false)
     }
 
     /// Whether its document says the same as that of another version.

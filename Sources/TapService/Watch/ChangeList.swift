@@ -59,6 +59,11 @@ struct ChangeList: Sendable {
         return index < changes.count ? changes[index].sequence - 1 : sequence
     }
 
+    /// Those that have an entry behind a place that still holds.
+    func identifiers(after sequence: UInt64) -> Set<DeviceIdentifier> {
+        Set(changes[index { $0.sequence > sequence }...].lazy.filter { !isOutdated($0) }.map(\.identifier))
+    }
+
     /// The devices that went later than in this revision, as they were.
     func removed(after revision: Int) -> [DeviceView] {
         changes[index { $0.revision > revision }...].compactMap(\.last)

@@ -138,19 +138,23 @@ struct WatchStart: Sendable {
     /// Of what its client has seen; nothing for a client that has seen nothing.
     let revision: Int?
     let snapshot: Snapshot
+    /// Devices that it is told of again.
+    let changed: Set<DeviceIdentifier>
     /// What went since that revision.
     let removed: [DeviceView]
 
     /// What the client knows, or may know: of a device that changed since, nobody knows any more whether its labels
-    /// matched.
+    /// matched. Nor of one whose labels changed before: that may have been passed over, since the device had changed once
+    /// more by then, and its newest state, which the client has not seen, stands at that later place.
     fileprivate func known(_ selector: LabelSelector?) -> Set<DeviceIdentifier> {
         guard let revision else { return [] }
         var known: Set<DeviceIdentifier> = []
         func add(_ view: DeviceView) {
             guard view.addedIn <= revision else { return }
-            if view.record.revision >= revision || selector?.matches(view.record.labels) ?? true {
-                known.insert(view.record.identifier)
-            }
+            let identifier = view.record.identifier
+            let mayHaveMatched =
+                view.record.revision >= revision || view.wasRelabelled && changed.contains(identifier)
+            if mayHaveMatched || selector?.matches(view.record.labels) ?? true { known.insert(identifier) }
         }
         for view in snapshot.devices.values { add(view) }
         for view in removed { add(view) }
