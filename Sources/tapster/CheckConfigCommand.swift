@@ -27,6 +27,15 @@ struct CheckConfigCommand: ParsableCommand {
                 issues += idle
                 tokensCount = policy.tokensCount
             } catch { issues += error.issues }
+            // The daemon starts without it, and gives the socket to its own group: nobody but root would get in.
+            if let place = configuration.settings[.socketGroup]?.place, place != Setting.defaultPlace,
+                SystemAccounts().groupNumber(configuration.socketGroup) == nil
+            {
+                issues.append(
+                    SettingIssue(
+                        place: place,
+                        detail: "socketGroup: there is no group '\(configuration.socketGroup)' on this host"))
+            }
             do throws(InvalidConfiguration) { _ = try configuration.tls?.load(owners: nil) } catch {
                 issues += error.issues
             }
@@ -61,7 +70,7 @@ extension Configuration {
 
     private func line(_ setting: Setting, _ key: String) -> String {
         let value = settings[setting]?.value.map(Self.quoted) ?? "null"
-        return "\(key): \(value)  # \(settings[setting]?.place ?? "default")"
+        return "\(key): \(value)  # \(settings[setting]?.place ?? Setting.defaultPlace)"
     }
 
     private static func mapping(_ key: String, _ roles: [(String, Role)]) -> [String] {

@@ -229,6 +229,14 @@ import Testing
                     #expect(told.contains("\(file):1: 'sockett' is not known; is 'socket' meant?"))
                 }
                 #expect(!FileManager.default.fileExists(atPath: directory + "/t.db"))
+
+                // The daemon would start, and nobody but root could use its socket.
+                try "socketGroup: no-such-group\n".write(toFile: file, atomically: true, encoding: .utf8)
+                let output = directory + "/group"
+                let process = try ChildProcess(Daemon.binary, ["check-config", "--config", file], output: output)
+                #expect(process.wait() == 1)
+                let told = try String(contentsOfFile: output, encoding: .utf8)
+                #expect(told.contains("\(file):1: socketGroup: there is no group 'no-such-group' on this host"))
             }
         }
     }

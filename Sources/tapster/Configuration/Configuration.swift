@@ -96,7 +96,7 @@ private struct SettingReader {
             settings[setting] =
                 options[setting].map { Placed(value: $0, place: setting.option) }
                 ?? variable.map { Placed(value: $0, place: setting.environmentName) }
-                ?? file.settings[setting] ?? Placed(value: setting.fallback, place: "default")
+                ?? file.settings[setting] ?? Placed(value: setting.fallback, place: Setting.defaultPlace)
         }
     }
 

@@ -21,6 +21,9 @@ enum Setting: String, CaseIterable {
     /// `TAPSTER_TLS_KEY_FILE`
     var environmentName: String { "TAPSTER_" + words.joined(separator: "_").uppercased() }
 
+    /// Where the value comes from when nothing sets it.
+    static let defaultPlace = "default"
+
     var fallback: String? {
         switch self {
         case .database: "/var/lib/tapster/tapster.db"
