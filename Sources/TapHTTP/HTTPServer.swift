@@ -293,7 +293,7 @@ public final class HTTPServer: Sendable {
             let made = unsafe MHD_create_response_for_upgrade(
                 upgradeCallback, Unmanaged.passUnretained(upgrade).toOpaque())
         else { return .NO }
-        for (name, value) in upgrade.headers { unsafe MHD_add_response_header(made, name, value) }
+        unsafe Self.add(upgrade.headers, to: made, closes: false)
         let result = unsafe MHD_queue_response(connection, UInt32(MHD_HTTP_SWITCHING_PROTOCOLS), made)
         unsafe MHD_destroy_response(made)
         return result

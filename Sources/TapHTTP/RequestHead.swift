@@ -50,7 +50,7 @@ struct RequestFraming {
     let isChunked: Bool
 
     /// Fields that say one thing: of two, one party may take the first and another the last (RFC 9110, section 5.3).
-    private static let singular = ["authorization", "content-encoding", "content-type", "idempotency-key"]
+    private static let singular = ["authorization", "content-type", "idempotency-key"]
 
     /// - Throws: What the library lets through although two parties could understand it differently, or it would wait
     ///   for what nobody can decode.

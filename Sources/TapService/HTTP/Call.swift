@@ -204,7 +204,7 @@ struct Call: Sendable {
         guard let essence, types.contains(essence) else {
             throw .unsupportedMediaType(found: type, wanted: types)
         }
-        if let coding = request.head.header("content-encoding"), coding.lowercased() != "identity" {
+        if let coding = request.head.list("content-encoding"), coding.lowercased() != "identity" {
             throw .unsupportedEncoding(coding)
         }
         do throws(JSONSyntaxError) {
