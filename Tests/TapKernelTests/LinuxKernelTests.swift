@@ -130,7 +130,8 @@ import Testing
         try await inNamespace {
             let kernel = try Self.open()
             let error = #expect(throws: KernelError.self) {
-                try Self.perform([.setLink([.mtu(.ethernet)])], on: try DeviceName("gone"), at: LinkIndex(rawValue: 999), kernel)
+                try Self.perform(
+                    [.setLink([.mtu(.ethernet)])], on: try DeviceName("gone"), at: LinkIndex(rawValue: 999), kernel)
             }
             #expect(error == KernelError("set_link", .noDevice))
         }
