@@ -42,7 +42,7 @@ struct KernelRoutes: Sendable {
             device = name
         }
         let event = EventRecord(
-            at: .now(), device: device, reason: "ReconcileRequested",
+            at: .now(), device: device, reason: .reconcileRequested,
             message: device == nil ? "a look at everything was asked for" : "a look was asked for",
             author: call.author)
         let answer: @Sendable (Bool) -> Void = { [writes] looked in

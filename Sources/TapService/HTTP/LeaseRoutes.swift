@@ -81,7 +81,7 @@ struct LeaseRoutes: Sendable {
     /// The lease has ended whether or not the database takes a note of it.
     private func tell(_ call: Call, _ id: LeaseIdentifier, of device: DeviceName) {
         let event = EventRecord(
-            at: .now(), device: device, reason: "LeaseRevoked", message: "lease \(id) was taken back",
+            at: .now(), device: device, reason: .leaseRevoked, message: "lease \(id) was taken back",
             author: call.author)
         writes.note(event) { call.answer(HTTPResponse(status: 204)) }
     }
