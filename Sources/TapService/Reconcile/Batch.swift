@@ -205,7 +205,7 @@ struct Batch {
     }
 
     private func fail(_ job: Job, _ error: KernelError) {
-        metrics.kernelErrors.increment([error.operation, error.errno.description])
+        metrics.countRefusal(error)
         job.fail(error.description, isBusy: error.errno == .busy)
     }
 
