@@ -398,6 +398,14 @@ import Yams
         #expect((events + notReady).sorted() == EventReason.allCases.map(\.rawValue).sorted())
     }
 
+    /// A handler asks for a part of the path by the name that it has in the pattern.
+    @Test func everyNameInAPatternIsKnown() async throws {
+        try await withWorld { (world) throws in
+            let named = world.routes.flatMap { $0.split(separator: "/") }.filter { $0.hasPrefix("{") }
+            #expect(Set(named) == Set(PathParameter.allCases.map { "{\($0.rawValue)}" }))
+        }
+    }
+
     /// The contract and the router name the same operations.
     @Test func theContractListsExactlyTheRoutes() async throws {
         try await withWorld { (world) throws in

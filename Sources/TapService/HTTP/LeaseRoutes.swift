@@ -87,7 +87,7 @@ struct LeaseRoutes: Sendable {
     }
 
     private static func identifier(_ call: Call) throws(Problem) -> LeaseIdentifier {
-        let text = call.request.head.segments[2]
+        let text = call.parameter(.id)
         guard let id = LeaseIdentifier(text) else { throw .leaseNotFound(text) }
         return id
     }
