@@ -20,7 +20,7 @@ let testHouse: [SwiftSetting] = [
 
 // What must hold for all bytes: tests, which try a corpus; or for `make fuzz` a program, whose main function is libFuzzer's.
 let isFuzzed = Context.environment["TAPSTER_FUZZ"] != nil
-let read: [Target.Dependency] = ["TapCore", "TapDocument", "TapHTTP", "TapKernel", "TapService"]
+let read: [Target.Dependency] = ["TapCore", "TapDocument", "TapHTTP", "TapKernel", "TapService", "TapSystem"]
 let properties: Target =
     isFuzzed
     ? .executableTarget(
@@ -49,7 +49,7 @@ let package = Package(
         .executableTarget(
             name: "tapster",
             dependencies: [
-                "TapService", "TapKernel", "TapStore", "TapHTTP", "TapDocument", "TapCore",
+                "TapService", "TapKernel", "TapStore", "TapHTTP", "TapDocument", "TapCore", "TapSystem",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
@@ -58,7 +58,7 @@ let package = Package(
         .target(
             name: "TapService",
             dependencies: [
-                "TapCore", "TapDocument", "TapStore", "TapHTTP", "OpenAPI",
+                "TapCore", "TapDocument", "TapStore", "TapHTTP", "TapSystem", "OpenAPI",
                 .product(name: "HashTreeCollections", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
@@ -67,14 +67,16 @@ let package = Package(
         .target(
             name: "TapStore",
             dependencies: [
-                "TapCore", "TapDocument", "Migrations", .product(name: "GRDB", package: "GRDB.swift"),
+                "TapCore", "TapDocument", "TapSystem", "Migrations", .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ],
             swiftSettings: house),
         .target(name: "TapDocument", dependencies: ["TapCore"], swiftSettings: house),
-        .target(name: "TapKernel", dependencies: ["TapCore", "CLinux"], swiftSettings: house),
-        .target(name: "TapHTTP", dependencies: ["CMicroHTTPD", "CGnuTLS", "CErrorPage"], swiftSettings: house),
-        .target(name: "TapCore", swiftSettings: house),
+        .target(name: "TapKernel", dependencies: ["TapCore", "TapSystem", "CLinux"], swiftSettings: house),
+        .target(
+            name: "TapHTTP", dependencies: ["TapSystem", "CMicroHTTPD", "CGnuTLS", "CErrorPage"], swiftSettings: house),
+        .target(name: "TapCore", dependencies: ["TapSystem"], swiftSettings: house),
+        .target(name: "TapSystem", dependencies: ["CLinux"], swiftSettings: house),
         .target(name: "CLinux"),
         .systemLibrary(
             name: "CMicroHTTPD", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
@@ -87,18 +89,21 @@ let package = Package(
 
         // What several test targets share: namespaces, a kernel in memory, a small HTTP client, the daemon as a process.
         .target(
-            name: "TestSupport", dependencies: ["TapCore", "CLinux", "Steering", "Impersonation"],
+            name: "TestSupport", dependencies: ["TapCore", "TapSystem", "CLinux", "Steering", "Impersonation"],
             path: "Tests/TestSupport",
             swiftSettings: testHouse),
         .target(name: "Faults", path: "Tests/Faults"),
         .target(name: "Steering", path: "Tests/Steering"),
         .target(name: "Impersonation", path: "Tests/Impersonation"),
-        .testTarget(name: "TapCoreTests", dependencies: ["TapCore", "TestSupport"], swiftSettings: testHouse),
+        .testTarget(
+            name: "TapSystemTests", dependencies: ["TapSystem", "CLinux", "TestSupport"], swiftSettings: testHouse),
+        .testTarget(
+            name: "TapCoreTests", dependencies: ["TapCore", "TapSystem", "TestSupport"], swiftSettings: testHouse),
         .testTarget(
             name: "TapDocumentTests", dependencies: ["TapDocument", "TapCore", "TestSupport"],
             swiftSettings: testHouse),
         .testTarget(
-            name: "TapKernelTests", dependencies: ["TapKernel", "TapCore", "CLinux", "TestSupport"],
+            name: "TapKernelTests", dependencies: ["TapKernel", "TapCore", "TapSystem", "CLinux", "TestSupport"],
             swiftSettings: testHouse),
         .testTarget(
             name: "TapStoreTests",
@@ -107,11 +112,12 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
             swiftSettings: testHouse),
-        .testTarget(name: "TapHTTPTests", dependencies: ["TapHTTP", "TestSupport"], swiftSettings: testHouse),
+        .testTarget(
+            name: "TapHTTPTests", dependencies: ["TapHTTP", "TapSystem", "TestSupport"], swiftSettings: testHouse),
         .testTarget(
             name: "TapServiceTests",
             dependencies: [
-                "TapService", "TapStore", "TapHTTP", "TapCore", "TapDocument", "OpenAPI", "TestSupport",
+                "TapService", "TapStore", "TapHTTP", "TapCore", "TapDocument", "TapSystem", "OpenAPI", "TestSupport",
                 .product(name: "HashTreeCollections", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"), .product(name: "Yams", package: "Yams"),
             ],
@@ -119,7 +125,8 @@ let package = Package(
         .testTarget(
             name: "TapsterTests",
             dependencies: [
-                "tapster", "TapService", "TapHTTP", "TapStore", "TapCore", "TapDocument", "CLinux", "TestSupport",
+                "tapster", "TapService", "TapHTTP", "TapStore", "TapCore", "TapDocument", "TapSystem", "CLinux",
+                "TestSupport",
                 .product(name: "GRDB", package: "GRDB.swift"), .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: testHouse),

@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -19,7 +21,31 @@
 #include <linux/nsfs.h>
 #include <linux/sockios.h>
 
-int clinux_open(const char *path, int flags) { return open(path, flags); }
+int clinux_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
+
+int clinux_open_at(int directory, const char *name, int flags, mode_t mode) {
+    return openat(directory, name, flags, mode);
+}
+
+int clinux_start_thread(void *(*run)(void *), void *context) {
+    pthread_attr_t attributes;
+    int result = pthread_attr_init(&attributes);
+    if (result != 0) return result;
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_t thread;
+    result = pthread_create(&thread, &attributes, run, context);
+    pthread_attr_destroy(&attributes);
+    return result;
+}
+
+void clinux_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
+
+const char *clinux_error_name(int number) { return strerrorname_np(number); }
+
+void clinux_error_text(int number, char *text, size_t bytes) {
+    char buffer[128];
+    snprintf(text, bytes, "%s", strerror_r(number, buffer, sizeof buffer));
+}
 
 static void set_name(struct ifreq *request, const char *name) {
     memset(request, 0, sizeof *request);

@@ -1,6 +1,7 @@
 internal import CErrorPage
 internal import CMicroHTTPD
 internal import Glibc
+internal import TapSystem
 
 // The library calls these on its threads. They capture nothing; the server comes as the context.
 
@@ -104,5 +105,5 @@ nonisolated(unsafe) let upgradeCallback: MHD_UpgradeHandler = { context, _, _, _
     let upgrade = unsafe context.map { unsafe Unmanaged<HTTPUpgrade>.fromOpaque($0).takeUnretainedValue() }
     let copy = fcntl(socket, F_DUPFD_CLOEXEC, 0)
     if let handle = unsafe handle { unsafe tapster_mhd_end_upgrade(handle) }
-    upgrade?.take(copy < 0 ? nil : HTTPUpgradedSocket(copy))
+    upgrade?.take(copy < 0 ? nil : OwnedDescriptor(owning: copy))
 }

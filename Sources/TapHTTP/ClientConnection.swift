@@ -1,6 +1,7 @@
 internal import Foundation
 internal import Glibc
 internal import Synchronization
+internal import TapSystem
 
 /// A client's connection and the time by which it must have done its next thing.
 ///
@@ -130,11 +131,11 @@ final class ClientConnections: @unchecked Sendable {
     init(limits: HTTPLimits, onCutOff: @escaping @Sendable (HTTPCutOff) -> Void) {
         self.limits = limits
         self.onCutOff = onCutOff
-        let thread = Thread { [self] in
-            ThreadName.set("tapster-slow")
-            watch()
-        }
-        thread.start()
+    }
+
+    /// Starts the thread.
+    func start() throws(ThreadFailure) {
+        try NamedThread.start("tapster-slow") { [self] in watch() }
     }
 
     /// - Returns: False when there are too many, of all or of its owner.

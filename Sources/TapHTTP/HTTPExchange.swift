@@ -1,5 +1,6 @@
 internal import CMicroHTTPD
 internal import Synchronization
+public import TapSystem
 
 /// One request and its answer. Until the answer is given the connection is parked, and costs no thread.
 @safe public final class HTTPExchange: @unchecked Sendable {
@@ -66,7 +67,7 @@ internal import Synchronization
     ///   - response: Its status is taken for 101; it has no body.
     ///   - taker: Called once with the connected socket, or with nothing when the client
     ///     went before it could be told.
-    public func upgrade(_ response: HTTPResponse, taker: @escaping @Sendable (HTTPUpgradedSocket?) -> Void) {
+    public func upgrade(_ response: HTTPResponse, taker: @escaping @Sendable (OwnedDescriptor?) -> Void) {
         let upgrade = HTTPUpgrade(headers: response.headers, taker: taker)
         if !answer(.upgrade(upgrade)) { upgrade.take(nil) }
     }

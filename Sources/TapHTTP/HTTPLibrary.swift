@@ -1,5 +1,6 @@
 internal import CMicroHTTPD
 internal import Glibc
+internal import TapSystem
 
 /// The libmicrohttpd that this process has loaded. It may be another version than the one it was built with: all have one
 /// soname.
@@ -53,30 +54,24 @@ public enum HTTPLibrary {
 
     /// - Returns: All that the server sends until it closes the connection; empty when it sends nothing.
     private static func answer(to text: String, by server: HTTPServer) throws(HTTPServerError) -> String {
-        var pair: (Int32, Int32) = (-1, -1)
-        // SAFETY: socketpair(2) writes two descriptors, which the pair holds one after the other.
-        let made = unsafe withUnsafeMutableBytes(of: &pair) {
-            unsafe socketpair(
-                AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0,
-                $0.assumingMemoryBound(to: Int32.self).baseAddress)
-        }
-        guard made == 0 else {
+        guard let (client, connection) = try? Socket.pair(SOCK_STREAM) else {
             throw HTTPServerError(description: "libmicrohttpd cannot be checked: too many files are open")
         }
-        defer { close(pair.0) }
-        guard server.add(connected: pair.1) else {
-            throw unusable("does not take a connection")
-        }
-        var wait = timeval(tv_sec: answerSecondsMax, tv_usec: 0)
-        // SAFETY: the calls read the locals.
-        _ = unsafe setsockopt(pair.0, SOL_SOCKET, SO_RCVTIMEO, &wait, socklen_t(MemoryLayout<timeval>.size))
-        let bytes = Array(text.utf8)
-        _ = unsafe send(pair.0, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+        guard server.add(connected: connection) else { throw unusable("does not take a connection") }
         var answer: [UInt8] = []
-        var part = [UInt8](repeating: 0, count: answerBytesMax)
-        while answer.count < answerBytesMax {
-            let count = unsafe recv(pair.0, &part, part.count, 0)
-            if count > 0 { answer += part[..<count] } else if count == 0 || errno != EINTR { break }
+        let bytes = Array(text.utf8)
+        do throws(Errno) {
+            try Socket.set(SO_RCVTIMEO, timeval(tv_sec: answerSecondsMax, tv_usec: 0), on: client.number)
+            // SAFETY: the kernel reads one array and writes the other, each during its call.
+            try systemCall { unsafe send(client.number, bytes, bytes.count, Int32(MSG_NOSIGNAL)) }
+            var part = [UInt8](repeating: 0, count: answerBytesMax)
+            while answer.count < answerBytesMax {
+                let count = try systemCall { unsafe recv(client.number, &part, part.count, 0) }
+                guard count > 0 else { break }
+                answer += part[..<count]
+            }
+        } catch {
+            // The connection was closed or the time is over: what has come decides.
         }
         return String(decoding: answer, as: UTF8.self)
     }

@@ -4,6 +4,7 @@ internal import CMicroHTTPD
 internal import Foundation
 internal import Glibc
 internal import Synchronization
+internal import TapSystem
 
 /// A listener that could not be served.
 public struct HTTPServerError: Error, Sendable, CustomStringConvertible {
@@ -49,13 +50,14 @@ public final class HTTPServer: Sendable {
     ///
     /// - Throws: `HTTPServerError` when the library cannot start its threads.
     public func start() throws(HTTPServerError) {
+        do throws(ThreadFailure) { try clients.start() } catch { throw HTTPServerError(description: "\(error)") }
         var settings = unsafe tapster_mhd_settings()
         // The library closes what it is given.
-        let listening = listener.socket < 0 ? -1 : dup(listener.socket)
-        guard listening >= 0 || listener.socket < 0 else {
+        let listening = listener.socket.map { dup($0.number) }
+        if let listening, listening < 0 {
             throw HTTPServerError(description: "too many files are open for \(listener)")
         }
-        unsafe settings.listen_socket = listening
+        unsafe settings.listen_socket = listening ?? -1
         unsafe settings.threads = UInt32(limits.threads)
         // The library divides them among its threads, and does not answer above them: so its limit is never reached.
         unsafe settings.connections_max = UInt32(
@@ -82,7 +84,7 @@ public final class HTTPServer: Sendable {
         }
         guard let pointer = unsafe started else {
             unsafe Unmanaged.passUnretained(self).release()
-            if listening >= 0 { close(listening) }
+            if let listening { close(listening) }
             throw HTTPServerError(description: "the HTTP server cannot start on \(listener)")
         }
         daemon.withLock { $0 = unsafe Handle(pointer: pointer) }
@@ -91,16 +93,13 @@ public final class HTTPServer: Sendable {
     /// Serves a connected Unix socket too, and closes it at the end.
     ///
     /// - Returns: False when the server has stopped or the library has no memory; then the socket is closed.
-    func add(connected socket: Int32) -> Bool {
+    func add(connected socket: OwnedDescriptor) -> Bool {
         daemon.withLock { handle in
-            guard let handle else {
-                close(socket)
-                return false
-            }
+            guard let handle else { return false }
             var address = sockaddr(sa_family: sa_family_t(AF_UNIX), sa_data: (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
             // SAFETY: the library copies the address during the call; only its family is read of it (unix(7), unnamed).
             return unsafe MHD_add_connection(
-                handle.pointer, socket, &address, socklen_t(MemoryLayout<sa_family_t>.size)) == .YES
+                handle.pointer, socket.take(), &address, socklen_t(MemoryLayout<sa_family_t>.size)) == .YES
         }
     }
 
@@ -166,7 +165,7 @@ public final class HTTPServer: Sendable {
         if listener.isUnix { return HTTPPeer(socket: socket).map { .local($0) } }
         // SAFETY: the library keeps the whole address alive as long as the connection.
         guard let address = unsafe tapster_mhd_address(connection),
-            let found = unsafe HTTPAddress(address)
+            let found = unsafe NetworkAddress(address)
         else { return nil }
         return .network(HTTPNetworkPeer(address: found.description))
     }

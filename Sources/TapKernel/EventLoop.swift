@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Glibc
 internal import TapCore
+internal import TapSystem
 
 /// The one epoll on which the worker sleeps: the monitors, an eventfd by which other threads wake it, and the table of
 /// mounts, since a named network namespace comes and goes with a mount; and leases' connections.
@@ -42,31 +43,14 @@ final class EventLoop {
     func wait(until deadline: ContinuousClock.Instant?) throws(Errno) -> [Int32] {
         let number = poll.number
         var events = unsafe [epoll_event](repeating: epoll_event(), count: Int(Self.eventsMax))
-        var count: Int32
-        // A deadline is counted anew after EINTR, so this call does not go through `systemCall`.
-        while true {
-            // SAFETY: the kernel writes at most `eventsMax` events, during the call.
-            count = unsafe epoll_wait(number, &events, Self.eventsMax, Self.milliseconds(until: deadline))
-            if count >= 0 { break }
-            let errno = Errno(rawValue: clinux_errno())
-            if errno != .interrupted { throw errno }
-        }
+        // SAFETY: the kernel writes at most `eventsMax` events, during the call.
+        let count = try systemCall(until: deadline) { unsafe epoll_wait(number, &events, Self.eventsMax, $0) }
         waker.reset()
         return unsafe events[0..<Int(count)].map { unsafe $0.data.fd }
     }
 
     /// Told when something was mounted or unmounted.
     var mountsNumber: Int32 { mounts.number }
-
-    /// Rounded up, so that a wait does not end before its deadline and turn into a spin.
-    private static func milliseconds(until deadline: ContinuousClock.Instant?) -> Int32 {
-        guard let deadline else { return -1 }
-        let left = ContinuousClock.now.duration(to: deadline)
-        guard left > .zero else { return 0 }
-        let (seconds, attoseconds) = left.components
-        let milliseconds = seconds * 1_000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
-        return Int32(clamping: milliseconds)
-    }
 }
 
 /// An eventfd(2): a write from any thread makes it readable.

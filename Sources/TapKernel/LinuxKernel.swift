@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Glibc
 public import TapCore
+public import TapSystem
 
 /// The kernel itself: tun ioctls and rtnetlink, in the network namespace of the thread that uses it and in others.
 public final class LinuxKernel: Kernel {
@@ -63,8 +64,8 @@ public final class LinuxKernel: Kernel {
         return news
     }
 
-    public func connection(owning socket: Int32) throws(KernelError) -> any KernelConnection {
-        try watch(FileDescriptor(owning: socket))
+    public func connection(owning socket: OwnedDescriptor) throws(KernelError) -> any KernelConnection {
+        try watch(FileDescriptor(owning: socket.take()))
     }
 
     private func watch(_ socket: consuming FileDescriptor) throws(KernelError) -> LinuxConnection {

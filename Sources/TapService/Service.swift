@@ -2,6 +2,7 @@ public import Logging
 public import TapCore
 public import TapHTTP
 public import TapStore
+public import TapSystem
 
 /// The daemon without its sockets and its kernel: those come from outside.
 public final class Service: Sendable {
@@ -90,8 +91,14 @@ public final class Service: Sendable {
         watchers.checkAccess()
     }
 
-    public func start() {
-        worker.start()
+    /// Starts the threads.
+    ///
+    /// - Throws: `ThreadFailure` when the process may have no more threads: then it must end.
+    public func start() throws(ThreadFailure) {
+        try writes.start()
+        try reader.start()
+        try scrapes.start()
+        try worker.start()
     }
 
     /// Finishes and answers what waits for the database; no more is taken. The first step of a stop.

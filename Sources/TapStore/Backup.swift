@@ -3,6 +3,7 @@ internal import GRDB
 internal import Glibc
 public import TapCore
 internal import TapDocument
+internal import TapSystem
 
 /// A copy of the database, whole and checked.
 public struct Backup: Hashable, Sendable {
@@ -34,12 +35,11 @@ extension Store {
             }
             try Self.remove(partial)
             // Whatever the umask: it is for nobody else.
-            close(unsafe open(partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600))
+            _ = try FileDescriptor(opening: partial, flags: O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
             let revision = try copy(to: partial)
             try Self.sync(partial)
-            // Unlike rename(2), never over another one.
-            guard unsafe link(partial, final) == 0 else {
-                throw StoreError.failed(detail: "cannot name \(final): \(unsafe String(cString: strerror(errno)))")
+            do throws(Errno) { try FileSystem.link(partial, as: final) } catch {
+                throw StoreError.failed(detail: "cannot name \(final): \(error.meaning)")
             }
             try Self.remove(partial)
             try Self.sync(directory)
@@ -76,11 +76,8 @@ extension Store {
     }
 
     private static func sync(_ path: String) throws {
-        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw StoreError.failed(detail: "cannot open \(path)") }
-        defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else {
-            throw StoreError.failed(detail: "cannot sync \(path): \(unsafe String(cString: strerror(errno)))")
+        do throws(Errno) { try FileDescriptor(opening: path, flags: O_RDONLY).synchronize() } catch {
+            throw StoreError.failed(detail: "cannot sync \(path): \(error.meaning)")
         }
     }
 }

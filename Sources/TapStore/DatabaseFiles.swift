@@ -1,22 +1,20 @@
-internal import Glibc
+internal import TapSystem
 
 /// The files that the database was opened with.
 ///
 /// SQLite goes on writing to a file that somebody has deleted or replaced, and tells nobody; what it acknowledges then
 /// is lost with the process.
 struct DatabaseFiles: Sendable {
-    /// Which file it is, whatever it is called (inode(7)). While it is open nobody else gets its numbers.
+    /// Device and inode: which file it is, whatever its name (inode(7)).
     private struct Identity: Hashable {
         let device: UInt64
         let inode: UInt64
 
-        /// Nothing when there is none.
+        /// `nil` if there is no file.
         init?(path: String) {
-            var status = stat()
-            // SAFETY: `stat` writes to `status` alone, which outlives the call.
-            guard unsafe stat(path, &status) == 0 else { return nil }
-            device = UInt64(status.st_dev)
-            inode = UInt64(status.st_ino)
+            guard let status = try? FileStatus(path: path) else { return nil }
+            device = status.device
+            inode = status.inode
         }
     }
 

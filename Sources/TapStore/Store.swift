@@ -4,6 +4,7 @@ internal import Glibc
 internal import Synchronization
 public import TapCore
 internal import TapDocument
+internal import TapSystem
 
 /// The database: one file, one connection that writes, a few that read, and nobody else.
 ///
@@ -229,14 +230,14 @@ public final class Store: Sendable {
         return value
     }
 
-    /// What the system said when SQLite's I/O on its log failed last; zero when it has not.
-    private func lastErrno(_ database: Database) -> Int32 {
+    /// Of the system call that failed last in SQLite's I/O on its log; `nil` if none has.
+    private func lastErrno(_ database: Database) -> Errno? {
         var log: UnsafeMutablePointer<sqlite3_file>?
         var errno: Int32 = 0
         // SAFETY: the connection is ours while this runs, and the log is open as long as it is.
         unsafe sqlite3_file_control(database.sqliteConnection, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log)
         _ = unsafe log?.pointee.pMethods?.pointee.xFileControl?(log, SQLITE_FCNTL_LAST_ERRNO, &errno)
-        return errno
+        return errno == 0 ? nil : Errno(rawValue: errno)
     }
 
     // MARK: Waiting for the disk

@@ -1,5 +1,5 @@
 internal import GRDB
-internal import Glibc
+internal import TapSystem
 
 /// Why the database does not do what it is asked.
 public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -70,8 +70,8 @@ extension StoreError {
     /// - Parameters:
     ///   - error: What was thrown.
     ///   - path: The database's.
-    ///   - errno: What the system said to SQLite, where that is known: SQLite itself only says that I/O failed.
-    init(_ error: any Error, path: String, errno: Int32 = 0) {
+    ///   - errno: Of the system call that failed in SQLite, which itself only says that I/O failed; `nil` if unknown.
+    init(_ error: any Error, path: String, errno: Errno? = nil) {
         switch error {
         case let error as StoreError: self = error
         case let error as DatabaseError:
@@ -81,12 +81,13 @@ extension StoreError {
             case .SQLITE_CORRUPT, .SQLITE_NOTADB: self = .damaged(path: path, detail: detail)
             case .SQLITE_BUSY, .SQLITE_LOCKED: self = .locked(path: path)
             case .SQLITE_READONLY: self = .readOnly(path: path)
-            case .SQLITE_IOERR where [ENOSPC, EDQUOT].contains(errno): self = .full
-            case .SQLITE_IOERR where errno == EROFS: self = .readOnly(path: path)
-            case .SQLITE_IOERR where errno != 0:
-                self = .failed(
-                    detail:
-                        "\(detail) (\(error.extendedResultCode.rawValue), \(unsafe String(cString: strerror(errno))))")
+            case .SQLITE_IOERR:
+                let failure = "\(detail) (\(error.extendedResultCode.rawValue))"
+                if let errno {
+                    self.init(errno: errno, path: path, failure: failure)
+                } else {
+                    self = .failed(detail: failure)
+                }
             default: self = .failed(detail: "\(detail) (\(error.extendedResultCode.rawValue))")
             }
         default: self = .failed(detail: String(describing: error))
@@ -94,11 +95,15 @@ extension StoreError {
     }
 
     /// A system call of ours that failed on a file of the database.
-    init(errno: Int32, doing action: String, path: String) {
+    init(errno: Errno, doing action: String, path: String) {
+        self.init(errno: errno, path: path, failure: "cannot \(action) \(path)")
+    }
+
+    private init(errno: Errno, path: String, failure: String) {
         switch errno {
-        case ENOSPC, EDQUOT: self = .full
-        case EROFS: self = .readOnly(path: path)
-        default: self = .failed(detail: "cannot \(action) \(path): \(unsafe String(cString: strerror(errno)))")
+        case .noSpace, .quotaExceeded: self = .full
+        case .readOnly: self = .readOnly(path: path)
+        default: self = .failed(detail: "\(failure): \(errno.meaning)")
         }
     }
 }

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import TapSystem
 
 /// The database's log as a file.
 struct WriteAheadLog: Sendable {
@@ -16,20 +17,18 @@ struct WriteAheadLog: Sendable {
     ///
     /// - Throws: `StoreError`: the disk does not take it.
     func rewrite() throws(StoreError) {
-        let descriptor = unsafe open(path, O_RDWR | O_CLOEXEC)
-        guard descriptor >= 0 else { throw StoreError(errno: errno, doing: "open", path: path) }
-        defer { close(descriptor) }
-        var chunk = [UInt8](repeating: 0, count: Self.chunkBytes)
-        var offset: off_t = 0
-        while true {
-            // SAFETY: the kernel writes at most as many bytes as the array has, and reads at most as many as it wrote.
-            let count = unsafe pread(descriptor, &chunk, chunk.count, offset)
-            guard count >= 0 else { throw StoreError(errno: errno, doing: "read", path: path) }
-            if count == 0 { break }
-            let written = unsafe pwrite(descriptor, chunk, count, offset)
-            guard written > 0 else { throw StoreError(errno: errno, doing: "write", path: path) }
-            offset += off_t(written)
+        do throws(Errno) {
+            let file = try FileDescriptor(opening: path, flags: O_RDWR)
+            var offset = 0
+            while true {
+                let chunk = try file.read(upTo: Self.chunkBytes, at: offset)
+                if chunk.isEmpty { break }
+                try file.write(chunk, at: offset)
+                offset += chunk.count
+            }
+            try file.synchronizeData()
+        } catch {
+            throw StoreError(errno: error, doing: "rewrite", path: path)
         }
-        guard fdatasync(descriptor) == 0 else { throw StoreError(errno: errno, doing: "sync", path: path) }
     }
 }

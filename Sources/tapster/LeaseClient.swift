@@ -2,6 +2,7 @@ internal import Glibc
 internal import TapCore
 internal import TapDocument
 internal import TapKernel
+internal import TapSystem
 
 /// Takes a lease by the wire protocol: an HTTP upgrade, then lines of JSON, each with its queues' descriptors.
 struct LeaseClient {
@@ -61,7 +62,7 @@ struct LeaseClient {
     private mutating func receive() throws(LeaseFailure) -> Bool {
         let message: ReceivedMessage
         do throws(Errno) {
-            if try UnixSocket.waitUntilReadable([connection.number], until: deadline).isEmpty { throw .wouldBlock }
+            if try Poll.waitUntilReadable([connection.number], until: deadline).isEmpty { throw .wouldBlock }
             message = try DescriptorPassing.receive(
                 upTo: Self.readBytesMax, from: connection.number, flags: Int32(MSG_DONTWAIT))
         } catch {

@@ -7,6 +7,7 @@ internal import TapHTTP
 internal import TapKernel
 internal import TapService
 internal import TapStore
+internal import TapSystem
 
 /// `tapster serve`: the daemon.
 struct ServeCommand: ParsableCommand {
@@ -58,7 +59,7 @@ struct ServeCommand: ParsableCommand {
         }
         let servers = try makeServers(configuration, service, log)
         for server in servers { try attempt { () throws(HTTPServerError) in try server.start() } }
-        service.start()
+        try attempt { () throws(ThreadFailure) in try service.start() }
         log.info("serving", metadata: ["socket": "\(configuration.socket)", "database": "\(configuration.database)"])
 
         let reloading = Reloading(
@@ -90,14 +91,14 @@ struct ServeCommand: ParsableCommand {
                 try configuration.tls?.load(owners: [0, geteuid()])
             }
             let listener = try attempt { () throws(HTTPServerError) in
-                try HTTPListener(tcp: listen.description, tls: tls)
+                try HTTPListener(tcp: listen, tls: tls)
             }
             servers.append(HTTPServer(listener: listener, handler: service.api))
             log.info("listening", metadata: ["address": "\(listener)", "tls": "\(tls != nil)"])
         }
         if let metricsListen = configuration.metricsListen {
             let listener = try attempt { () throws(HTTPServerError) in
-                try HTTPListener(tcp: metricsListen.description)
+                try HTTPListener(tcp: metricsListen)
             }
             servers.append(HTTPServer(listener: listener, handler: service.health))
         }

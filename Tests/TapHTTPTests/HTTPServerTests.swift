@@ -1,3 +1,4 @@
+import TapSystem
 import Foundation
 import Synchronization
 import TapHTTP
@@ -247,11 +248,11 @@ private final class Handler: HTTPHandler {
         try await onThread {
             var limits = HTTPLimits()
             limits.connectionsOfOneMax = 3
-            let listener = try HTTPListener(tcp: "127.0.0.1:0")
+            let listener = try HTTPListener(tcp: #require(NetworkAddress("127.0.0.1:0")))
             let server = HTTPServer(listener: listener, limits: limits, handler: Handler())
             try server.start()
             defer { server.stop() }
-            let port = try HTTPAddress(listener.description).port
+            let port = try #require(NetworkAddress(listener.description)).port
             var clients = try (0..<3).map { _ in try HTTPClient(port: port) }
             for client in clients { #expect(try client.send("POST", "/", body: "x").text == "x") }
             #expect(try HTTPClient(port: port).isClosed())

@@ -1,3 +1,4 @@
+import TapSystem
 import Foundation
 import Glibc
 import Synchronization
@@ -11,7 +12,7 @@ private final class Upgrader: HTTPHandler {
         var parked: [HTTPExchange] = []
         /// Each call of a taker: whether it got a socket.
         var taken: [Bool] = []
-        var kept: [HTTPUpgradedSocket] = []
+        var kept: [OwnedDescriptor] = []
     }
 
     let notes = Mutex(Notes())

@@ -1,3 +1,4 @@
+import TapSystem
 import CLinux
 import Foundation
 import TapCore

@@ -1,3 +1,4 @@
+import TapSystem
 import Foundation
 import Glibc
 import OpenAPI
@@ -190,7 +191,7 @@ import Yams
     private static func withServer(
         _ world: World, _ address: String = "127.0.0.1:0", tls: HTTPTLS? = nil, _ body: (UInt16) throws -> Void
     ) throws {
-        let listener = try HTTPListener(tcp: address, tls: tls)
+        let listener = try HTTPListener(tcp: #require(NetworkAddress(address)), tls: tls)
         let server = HTTPServer(listener: listener, handler: world.service.api)
         try server.start()
         defer { server.stop() }
@@ -415,7 +416,7 @@ import Yams
     /// The listener for Prometheus knows nobody, and has nothing that is not for everybody.
     @Test func whatIsServedToEverybodyIsOpen() async throws {
         try await withWorld { (world) throws in
-            let listener = try HTTPListener(tcp: "127.0.0.1:0")
+            let listener = try HTTPListener(tcp: #require(NetworkAddress("127.0.0.1:0")))
             let server = HTTPServer(listener: listener, handler: world.service.health)
             try server.start()
             defer { server.stop() }

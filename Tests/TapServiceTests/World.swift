@@ -42,7 +42,7 @@ final class World: Sendable {
         ) { ready.signal() }
         server = HTTPServer(listener: try HTTPListener(unix: socket, group: nil), limits: limits, handler: service.api)
         try server.start()
-        service.start()
+        try service.start()
         ready.wait()
     }
 

@@ -20,7 +20,7 @@ import Testing
         try (0..<count).map { number in
             let path = "\(directory)/queue-\(number)"
             try "q\(number)".write(toFile: path, atomically: false, encoding: .utf8)
-            return clinux_open(path, O_RDONLY | O_CLOEXEC)
+            return clinux_open(path, O_RDONLY | O_CLOEXEC, 0)
         }
     }
 

@@ -5,20 +5,24 @@ import Testing
 @Suite struct StructureTests {
     /// What each room may import of ours, and of others.
     private static let allowed: [String: Set<String>] = [
+        "TapSystem": ["CLinux", "Dispatch", "Foundation", "Glibc", "Synchronization"],
         // Glibc for the text of IP addresses.
-        "TapCore": ["Glibc"],
+        "TapCore": ["TapSystem", "Glibc"],
         "TapDocument": ["TapCore", "Foundation"],
-        "TapKernel": ["TapCore", "CLinux", "Glibc", "Foundation", "Synchronization"],
+        "TapKernel": ["TapCore", "TapSystem", "CLinux", "Glibc", "Foundation", "Synchronization"],
         "TapStore": [
-            "TapCore", "TapDocument", "Migrations", "GRDB", "GRDBSQLite", "Synchronization", "Foundation", "Glibc",
+            "TapCore", "TapDocument", "TapSystem", "Migrations", "GRDB", "GRDBSQLite", "Synchronization", "Foundation",
+            "Glibc",
         ],
-        "TapHTTP": ["CMicroHTTPD", "CGnuTLS", "CErrorPage", "Foundation", "Glibc", "Synchronization"],
+        "TapHTTP": ["TapSystem", "CMicroHTTPD", "CGnuTLS", "CErrorPage", "Foundation", "Glibc", "Synchronization"],
         "TapService": [
-            "TapCore", "TapDocument", "TapStore", "TapHTTP", "OpenAPI", "Foundation", "Dispatch", "Synchronization",
+            "TapCore", "TapDocument", "TapStore", "TapHTTP", "TapSystem", "OpenAPI", "Foundation", "Dispatch",
+            "Synchronization",
             "HashTreeCollections", "Logging", "Yams",
         ],
         "tapster": [
-            "TapService", "TapKernel", "TapStore", "TapHTTP", "TapDocument", "TapCore", "ArgumentParser", "Logging",
+            "TapService", "TapKernel", "TapStore", "TapHTTP", "TapDocument", "TapCore", "TapSystem", "ArgumentParser",
+            "Logging",
             "Foundation", "Dispatch", "Glibc", "Synchronization", "Yams",
         ],
     ]

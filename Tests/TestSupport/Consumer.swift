@@ -13,7 +13,7 @@ public final class Consumer {
     /// Attaches to the device by its name.
     public init(_ name: String, vnetHeader: Bool = true, multiQueue: Bool = true) throws {
         hasVnetHeader = vnetHeader
-        descriptor = clinux_open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)
+        descriptor = clinux_open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK, 0)
         let flags = IFF_TAP | IFF_NO_PI | (multiQueue ? IFF_MULTI_QUEUE : 0) | (vnetHeader ? IFF_VNET_HDR : 0)
         guard clinux_tun_set_interface(descriptor, name, UInt16(flags)) == 0 else {
             throw TestFailure("attach to \(name): \(String(cString: strerror(errno)))")

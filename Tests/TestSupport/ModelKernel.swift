@@ -1,3 +1,4 @@
+import TapSystem
 import Foundation
 import TapCore
 
@@ -77,8 +78,7 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
 
     public func takeKept() -> KeptDescriptors { KeptDescriptors() }
 
-    public func connection(owning socket: Int32) throws(KernelError) -> any KernelConnection {
-        close(socket)
+    public func connection(owning socket: OwnedDescriptor) throws(KernelError) -> any KernelConnection {
         throw KernelError("watch", .invalid)
     }
 

@@ -1,4 +1,5 @@
 import Foundation
+import CLinux
 import Glibc
 
 /// One line, or one server-sent event, of an answer that goes on.

@@ -15,7 +15,8 @@
 #include <sys/types.h>
 
 // ioctl() is variadic. Each returns what ioctl returns: −1 and errno on failure.
-int clinux_open(const char *path, int flags);
+int clinux_open(const char *path, int flags, mode_t mode);
+int clinux_open_at(int directory, const char *name, int flags, mode_t mode);
 int clinux_tun_set_interface(int fd, const char *name, uint16_t flags);
 int clinux_tun_set_queue(int fd, uint16_t flags);
 int clinux_tun_set_persist(int fd, int on);
@@ -27,6 +28,14 @@ int clinux_tun_get_vnet_header_size(int fd, int *bytes);
 int clinux_tun_get_features(int fd, unsigned int *features);
 int clinux_tun_get_interface(int fd, char name[IFNAMSIZ], uint16_t *flags);
 int clinux_tun_set_send_buffer(int fd, int bytes);
+
+// A detached thread, as pthread_create(3) makes it. Returns 0 or an error number.
+int clinux_start_thread(void *(*run)(void *), void *context);
+void clinux_name_thread(const char *name);
+
+// strerrorname_np(3) and the GNU strerror_r(3).
+const char *clinux_error_name(int number);
+void clinux_error_text(int number, char *text, size_t bytes);
 
 // struct ifreq is a union. `socket` may be any socket; its namespace is the one that is asked.
 int clinux_interface_index(int socket, const char *name, int *index);

@@ -1,3 +1,5 @@
+public import TapSystem
+
 /// What was heard of a namespace. A hint where to look, never the truth about what is there.
 public struct KernelSignals: Hashable, Sendable {
     /// Links about which the kernel said something.
@@ -59,7 +61,7 @@ public protocol Kernel: AnyObject {
     /// - Parameter socket: Owned from here on, in failure too.
     /// - Returns: The connection, which is watched until it is closed.
     /// - Throws: `KernelError` when it cannot be watched.
-    func connection(owning socket: Int32) throws(KernelError) -> any KernelConnection
+    func connection(owning socket: OwnedDescriptor) throws(KernelError) -> any KernelConnection
 
     /// Bytes that outlive this process; nothing without a service manager that keeps descriptors.
     var memory: (any KernelMemory)? { get }

@@ -1,5 +1,6 @@
 internal import CLinux
 internal import TapCore
+internal import TapSystem
 
 /// The number of files the process may have open: a queue needs one.
 public enum DescriptorLimit {

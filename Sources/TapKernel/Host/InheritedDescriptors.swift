@@ -1,5 +1,6 @@
 internal import Glibc
 internal import TapCore
+public import TapSystem
 
 /// The descriptors that the service manager has passed to us (sd_listen_fds_with_names(3)).
 public enum InheritedDescriptors {

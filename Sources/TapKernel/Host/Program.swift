@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Glibc
-public import TapCore
+internal import TapCore
+public import TapSystem
 
 /// A program and its arguments, as execvp(3) takes them: it is looked for in `PATH` where its name has no slash.
 public struct Program: Sendable {
@@ -58,9 +59,9 @@ public struct Program: Sendable {
         let settings = CStrings([""] + environment.map { "\($0)=\($1)" })
         var descriptors = descriptors
         // SAFETY: the arrays live until the call returns; the child works on a copy of them.
-        let process = unsafe clinux_spawn(words.pointers, settings.pointers, &descriptors, descriptors.count)
-        guard process > 0 else { throw Errno(rawValue: clinux_errno()) }
-        return process
+        return try systemCall {
+            unsafe clinux_spawn(words.pointers, settings.pointers, &descriptors, descriptors.count)
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 internal import Glibc
 internal import Synchronization
-public import TapCore
+internal import TapCore
+public import TapSystem
 
 /// The service manager that started us, systemd or `tapster keep` (sd_notify(3)): it hears how we are, and stores
 /// descriptors until our next start, when they are among the `InheritedDescriptors`.

@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Glibc
 internal import TapCore
+internal import TapSystem
 
 /// Several descriptors as one: a socket in which they are under way (`SCM_RIGHTS`, unix(7)), and stay.
 ///
@@ -9,16 +10,11 @@ internal import TapCore
 struct DescriptorBundle: ~Copyable {
     static let descriptorsMax = DescriptorPassing.descriptorsMax
 
-    private let socket: FileDescriptor
+    private let socket: OwnedDescriptor
 
     /// - Throws: EMFILE; ETOOMANYREFS when too many descriptors are under way.
     init(_ numbers: ArraySlice<Int32>) throws(Errno) {
-        var ends: [Int32] = [-1, -1]
-        let type = Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
-        // SAFETY: the call fills both.
-        try systemCall { unsafe socketpair(AF_UNIX, type, 0, &ends) }
-        let keeper = FileDescriptor(owning: ends[0])
-        let sender = FileDescriptor(owning: ends[1])
+        let (keeper, sender) = try Socket.pair(SOCK_SEQPACKET, isNonBlocking: true)
         try DescriptorPassing.send([0], with: Array(numbers), over: sender.number)
         socket = keeper
     }

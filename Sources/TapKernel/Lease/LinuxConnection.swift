@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Glibc
 internal import TapCore
+internal import TapSystem
 
 /// A connected Unix socket, on which queues are handed over.
 final class LinuxConnection: KernelConnection {

@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Glibc
 internal import TapCore
+internal import TapSystem
 
 /// A file in memory alone (memfd_create(2)), of which the service manager has a copy: it survives the process, however
 /// that ends, and costs no disk.

@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Glibc
 internal import TapCore
+internal import TapSystem
 
 // What consumers get: queues of their own.
 extension LinuxNamespace {

@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Glibc
 internal import TapCore
+internal import TapSystem
 
 /// One network namespace of the real kernel: its rtnetlink sockets, and the descriptors that we hold of its devices.
 final class LinuxNamespace: KernelNamespace {
@@ -271,8 +272,7 @@ final class LinuxNamespace: KernelNamespace {
         let socket = netlink.number
         let number = index.rawValue
         // SAFETY: the shim writes IFNAMSIZ bytes.
-        let result: Int32 = unsafe clinux_interface_name(socket, number, &bytes)
-        guard result == 0 else { throw Errno(rawValue: clinux_errno()) }
+        try systemCall { unsafe clinux_interface_name(socket, number, &bytes) }
         let text: [UInt8] = bytes.prefix(while: { $0 != 0 }).map { UInt8(bitPattern: $0) }
         return String(decoding: text, as: UTF8.self)
     }

@@ -1,5 +1,6 @@
 internal import Synchronization
 internal import TapCore
+internal import TapSystem
 
 /// A socket of its own for the counters: a dump of them need not wait for a long batch of the worker.
 final class LinuxStatistics: LinkStatisticsSource {

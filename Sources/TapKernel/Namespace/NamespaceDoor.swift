@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Glibc
 internal import TapCore
+internal import TapSystem
 
 /// The way into a network namespace and back (setns(2)), for the one thread that uses it.
 final class NamespaceDoor {

@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Glibc
 internal import TapCore
+internal import TapSystem
 
 /// Hears of every change to a link of the namespace, its qdisc and its addresses included (`RTNLGRP_LINK`,
 /// `RTNLGRP_TC`, `RTNLGRP_IPV4_IFADDR`, `RTNLGRP_IPV6_IFADDR`). What it hears is a hint; the truth is asked for.
@@ -15,26 +16,25 @@ final class LinkMonitor {
     ]
     private static let addressTypes: Set<Int32> = [Int32(RTM_NEWADDR), Int32(RTM_DELADDR)]
 
-    private let descriptor: FileDescriptor
+    private let descriptor: OwnedDescriptor
     private var buffer = [UInt8](repeating: 0, count: NetlinkSocket.datagramBytesMax)
 
     /// - Throws: EMFILE, ENFILE, ENOBUFS.
     init() throws(Errno) {
-        descriptor = try FileDescriptor(netlink: SOCK_RAW_FLAGS | Int32(SOCK_NONBLOCK.rawValue))
+        descriptor = try Socket.open(AF_NETLINK, SOCK_RAW, protocol: NETLINK_ROUTE, isNonBlocking: true)
         let number = descriptor.number
         // Beyond net.core.rmem_max this needs CAP_NET_ADMIN; without it, an overrun comes sooner and is handled.
-        try? setOption(number, level: SOL_SOCKET, option: SO_RCVBUFFORCE, value: Self.receiveBufferBytes)
+        try? Socket.set(SO_RCVBUFFORCE, Self.receiveBufferBytes, on: number)
         // Joining by bind(2), not by NETLINK_ADD_MEMBERSHIP: the kernel passes over a socket that has no port yet.
         var address = sockaddr_nl()
         address.nl_family = sa_family_t(AF_NETLINK)
         address.nl_groups = Self.groups.reduce(0) { $0 | 1 << (UInt32($1.rawValue) - 1) }
         // SAFETY: a sockaddr_nl is what AF_NETLINK expects behind a sockaddr pointer (netlink(7)).
-        let bound = unsafe withUnsafePointer(to: &address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                unsafe bind(number, pointer, socklen_t(MemoryLayout<sockaddr_nl>.size))
+        try unsafe withUnsafePointer(to: &address) { pointer throws(Errno) in
+            try unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer throws(Errno) in
+                _ = try systemCall { unsafe bind(number, pointer, socklen_t(MemoryLayout<sockaddr_nl>.size)) }
             }
         }
-        guard bound == 0 else { throw Errno(rawValue: clinux_errno()) }
     }
 
     var number: Int32 { descriptor.number }

@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Glibc
 internal import TapCore
+internal import TapSystem
 
 /// What the kernel answered to one request.
 struct NetlinkRefusal: Error, Hashable {
@@ -27,7 +28,7 @@ final class NetlinkSocket {
     /// A dump that changes while it is read begins again, this often.
     static let dumpAttemptsMax = 16
 
-    private let descriptor: FileDescriptor
+    private let descriptor: OwnedDescriptor
     private var sequence: UInt32 = 0
     private var buffer = [UInt8](repeating: 0, count: datagramBytesMax)
     /// Whether an answer was not read to its end.
@@ -35,11 +36,11 @@ final class NetlinkSocket {
 
     /// - Throws: EMFILE, ENFILE, ENOBUFS.
     init() throws(Errno) {
-        descriptor = try FileDescriptor(netlink: SOCK_RAW_FLAGS)
+        descriptor = try Socket.open(AF_NETLINK, SOCK_RAW, protocol: NETLINK_ROUTE)
         let number = descriptor.number
         // Errors in the kernel's words, without a copy of the request; and requests that are read to the letter.
         for option in [NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK] {
-            try setOption(number, level: SOL_NETLINK, option: option, value: 1)
+            try Socket.set(option, level: SOL_NETLINK, Int32(1), on: number)
         }
     }
 
@@ -245,18 +246,4 @@ final class NetlinkSocket {
             throw NetlinkRefusal(.badMessage, message: error.reason)
         }
     }
-}
-
-let SOCK_RAW_FLAGS = Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-
-extension FileDescriptor {
-    init(netlink type: Int32) throws(Errno) {
-        self.init(owning: try systemCall { socket(AF_NETLINK, type, NETLINK_ROUTE) })
-    }
-}
-
-func setOption(_ socket: Int32, level: Int32, option: Int32, value: Int32) throws(Errno) {
-    var value = value
-    // SAFETY: the kernel reads the number during the call.
-    try systemCall { unsafe setsockopt(socket, level, option, &value, socklen_t(MemoryLayout<Int32>.size)) }
 }

@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Glibc
 internal import TapCore
+internal import TapSystem
 
 /// Signals that are taken from their usual effect and read one by one (signalfd(2)).
 struct SignalQueue: ~Copyable {

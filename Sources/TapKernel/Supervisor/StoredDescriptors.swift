@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Glibc
 internal import TapCore
+internal import TapSystem
 
 /// What a program has stored for its next start, by name: systemd's file descriptor store.
 struct StoredDescriptors {

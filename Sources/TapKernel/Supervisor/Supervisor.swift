@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Glibc
-public import TapCore
+internal import TapCore
+public import TapSystem
 
 /// Keeps a program running, and what it stores, as systemd does of a service (`Type=notify`, `Restart=always`).
 ///
@@ -108,7 +109,7 @@ public final class Supervisor {
         var deadline = killTime
         if case .waiting(let time) = state { deadline = time }
         // No error is to be expected; should there be one, this must not become a spin.
-        do { _ = try UnixSocket.waitUntilReadable([signals.number, socket.number], until: deadline) } catch {
+        do { _ = try Poll.waitUntilReadable([signals.number, socket.number], until: deadline) } catch {
             usleep(10_000)
         }
     }

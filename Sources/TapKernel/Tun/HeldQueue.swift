@@ -1,5 +1,6 @@
 internal import Glibc
 internal import TapCore
+internal import TapSystem
 
 /// A queue that a collection may hold: a consumer's, an anchor, or the one through which a plan works.
 final class HeldQueue {

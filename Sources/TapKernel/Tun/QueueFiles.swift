@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Glibc
 internal import TapCore
+internal import TapSystem
 
 /// The files of interfaces' queues, `/sys/class/net` (`Documentation/networking/scaling.rst`).
 final class QueueFiles {

@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Glibc
 internal import TapCore
+internal import TapSystem
 
 /// One queue of a tap or tun device: an open file description of `/dev/net/tun`, attached to the device.
 ///
@@ -106,8 +107,7 @@ struct TunQueue: ~Copyable {
         var name = [CChar](repeating: 0, count: DeviceName.bytesMax + 1)
         var flags: UInt16 = 0
         // SAFETY: the shim writes IFNAMSIZ bytes.
-        let result = unsafe clinux_tun_get_interface(descriptor.number, &name, &flags)
-        guard result == 0 else { throw Errno(rawValue: clinux_errno()) }
+        try systemCall { unsafe clinux_tun_get_interface(descriptor.number, &name, &flags) }
         let text: [UInt8] = name.prefix(while: { $0 != 0 }).map { UInt8(bitPattern: $0) }
         return State(
             name: String(decoding: text, as: UTF8.self), isAttached: Int32(flags) & IFF_DETACH_QUEUE == 0,

@@ -2,6 +2,7 @@ internal import TapCore
 internal import TapDocument
 internal import TapHTTP
 internal import TapStore
+internal import TapSystem
 
 /// `/v1/apply`: many devices in one transaction, all or nothing.
 struct ApplyRoutes: Sendable {

@@ -2,6 +2,7 @@ internal import TapCore
 internal import TapDocument
 internal import TapHTTP
 internal import TapStore
+internal import TapSystem
 
 /// `/v1/backup`: a copy of the database beside it.
 struct BackupRoutes: Sendable {

@@ -3,6 +3,7 @@ internal import TapCore
 internal import TapDocument
 internal import TapHTTP
 internal import TapStore
+internal import TapSystem
 
 /// A request under way to its answer.
 struct Call: Sendable {
@@ -27,7 +28,7 @@ struct Call: Sendable {
     }
 
     /// Answers 101; `HTTPExchange.upgrade` says when the taker is called.
-    func upgrade(to protocolName: String, taker: @escaping @Sendable (HTTPUpgradedSocket?) -> Void) {
+    func upgrade(to protocolName: String, taker: @escaping @Sendable (OwnedDescriptor?) -> Void) {
         let response = HTTPResponse(status: 101, headers: [("Upgrade", protocolName)])
         exchange.upgrade(finished(response), taker: taker)
     }

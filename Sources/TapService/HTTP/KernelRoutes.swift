@@ -5,6 +5,7 @@ internal import TapCore
 internal import TapDocument
 internal import TapHTTP
 internal import TapStore
+internal import TapSystem
 
 /// What asks how the kernel is: drift, a look at once, and the devices of others.
 struct KernelRoutes: Sendable {
@@ -197,14 +198,13 @@ extension UnmanagedDevice {
 /// Answers once: when something is reached, or when the time is over.
 private final class Patience: Sendable {
     private let answer: Mutex<(@Sendable (_ isReached: Bool) -> Void)?>
-    // SAFETY: a dispatch source may be used from any thread; only its protocol does not say so.
-    private nonisolated(unsafe) let timer = DispatchSource.makeTimerSource()
+    private let timer = DeadlineTimer()
 
     init(_ time: Duration, answer: @escaping @Sendable (_ isReached: Bool) -> Void) {
         self.answer = Mutex(answer)
-        unsafe timer.setEventHandler { [self] in end(isReached: false) }
-        unsafe timer.schedule(deadline: .now() + .milliseconds(Int(time / .milliseconds(1))))
-        unsafe timer.resume()
+        // The timer keeps this object until the time is over or `cancel`.
+        timer.onTime { [self] in end(isReached: false) }
+        timer.schedule(after: time)
     }
 
     func end(isReached: Bool) {
@@ -216,6 +216,6 @@ private final class Patience: Sendable {
     /// Lets go of the answer, and of the timer, which holds on to us.
     func cancel() {
         answer.withLock { $0 = nil }
-        unsafe timer.cancel()
+        timer.end()
     }
 }

@@ -3,6 +3,7 @@ internal import TapCore
 internal import TapDocument
 internal import TapHTTP
 internal import TapStore
+internal import TapSystem
 internal import Yams
 
 /// What operators and their machines ask: health, metrics, history, the contract.

@@ -2,6 +2,7 @@ internal import TapCore
 internal import TapDocument
 internal import TapHTTP
 internal import TapStore
+internal import TapSystem
 
 /// `/v1/revisions`: what was stated before, and the way back.
 struct RevisionRoutes: Sendable {

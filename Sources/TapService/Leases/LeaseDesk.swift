@@ -3,6 +3,7 @@ internal import Logging
 internal import TapCore
 internal import TapHTTP
 internal import TapStore
+internal import TapSystem
 
 /// Hands queues out, watches over them, and takes them back. Used on the worker's thread only, as all that touches the
 /// kernel.
@@ -149,13 +150,13 @@ final class LeaseDesk {
 
     /// Gives the queues to whoever has been told that he gets them.
     private func handOver(
-        _ id: LeaseIdentifier, of device: DeviceName, _ vnetHeaderSize: Int?, _ socket: HTTPUpgradedSocket?
+        _ id: LeaseIdentifier, of device: DeviceName, _ vnetHeaderSize: Int?, _ socket: OwnedDescriptor?
     ) {
         // It may have been revoked meanwhile; the socket then closes with its last owner.
         guard let lease = devices[device]?.leases.first(where: { $0.id == id }) else { return }
         guard let socket else { return end(lease, .unclaimed) }
         do throws(KernelError) {
-            let connection = try kernel.connection(owning: socket.take())
+            let connection = try kernel.connection(owning: socket)
             lease.connection = connection
             connections[ObjectIdentifier(connection)] = lease
             // What is kept and not in the ledger belongs to nothing: the next process detaches and closes it.

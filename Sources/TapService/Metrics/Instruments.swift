@@ -1,4 +1,5 @@
 internal import Synchronization
+internal import TapSystem
 
 /// Counts or measures something, and writes it as one metric family of an exposition.
 protocol Instrument: Sendable {
@@ -109,8 +110,7 @@ final class Histogram: Instrument {
     }
 
     func observe(_ duration: Duration) {
-        let (whole, attoseconds) = duration.components
-        let seconds = Double(whole) + Double(attoseconds) / 1e18
+        let seconds = duration.inSeconds
         let bucket = bounds.firstIndex { seconds <= $0 } ?? bounds.count
         state.withLock { state in
             state.counts[bucket] += 1

@@ -1,6 +1,7 @@
 internal import Foundation
 internal import TapCore
 internal import TapHTTP
+internal import TapSystem
 
 /// Everything that Tapster counts. The names are part of the API.
 ///

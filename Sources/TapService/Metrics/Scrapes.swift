@@ -2,6 +2,7 @@ internal import Synchronization
 internal import TapCore
 internal import TapHTTP
 internal import TapStore
+internal import TapSystem
 
 /// Answers scrapes on a thread of its own, one after the other. Those that come while one is made, or soon after it,
 /// are answered with its text.
@@ -35,6 +36,11 @@ final class Scrapes: Sendable {
                 scrape.answer(body)
             }
         }
+    }
+
+    func start() throws(ThreadFailure) {
+        try reader.start()
+        try thread.start()
     }
 
     /// - Returns: False when too many wait, or the daemon ends.

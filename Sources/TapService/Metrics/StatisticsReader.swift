@@ -1,6 +1,7 @@
 internal import Dispatch
 internal import Synchronization
 internal import TapCore
+internal import TapSystem
 
 /// The ways to the kernel's counters, one for each namespace in which the worker works at present.
 final class StatisticsSources: Sendable {
@@ -51,6 +52,8 @@ final class StatisticsReader: Sendable {
             }
         }
     }
+
+    func start() throws(ThreadFailure) { try thread.start() }
 
     /// What could be read in time.
     func read() -> StatisticsReading {

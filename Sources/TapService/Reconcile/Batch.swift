@@ -1,5 +1,6 @@
 internal import TapCore
 internal import TapStore
+internal import TapSystem
 
 /// Devices that are planned, done and read back together.
 struct Batch {

@@ -4,6 +4,7 @@ internal import Logging
 internal import TapCore
 internal import TapHTTP
 internal import TapStore
+internal import TapSystem
 
 /// The one thread that touches the kernel. Level-triggered: whatever wakes it, it looks at what is wanted and what is
 /// there, and does what makes the second like the first.
@@ -66,13 +67,11 @@ final class Worker: @unchecked Sendable {
             kernel: kernel, sites: sites, board: board, queue: queue, accounts: accounts, metrics: metrics, log: log)
     }
 
-    func start() {
-        let thread = Thread { [self] in
-            ThreadName.set("tapster-worker")
+    func start() throws(ThreadFailure) {
+        try NamedThread.start("tapster-worker") { [self] in
             run()
             ended.signal()
         }
-        thread.start()
     }
 
     /// Ends after the current pass; the kernel stays as it is.

@@ -3,6 +3,7 @@ internal import HashTreeCollections
 internal import Synchronization
 internal import TapCore
 internal import TapStore
+internal import TapSystem
 
 /// Everything that readers may see, as one immutable value.
 struct Snapshot: Sendable {
@@ -42,7 +43,7 @@ final class Board: Sendable {
         let goals: [DeviceName: Goal]
         /// Whose goals are not reached yet.
         var open: Set<DeviceName>
-        let deadline: DispatchTime
+        let deadline: ContinuousClock.Instant
         let completion: @Sendable (Snapshot, _ isReached: Bool) -> Void
     }
 
@@ -59,20 +60,14 @@ final class Board: Sendable {
     }
 
     private let state = Mutex(State())
-    // SAFETY: a dispatch source may be used from any thread; only its protocol does not say so.
-    private nonisolated(unsafe) let timer = DispatchSource.makeTimerSource()
+    private let timer = DeadlineTimer()
 
     /// Called when devices have changed, on the thread that changed them.
     private let onChange: @Sendable () -> Void
 
     init(onChange: @escaping @Sendable () -> Void = {}) {
         self.onChange = onChange
-        unsafe timer.setEventHandler { [weak self] in self?.expire() }
-        unsafe timer.resume()
-    }
-
-    deinit {
-        unsafe timer.cancel()
+        timer.onTime { [weak self] in self?.expire() }
     }
 
     var snapshot: Snapshot {
@@ -210,9 +205,7 @@ final class Board: Sendable {
         for goals: [DeviceName: Goal], atMost time: Duration,
         completion: @escaping @Sendable (Snapshot, _ isReached: Bool) -> Void
     ) {
-        let (seconds, attoseconds) = time.components
-        let deadline =
-            DispatchTime.now() + .milliseconds(Int(seconds) * 1_000 + Int(attoseconds / 1_000_000_000_000_000))
+        let deadline = ContinuousClock.now + time
         let (snapshot, isReached) = state.withLock { state -> (Snapshot, Bool?) in
             var waiter = Waiter(
                 goals: goals, open: Set(goals.keys), deadline: deadline, completion: completion)
@@ -240,13 +233,13 @@ final class Board: Sendable {
     /// One timer for all, set to the earliest deadline.
     private func setTimer() {
         state.withLock { state in
-            if let earliest = state.waiters.values.map(\.deadline).min() { unsafe timer.schedule(deadline: earliest) }
+            if let earliest = state.waiters.values.map(\.deadline).min() { timer.schedule(at: earliest) }
         }
     }
 
     private func expire() {
         let (expired, snapshot) = state.withLock { state in
-            let now = DispatchTime.now()
+            let now = ContinuousClock.now
             let identifiers = state.waiters.filter { $0.value.deadline <= now }.keys
             return (identifiers.compactMap { state.removeWaiter($0) }, state.snapshot)
         }

@@ -1,6 +1,7 @@
 internal import Dispatch
 internal import Synchronization
 internal import TapHTTP
+internal import TapSystem
 
 /// All who watch. Whoever changes something wakes them, and waits for none of them.
 final class Watchers: Sendable {
@@ -18,21 +19,15 @@ final class Watchers: Sendable {
 
     private let entries = Mutex<[ObjectIdentifier: Entry]>([:])
     private let gauge: Gauge
-    // SAFETY: a dispatch source may be used from any thread; only its protocol does not say so.
-    private nonisolated(unsafe) let timer = DispatchSource.makeTimerSource()
+    private let timer = DeadlineTimer()
 
     init(gauge: Gauge) {
         self.gauge = gauge
-        unsafe timer.setEventHandler { [weak self] in
+        timer.onTime { [weak self] in
             self?.checkAccess()
             self?.sendBookmarks()
             self?.setTimer()
         }
-        unsafe timer.resume()
-    }
-
-    deinit {
-        unsafe timer.cancel()
     }
 
     /// - Returns: What to answer with.
@@ -88,7 +83,7 @@ final class Watchers: Sendable {
     private func setTimer() {
         entries.withLock { entries in
             guard !entries.isEmpty else { return }
-            unsafe timer.schedule(deadline: .now() + .seconds(Self.bookmarkSeconds))
+            timer.schedule(after: .seconds(Self.bookmarkSeconds))
         }
     }
 }

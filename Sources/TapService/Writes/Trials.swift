@@ -3,6 +3,7 @@ internal import HashTreeCollections
 internal import Synchronization
 internal import TapCore
 internal import TapStore
+internal import TapSystem
 
 /// Changes that somebody must confirm in time. All but the timer happens in the writer's turn.
 final class Trials: Sendable {
@@ -18,26 +19,20 @@ final class Trials: Sendable {
 
     private let writes: WriteQueue
     private let pending = Mutex<Pending?>(nil)
-    // SAFETY: a dispatch source may be used from any thread; only its protocol does not say so.
-    private nonisolated(unsafe) let timer = DispatchSource.makeTimerSource()
+    private let timer = DeadlineTimer()
 
     /// Takes up the trial that an earlier daemon left.
     ///
     /// - Throws: `StoreError` when the database cannot be read.
     init(store: Store, writes: WriteQueue) throws(StoreError) {
         self.writes = writes
-        unsafe timer.setEventHandler { [weak self] in self?.expire() }
-        unsafe timer.resume()
+        timer.onTime { [weak self] in self?.expire() }
         if let trial = try store.pendingTrial() { begin(trial) }
-    }
-
-    deinit {
-        unsafe timer.cancel()
     }
 
     func begin(_ trial: TrialRecord) {
         pending.withLock { $0 = Pending(revision: trial.revision, confirmBy: trial.confirmBy) }
-        schedule(.microseconds(pending.withLock { $0?.microsecondsLeft ?? 0 }))
+        timer.schedule(after: .microseconds(pending.withLock { $0?.microsecondsLeft ?? 0 }))
     }
 
     /// - Throws: `Problem` when there is no such trial, or it has been taken back.
@@ -97,24 +92,20 @@ final class Trials: Sendable {
         return trial
     }
 
-    private func schedule(_ time: DispatchTimeInterval) {
-        unsafe timer.schedule(deadline: .now() + time)
-    }
-
     /// The time is over, unless somebody was faster.
     private func expire() {
         guard let (revision, left) = pending.withLock({ $0.map { ($0.revision, $0.microsecondsLeft) } }) else { return }
         // The timer may have been set for an earlier trial.
-        guard left <= 0 else { return schedule(.microseconds(left)) }
+        guard left <= 0 else { return timer.schedule(after: .microseconds(left)) }
         let write = WriteQueue.Write { [self] (group) throws(Problem) in
             try rollBack(revision, because: "nobody confirmed it in time", by: Self.author, in: &group)
             return { self.ended(revision) }
         } fail: { [self] problem in
             // Somebody was faster; or the database does not take it now: the devices stay on trial until it does.
-            if case .store = problem { schedule(.seconds(Self.retrySeconds)) } else { ended(revision) }
+            if case .store = problem { timer.schedule(after: .seconds(Self.retrySeconds)) } else { ended(revision) }
         }
         let isTaken = writes.add(write)
-        if !isTaken { schedule(.seconds(Self.retrySeconds)) }
+        if !isTaken { timer.schedule(after: .seconds(Self.retrySeconds)) }
     }
 }
 

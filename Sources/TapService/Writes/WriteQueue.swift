@@ -1,4 +1,5 @@
 internal import TapStore
+internal import TapSystem
 
 /// The one thread on which users' writes wait for the disk, so that no connection's thread does. Those that wait at the
 /// same time share a transaction and its fsync(2).
@@ -42,6 +43,8 @@ final class WriteQueue: Sendable {
             })
         if !isTaken { completion() }
     }
+
+    func start() throws(ThreadFailure) { try thread.start() }
 
     /// Finishes what waits, and ends.
     func stop() { thread.stop() }

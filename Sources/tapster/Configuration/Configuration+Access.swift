@@ -3,6 +3,7 @@ internal import Glibc
 internal import TapCore
 internal import TapHTTP
 internal import TapService
+internal import TapSystem
 
 extension Configuration {
     /// Who may what, with the tokens' file read now.
@@ -14,7 +15,7 @@ extension Configuration {
     /// - Returns: Also the rules that are for nobody, since there is no such user or group.
     /// - Throws: `InvalidConfiguration` when there is something wrong with the tokens.
     func policy(
-        accounts: some Accounts, owners: Set<uid_t>?, listen: TCPAddress?
+        accounts: some Accounts, owners: Set<uid_t>?, listen: NetworkAddress?
     ) throws(InvalidConfiguration) -> (policy: AccessPolicy, idle: [SettingIssue]) {
         var idle: [SettingIssue] = []
         func numbers(

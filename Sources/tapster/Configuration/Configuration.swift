@@ -2,6 +2,7 @@ internal import Foundation
 internal import Logging
 internal import TapCore
 internal import TapService
+internal import TapSystem
 
 /// How the daemon is to run: what options, the environment and the file say together, in this order of precedence.
 struct Configuration {
@@ -12,8 +13,8 @@ struct Configuration {
     let database: String
     let socket: String
     let socketGroup: Principal
-    let listen: TCPAddress?
-    let metricsListen: TCPAddress?
+    let listen: NetworkAddress?
+    let metricsListen: NetworkAddress?
     let tls: TLSFiles?
     let tokensFile: String?
     let logLevel: Logger.Level
@@ -43,8 +44,9 @@ struct Configuration {
         let database = reader.path(.database)
         let socket = reader.path(.socket)
         let socketGroup = reader.value(.socketGroup, Principal.init(text:))
-        listen = reader.value(.listen) { text throws(ValidationError) in try TCPAddress(text) }
-        metricsListen = reader.value(.metricsListen) { text throws(ValidationError) in try TCPAddress(text) }
+        listen = reader.value(.listen) { text throws(ValidationError) in try NetworkAddress(setting: text) }
+        metricsListen = reader.value(.metricsListen) { text throws(ValidationError) in try NetworkAddress(setting: text)
+        }
         let certificate = reader.path(.certificateFile)
         let key = reader.path(.keyFile)
         let authority = reader.path(.clientAuthorityFile)

@@ -3,6 +3,7 @@ internal import Glibc
 internal import TapCore
 internal import TapDocument
 internal import TapService
+internal import TapSystem
 internal import Yams
 
 /// The file of those who come with tokens. It has no token, but only hashes of them.
@@ -11,7 +12,7 @@ struct TokensFile {
     /// Each request's token is compared with each of them.
     static let tokensMax = 1_024
     /// The daemon reads it as a member of its group.
-    private static let mode: mode_t = 0o640
+    private static let mode: UInt32 = 0o640
 
     let path: String
 
@@ -32,7 +33,6 @@ struct TokensFile {
         group: gid_t?, _ change: (inout [AccessToken]) throws(InvalidConfiguration) -> Void
     ) throws(InvalidConfiguration) {
         let directory = try lockedDirectory()
-        defer { close(directory) }
         var old: PrivateFile?
         if FileManager.default.fileExists(atPath: path) {
             old = try PrivateFile(path, of: "tokensFile", owners: nil)
@@ -44,46 +44,43 @@ struct TokensFile {
         }
         let name = URL(fileURLWithPath: path).lastPathComponent
         let new = ".\(name).\(getpid())"
-        do throws(InvalidConfiguration) {
-            try write(Self.text(of: tokens), new, in: directory, like: old, group: group)
-            // SAFETY: the calls copy the names.
-            guard unsafe renameat(directory, new, directory, name) == 0, fsync(directory) == 0 else {
-                throw failure("the file cannot be replaced: \(PrivateFile.error)")
-            }
+        do throws(Errno) {
+            try write(Self.text(of: tokens), new, in: directory, like: old?.status, group: group)
+            try FileSystem.rename(new, to: name, in: directory)
+            try directory.synchronize()
         } catch {
-            _ = unsafe unlinkat(directory, new, 0)
-            throw error
+            try? FileSystem.remove(new, in: directory)
+            throw failure("the file cannot be written: \(error.meaning)")
         }
     }
 
     /// The file is another one after each change, so its directory is what is locked.
-    private func lockedDirectory() throws(InvalidConfiguration) -> Int32 {
+    private func lockedDirectory() throws(InvalidConfiguration) -> FileDescriptor {
         let place = URL(fileURLWithPath: path).deletingLastPathComponent()
         try? FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
-        // SAFETY: the call copies the path.
-        let directory = unsafe open(place.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard directory >= 0 else { throw failure("\(place.path): \(PrivateFile.error)") }
-        while flock(directory, LOCK_EX) != 0 {
-            guard errno == EINTR else {
-                close(directory)
-                throw failure("the directory cannot be locked: \(PrivateFile.error)")
-            }
+        do throws(Errno) {
+            let directory = try FileDescriptor(opening: place.path, flags: O_RDONLY | O_DIRECTORY)
+            try directory.lock(waits: true)
+            return directory
+        } catch {
+            throw failure("\(place.path) cannot be opened and locked: \(error.meaning)")
         }
-        return directory
     }
 
     private func write(
-        _ text: String, _ name: String, in directory: Int32, like old: PrivateFile?, group: gid_t?
-    ) throws(InvalidConfiguration) {
-        // SAFETY: the call copies the name.
-        let file = unsafe openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw failure("the file cannot be written: \(PrivateFile.error)") }
-        let handle = FileHandle(fileDescriptor: file, closeOnDealloc: true)
-        // Who is not root cannot give it away, and then it is his.
-        if let old { _ = fchown(file, old.owner, old.group) } else if let group { _ = fchown(file, uid_t.max, group) }
-        guard fchmod(file, old?.mode ?? Self.mode) == 0, (try? handle.write(contentsOf: Data(text.utf8))) != nil,
-            fsync(file) == 0
-        else { throw failure("the file cannot be written: \(PrivateFile.error)") }
+        _ text: String, _ name: String, in directory: borrowing FileDescriptor, like old: FileStatus?, group: gid_t?
+    ) throws(Errno) {
+        let file = try FileDescriptor(
+            opening: name, in: directory, flags: O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: 0o600)
+        // Without root it cannot be given away, and then it is the caller's.
+        if let old {
+            try? file.setOwner(user: old.owner, group: old.group)
+        } else if let group {
+            try? file.setOwner(user: nil, group: group)
+        }
+        try file.setMode(old?.permissions ?? Self.mode)
+        try file.write(Array(text.utf8), at: 0)
+        try file.synchronize()
     }
 
     private func failure(_ detail: String) -> InvalidConfiguration {

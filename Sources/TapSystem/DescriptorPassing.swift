@@ -1,6 +1,5 @@
 internal import CLinux
 internal import Glibc
-public import TapCore
 
 /// Bytes that travel with open files over a Unix socket (`SCM_RIGHTS`, unix(7)).
 public enum DescriptorPassing {

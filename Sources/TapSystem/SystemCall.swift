@@ -1,9 +1,8 @@
 internal import CLinux
-internal import TapCore
 
 /// The one way into the kernel: calls again after EINTR, and throws what `errno` says when the call returns −1.
 @discardableResult
-func systemCall<Result: SignedInteger>(_ call: () -> Result) throws(Errno) -> Result {
+public func systemCall<Result: SignedInteger>(_ call: () -> Result) throws(Errno) -> Result {
     while true {
         let result = call()
         if result != -1 { return result }

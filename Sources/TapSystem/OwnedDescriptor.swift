@@ -1,6 +1,5 @@
 internal import Glibc
 internal import Synchronization
-public import TapCore
 
 /// Owns a descriptor as `FileDescriptor` does, and can be kept in collections and passed between modules.
 public final class OwnedDescriptor: Sendable {

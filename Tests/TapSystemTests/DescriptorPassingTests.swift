@@ -1,10 +1,8 @@
 import CLinux
 import Glibc
-import TapCore
+import TapSystem
 import TestSupport
 import Testing
-
-@testable import TapKernel
 
 /// Descriptors over a real pair of sockets.
 @Suite struct DescriptorPassingTests {

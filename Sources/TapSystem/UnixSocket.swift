@@ -1,0 +1,43 @@
+internal import Glibc
+
+/// Unix sockets (unix(7)), by the path that leads to them or, after an `@`, by a name in the abstract namespace.
+public enum UnixSocket {
+    /// Connects to a stream socket; neither that nor a send takes longer than `seconds`.
+    ///
+    /// - Throws: ENOENT, ECONNREFUSED, EACCES; EAGAIN when the server accepts no connection; EINVAL for a path that is too
+    ///   long.
+    public static func connect(streamTo path: String, sendSecondsMax seconds: Int) throws(Errno) -> OwnedDescriptor {
+        try connect(SOCK_STREAM, to: path, sendSecondsMax: seconds)
+    }
+
+    /// Connects to a datagram socket; no send takes longer than `seconds`, and one that would fails with EAGAIN.
+    public static func connect(
+        datagramsTo path: String, sendSecondsMax seconds: Int
+    ) throws(Errno) -> OwnedDescriptor {
+        try connect(SOCK_DGRAM, to: path, sendSecondsMax: seconds)
+    }
+
+    /// Binds a datagram socket, of which each message has its sender's credentials (`SO_PASSCRED`).
+    ///
+    /// - Throws: EADDRINUSE, EACCES, ENOENT; EINVAL for a path that is too long.
+    public static func bind(datagramsAt path: String) throws(Errno) -> OwnedDescriptor {
+        let socket = try Socket.open(AF_UNIX, SOCK_DGRAM)
+        try Socket.set(SO_PASSCRED, Int32(1), on: socket.number)
+        try Socket.bind(socket.number, to: try address(path))
+        return socket
+    }
+
+    private static func connect(
+        _ kind: __socket_type, to path: String, sendSecondsMax seconds: Int
+    ) throws(Errno) -> OwnedDescriptor {
+        let socket = try Socket.open(AF_UNIX, kind)
+        try Socket.set(SO_SNDTIMEO, timeval(tv_sec: seconds, tv_usec: 0), on: socket.number)
+        try Socket.connect(socket.number, to: try address(path))
+        return socket
+    }
+
+    private static func address(_ path: String) throws(Errno) -> SocketAddress {
+        guard let path = UnixSocketPath(path) else { throw .invalid }
+        return .unix(path)
+    }
+}
