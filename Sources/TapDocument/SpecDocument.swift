@@ -81,9 +81,3 @@ extension Principal {
         }
     }
 }
-
-/// Believes that every account exists.
-struct AnyAccount: Accounts {
-    func userNumber(_ principal: Principal) -> UInt32? { 0 }
-    func groupNumber(_ principal: Principal) -> UInt32? { 0 }
-}
