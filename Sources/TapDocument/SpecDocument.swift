@@ -50,6 +50,8 @@ extension LinkSpec {
         json.member("addresses", addresses.map(\.description))
         json.member("carrier", carrier.rawValue)
         json.member("queueDiscipline", queueDiscipline.rawValue)
+        json.member("gsoMaxBytes", gsoMaxBytes?.value)
+        json.member("gsoIPv4MaxBytes", gsoIPv4MaxBytes?.value)
     }
 }
 

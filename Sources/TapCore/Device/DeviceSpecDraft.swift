@@ -87,6 +87,10 @@ public struct LinkSpec: Hashable, Sendable {
     /// Those that are ours to keep, sorted; others are left alone.
     public var addresses: [InterfaceAddress] = []
     public var carrier = CarrierPolicy.automatic
+    /// The largest packet that the stack hands over unsegmented; `nil` leaves it to the kernel and to others.
+    public var gsoMaxBytes: GSOMaxBytes?
+    /// The same for IPv4 alone (Linux 6.3); `nil` leaves it to the kernel, which lets it follow `gsoMaxBytes`.
+    public var gsoIPv4MaxBytes: GSOMaxBytes?
 
     public init() {}
 }

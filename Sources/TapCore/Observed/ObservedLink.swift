@@ -23,8 +23,22 @@ public struct ObservedLink: Hashable, Sendable {
     public var alias: String?
     /// `IFLA_GROUP`; zero is the default.
     public var group: UInt32 = 0
+    /// Attributes that are only compared with a spec and listed, as far as this kernel has them.
+    public var attributes: [LinkAttribute] = []
     /// Present on tap and tun devices.
     public var tun: ObservedTun?
+
+    /// What the kernel shows of a field; `nil` for one that it does not have, or that no attribute is about.
+    func attribute(of field: DeviceField) -> LinkAttribute? {
+        switch field {
+        case .mtu: .mtu(MTU(unchecked: mtu))
+        case .macAddress: macAddress.map { .macAddress($0) }
+        case .transmitQueueLength: .transmitQueueLength(TransmitQueueLength(unchecked: transmitQueueLength))
+        case .up: .up(up)
+        case .alias: .alias(alias.map { LinkAlias(unchecked: $0) })
+        default: attributes.first { $0.setting.field == field }
+        }
+    }
 
     /// All by which it may be found.
     public var allNames: [String] { [name] + altNames }
