@@ -50,6 +50,8 @@ extension LinkSpec {
         json.member("addresses", addresses.map(\.description))
         json.member("carrier", carrier.rawValue)
         json.member("queueDiscipline", queueDiscipline.rawValue)
+        json.member("gsoMaxBytes", gsoMaxBytes?.value)
+        json.member("gsoIPv4MaxBytes", gsoIPv4MaxBytes?.value)
     }
 }
 
@@ -80,10 +82,4 @@ extension Principal {
         case .name(let name): .string(name)
         }
     }
-}
-
-/// Believes that every account exists.
-struct AnyAccount: Accounts {
-    func userNumber(_ principal: Principal) -> UInt32? { 0 }
-    func groupNumber(_ principal: Principal) -> UInt32? { 0 }
 }

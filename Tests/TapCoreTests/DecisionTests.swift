@@ -6,7 +6,7 @@ import Testing
 @Suite struct DecisionTests {
     /// Like the worker: decides, does, looks again.
     private struct World {
-        let kernel = ModelKernel().own
+        var kernel = ModelKernel().own
         var wanted: WantedDevice
 
         func decide() throws -> Decision { wanted.decide(in: kernel.observed) }
@@ -73,6 +73,39 @@ import Testing
         guard case .settled(let link) = try world.decide() else { throw TestFailure("not settled") }
         #expect(link.name == "web0")
         #expect(link.tun?.persistent == true)
+    }
+
+    @Test func whatTheKernelLacksIsToldAndAllElseDone() throws {
+        var draft = DeviceSpecDraft()
+        draft.link.gsoMaxBytes = try GSOMaxBytes(40_000)
+        draft.link.gsoIPv4MaxBytes = try GSOMaxBytes(30_000)
+        var world = try world(draft)
+        world.kernel = ModelKernel(attributes: [.gsoMaxBytes(.standard)]).own
+        _ = try world.settle()
+        #expect(try world.obstacle() == .unsupported([.gsoIPv4MaxBytes]))
+        #expect(world.kernel.table.first?.attributes == [.gsoMaxBytes(try GSOMaxBytes(40_000))])
+        // It is no drift: no other program took it away.
+        guard case .blocked(_, let differences, _) = try world.decide() else { throw TestFailure("not blocked") }
+        #expect(!differences.contains(where: world.wanted.spec.isStrangersDoing))
+        draft.link.gsoIPv4MaxBytes = nil
+        world.wanted = world.wanted.wanting(try DeviceSpec(draft))
+        #expect(try world.settle() == [])
+        #expect(try world.obstacle() == nil)
+    }
+
+    /// The kernel sets the size for IPv4 along with the other one, so a repair of that sets both.
+    @Test func aRepairOfOneGSOSizeKeepsTheOther() throws {
+        var draft = DeviceSpecDraft()
+        draft.link.gsoMaxBytes = try GSOMaxBytes(40_000)
+        draft.link.gsoIPv4MaxBytes = try GSOMaxBytes(30_000)
+        var world = try world(draft)
+        _ = try world.settle()
+        world.kernel.change("web0") { $0?.set(.gsoMaxBytes(.standard)) }
+        let both: LinkChange = try [.gsoMaxBytes(GSOMaxBytes(40_000)), .gsoIPv4MaxBytes(GSOMaxBytes(30_000))]
+        #expect(try world.settle() == [[.setLink(both)]])
+        // Without a statement, any value will do.
+        world.wanted = world.wanted.wanting(try DeviceSpec(DeviceSpecDraft()))
+        #expect(try world.settle() == [])
     }
 
     @Test func aForeignDeviceIsLeftAlone() throws {
@@ -212,6 +245,8 @@ import Testing
             let wanted = world.wanted.spec.link
             #expect(link.alias == wanted.alias?.text)
             #expect(link.altNames.sorted() == wanted.altNames.map(\.text))
+            if let size = wanted.gsoMaxBytes { #expect(link.attributes.contains(.gsoMaxBytes(size))) }
+            if let size = wanted.gsoIPv4MaxBytes { #expect(link.attributes.contains(.gsoIPv4MaxBytes(size))) }
             let controller = link.controller.flatMap { world.kernel.observed[$0]?.name }
             #expect(controller == wanted.controller?.text)
             if wanted.carrier != .automatic { #expect(link.carrier == (wanted.carrier == .on)) }
@@ -272,6 +307,9 @@ extension DeviceSpecDraft {
         draft.link.alias = try? LinkAlias(["", "mine", "other"].randomElement(using: &random) ?? "")
         draft.link.altNames = ["a", "b", "c"].filter { _ in Bool.random(using: &random) }
             .compactMap { try? AlternativeName($0) }
+        let sizes = [nil, 512, 40_000].map { $0.map(GSOMaxBytes.init(unchecked:)) }
+        draft.link.gsoMaxBytes = sizes.randomElement(using: &random) ?? nil
+        draft.link.gsoIPv4MaxBytes = sizes.randomElement(using: &random) ?? nil
         draft.link.addresses = ["192.0.2.1/24", "192.0.2.2/24", "2001:db8::1/64"]
             .filter { _ in Bool.random(using: &random) }.compactMap { try? InterfaceAddress($0) }
         if draft.kind == .tap, Bool.random(using: &random) { draft.link.controller = try? InterfaceName("br0") }
@@ -283,7 +321,7 @@ extension DeviceSpecDraft {
 
 extension ObservedLink {
     fileprivate mutating func disturb(using random: inout SeededGenerator, bridge: LinkIndex?) {
-        switch Int.random(in: 0..<16, using: &random) {
+        switch Int.random(in: 0..<18, using: &random) {
         case 0: up.toggle()
         case 1: mtu = 1_400
         case 2: macAddress = MACAddress(bytes: [2, 0, 0, 0, 0, 9])
@@ -298,6 +336,8 @@ extension ObservedLink {
         case 11: alias = alias == nil ? "theirs" : nil
         case 12: altNames.append("theirs")
         case 13: altNames = []
+        case 14: set(.gsoMaxBytes(GSOMaxBytes(unchecked: 9_000)))
+        case 15: set(.gsoIPv4MaxBytes(GSOMaxBytes(unchecked: 9_001)))
         default: break
         }
     }

@@ -108,6 +108,19 @@ import Testing
                     """))
     }
 
+    @Test func writesTheGSOSizes() throws {
+        // IFLA_GSO_MAX_SIZE 41, IFLA_GSO_IPV4_MAX_SIZE 63.
+        #expect(
+            Self.bytes(
+                .change(
+                    Self.index, [.gsoMaxBytes(try GSOMaxBytes(40_000)), .gsoIPv4MaxBytes(try GSOMaxBytes(512))]))
+                == Golden.bytes(
+                    """
+                    30000000 1300 0500 01000000 00000000 00000000 05000000 00000000 00000000
+                    0800 2900 409c0000 0800 3f00 00020000
+                    """))
+    }
+
     @Test func writesThePromotionOfAddresses() {
         // IFLA_AF_SPEC 26, AF_INET 2, IFLA_INET_CONF 1, all nested; IPV4_DEVCONF_PROMOTE_SECONDARIES 20.
         #expect(

@@ -114,6 +114,41 @@ import Testing
             "unshare", "--mount", "sh", "-c", "mount -t sysfs none /sys && cat /sys/class/net/\(name)/carrier_changes")
     }
 
+    /// Both bounds, and the second size set along with the first: a kernel before 6.3 has the first alone.
+    @Test func gsoSizesAreSetAndShown() async throws {
+        try await inNamespace {
+            let kernel = try Self.open()
+            var wanted = try Self.settle(try Self.wanted(), kernel)
+            let fresh = try #require(try kernel.links().first { $0.name == "web0" }).attributes
+            #expect(fresh.first == .gsoMaxBytes(.standard))
+            let hasIPv4 = fresh.contains(.gsoIPv4MaxBytes(.standard))
+            for (size, ipv4) in [(512, 65_536), (65_536, 512), (40_000, 50_000)] {
+                var draft = DeviceSpecDraft()
+                draft.link.gsoMaxBytes = try GSOMaxBytes(size)
+                draft.link.gsoIPv4MaxBytes = try GSOMaxBytes(ipv4)
+                wanted = WantedDevice(
+                    name: wanted.name, identifier: wanted.identifier, spec: try DeviceSpec(draft), owner: 0,
+                    claim: wanted.claim)
+                _ = try Self.settle(wanted, kernel)
+                let link = try #require(try kernel.links().first { $0.name == "web0" })
+                #expect(link.attributes.contains(.gsoMaxBytes(try GSOMaxBytes(size))))
+                if hasIPv4 {
+                    #expect(try Self.decide(wanted, kernel) == .settled(link))
+                } else {
+                    guard case .blocked(.unsupported([.gsoIPv4MaxBytes]), _, _) = try Self.decide(wanted, kernel) else {
+                        throw TestFailure("\(try Self.decide(wanted, kernel))")
+                    }
+                }
+            }
+            // The kernel changes both, and both come back.
+            try run("ip", "link", "set", "web0", "gso_max_size", "30000")
+            _ = try Self.settle(wanted, kernel)
+            let link = try #require(try kernel.links().first { $0.name == "web0" })
+            #expect(link.attributes.first == .gsoMaxBytes(try GSOMaxBytes(40_000)))
+            if hasIPv4 { #expect(link.attributes.last == .gsoIPv4MaxBytes(try GSOMaxBytes(50_000))) }
+        }
+    }
+
     @Test func errorsNameTheStep() async throws {
         try await inNamespace {
             let kernel = try Self.open()

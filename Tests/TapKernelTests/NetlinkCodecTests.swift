@@ -26,6 +26,7 @@ import Testing
         #expect(link.queueDiscipline == "noqueue")
         #expect(link.operationalState == .down)
         #expect(!link.carrier)
+        #expect(link.attributes == [.gsoMaxBytes(.standard), .gsoIPv4MaxBytes(.standard)])
         let tun = try #require(link.tun)
         #expect(tun.kind == .tap)
         #expect(tun.owner == 1_000)

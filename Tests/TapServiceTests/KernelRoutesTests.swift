@@ -64,10 +64,13 @@ import Testing
             (tun.attachedQueues, tun.detachedQueues) = (2, 0)
             link.tun = tun
             link.carrier = true
+            link.attributes = try [.gsoMaxBytes(.standard), .gsoIPv4MaxBytes(GSOMaxBytes(30_000))]
             world.kernel.own.change("vnet3") { $0 = link }
             let listed = try #require((try world.send("GET", "/v1/unmanaged")["items"] as? [[String: Any]])?.first)
             #expect(listed["name"] as? String == "vnet3")
             #expect(listed["owner"] as? Int == 1_000)
+            #expect(listed["gsoMaxBytes"] as? Int == 65_536)
+            #expect(listed["gsoIPv4MaxBytes"] as? Int == 30_000)
             let holder = try #require((listed["holders"] as? [[String: Any]])?.first)
             #expect(holder["command"] as? String == "qemu")
 
@@ -77,6 +80,8 @@ import Testing
             #expect(adopted["spec", "queues"] as? Int == 2)
             #expect(adopted["spec", "link", "mtu"] as? Int == 1_400)
             #expect(adopted["spec", "owner"] as? Int == 1_000)
+            #expect(adopted["spec", "link", "gsoMaxBytes"] is NSNull)
+            #expect(adopted["spec", "link", "gsoIPv4MaxBytes"] as? Int == 30_000)
             #expect(adopted["status", "ifindex"] as? Int == Int(index.rawValue))
             #expect((try world.send("GET", "/v1/unmanaged")["items"] as? [Any])?.isEmpty == true)
             #expect(try world.send("POST", "/v1/unmanaged/vnet3/adopt").status == 404)
@@ -96,6 +101,54 @@ import Testing
             let answer = try world.send("POST", "/v1/unmanaged/vnet3/adopt")
             #expect(answer.status == 409)
             #expect(answer["code"] as? String == "NOT_ADOPTABLE")
+        }
+    }
+
+    /// Whether a kernel has a field of rtnetlink is seen only when the device is read back.
+    @Test func aFieldThatTheKernelLacksIsTold() async throws {
+        try await onThread {
+            try withTemporaryDirectory { directory in
+                let world = try World(directory, kernel: ModelKernel(attributes: [.gsoMaxBytes(.standard)]))
+                defer { world.stop() }
+                let spec = #"{"spec": {"link": {"gsoMaxBytes": 40000, "gsoIPv4MaxBytes": 30000, "mtu": 9000}}}"#
+                #expect(try world.send("PUT", "/v1/devices/web0?wait=300ms", spec).status == 202)
+                let device = try world.send("GET", "/v1/devices/web0")
+                #expect(device["status", "phase"] as? String == "Degraded")
+                #expect(device["status", "mtu"] as? Int == 9_000)
+                #expect((device["status", "drift"] as? [Any])?.isEmpty == true)
+                let conditions = try #require(device["status", "conditions"] as? [[String: Any]])
+                let ready = try #require(conditions.first { $0["type"] as? String == "Ready" })
+                #expect(ready["reason"] as? String == "Unsupported")
+                #expect((ready["message"] as? String)?.contains("link.gsoIPv4MaxBytes") == true)
+                let patch = #"{"spec": {"link": {"gsoIPv4MaxBytes": null}}}"#
+                #expect(try world.send("PATCH", "/v1/devices/web0?wait=5s", patch).status == 200)
+            }
+        }
+    }
+
+    @Test func aGSOSizeIsPlannedAndRepaired() async throws {
+        try await withWorld { (world) throws in
+            let spec = #"{"spec": {"link": {"gsoMaxBytes": 40000}, "driftPolicy": "report"}}"#
+            let device = try world.send("PUT", "/v1/devices/web0?wait=5s", spec)
+            #expect(device.status == 201)
+            world.kernel.own.change("web0") { $0?.set(.gsoMaxBytes(.standard)) }
+            try eventually("it is told") { (try world.send("GET", "/v1/drift")["items"] as? [Any])?.count == 1 }
+            let item = try #require((try world.send("GET", "/v1/drift")["items"] as? [[String: Any]])?.first)
+            let drift = try #require((item["drift"] as? [[String: Any]])?.first)
+            #expect(drift["field"] as? String == "link.gsoMaxBytes")
+            #expect(drift["observed"] as? Int == 65_536)
+            let step = try #require((item["plan"] as? [[String: Any]])?.first)
+            #expect(step["arguments"] as? [String: Int] == ["gsoMaxBytes": 40_000])
+            let patch = #"{"spec": {"driftPolicy": "repair"}}"#
+            #expect(try world.send("PATCH", "/v1/devices/web0?wait=5s", patch).status == 200)
+            let sizes = world.kernel.own.table.first?.attributes
+            #expect(sizes?.contains(.gsoMaxBytes(GSOMaxBytes(unchecked: 40_000))) == true)
+            for size in ["511", "65537", "\"big\"", "0"] {
+                let answer = try world.send(
+                    "PUT", "/v1/devices/web0", #"{"spec": {"link": {"gsoMaxBytes": \#(size)}}}"#)
+                #expect(answer.status == 422)
+                #expect(answer.pointers == ["/spec/link/gsoMaxBytes"])
+            }
         }
     }
 

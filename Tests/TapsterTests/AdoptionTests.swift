@@ -101,6 +101,23 @@ import Testing
         }
     }
 
+    @Test func aGSOSizeIsListedAndAdopted() async throws {
+        try await withDaemon { (daemon) throws in
+            for name in ["tap0", "tap1"] { try run("ip", "tuntap", "add", "dev", name, "mode", "tap", "multi_queue") }
+            try run("ip", "link", "set", "tap1", "gso_max_size", "30000")
+            let items = try daemon.send("GET", "/v1/unmanaged")["items"] as? [[String: Any]] ?? []
+            #expect(items.map { $0["gsoMaxBytes"] as? Int } == [65_536, 30_000])
+            let adopted = try daemon.send("POST", "/v1/unmanaged/tap1/adopt?wait=5s")
+            #expect(adopted.status == 201)
+            #expect(adopted["spec", "link", "gsoMaxBytes"] as? Int == 30_000)
+            let other = try daemon.send("POST", "/v1/unmanaged/tap0/adopt?wait=5s")
+            #expect(other["spec", "link", "gsoMaxBytes"] is NSNull)
+            try run("ip", "link", "set", "tap1", "gso_max_size", "20000")
+            #expect(try daemon.send("POST", "/v1/reconcile?wait=5s").status == 200)
+            #expect(try Interface("tap1")?.gsoMaxBytes == 30_000)
+        }
+    }
+
     @Test func aChangeOfMindIsEnough() async throws {
         try await withDaemon { (daemon) throws in
             try run("ip", Self.tap)

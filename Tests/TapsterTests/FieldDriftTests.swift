@@ -21,7 +21,7 @@ import Testing
 
     private static let spec = #"""
         {"link": {"controller": "br0", "alias": "mine", "altNames": ["front", "second"], "txQueueLength": 500,
-                  "macAddress": "02:00:00:00:00:17", "carrier": "on",
+                  "gsoMaxBytes": 50000, "macAddress": "02:00:00:00:00:17", "carrier": "on",
                   "addresses": ["192.0.2.1/24", "2001:db8::1/64"]}}
         """#
 
@@ -57,6 +57,7 @@ import Testing
         #expect(link.mtu == 1_500, comment)
         #expect(link.macAddress == "02:00:00:00:00:17", comment)
         #expect(link.transmitQueueLength == 500, comment)
+        #expect(link.gsoMaxBytes == 50_000, comment)
         #expect(link.queueDiscipline == "noqueue", comment)
         #expect(link.alias == "mine", comment)
         #expect(link.altNames == ["front", "second"], comment)
@@ -99,6 +100,24 @@ import Testing
                     events.contains {
                         $0.field == drift.field && $0.wanted == drift.wanted && $0.observed == drift.observed
                     }
+                }
+            }
+        }
+    }
+
+    /// The kernel notifies nobody of these (`do_setlink()` sets `DO_SETLINK_MODIFIED` alone), so a look finds them.
+    @Test func aGSOSizeIsPutRightAtTheNextLook() async throws {
+        try await withDaemon { (daemon) throws in
+            _ = try daemon.create("web0", spec: #"{"link": {"gsoMaxBytes": 50000}}"#)
+            #expect(try Interface("web0")?.gsoMaxBytes == 50_000)
+            try run("ip", "link", "set", "web0", "gso_max_size", "40000")
+            #expect(try daemon.send("POST", "/v1/reconcile?device=web0&wait=5s").status == 200)
+            #expect(try Interface("web0")?.gsoMaxBytes == 50_000)
+            #expect(try daemon.metric("tapster_drift_repairs_total{field=\"link.gsoMaxBytes\"}") == "1")
+            try eventually("it is in the history") {
+                try daemon.events(of: "web0").contains {
+                    $0.reason == "DriftRepaired" && $0.field == "link.gsoMaxBytes" && $0.wanted == "50000"
+                        && $0.observed == "40000"
                 }
             }
         }

@@ -46,6 +46,11 @@ import Testing
                     Change(#"{"link": {"txQueueLength": 77}}"#) { $0.transmitQueueLength == 77 },
                     Change(#"{"link": {"txQueueLength": 65536}}"#) { $0.transmitQueueLength == 65_536 },
                     Change(#"{"link": {"txQueueLength": null}}"#) { $0.transmitQueueLength == 1_000 },
+                    Change(#"{"link": {"gsoMaxBytes": 512}}"#) { $0.gsoMaxBytes == 512 },
+                    Change(#"{"link": {"gsoMaxBytes": 65536}}"#) { $0.gsoMaxBytes == 65_536 },
+                    Change(#"{"link": {"gsoMaxBytes": 40000}}"#) { $0.gsoMaxBytes == 40_000 },
+                    // Not managed any more.
+                    Change(#"{"link": {"gsoMaxBytes": null}}"#) { $0.gsoMaxBytes == 40_000 },
                     Change(#"{"link": {"queueDiscipline": "kernelDefault"}}"#) { $0.queueDiscipline == "mq" },
                     Change(#"{"link": {"queueDiscipline": "noqueue"}}"#) { $0.queueDiscipline == "noqueue" },
                     Change(#"{"link": {"alias": "uplink of vm 42 / Gäste"}}"#) {

@@ -26,6 +26,7 @@ public struct Interface {
     public var mtu: Int? { link["mtu"] as? Int }
     public var macAddress: String? { link["address"] as? String }
     public var transmitQueueLength: Int? { link["txqlen"] as? Int }
+    public var gsoMaxBytes: Int? { link["gso_max_size"] as? Int }
     public var queueDiscipline: String? { link["qdisc"] as? String }
     public var alias: String? { link["ifalias"] as? String }
     public var controller: String? { link["master"] as? String }

@@ -23,15 +23,26 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
     public let daemonUser: UInt32 = 0
     public let features: KernelFeatures
     private let boot: String
+    private let attributes: [LinkAttribute]
     private let signal = Signal()
     private var namespaces: [NetworkNamespace?: ModelNamespace] = [:]
     private var haveMountsChanged = false
     private var nextCookie: UInt64 = 1
 
-    public init(boot: String = "boot", features: KernelFeatures = .all) {
+    /// - Parameters:
+    ///   - boot: Its boot's identifier.
+    ///   - features: What its tun driver can do.
+    ///   - attributes: What it shows of a new link beside what every kernel shows.
+    public init(
+        boot: String = "boot", features: KernelFeatures = .all,
+        attributes: [LinkAttribute] = [
+            .gsoMaxBytes(.standard), .gsoIPv4MaxBytes(.standard),
+        ]
+    ) {
         self.boot = boot
         self.features = features
-        own = ModelNamespace(host: HostIdentity(boot: boot, namespace: 0), signal: signal)
+        self.attributes = attributes
+        own = ModelNamespace(host: HostIdentity(boot: boot, namespace: 0), signal: signal, attributes: attributes)
         namespaces = [nil: own]
     }
 
@@ -43,7 +54,8 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
     @discardableResult
     public func addNamespace(_ location: NetworkNamespace?) -> ModelNamespace {
         signal.condition.withLock {
-            let namespace = ModelNamespace(host: HostIdentity(boot: boot, namespace: nextCookie), signal: signal)
+            let namespace = ModelNamespace(
+                host: HostIdentity(boot: boot, namespace: nextCookie), signal: signal, attributes: attributes)
             nextCookie += 1
             namespaces[location] = namespace
             haveMountsChanged = true
@@ -118,12 +130,14 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
     private var nextIndex: Int32 = 2
     private var heard = KernelSignals()
     private var failures: [String: Errno] = [:]
+    private let attributes: [LinkAttribute]
 
     /// What the kernel counts, for a test to set.
     public let counters: ModelStatistics
 
-    fileprivate init(host: HostIdentity, signal: ModelKernel.Signal) {
+    fileprivate init(host: HostIdentity, signal: ModelKernel.Signal, attributes: [LinkAttribute]) {
         self.host = host
+        self.attributes = attributes
         self.signal = signal
         counters = ModelStatistics(host)
     }
@@ -315,6 +329,11 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
         // Here an address never goes with another one.
         case .promoteSecondaries: break
         case .up(let up): link.up = up
+        case .gsoMaxBytes(let size):
+            link.set(attribute)
+            // As `netif_set_gso_max_size()` does.
+            link.set(.gsoIPv4MaxBytes(size))
+        case .gsoIPv4MaxBytes: link.set(attribute)
         }
     }
 
@@ -326,6 +345,7 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
         link.mtu = 1_500
         link.transmitQueueLength = 1_000
         link.queueDiscipline = "noop"
+        link.attributes = attributes
         var tun = ObservedTun(kind: flags.kind)
         tun.multiQueue = flags.multiQueue
         tun.packetInfo = flags.packetInfo
@@ -361,5 +381,13 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
         anchors.remove(index)
         for other in devices.keys where devices[other]?.controller == index { devices[other]?.controller = nil }
         heard.touched.insert(index)
+    }
+}
+
+extension ObservedLink {
+    /// Changes what it shows of a field; one that the kernel does not have is ignored, as rtnetlink does.
+    public mutating func set(_ attribute: LinkAttribute) {
+        guard let place = attributes.firstIndex(where: { $0.setting.field == attribute.setting.field }) else { return }
+        attributes[place] = attribute
     }
 }

@@ -63,6 +63,21 @@ public struct TransmitQueueLength: BoundedInteger {
     public static let standard = TransmitQueueLength(unchecked: 1_000)
 }
 
+/// The largest packet in bytes, headers included, that the stack hands to an interface unsegmented
+/// (`IFLA_GSO_MAX_SIZE`, `IFLA_GSO_IPV4_MAX_SIZE`).
+///
+/// The kernel refuses more than the driver's `tso_max_size`, which tun leaves at `GSO_LEGACY_MAX_SIZE`
+/// (`linux/netdevice.h`). Since Linux 6.12 it refuses less than `MAX_TCP_HEADER + 1`, which is 193 to 385 by its
+/// configuration; older kernels take less, and compute with negative sizes then. Our lower bound is above all of these.
+public struct GSOMaxBytes: BoundedInteger {
+    public static let bounds = 512...65_536
+    public static let quantity = "largest GSO packet in bytes"
+    public let value: Int
+    public init(unchecked value: Int) { self.value = value }
+    /// Of a new tap or tun.
+    public static let standard = GSOMaxBytes(unchecked: 65_536)
+}
+
 /// The socket send buffer in bytes (`TUNSETSNDBUF`): how much a consumer may write before the host has taken it.
 public struct SendBufferBytes: BoundedInteger {
     public static let bounds = 1...Int(Int32.max)

@@ -19,10 +19,12 @@ public enum DeviceField: String, CaseIterable, Hashable, Sendable {
     case group
     case persistent
     case anchor
-    case up = "link.up"
     case mtu = "link.mtu"
     case macAddress = "link.macAddress"
     case transmitQueueLength = "link.txQueueLength"
+    case up = "link.up"
+    case gsoMaxBytes = "link.gsoMaxBytes"
+    case gsoIPv4MaxBytes = "link.gsoIPv4MaxBytes"
     case queueDiscipline = "link.queueDiscipline"
     case carrier = "link.carrier"
     case controller = "link.controller"
@@ -32,6 +34,9 @@ public enum DeviceField: String, CaseIterable, Hashable, Sendable {
 
     /// Whether who has an open device's queue may set it, so that its repair is no fight.
     public var isSetByConsumers: Bool { self == .vnetHeaderSize || self == .offloads }
+
+    /// Its name in the object that has it, such as `mtu`.
+    public var key: String { rawValue.split(separator: ".").last.map { String($0) } ?? rawValue }
 
     /// The field's place in a device's JSON document (RFC 6901).
     public var pointer: String {

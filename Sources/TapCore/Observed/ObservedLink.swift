@@ -1,16 +1,3 @@
-/// The kernel's number for an interface. Unique within a network namespace, and not used again before it wraps.
-public struct LinkIndex: RawRepresentable, Hashable, Comparable, Sendable {
-    public let rawValue: Int32
-
-    public init(rawValue: Int32) {
-        self.rawValue = rawValue
-    }
-
-    public static func < (left: Self, right: Self) -> Bool {
-        left.rawValue < right.rawValue
-    }
-}
-
 /// RFC 2863 operational state (`IFLA_OPERSTATE`), by its number on the wire.
 public enum OperationalState: UInt8, Hashable, Sendable {
     case unknown = 0
@@ -36,8 +23,22 @@ public struct ObservedLink: Hashable, Sendable {
     public var alias: String?
     /// `IFLA_GROUP`; zero is the default.
     public var group: UInt32 = 0
+    /// Attributes that are only compared with a spec and listed, as far as this kernel has them.
+    public var attributes: [LinkAttribute] = []
     /// Present on tap and tun devices.
     public var tun: ObservedTun?
+
+    /// What the kernel shows of a field; `nil` for one that it does not have, or that no attribute is about.
+    func attribute(of field: DeviceField) -> LinkAttribute? {
+        switch field {
+        case .mtu: .mtu(MTU(unchecked: mtu))
+        case .macAddress: macAddress.map { .macAddress($0) }
+        case .transmitQueueLength: .transmitQueueLength(TransmitQueueLength(unchecked: transmitQueueLength))
+        case .up: .up(up)
+        case .alias: .alias(alias.map { LinkAlias(unchecked: $0) })
+        default: attributes.first { $0.setting.field == field }
+        }
+    }
 
     /// All by which it may be found.
     public var allNames: [String] { [name] + altNames }

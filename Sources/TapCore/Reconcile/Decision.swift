@@ -121,6 +121,8 @@ extension WantedDevice {
             obstacle = obstacle ?? reason(others.map(\.field))
         }
         var open = differences
+        withhold(open.filter { $0.observed == .unsupported }) { .unsupported($0) }
+        open.removeAll { withheld.contains($0) }
         if isReached, spec.driftPolicy == .report {
             withhold(open.filter(spec.isStrangersDoing)) { .reportOnly($0) }
             open.removeAll { withheld.contains($0) }
@@ -166,7 +168,7 @@ extension DeviceSpec {
         case .anchor: false
         case .carrier: draft.link.carrier != .automatic
         case .offloads, .vnetHeaderSize: difference.observed != .nothing
-        default: true
+        default: difference.observed != .unsupported
         }
     }
 }

@@ -1,12 +1,6 @@
-/// A field in which the kernel differs from what is wanted; both values in the words of the API.
+/// A field in which the kernel differs from what is wanted.
 public struct Difference: Hashable, Sendable {
-    public enum Value: Hashable, Sendable {
-        case nothing
-        case bool(Bool)
-        case integer(Int)
-        case text(String)
-        case words([String])
-    }
+    public typealias Value = FieldValue
 
     public let field: DeviceField
     public let wanted: Value
@@ -115,13 +109,19 @@ extension WantedDevice {
         }
     }
 
+    /// Fields whose attributes are compared as they are; the name is compared before.
+    private static let attributeFields = DeviceField.allCases.filter { $0 != .name }
+
     private func compareAttributes(_ link: ObservedLink, _ comparison: inout Comparison) {
-        comparison.compare(.mtu, spec.link.mtu.value, link.mtu) { .integer($0) }
-        if let macAddress { comparison.compare(.macAddress, macAddress, link.macAddress) { .text("\($0)") } }
-        comparison.compare(
-            .transmitQueueLength, spec.link.transmitQueueLength.value, link.transmitQueueLength
-        ) { .integer($0) }
-        comparison.compare(.up, spec.link.up, link.up) { .bool($0) }
+        for field in Self.attributeFields {
+            guard let wanted = attribute(of: field) else { continue }
+            let observed = link.attribute(of: field)
+            guard wanted != observed else { continue }
+            // Every kernel has a MAC address to show, if the interface has one.
+            let missing: Difference.Value = field == .macAddress ? .nothing : .unsupported
+            comparison.found.append(
+                Difference(field, wanted: wanted.setting.value, observed: observed?.setting.value ?? missing))
+        }
         switch spec.link.queueDiscipline {
         case .noqueue: comparison.compare(.queueDiscipline, "noqueue", link.queueDiscipline) { .text($0) }
         case .kernelDefault:
@@ -130,7 +130,6 @@ extension WantedDevice {
                 comparison.compare(.queueDiscipline, "kernelDefault", "noqueue") { .text($0) }
             }
         }
-        comparison.compare(.alias, spec.link.alias?.text, link.alias) { .text($0) }
         if !spec.link.altNames.isEmpty || !link.altNames.isEmpty {
             comparison.compare(.altNames, spec.link.altNames.map(\.text).sorted(), link.altNames.sorted()) {
                 .words($0)

@@ -22,6 +22,33 @@ public enum LinkAttribute: Hashable, Sendable {
     case promoteSecondaries
     /// `IFF_UP`, which belongs to the message's header (`ifi_flags`).
     case up(Bool)
+    /// `IFLA_GSO_MAX_SIZE`, settable since Linux 4.16. Sets the size for IPv4 too, unless the message has that as well
+    /// (`netif_set_gso_max_size()` in `net/core/dev.c`).
+    case gsoMaxBytes(GSOMaxBytes)
+    /// `IFLA_GSO_IPV4_MAX_SIZE`, since Linux 6.3. An older kernel ignores it.
+    case gsoIPv4MaxBytes(GSOMaxBytes)
+}
+
+extension LinkAttribute {
+    /// The field that it sets, if a spec has one for it, and the value in the words of the API.
+    public var setting: (field: DeviceField?, value: FieldValue) {
+        switch self {
+        case .name(let name): (.name, .text(name.text))
+        case .mtu(let mtu): (.mtu, .integer(mtu.value))
+        case .macAddress(let address): (.macAddress, .text(address.description))
+        case .transmitQueueLength(let length): (.transmitQueueLength, .integer(length.value))
+        case .alias(let alias): (.alias, alias.map { .text($0.text) } ?? .nothing)
+        case .controller(.join(let name, _)): (.controller, .text(name.text))
+        case .controller(.leave): (.controller, .nothing)
+        case .promoteSecondaries: (nil, .bool(true))
+        case .up(let up): (.up, .bool(up))
+        case .gsoMaxBytes(let size): (.gsoMaxBytes, .integer(size.value))
+        case .gsoIPv4MaxBytes(let size): (.gsoIPv4MaxBytes, .integer(size.value))
+        }
+    }
+
+    /// Its name in a plan and in a list of interfaces.
+    public var key: String { setting.field?.key ?? "promoteSecondaries" }
 }
 
 /// Attributes that one `RTM_SETLINK` changes together, each at most once. The kernel applies them in its own order:

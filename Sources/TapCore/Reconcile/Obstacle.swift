@@ -12,6 +12,8 @@ public enum Obstacle: Hashable, Sendable {
     case controllerUnsuitable(InterfaceName, kind: String?)
     /// The bridge has all the ports that the kernel gives it.
     case controllerFull(InterfaceName)
+    /// The running kernel does not have the fields.
+    case unsupported([DeviceField])
     /// A consumer that is attached has changed what belongs to the whole device.
     case inUse([DeviceField])
     /// The device's drift policy is to report.

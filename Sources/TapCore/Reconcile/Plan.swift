@@ -86,6 +86,8 @@ extension WantedDevice {
             steps.append(.setLink([.up(false)]))
             fields.insert(.up)
         }
+        // The kernel sets the size for IPv4 along with the other one.
+        if fields.contains(.gsoMaxBytes) { fields.insert(.gsoIPv4MaxBytes) }
         let change = linkChange(fields, in: namespace)
         if !change.isEmpty { steps.append(.setLink(change)) }
         return steps
@@ -93,23 +95,31 @@ extension WantedDevice {
 
     /// The attributes that give link fields their wanted values, on a new link as on one that is repaired.
     private func linkChange(_ fields: Set<DeviceField>, in namespace: ObservedNamespace) -> LinkChange {
-        DeviceField.allCases.filter(fields.contains).compactMap { attribute(of: $0, in: namespace) }
+        DeviceField.allCases.filter(fields.contains).compactMap { field in
+            field == .controller ? controllerChange(in: namespace) : attribute(of: field)
+        }
     }
 
-    /// - Returns: `nil` for a field that another step sets, and for a controller that cannot be joined now.
-    private func attribute(of field: DeviceField, in namespace: ObservedNamespace) -> LinkAttribute? {
+    /// - Returns: `nil` for a controller that cannot be joined now.
+    private func controllerChange(in namespace: ObservedNamespace) -> LinkAttribute? {
+        guard spec.link.controller != nil else { return .controller(.leave) }
+        return joining(in: namespace).map { .controller($0) }
+    }
+
+    /// What a link field shall be; `nil` for one that is not managed, and for one that other steps set.
+    func attribute(of field: DeviceField) -> LinkAttribute? {
         switch field {
         case .name: .name(name)
-        case .up: .up(spec.link.up)
         case .mtu: .mtu(spec.link.mtu)
         case .macAddress: macAddress.map { .macAddress($0) }
         case .transmitQueueLength: .transmitQueueLength(spec.link.transmitQueueLength)
-        case .controller:
-            spec.link.controller == nil ? .controller(.leave) : joining(in: namespace).map { .controller($0) }
+        case .up: .up(spec.link.up)
         case .alias: .alias(spec.link.alias)
+        case .gsoMaxBytes: spec.link.gsoMaxBytes.map { .gsoMaxBytes($0) }
+        case .gsoIPv4MaxBytes: spec.link.gsoIPv4MaxBytes.map { .gsoIPv4MaxBytes($0) }
         case .device, .kind, .multiQueue, .packetInfo, .vnetHeader, .vnetHeaderSize, .offloads, .networkNamespace,
             .napi, .napiFrags, .sendBuffer, .owner, .group, .persistent, .anchor, .queueDiscipline, .carrier,
-            .altNames, .addresses:
+            .controller, .altNames, .addresses:
             nil
         }
     }

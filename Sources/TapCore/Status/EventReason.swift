@@ -51,4 +51,5 @@ public enum EventReason: String, CaseIterable, Hashable, Sendable {
     case namespaceMissing = "NamespaceMissing"
     case namespaceUnusable = "NamespaceUnusable"
     case stepFailed = "StepFailed"
+    case unsupported = "Unsupported"
 }

@@ -22,6 +22,10 @@ enum LinkMessage {
             case Int(IFLA_IFALIAS): link.alias = value.text()
             case Int(IFLA_GROUP): link.group = try value.load(UInt32.self)
             case Int(IFLA_CARRIER): link.carrier = try value.load(UInt8.self) != 0
+            case Int(IFLA_GSO_MAX_SIZE):
+                link.attributes.append(.gsoMaxBytes(GSOMaxBytes(unchecked: Int(try value.load(UInt32.self)))))
+            case gsoIPv4MaxSize:
+                link.attributes.append(.gsoIPv4MaxBytes(GSOMaxBytes(unchecked: Int(try value.load(UInt32.self)))))
             case Int(IFLA_LINKINFO): try decodeInformation(value, into: &link)
             case Int(IFLA_PROP_LIST):
                 try walkAttributes(value) { (type, value) throws(MalformedNetlink) in
@@ -54,6 +58,8 @@ enum LinkMessage {
         case .promoteSecondaries: appendPromotion(&writer)
         // In the header.
         case .up: break
+        case .gsoMaxBytes(let size): writer.attribute(Int(IFLA_GSO_MAX_SIZE), UInt32(size.value))
+        case .gsoIPv4MaxBytes(let size): writer.attribute(gsoIPv4MaxSize, UInt32(size.value))
         }
     }
 
@@ -85,6 +91,9 @@ enum LinkMessage {
         }
         return link.tun?.attachedQueues
     }
+
+    /// `IFLA_GSO_IPV4_MAX_SIZE` of `linux/if_link.h`, which older headers lack.
+    private static let gsoIPv4MaxSize = 63
 
     /// `sizeof(struct ifinfomsg)`.
     private static let interfaceBytes = 16

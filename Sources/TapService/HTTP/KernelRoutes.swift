@@ -102,7 +102,12 @@ struct KernelRoutes: Sendable {
         do {
             name = try DeviceName(found.link.name)
             // Through the document too: what the kernel allows may be more than a statement can say.
-            spec = try DeviceSpec(stored: try DeviceSpec(try DeviceSpecDraft(adopting: found, settings)).document)
+            let document = try DeviceSpec(try DeviceSpecDraft(adopting: found, settings)).document
+            // A size that a new interface has too is not stated: it stays the kernel's own.
+            let sizes = found.link.attributes.filter {
+                $0.setting.value != .integer(GSOMaxBytes.standard.value)
+            }
+            spec = try DeviceSpec(stored: document.merging(["link": .object(sizes.members)]))
         } catch let error as ValidationError {
             throw .notAdoptable(error.detail)
         } catch let error as InvalidDocument {
@@ -171,7 +176,7 @@ extension DeviceView {
 extension UnmanagedDevice {
     fileprivate func document(holders: [DescriptorHolder]) -> JSONValue {
         let tun = link.tun
-        return [
+        let others: JSONValue = [
             "name": .string(link.name), "ifindex": .integer(Int(link.index.rawValue)),
             "networkNamespace": JSONValue(namespace?.text), "kind": JSONValue(tun?.kind.rawValue),
             "multiQueue": tun.map { .bool($0.multiQueue) } ?? .null,
@@ -192,6 +197,7 @@ extension UnmanagedDevice {
                     ]
                 }),
         ]
+        return others.merging(.object(link.attributes.members))
     }
 }
 

@@ -23,7 +23,7 @@ extension Step {
         case .setVnetHeaderSize(let size): ["vnetHeaderSize": .integer(size.value)]
         case .setOffloads(let offloads): ["offloads": .array(offloads.names.map { .string($0) })]
         case .setQueueDiscipline(let discipline): ["queueDiscipline": .string(discipline.rawValue)]
-        case .setLink(let change): change.document
+        case .setLink(let change): .object(change.members)
         case .addAltNames(let names): ["altNames": .array(names.map { .string($0.text) })]
         case .removeAltNames(let names): ["altNames": .array(names.map { .string($0) })]
         case .addAddress(let address), .removeAddress(let address): ["address": .string(address.description)]
@@ -43,24 +43,8 @@ extension CreationFlags {
 }
 
 extension LinkChange {
-    /// Never empty: a step whose arguments say nothing would hide what it does.
-    fileprivate var document: JSONValue {
-        .object(Dictionary(map(\.member), uniquingKeysWith: { _, last in last }))
-    }
-}
-
-extension LinkAttribute {
-    fileprivate var member: (String, JSONValue) {
-        switch self {
-        case .name(let name): ("name", .string(name.text))
-        case .mtu(let mtu): ("mtu", .integer(mtu.value))
-        case .macAddress(let address): ("macAddress", .string(address.description))
-        case .transmitQueueLength(let length): ("txQueueLength", .integer(length.value))
-        case .alias(let alias): ("alias", JSONValue(alias?.text))
-        case .controller(.join(let name, _)): ("controller", .string(name.text))
-        case .controller(.leave): ("controller", .null)
-        case .promoteSecondaries: ("promoteSecondaries", .bool(true))
-        case .up(let up): ("up", .bool(up))
-        }
+    /// By name. That of a step is never empty: arguments that say nothing would hide what it does.
+    var members: [String: JSONValue] {
+        Dictionary(map { ($0.key, $0.setting.value.document) }, uniquingKeysWith: { _, last in last })
     }
 }

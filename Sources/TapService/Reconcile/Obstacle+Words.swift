@@ -6,7 +6,7 @@ extension Obstacle {
     var isConflict: Bool {
         switch self {
         case .foreignDevice, .nameTaken, .immutable, .contested: true
-        case .controllerMissing, .controllerUnsuitable, .controllerFull, .inUse, .reportOnly: false
+        case .controllerMissing, .controllerUnsuitable, .controllerFull, .unsupported, .inUse, .reportOnly: false
         }
     }
 
@@ -19,6 +19,7 @@ extension Obstacle {
         case .controllerMissing: .controllerMissing
         case .controllerUnsuitable: .controllerUnsuitable
         case .controllerFull: .controllerFull
+        case .unsupported: .unsupported
         case .inUse: .inUse
         case .reportOnly: .driftReported
         case .contested: .contested
@@ -57,6 +58,10 @@ extension Obstacle {
             return
                 "the bridge '\(controller)' has \(Obstacle.bridgePortsMax) ports, which is all that the kernel gives "
                 + "one; use another bridge"
+        case .unsupported(let fields):
+            return
+                "the running kernel does not have \(list(fields)); set it to null, or run a kernel that has it. All "
+                + "else is as stated"
         case .inUse(let fields):
             return "changed by the consumer that has the device open, and put back when it has gone: \(list(fields))"
         case .reportOnly(let fields):

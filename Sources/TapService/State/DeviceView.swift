@@ -129,7 +129,7 @@ extension Condition {
 extension Difference.Value {
     var document: JSONValue {
         switch self {
-        case .nothing: .null
+        case .nothing, .unsupported: .null
         case .bool(let value): .bool(value)
         case .integer(let value): .integer(value)
         case .text(let value): .string(value)
