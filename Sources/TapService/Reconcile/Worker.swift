@@ -24,7 +24,7 @@ final class Worker: @unchecked Sendable {
     let kernel: any Kernel
     private let store: Store
     let board: Board
-    private let queue: WorkQueue
+    private let inbox: WorkerInbox
     private let accounts: AccountCache
     private let metrics: Metrics
     private let log: Logger
@@ -50,13 +50,13 @@ final class Worker: @unchecked Sendable {
     }
 
     init(
-        kernel: any Kernel, store: Store, board: Board, queue: WorkQueue, accounts: any Accounts, metrics: Metrics,
+        kernel: any Kernel, store: Store, board: Board, inbox: WorkerInbox, accounts: any Accounts, metrics: Metrics,
         log: Logger, onReady: @escaping @Sendable () -> Void
     ) {
         self.kernel = kernel
         self.store = store
         self.board = board
-        self.queue = queue
+        self.inbox = inbox
         let accounts = AccountCache(accounts)
         self.accounts = accounts
         self.metrics = metrics
@@ -64,7 +64,7 @@ final class Worker: @unchecked Sendable {
         self.onReady = onReady
         sites = Sites(kernel, statistics: metrics.statistics)
         leases = LeaseDesk(
-            kernel: kernel, sites: sites, board: board, queue: queue, accounts: accounts, metrics: metrics, log: log)
+            kernel: kernel, sites: sites, board: board, inbox: inbox, accounts: accounts, metrics: metrics, log: log)
     }
 
     func start() throws(ThreadFailure) {
@@ -76,12 +76,12 @@ final class Worker: @unchecked Sendable {
 
     /// Ends after the current pass; the kernel stays as it is.
     func stop() {
-        queue.stop()
+        inbox.stop()
         ended.wait()
     }
 
     private func run() {
-        while !queue.isStopping {
+        while !inbox.isStopping {
             do throws(KernelError) {
                 try listen(until: nextWake())
                 try pass()
@@ -92,8 +92,8 @@ final class Worker: @unchecked Sendable {
             if board.snapshot.storeFailure != nil { history.expectRecovery() }
             if let due = history.due, due <= .now { writeHistory() }
         }
-        for question in queue.take().questions { question(nil) }
-        queue.end()
+        for question in inbox.take().questions { question(nil) }
+        inbox.end()
         if history.due != nil { writeHistory() }
     }
 
@@ -104,11 +104,11 @@ final class Worker: @unchecked Sendable {
         if news.haveMountsChanged { haveMountsChanged = true }
         for connection in news.ended { leases.end(connection) }
         guard leases.isRestored else { return }
-        for errand in queue.takeErrands() { errand(leases) }
+        for command in inbox.takeCommands() { leases.perform(command) }
     }
 
     private func nextWake() -> ContinuousClock.Instant {
-        guard queue.isEmpty, !sites.all.values.contains(where: \.hasNews) else { return .now }
+        guard inbox.isEmpty, !sites.all.values.contains(where: \.hasNews) else { return .now }
         let soonest = retries.values.map(\.due).reduce(nextResync, min)
         return history.due.map { min($0, soonest) } ?? soonest
     }
@@ -131,7 +131,7 @@ final class Worker: @unchecked Sendable {
     private func pass() throws(KernelError) {
         let began = ContinuousClock.now
         accounts.forget()
-        let work = queue.take()
+        let work = inbox.take()
         if let wait = work.longestWait { metrics.queueWait.observe(wait) }
         // A device that somebody has changed is looked at as soon as anything can be.
         for name in work.names { retries[name] = nil }
@@ -166,7 +166,7 @@ final class Worker: @unchecked Sendable {
         metrics.passes.increment(["success"])
         metrics.passDuration.observe(began.duration(to: .now))
         metrics.lastSuccess.set(Date().timeIntervalSince1970)
-        if isFull, !board.snapshot.isReady, !queue.isStopping {
+        if isFull, !board.snapshot.isReady, !inbox.isStopping {
             board.setReady()
             onReady()
         }
@@ -282,7 +282,7 @@ final class Worker: @unchecked Sendable {
         var left = views.count
         metrics.passDevices.set(Double(left))
         for chunk in deletions.chunked(Self.deletionsMax) + others.chunked(Self.batchDevicesMax)
-        where !queue.isStopping {
+        where !inbox.isStopping {
             metrics.passDevicesLeft.set(Double(left))
             // Whoever has deleted a leased device has said that its leases may end.
             for view in chunk where view.record.deletionRequestedAt != nil { leases.endAll(of: view.record.name) }
