@@ -12,7 +12,7 @@ protocol QueueSwitch: Sendable {
     ///   - name: The device.
     ///   - index: The queue.
     ///   - isEnabled: What is wanted.
-    ///   - completion: Called once, from any thread: with nothing when the kernel has followed, or has nothing to follow.
+    ///   - completion: Called once, from any thread: with `nil` if the kernel has followed, or has nothing to follow.
     func setQueue(
         _ name: DeviceName, _ index: Int, isEnabled: Bool, completion: @escaping @Sendable (Problem?) -> Void)
 }
