@@ -46,7 +46,7 @@ struct Call: Sendable {
         answer(problem.response(path: request.head.path, requestIdentifier: request.head.identifier))
     }
 
-    /// What is read has the digest of its bytes for a version where nothing better is known, so that who polls is told 304.
+    /// Without an entity tag of its own, the answer to a GET has the SHA-256 of its body, so that polling gets 304.
     func answer(json: JSONValue, status: Int = 200, entityTag: String? = nil) {
         if entityTag == nil, status == 200, ["GET", "HEAD"].contains(request.head.method) {
             let bytes = json.bytes

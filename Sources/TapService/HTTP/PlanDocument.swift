@@ -45,6 +45,11 @@ extension CreationFlags {
 extension LinkChange {
     /// By name. That of a step is never empty: arguments that say nothing would hide what it does.
     var members: [String: JSONValue] {
-        Dictionary(map { ($0.key, $0.setting.value.document) }, uniquingKeysWith: { _, last in last })
+        var members: [String: JSONValue] = [:]
+        for attribute in self {
+            let (field, value) = attribute.setting
+            members[field?.key ?? "promoteSecondaries"] = value.document
+        }
+        return members
     }
 }

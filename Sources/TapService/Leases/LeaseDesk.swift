@@ -247,8 +247,8 @@ final class LeaseDesk {
     }
 
     func finish(_ lease: Lease, _ reason: End) {
-        // Before anything is undone: a lease that is found again is a whole one. What comes back of this one then belongs to
-        // nothing, and the next process goes on with its end.
+        // Before anything is undone: a lease that is found again is a whole one. What comes back of this one then
+        // belongs to nothing, and the next process goes on with its end.
         remember { () throws(KernelError) in try ledger.end(lease.id, of: lease.device) }
         takeBack(lease)
         if let device = devices[lease.device], !device.leases.isEmpty {

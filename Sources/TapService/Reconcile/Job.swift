@@ -89,7 +89,8 @@ final class Job {
         }
     }
 
-    /// What somebody changes while we repair is his doing too. A device that we make is not yet as wanted, and that is not.
+    /// A difference that another program makes while we repair is drift too. One of a device that we make is not: it is
+    /// not yet as wanted.
     private func note(_ differences: [Difference]) {
         let known = found ?? []
         guard !known.contains(where: { $0.field == .device }) else { return }
@@ -226,10 +227,10 @@ final class Job {
             let fresh = status.drift.filter { drift in !view.status.drift.contains { $0.difference == drift.difference }
             }
             let found = fresh.map { drift in
-                event(
-                    .driftFound,
-                    "\(drift.difference.field.rawValue) was \(drift.difference.field == .device ? "removed" : "changed") by somebody else",
-                    .warning,
+                let field = drift.difference.field
+                let what = field == .device ? "removed" : "changed"
+                return event(
+                    .driftFound, "\(field.rawValue) was \(what) by somebody else", .warning,
                     EventDifference(drift.difference))
             }
             let old = view.status[.ready]

@@ -58,6 +58,7 @@ struct Apply: Sendable {
     ///   - options: How.
     ///   - group: The turn.
     ///   - prunes: Whether a device that `inputs` do not name shall be deleted.
+    /// - Returns: What it comes to; `committed` follows when the transaction is on the disk.
     /// - Throws: `Refusal` when one of them cannot be so.
     func write(
         _ inputs: [DeviceInput], by author: Author, _ options: Options, in group: inout WriteGroup,
@@ -91,7 +92,9 @@ struct Apply: Sendable {
     /// The very plans that the worker would run: the worker makes them, right after a look at the kernel. Devices for which
     /// there is nothing to do have none.
     ///
-    /// - Parameter reply: Called once, unless this throws.
+    /// - Parameters:
+    ///   - outcome: Of a dry run.
+    ///   - reply: Called once, unless this throws.
     /// - Throws: `Refusal.tooManyQuestions`.
     func plan(
         _ outcome: Outcome, reply: @escaping @Sendable (Result<[DevicePlan], Refusal>) -> Void
