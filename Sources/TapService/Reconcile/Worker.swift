@@ -8,7 +8,7 @@ internal import TapSystem
 
 /// The one thread that touches the kernel. Level-triggered: whatever wakes it, it looks at what is wanted and what is
 /// there, and does what makes the second like the first.
-final class Worker: @unchecked Sendable {
+final class Worker: BatchEnvironment, @unchecked Sendable {
     // Unchecked: everything mutable is used by the worker's thread alone; `start` hands it over.
 
     /// A full look happens this often, and up to a fifth earlier or later.
@@ -22,11 +22,11 @@ final class Worker: @unchecked Sendable {
     static let deletionsMax = 1_024
 
     let kernel: any Kernel
-    private let store: Store
+    let store: Store
     let board: Board
     private let inbox: WorkerInbox
-    private let accounts: AccountCache
-    private let metrics: Metrics
+    let accounts: AccountCache
+    let metrics: Metrics
     private let log: Logger
     private let onReady: @Sendable () -> Void
 
@@ -35,7 +35,7 @@ final class Worker: @unchecked Sendable {
     private var retries: [DeviceName: Retry] = [:]
     private var budgets: [DeviceName: RepairBudget] = [:]
     /// Devices whose namespace is not there.
-    private var homeless: Set<DeviceName> = []
+    private var waitingForNamespace: Set<DeviceName> = []
     private var nextResync = ContinuousClock.now
     /// Namespaces may have come or gone since the last pass.
     private var haveMountsChanged = false
@@ -146,7 +146,9 @@ final class Worker: @unchecked Sendable {
             var names = try isFull ? lookAtAll(atFailed: work.retriesFailed) : lookAtHeard()
             for name in names { leases.look(at: name) }
             for name in work.names { if let view = board.snapshot.devices[name] { leases.follow(view.record) } }
-            if haveMountsChanged, sites.closeStale() || !homeless.isEmpty { names.formUnion(concernedByNamespaces()) }
+            if haveMountsChanged, sites.closeStale() || !waitingForNamespace.isEmpty {
+                names.formUnion(concernedByNamespaces())
+            }
             haveMountsChanged = false
             names.formUnion(work.names)
             if !retries.isEmpty {
@@ -185,7 +187,7 @@ final class Worker: @unchecked Sendable {
     }
 
     /// A namespace in which nothing works is entered anew by the next device that is looked at.
-    private func abandon(_ location: NetworkNamespace?, _ error: KernelError) {
+    func abandon(_ location: NetworkNamespace?, _ error: KernelError) {
         log.warning(
             "a network namespace is left", metadata: ["namespace": "\(location?.text ?? "")", "error": "\(error)"])
         metrics.countRefusal(error)
@@ -223,7 +225,7 @@ final class Worker: @unchecked Sendable {
         }
         leases.restore()
         isBlind = false
-        homeless.formIntersection(devices.keys)
+        waitingForNamespace.formIntersection(devices.keys)
         budgets = budgets.filter { $0.value.due(at: .now) != nil || devices[$0.key] != nil }
         // A device that failed keeps its own time; the others are all looked at.
         let all = Set(devices.keys)
@@ -274,7 +276,7 @@ final class Worker: @unchecked Sendable {
         for name in names where devices[name] == nil {
             retries[name] = nil
             budgets[name] = nil
-            homeless.remove(name)
+            waitingForNamespace.remove(name)
         }
         let views = names.compactMap { devices[$0] }
         let deletions = views.filter { $0.record.deletionRequestedAt != nil }
@@ -286,7 +288,7 @@ final class Worker: @unchecked Sendable {
             metrics.passDevicesLeft.set(Double(left))
             // Whoever has deleted a leased device has said that its leases may end.
             for view in chunk where view.record.deletionRequestedAt != nil { leases.endAll(of: view.record.name) }
-            let batch = batch(chunk)
+            let batch = Batch(chunk, in: self)
             try batch.run()
             conclude(batch.jobs)
             left -= chunk.count
@@ -296,31 +298,22 @@ final class Worker: @unchecked Sendable {
         log.debug("a pass is done", metadata: ["devices": "\(views.count)"])
     }
 
-    func batch(_ views: [DeviceView]) -> Batch {
-        Batch(
-            views, sites: sites, kernel: kernel, store: store, board: board, accounts: accounts, metrics: metrics,
-            contested: { [budgets] in budgets[$0]?.contested(at: .now) ?? [] }, endLeases: leases.endAll,
-            abandon: abandon)
-    }
+    func contestedFields(of name: DeviceName) -> Set<DeviceField> { budgets[name]?.contested(at: .now) ?? [] }
+
+    func endLeases(of name: DeviceName) { leases.endAll(of: name) }
 
     /// Tells what became of the batch: the status on the board, and events and settled generations for the history.
-    private func conclude(_ jobs: [Job]) {
+    private func conclude(_ jobs: [DeviceJob]) {
         var updates: [WorkerUpdate] = []
         var events: [EventRecord] = []
         let now = Timestamp.now()
         for job in jobs {
-            let record = job.view.record
             schedule(job)
             if job.isClosed || job.isUneventful { continue }
-            let status = job.status(at: now)
-            let settles = job.isSettled && record.settledGeneration != record.generation
-            events += job.events(status, at: now)
-            note(job.repairs, of: record)
-            if settles || status != job.view.status {
-                var update = WorkerUpdate(job.view, status: status)
-                update.settledGeneration = settles ? record.generation : nil
-                updates.append(update)
-            }
+            let report = JobReport(job, at: now)
+            events += report.events
+            note(report.repairs, of: job.view.record)
+            if let update = report.update(of: job.view) { updates.append(update) }
         }
         if !updates.isEmpty { board.publish(updates) }
         history.add(events, settled: updates.filter { $0.settledGeneration != nil })
@@ -336,12 +329,12 @@ final class Worker: @unchecked Sendable {
     }
 
     /// When to look at the device again, if nothing tells us to.
-    private func schedule(_ job: Job) {
-        let name = job.view.record.name
-        if !homeless.isEmpty { homeless.remove(name) }
+    private func schedule(_ job: DeviceJob) {
+        let name = job.name
+        if !waitingForNamespace.isEmpty { waitingForNamespace.remove(name) }
         switch job.outcome {
         case .failed: retryLater(name)
-        case .homeless(.unusable(let error)):
+        case .namespaceUnavailable(.unusable(let error)):
             metrics.countRefusal(error)
             retryLater(name)
         case .blocked:
@@ -351,8 +344,8 @@ final class Worker: @unchecked Sendable {
             } else if !retries.isEmpty {
                 retries[name] = nil
             }
-        case .homeless(.missing):
-            homeless.insert(name)
+        case .namespaceUnavailable(.missing):
+            waitingForNamespace.insert(name)
             retries[name] = nil
         case .closed:
             retries[name] = nil
