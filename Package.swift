@@ -20,7 +20,10 @@ let testHouse: [SwiftSetting] = [
 
 // What must hold for all bytes: tests, which try a corpus; or for `make fuzz` a program, whose main function is libFuzzer's.
 let isFuzzed = Context.environment["TAPSTER_FUZZ"] != nil
-let read: [Target.Dependency] = ["TapCore", "TapDocument", "TapHTTP", "TapKernel", "TapService", "TapSystem"]
+let read: [Target.Dependency] = [
+    "TapCore", "TapDocument", "TapHTTP", "TapKernel", "TapEngine", "TapAPI",
+    "TapSystem",
+]
 let properties: Target =
     isFuzzed
     ? .executableTarget(
@@ -49,19 +52,27 @@ let package = Package(
         .executableTarget(
             name: "tapster",
             dependencies: [
-                "TapService", "TapKernel", "TapStore", "TapHTTP", "TapDocument", "TapCore", "TapSystem",
+                "TapAPI", "TapEngine", "TapKernel", "TapStore", "TapHTTP", "TapDocument", "TapCore", "TapSystem",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: house),
         .target(
-            name: "TapService",
+            name: "TapAPI",
             dependencies: [
-                "TapCore", "TapDocument", "TapStore", "TapHTTP", "TapSystem", "OpenAPI",
+                "TapEngine", "TapCore", "TapDocument", "TapStore", "TapHTTP", "TapSystem", "OpenAPI",
                 .product(name: "HashTreeCollections", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
+            ],
+            swiftSettings: house),
+        .target(
+            name: "TapEngine",
+            dependencies: [
+                "TapCore", "TapDocument", "TapStore", "TapSystem",
+                .product(name: "HashTreeCollections", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: house),
         .target(
@@ -115,9 +126,10 @@ let package = Package(
         .testTarget(
             name: "TapHTTPTests", dependencies: ["TapHTTP", "TapSystem", "TestSupport"], swiftSettings: testHouse),
         .testTarget(
-            name: "TapServiceTests",
+            name: "TapAPITests",
             dependencies: [
-                "TapService", "TapStore", "TapHTTP", "TapCore", "TapDocument", "TapSystem", "OpenAPI", "TestSupport",
+                "TapAPI", "TapEngine", "TapStore", "TapHTTP", "TapCore", "TapDocument", "TapSystem", "OpenAPI",
+                "TestSupport",
                 .product(name: "HashTreeCollections", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"), .product(name: "Yams", package: "Yams"),
             ],
@@ -125,7 +137,8 @@ let package = Package(
         .testTarget(
             name: "TapsterTests",
             dependencies: [
-                "tapster", "TapService", "TapHTTP", "TapStore", "TapCore", "TapDocument", "TapSystem", "CLinux",
+                "tapster", "TapAPI", "TapEngine", "TapHTTP", "TapStore", "TapCore", "TapDocument", "TapSystem",
+                "CLinux",
                 "TestSupport",
                 .product(name: "GRDB", package: "GRDB.swift"), .product(name: "Logging", package: "swift-log"),
             ],

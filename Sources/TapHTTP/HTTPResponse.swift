@@ -1,4 +1,5 @@
 internal import Glibc
+public import TapSystem
 
 /// An answer.
 public struct HTTPResponse: Sendable {
@@ -48,30 +49,8 @@ extension HTTPResponse {
     }
 }
 
-/// Bytes that many answers may share without a copy; the library reads them until the last has been sent.
-@safe public final class HTTPBody: @unchecked Sendable {
-    // Unchecked: the buffer is written in `init` alone, and freed when nobody refers to the object.
-    public static let empty = HTTPBody([])
-
-    let buffer: UnsafeMutableRawBufferPointer
-
-    public init(_ bytes: some Collection<UInt8>) {
-        unsafe buffer = .allocate(byteCount: bytes.count, alignment: 1)
-        unsafe buffer.copyBytes(from: bytes)
-    }
-
-    public convenience init(_ text: String) {
-        self.init(text.utf8)
-    }
-
-    public var bytes: [UInt8] { unsafe Array(buffer) }
-
-    public var count: Int { unsafe buffer.count }
-
-    deinit {
-        unsafe buffer.deallocate()
-    }
-}
+/// The body of an answer; the library reads it until the last answer that has it is sent.
+public typealias HTTPBody = SharedBytes
 
 /// Decides what to answer.
 public protocol HTTPHandler: Sendable {

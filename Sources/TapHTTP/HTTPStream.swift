@@ -1,3 +1,4 @@
+public import TapSystem
 internal import CMicroHTTPD
 internal import Synchronization
 

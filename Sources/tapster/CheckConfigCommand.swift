@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import Foundation
 internal import TapCore
 internal import TapKernel
-internal import TapService
+internal import TapAPI
 
 /// `tapster check-config`: what `serve` would make of its options, its environment and its file.
 struct CheckConfigCommand: ParsableCommand {

@@ -3,7 +3,7 @@ internal import Logging
 internal import Synchronization
 internal import TapCore
 internal import TapKernel
-internal import TapService
+internal import TapAPI
 
 /// What SIGHUP does: the configuration and the tokens are read again, and what can change at once does.
 struct Reloading {

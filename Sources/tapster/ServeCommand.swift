@@ -5,7 +5,7 @@ internal import Logging
 internal import TapCore
 internal import TapHTTP
 internal import TapKernel
-internal import TapService
+internal import TapAPI
 internal import TapStore
 internal import TapSystem
 

@@ -1,5 +1,5 @@
 internal import ArgumentParser
-internal import TapService
+internal import TapAPI
 
 @main
 struct TapsterCommand: ParsableCommand {

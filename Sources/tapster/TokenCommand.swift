@@ -4,7 +4,7 @@ internal import Glibc
 internal import TapCore
 internal import TapDocument
 internal import TapKernel
-internal import TapService
+internal import TapAPI
 
 /// `tapster token`: who may come by TCP.
 struct TokenCommand: ParsableCommand {

@@ -1,3 +1,4 @@
+import TapSystem
 import Foundation
 import Synchronization
 import TestSupport

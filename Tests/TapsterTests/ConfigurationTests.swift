@@ -2,7 +2,8 @@ import TapSystem
 import Foundation
 import Logging
 import TapCore
-import TapService
+import TapAPI
+import TapEngine
 import TestSupport
 import Testing
 

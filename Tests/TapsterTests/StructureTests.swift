@@ -15,13 +15,17 @@ import Testing
             "Glibc",
         ],
         "TapHTTP": ["TapSystem", "CMicroHTTPD", "CGnuTLS", "CErrorPage", "Foundation", "Glibc", "Synchronization"],
-        "TapService": [
-            "TapCore", "TapDocument", "TapStore", "TapHTTP", "TapSystem", "OpenAPI", "Foundation", "Dispatch",
-            "Synchronization",
-            "HashTreeCollections", "Logging", "Yams",
+        "TapEngine": [
+            "TapCore", "TapDocument", "TapStore", "TapSystem", "Foundation", "Dispatch", "Synchronization",
+            "HashTreeCollections", "Logging",
+        ],
+        "TapAPI": [
+            "TapEngine", "TapCore", "TapDocument", "TapStore", "TapHTTP", "TapSystem", "OpenAPI", "Foundation",
+            "Dispatch", "Synchronization", "HashTreeCollections", "Logging", "Yams",
         ],
         "tapster": [
-            "TapService", "TapKernel", "TapStore", "TapHTTP", "TapDocument", "TapCore", "TapSystem", "ArgumentParser",
+            "TapAPI", "TapEngine", "TapKernel", "TapStore", "TapHTTP", "TapDocument", "TapCore", "TapSystem",
+            "ArgumentParser",
             "Logging",
             "Foundation", "Dispatch", "Glibc", "Synchronization", "Yams",
         ],

@@ -2,7 +2,7 @@ internal import Foundation
 internal import Glibc
 internal import TapCore
 internal import TapHTTP
-internal import TapService
+internal import TapAPI
 internal import TapSystem
 
 extension Configuration {

@@ -1,7 +1,7 @@
 internal import Foundation
 internal import Logging
 internal import TapCore
-internal import TapService
+internal import TapAPI
 internal import TapSystem
 
 /// How the daemon is to run: what options, the environment and the file say together, in this order of precedence.

@@ -1,6 +1,6 @@
 internal import Foundation
 internal import TapCore
-internal import TapService
+internal import TapAPI
 internal import Yams
 
 /// What a configuration file says, mistakes included.

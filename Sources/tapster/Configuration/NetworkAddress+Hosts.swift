@@ -1,5 +1,5 @@
 internal import TapCore
-internal import TapService
+internal import TapAPI
 internal import TapSystem
 
 extension NetworkAddress {

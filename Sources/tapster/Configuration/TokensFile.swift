@@ -2,7 +2,7 @@ internal import Foundation
 internal import Glibc
 internal import TapCore
 internal import TapDocument
-internal import TapService
+internal import TapAPI
 internal import TapSystem
 internal import Yams
 

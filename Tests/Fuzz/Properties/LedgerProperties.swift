@@ -1,6 +1,7 @@
 import TapCore
 
-@testable import TapService
+@testable import TapAPI
+@testable import TapEngine
 
 /// A journal of any bytes is read, what it says is written on, and read again it says that.
 func checkLedger(_ bytes: [UInt8]) throws(BrokenProperty) {

@@ -1,7 +1,8 @@
 import TapCore
 
 @testable import TapDocument
-@testable import TapService
+@testable import TapAPI
+@testable import TapEngine
 
 /// What clients send of tokens, keys, hosts and media types: what was understood is printed as it was, and whatever it
 /// is, nothing else comes of it.

@@ -1,0 +1,102 @@
+internal import TapEngine
+
+/// What a client takes (`Accept`, RFC 9110, section 12.5.1).
+struct AcceptHeader: Sendable {
+    private struct Range {
+        let type: Substring
+        let subtype: Substring
+        let parameters: [(name: String, value: String)]
+        let quality: Double
+
+        /// Nothing for what is no media range: a client that writes it wants nothing by it.
+        init?(_ text: Substring) {
+            let parts = text.split(separator: ";").map { trimmed($0) }
+            let names = (parts.first ?? "").split(separator: "/", omittingEmptySubsequences: false)
+            guard names.count == 2, !names[0].isEmpty, !names[1].isEmpty else { return nil }
+            (type, subtype) = (names[0], names[1])
+            var parameters: [(String, String)] = []
+            var quality = 1.0
+            for part in parts.dropFirst() {
+                let words = part.split(separator: "=", maxSplits: 1).map { trimmed($0) }
+                guard words.count == 2 else { continue }
+                if words[0] == "q" {
+                    guard let value = Double(String(words[1])), (0...1).contains(value) else { return nil }
+                    quality = value
+                } else {
+                    parameters.append((String(words[0]), words[1].filter { $0 != "\"" }))
+                }
+            }
+            self.parameters = parameters
+            self.quality = quality
+        }
+
+        /// How closely it names the type; nothing when it names another one.
+        func closeness(to type: Substring, _ subtype: Substring, _ parameters: [String: String]) -> Int? {
+            if self.type == "*", self.subtype == "*" { return 0 }
+            guard self.type == type else { return nil }
+            if self.subtype == "*" { return 1 }
+            guard self.subtype == subtype else { return nil }
+            var closeness = 2
+            for (name, value) in self.parameters {
+                // A parameter that we do not know asks for nothing that we could refuse.
+                guard let ours = parameters[name] else { continue }
+                guard ours == value else { return nil }
+                closeness += 1
+            }
+            return closeness
+        }
+    }
+
+    private static let rangesMax = 64
+    private let ranges: [Range]
+
+    /// Who says nothing, or nothing that can be understood, takes anything.
+    init(_ header: String?) {
+        let understood = Self.ranges(header ?? "")
+        ranges = understood.isEmpty ? Self.ranges("*/*") : understood
+    }
+
+    private static func ranges(_ text: String) -> [Range] {
+        text.lowercased().split(separator: ",").prefix(rangesMax).compactMap(Range.init)
+    }
+
+    /// How much a type is wanted; of several ranges that name it, the closest counts.
+    ///
+    /// - Parameters:
+    ///   - type: Such as `text/plain`.
+    ///   - parameters: Its parameters; a range that names one of them otherwise is about something else.
+    /// - Returns: From 0, not at all, to 1.
+    func quality(of type: String, _ parameters: [String: String] = [:]) -> Double {
+        closest(to: type, parameters)?.quality ?? 0
+    }
+
+    /// What the client likes best; of two that it likes equally, what it names more closely, or else the first.
+    ///
+    /// - Parameter offers: Each with the types under which it may be asked for.
+    /// - Returns: One of them, or nothing when none is taken.
+    func best<Offer>(of offers: [(offer: Offer, types: [String])]) -> Offer? {
+        var best: (offer: Offer, rank: (quality: Double, closeness: Int))?
+        for (offer, types) in offers {
+            for type in types {
+                guard let rank = closest(to: type, [:]), rank.quality > 0 else { continue }
+                if best.map({ $0.rank < rank }) ?? true { best = (offer, rank) }
+            }
+        }
+        return best?.offer
+    }
+
+    private func closest(to type: String, _ parameters: [String: String]) -> (quality: Double, closeness: Int)? {
+        let names = type.split(separator: "/")
+        guard names.count == 2 else { return nil }
+        return ranges.compactMap { range in
+            range.closeness(to: names[0], names[1], parameters).map { (range.quality, $0) }
+        }.max { $0.1 < $1.1 }
+    }
+}
+
+/// Without the blanks around it.
+private func trimmed(_ text: Substring) -> Substring {
+    var text = text.drop { $0 == " " || $0 == "\t" }
+    while let last = text.last, last == " " || last == "\t" { text.removeLast() }
+    return text
+}

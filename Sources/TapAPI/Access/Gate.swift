@@ -1,0 +1,98 @@
+internal import Foundation
+internal import Synchronization
+internal import TapCore
+internal import TapHTTP
+internal import TapEngine
+
+/// Establishes who asks, and whether the request was meant for us; all before anything is done about it.
+final class Gate: Sendable {
+    /// Whom it lets in.
+    enum Door: Sendable {
+        /// Those who prove who they are.
+        case known
+        /// Everybody, to what is open.
+        case open
+    }
+
+    private let daemonUser: UInt32
+    private let rules: Mutex<AccessPolicy>
+
+    init(_ policy: AccessPolicy, daemonUser: UInt32) {
+        rules = Mutex(policy)
+        self.daemonUser = daemonUser
+    }
+
+    /// From the next request on others count.
+    func replace(_ policy: AccessPolicy) { rules.withLock { $0 = policy } }
+
+    /// - Returns: Who asks, and what he may.
+    /// - Throws: `Problem`: whose it is, and whether it is known who asks.
+    func admit(_ head: RequestHead, from origin: HTTPOrigin, by door: Door) throws(Problem) -> Identity {
+        let policy = rules.withLock { $0 }
+        if case .open = door {
+            try policy.check(origin: head.header("origin"), site: head.header("sec-fetch-site"))
+            return Identity(proof: .none(origin), permissions: .guest)
+        }
+        switch origin {
+        case .local(let peer):
+            // The socket's own mode has decided that it may connect; its role, what more.
+            let permissions = policy.permissions(of: peer, daemonUser: daemonUser) ?? .guest
+            return Identity(proof: .peer(peer), permissions: permissions)
+        case .network(let peer):
+            try policy.check(host: head.header("host"))
+            try policy.check(origin: head.header("origin"), site: head.header("sec-fetch-site"))
+            return try policy.identify(peer, authorization: head.header("authorization"), now: Timestamp.now)
+        }
+    }
+}
+
+extension AccessPolicy {
+    /// A page whose name was made to point here (DNS rebinding) still asks for that name.
+    func check(host: String?) throws(Problem) {
+        guard let host, let name = HostName(authority: host), hosts.contain(name) else {
+            throw .misdirected(host: host)
+        }
+    }
+
+    /// A browser says from which page a request comes (CSRF): `Origin` (Fetch, section 3.2) of all but plain reads, and
+    /// `Sec-Fetch-Site` (Fetch Metadata, section 2.4) of those too. Nobody else sends either.
+    func check(origin: String?, site: String?) throws(Problem) {
+        if let origin {
+            guard let page = try? WebOrigin(origin), origins.contains(page) else { throw .foreignPage(origin) }
+        } else if let site, site != "same-origin", site != "none" {
+            throw .foreignPage(site)
+        }
+    }
+
+    /// A token counts before a certificate; a bad one is refused, whatever certificate comes with it.
+    func identify(
+        _ peer: HTTPNetworkPeer, authorization: String?, now: () -> Timestamp
+    ) throws(Problem) -> Identity {
+        if let authorization {
+            let token = try token(authorization, now: now)
+            return Identity(
+                proof: .token(token.name, address: peer.address), permissions: token.role.permissions)
+        }
+        guard let certificate = peer.certificate else { throw .unauthenticated(.missing) }
+        guard let role = role(of: certificate) else { throw .unauthenticated(.unknownCertificate(certificate)) }
+        return Identity(proof: .certificate(certificate, address: peer.address), permissions: role.permissions)
+    }
+
+    private func role(of certificate: HTTPClientCertificate) -> Role? {
+        certificates[.fingerprint(certificate.fingerprint)]
+            ?? certificate.commonName.flatMap { certificates[.commonName($0)] }
+    }
+
+    /// `Bearer`, in any case (RFC 9110, section 11.1), and the token (RFC 6750, section 2.1).
+    private func token(_ authorization: String, now: () -> Timestamp) throws(Problem) -> AccessToken {
+        let words = authorization.split(separator: " ", omittingEmptySubsequences: true)
+        guard words.count == 2, words[0].lowercased() == "bearer" else { throw .unauthenticated(.otherScheme) }
+        let digest = TokenDigest(of: String(words[1]))
+        // All of them, so that the time does not tell which was near.
+        var found: AccessToken?
+        for token in tokens where token.digest.equals(digest) { found = token }
+        guard let found else { throw .unauthenticated(.unknownToken) }
+        if found.expiresAt != nil, found.hasExpired(by: now()) { throw .unauthenticated(.expiredToken(found.name)) }
+        return found
+    }
+}

@@ -1,0 +1,310 @@
+internal import HashTreeCollections
+internal import TapCore
+internal import TapDocument
+internal import TapHTTP
+internal import TapStore
+internal import TapSystem
+internal import TapEngine
+
+/// A request under way to its answer.
+struct Call: Sendable {
+    /// The longest time that a request may be parked.
+    static let waitSecondsMax = 300
+
+    let request: HTTPRequest
+    let exchange: HTTPExchange
+    let route: String
+    /// Of the route's pattern.
+    let places: [PathParameter: Int]
+    let metrics: Metrics
+    let identity: Identity
+
+    /// Who asks, for the history.
+    var author: Author {
+        Author(name: identity.name, source: identity.source, request: request.head.identifier)
+    }
+
+    func answer(_ response: HTTPResponse) {
+        exchange.respond(finished(response))
+    }
+
+    /// Answers 101; `HTTPExchange.upgrade` says when the taker is called.
+    func upgrade(to protocolName: String, taker: @escaping @Sendable (OwnedDescriptor?) -> Void) {
+        let response = HTTPResponse(status: 101, headers: [("Upgrade", protocolName)])
+        exchange.upgrade(finished(response), taker: taker)
+    }
+
+    /// Counted, and with what each answer carries.
+    private func finished(_ response: HTTPResponse) -> HTTPResponse {
+        var response = response
+        response.headers.append(("X-Request-Id", request.head.identifier))
+        metrics.requests.increment(method: request.head.method, route: route, code: response.status)
+        metrics.requestDuration.observe(request.head.received.duration(to: .now))
+        return response
+    }
+
+    func fail(_ problem: Problem) {
+        answer(problem.response(path: request.head.path, requestIdentifier: request.head.identifier))
+    }
+
+    /// Without an entity tag of its own, the answer to a GET has the SHA-256 of its body, so that polling gets 304.
+    func answer(json: JSONValue, status: Int = 200, entityTag: String? = nil) {
+        if entityTag == nil, status == 200, ["GET", "HEAD"].contains(request.head.method) {
+            let bytes = json.bytes
+            let entityTag = "\"" + SHA256.text(SHA256.digest(bytes)) + "\""
+            return answer(HTTPBody(bytes), type: "application/json", entityTag: entityTag)
+        }
+        var response = Self.response(json: json, status: status)
+        if let entityTag { response.headers.append(("ETag", entityTag)) }
+        answer(response)
+    }
+
+    /// For GET: 304 where the reader has this version already.
+    func answer(json: @autoclosure () -> JSONValue, unless entityTag: String) {
+        if Preconditions(request).isUnmodified(entityTag) {
+            answer(HTTPResponse(status: 304, headers: [("ETag", entityTag)]))
+        } else {
+            answer(json: json(), entityTag: entityTag)
+        }
+    }
+
+    /// For GET: the body, or 304 where the reader has this version already.
+    ///
+    /// - Parameters:
+    ///   - body: What it says.
+    ///   - type: Its media type.
+    ///   - entityTag: Its version, in quotes.
+    ///   - isWeak: Whether two answers of one version may differ in their bytes (RFC 9110, section 8.8.1).
+    func answer(_ body: @autoclosure () -> HTTPBody, type: String, entityTag: String, isWeak: Bool = false) {
+        let header = ("ETag", isWeak ? "W/" + entityTag : entityTag)
+        if Preconditions(request).isUnmodified(entityTag) {
+            answer(HTTPResponse(status: 304, headers: [header]))
+        } else {
+            let body = body()
+            answer(HTTPResponse(status: 200, headers: [("Content-Type", type), header], body: body))
+        }
+    }
+
+    static func response(json: JSONValue, status: Int) -> HTTPResponse {
+        HTTPResponse(status: status, headers: Self.jsonHeaders, body: HTTPBody(json.bytes))
+    }
+
+    func answer(text: String, status: Int = 200, type: String = "text/plain; charset=utf-8") {
+        answer(HTTPResponse(status: status, headers: [("Content-Type", type)], body: HTTPBody(text)))
+    }
+
+    func answer(_ view: DeviceView, status: Int = 200) {
+        answer(Self.response(view, status: status))
+    }
+
+    static func response(_ view: DeviceView, status: Int) -> HTTPResponse {
+        var headers: [(name: String, value: String)] = []
+        // With the identifier of the request that `answer` adds, and perhaps a location.
+        headers.reserveCapacity(4)
+        headers.append(("Content-Type", "application/json"))
+        headers.append(("ETag", view.entityTag))
+        if status == 201 { headers.append(("Location", "/v1/devices/\(view.record.name)")) }
+        return HTTPResponse(status: status, headers: headers, body: view.body)
+    }
+
+    private static let jsonHeaders: [(name: String, value: String)] = [("Content-Type", "application/json")]
+
+    /// Has the database read on a thread that may wait for it.
+    func read(
+        on engine: Engine, _ body: @escaping @Sendable () throws(StoreError) -> Void
+    ) throws(Problem) {
+        try perform(on: engine, whenFull: .tooManyReads) { () throws(Problem) in
+            do throws(StoreError) { try body() } catch { throw .refused(.store(error)) }
+        }
+    }
+
+    /// Has another thread go on with the call; a problem becomes its answer.
+    ///
+    /// - Throws: `refusal` when too many wait for it.
+    func perform(
+        on engine: Engine, whenFull refusal: Refusal,
+        _ body: @escaping @Sendable () throws(Problem) -> Void
+    ) throws(Problem) {
+        let isTaken = engine.read {
+            do throws(Problem) { try body() } catch { self.fail(error) }
+        }
+        if !isTaken { throw .refused(refusal) }
+    }
+
+    // MARK: What the request says
+
+    /// What the path has in place of a name in braces. A name that the route's pattern does not have is a programmer's
+    /// error, for which the text is empty.
+    func parameter(_ parameter: PathParameter) -> String {
+        guard let place = places[parameter] else {
+            assertionFailure("\(route) has no {\(parameter.rawValue)}")
+            return ""
+        }
+        return request.head.segments[place]
+    }
+
+    /// A query parameter as what `read` makes of it; `nil` if the request does not name it.
+    ///
+    /// - Throws: `Problem.invalidParameter`.
+    func query<Value>(_ name: String, _ read: (String) throws(ValidationError) -> Value) throws(Problem) -> Value? {
+        guard let text = request.head.query[name] else { return nil }
+        do throws(ValidationError) { return try read(text) } catch {
+            throw .invalidParameter(name: name, detail: error.detail)
+        }
+    }
+
+    /// The device that the path names.
+    func name() throws(Problem) -> DeviceName {
+        do throws(ValidationError) { return try DeviceName(parameter(.name)) } catch {
+            throw .invalidName(error.detail)
+        }
+    }
+
+    /// The device that the path names, as it is in a snapshot.
+    ///
+    /// - Throws: `Problem.invalidName`, `Refusal.deviceNotFound`.
+    func device(in snapshot: Snapshot) throws(Problem) -> DeviceView {
+        let name = try name()
+        guard let view = snapshot.devices[name] else { throw .refused(.deviceNotFound(name.text)) }
+        return view
+    }
+
+    /// The revision that the path names: a positive number, written as this API writes it.
+    func revision(orElse problem: (String) -> Problem) throws(Problem) -> Int {
+        let text = parameter(.revision)
+        guard let revision = Int(text), revision > 0, String(revision) == text else { throw problem(text) }
+        return revision
+    }
+
+    /// The consumer that the query names, if it names one.
+    func consumer() throws(Problem) -> ConsumerName? {
+        try query("consumer") { (text) throws(ValidationError) in
+            do throws(ValidationError) { return try ConsumerName(text) } catch {
+                throw ValidationError("is no name: \(error.detail)")
+            }
+        }
+    }
+
+    /// `wait=5s`; nothing when the request does not wait.
+    func wait() throws(Problem) -> Duration? {
+        try duration(Route.wait, in: .zero ... .seconds(Self.waitSecondsMax))
+    }
+
+    /// `true` or `false`; a parameter that is not there is false.
+    func flag(_ parameter: String) throws(Problem) -> Bool {
+        switch request.head.query[parameter] {
+        case nil, "false": return false
+        case "true": return true
+        default: throw .invalidParameter(name: parameter, detail: "must be true or false")
+        }
+    }
+
+    func labelSelector() throws(Problem) -> LabelSelector? {
+        try query("labelSelector") { (text) throws(ValidationError) in try LabelSelector(text) }
+    }
+
+    func continueToken() throws(Problem) -> ContinueToken? {
+        try query("continue") { (text) throws(ValidationError) in try ContinueToken(text) }
+    }
+
+    /// A duration within bounds; `nil` if the request does not name it.
+    func duration(_ parameter: String, in bounds: ClosedRange<Duration>) throws(Problem) -> Duration? {
+        try query(parameter) { (text) throws(ValidationError) in
+            let duration = try Duration(text: text)
+            guard bounds.contains(duration) else {
+                throw ValidationError(
+                    "is \(text), but must be \(bounds.lowerBound.inSeconds) to \(bounds.upperBound.inSeconds)")
+            }
+            return duration
+        }
+    }
+
+    func integer(_ parameter: String, in bounds: ClosedRange<Int>, default fallback: Int) throws(Problem) -> Int {
+        guard let text = request.head.query[parameter] else { return fallback }
+        guard let number = Int(text), bounds.contains(number) else {
+            throw .invalidParameter(
+                name: parameter, detail: "must be a whole number from \(bounds.lowerBound) to \(bounds.upperBound)")
+        }
+        return number
+    }
+
+    /// The body as JSON of one of the media types.
+    func document(_ types: [String] = ["application/json"]) throws(Problem) -> JSONValue {
+        let type = request.head.header("content-type")
+        let essence = type?.split(separator: ";").first?.lowercased().filter { $0 != " " }
+        guard let essence, types.contains(essence) else {
+            throw .unsupportedMediaType(found: type, wanted: types)
+        }
+        if let coding = request.head.list("content-encoding"), coding.lowercased() != "identity" {
+            throw .unsupportedEncoding(coding)
+        }
+        do throws(JSONSyntaxError) {
+            return try JSONValue(parsing: request.body)
+        } catch {
+            throw .notJSON(error.detail)
+        }
+    }
+
+    /// The body as what `read` makes of it.
+    func input<Input>(
+        _ types: [String] = ["application/json"], _ read: (JSONValue) throws(InvalidDocument) -> Input
+    ) throws(Problem) -> Input {
+        let document = try document(types)
+        do throws(InvalidDocument) { return try read(document) } catch {
+            throw .refused(.invalidDocument(error.issues))
+        }
+    }
+}
+
+extension Duration {
+    fileprivate var inSeconds: String { "\(components.seconds)s" }
+}
+
+/// `If-Match` and `If-None-Match` (RFC 9110, section 13.1).
+struct Preconditions: Sendable {
+    private enum Tags {
+        case any
+        case some([String])
+
+        init(_ header: String) {
+            let tags = header.split(separator: ",").map { $0.filter { $0 != " " } }
+            self = tags == ["*"] ? .any : .some(tags)
+        }
+
+        func contain(_ tag: String?, weakly: Bool) -> Bool {
+            guard let tag else { return false }
+            switch self {
+            case .any: return true
+            case .some(let tags): return tags.contains(tag) || (weakly && tags.contains("W/" + tag))
+            }
+        }
+    }
+
+    private let ifMatch: Tags?
+    private let ifNoneMatch: Tags?
+
+    init(_ request: HTTPRequest) {
+        ifMatch = request.head.list("if-match").map(Tags.init)
+        ifNoneMatch = request.head.list("if-none-match").map(Tags.init)
+    }
+
+    /// Whether a reader has this version already.
+    func isUnmodified(_ tag: String) -> Bool {
+        ifNoneMatch?.contain(tag, weakly: true) == true
+    }
+
+    /// - Parameter tag: The present version; nothing when there is none.
+    /// - Throws: `Refusal.preconditionFailed`.
+    func check(_ tag: String?) throws(Refusal) {
+        if let ifMatch, !ifMatch.contain(tag, weakly: false) {
+            throw .preconditionFailed(
+                tag.map {
+                    "If-Match does not name the current version \($0), with its quotes; a weak one does not count; "
+                        + "read it again"
+                } ?? "If-Match is set, but there is nothing to match")
+        }
+        if let ifNoneMatch, ifNoneMatch.contain(tag, weakly: true) {
+            throw .preconditionFailed("If-None-Match is set, but it exists in version \(tag ?? "*")")
+        }
+    }
+}

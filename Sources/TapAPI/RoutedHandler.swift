@@ -1,0 +1,103 @@
+internal import TapCore
+internal import TapHTTP
+internal import TapEngine
+
+/// Leads a request to its route.
+struct RoutedHandler: HTTPHandler {
+    let router: Router
+    let gate: Gate
+    let door: Gate.Door
+    let metrics: Metrics
+    let refusals: RefusalLog
+
+    func handle(_ request: HTTPRequest, _ exchange: HTTPExchange) {
+        do throws(Problem) {
+            let identity = try gate.admit(request.head, from: exchange.origin, by: door)
+            switch router.match(method: request.head.method, path: request.head.segments) {
+            case .route(let route):
+                // Not before it is read: who still sends might not see the answer. It is not looked into.
+                guard request.body.count <= route.bodyBytesMax else {
+                    throw .bodyTooLarge(bytesMax: route.bodyBytesMax)
+                }
+                let call = Call(
+                    request: request, exchange: exchange, route: route.pattern, places: route.places,
+                    metrics: metrics, identity: identity)
+                do throws(Problem) { try follow(route, call) } catch { call.fail(error) }
+            case .otherMethods(let allowed):
+                throw .methodNotAllowed(method: request.head.method, allowed: allowed)
+            case .options(let allowed):
+                let call = Call(
+                    request: request, exchange: exchange, route: "other", places: [:], metrics: metrics,
+                    identity: identity)
+                call.answer(HTTPResponse(status: 204, headers: [("Allow", allowed.joined(separator: ", "))]))
+            case .none:
+                throw router.notFound(request.head.path)
+            }
+        } catch {
+            exchange.respond(refusal(request.head, error, from: exchange.origin))
+        }
+    }
+
+    private func follow(_ route: Route, _ call: Call) throws(Problem) {
+        guard call.identity.allows(route.permission) else { throw .forbidden(route.permission, call.identity) }
+        let query = call.request.head.query
+        if let unknown = query.keys.first(where: { !route.parameters.contains($0) }) {
+            throw .invalidParameter(
+                name: unknown,
+                detail: "is not understood here; known: "
+                    + (route.parameters.isEmpty ? "none" : route.parameters.sorted().joined(separator: ", ")))
+        }
+        _ = try call.wait()
+        if case .json = route.answers, let accept = call.request.head.list("accept"),
+            AcceptHeader(accept).quality(of: "application/json") == 0
+        {
+            throw .notAcceptable(found: accept, offered: ["application/json"])
+        }
+        try route.handler(call)
+    }
+
+    func refuse(_ rejection: HTTPRejection, _ request: HTTPRequest?, limits: HTTPLimits) -> HTTPResponse {
+        metrics.rejected.increment([rejection.rawValue])
+        let identifier = request?.head.identifier ?? HTTPRequest.freshIdentifier()
+        var response = Problem.rejected(rejection, limits: limits)
+            .response(path: request?.head.path ?? "", requestIdentifier: identifier)
+        response.headers.append(("X-Request-Id", identifier))
+        return response
+    }
+
+    func wasCutOff(_ reason: HTTPCutOff) { metrics.rejected.increment([reason.rawValue]) }
+
+    /// Unknown paths and methods, and those who are not let in, share one label, so that strangers cannot make labels.
+    private func refusal(_ head: RequestHead, _ problem: Problem, from origin: HTTPOrigin) -> HTTPResponse {
+        if let reason = problem.rejection {
+            metrics.rejected.increment([reason])
+            refusals.tell(Identity.source(of: origin), problem.words.code, problem.words.detail)
+        }
+        var response = problem.response(path: head.path, requestIdentifier: head.identifier)
+        metrics.requests.increment(method: "other", route: "other", code: response.status)
+        response.headers.append(("X-Request-Id", head.identifier))
+        return response
+    }
+
+    /// Over TCP a stranger is one at once. And nobody has a body held that he may not send, or nobody would read: all
+    /// bodies together are bounded, and he would keep others' out.
+    func turnAway(_ head: RequestHead, from origin: HTTPOrigin) -> HTTPResponse? {
+        let hasBody = head.header("transfer-encoding") != nil || head.header("content-length") ?? "0" != "0"
+        if case .local = origin, !hasBody { return nil }
+        do throws(Problem) {
+            let identity = try gate.admit(head, from: origin, by: door)
+            guard hasBody else { return nil }
+            switch router.match(method: head.method, path: head.segments) {
+            case .route(let route):
+                guard identity.allows(route.permission) else { throw .forbidden(route.permission, identity) }
+                guard route.method != "GET" else { throw .bodyTooLarge(bytesMax: 0) }
+            case .otherMethods(let allowed): throw .methodNotAllowed(method: head.method, allowed: allowed)
+            case .options: throw .bodyTooLarge(bytesMax: 0)
+            case .none: throw router.notFound(head.path)
+            }
+            return nil
+        } catch {
+            return refusal(head, error, from: origin)
+        }
+    }
+}

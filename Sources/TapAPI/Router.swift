@@ -1,0 +1,105 @@
+internal import TapHTTP
+internal import TapEngine
+
+/// What may be asked for, and who answers it.
+struct Route: Sendable {
+    let method: String
+    /// A path whose segments in braces match anything but nothing; also a metric's label.
+    let pattern: String
+    /// What it asks of whoever calls it.
+    let permission: Permission
+    /// Query parameters that are understood; others are refused, since ignoring one may do the wrong thing.
+    let parameters: Set<String>
+    /// A longer body is refused, since to parse it would hold up others: 128 KiB are more than a device can need, whose
+    /// longest labels take 25.
+    let bodyBytesMax: Int
+    /// What it answers with, as far as it is for the router to look at what the client takes.
+    let answers: Answers
+    let handler: @Sendable (Call) throws(Problem) -> Void
+
+    enum Answers {
+        case json
+        /// Nothing, or what is sent whatever the client says, as metrics and documents; or the route chooses by itself.
+        case other
+    }
+
+    /// Each write may be asked to wait, also where there is nothing to wait for: a client need not know which.
+    static let wait = "wait"
+
+    private let segments: [String]
+    /// Where the path has what a name in braces stands for.
+    let places: [PathParameter: Int]
+
+    init(
+        _ method: String, _ pattern: String, _ permission: Permission, parameters: Set<String> = [],
+        bodyBytesMax: Int = 128 << 10, answers: Answers = .json,
+        handler: @escaping @Sendable (Call) throws(Problem) -> Void
+    ) {
+        self.method = method
+        self.pattern = pattern
+        self.permission = permission
+        self.parameters = method == "GET" ? parameters : parameters.union([Self.wait])
+        self.bodyBytesMax = bodyBytesMax
+        self.answers = answers
+        self.handler = handler
+        segments = pattern.split(separator: "/").map { String($0) }
+        places = Dictionary(
+            segments.enumerated().compactMap { place, segment in PathParameter(segment: segment).map { ($0, place) } },
+            uniquingKeysWith: { first, _ in first })
+    }
+
+    fileprivate func matches(_ path: [String]) -> Bool {
+        path.count == segments.count
+            && zip(path, segments).allSatisfy { $1.utf8.first == UInt8(ascii: "{") ? !$0.isEmpty : $0 == $1 }
+    }
+}
+
+/// What a pattern may have in braces.
+enum PathParameter: String, CaseIterable, Sendable {
+    case name
+    case index
+    case id
+    case revision
+
+    fileprivate init?(segment: String) {
+        guard segment.utf8.first == UInt8(ascii: "{"), segment.utf8.last == UInt8(ascii: "}") else { return nil }
+        self.init(rawValue: String(segment.dropFirst().dropLast()))
+    }
+}
+
+/// Finds the route of a request.
+struct Router: Sendable {
+    enum Match {
+        case route(Route)
+        /// The path exists for other methods.
+        case otherMethods([String])
+        /// What the path can do was asked for.
+        case options([String])
+        case none
+    }
+
+    /// So many paths are named to who asks for another one; where there are more, the document lists them.
+    private static let namedMax = 8
+
+    let routes: [Route]
+
+    func notFound(_ path: String) -> Problem {
+        .routeNotFound(path: path, known: routes.count <= Self.namedMax ? routes.map(\.pattern) : [])
+    }
+
+    func match(method: String, path: [String]) -> Match {
+        // HEAD is GET without the body, which the library leaves out.
+        let method = method == "HEAD" ? "GET" : method
+        var others: [String] = []
+        for route in routes where route.matches(path) {
+            if route.method == method { return .route(route) }
+            others.append(route.method)
+        }
+        // `OPTIONS *` asks for the server (RFC 9110, section 9.3.7).
+        if method == "OPTIONS", path == ["*"] { others = Set(routes.map(\.method)).sorted() }
+        guard !others.isEmpty else { return .none }
+        if others.contains("GET") { others.append("HEAD") }
+        others.append("OPTIONS")
+        return method == "OPTIONS" ? .options(others.sorted()) : .otherMethods(others.sorted())
+    }
+}

@@ -1,0 +1,90 @@
+internal import HashTreeCollections
+internal import TapCore
+internal import TapDocument
+internal import TapHTTP
+internal import TapStore
+internal import TapEngine
+
+/// Answers requests that change many devices: an apply, and a rollback.
+struct ApplyAnswers: Sendable {
+    static let parameters: Set<String> = ["dryRun", "confirmWithin", "recreate", "force"]
+    /// Of devices that are not Ready yet, those that an answer names.
+    private static let unreachedMax = 100
+
+    let engine: Engine
+
+    static func options(_ call: Call) throws(Problem) -> Apply.Options {
+        var options = Apply.Options()
+        options.isDryRun = try call.flag("dryRun")
+        options.confirmWithin = try call.duration(
+            "confirmWithin", in: .seconds(1)...(.seconds(Apply.confirmSecondsMax)))
+        options.mayRecreate = try call.flag("recreate")
+        options.endsLeases = try call.flag("force")
+        if options.isDryRun, options.confirmWithin != nil {
+            throw .invalidParameter(name: "confirmWithin", detail: "has no meaning with dryRun; leave one out")
+        }
+        return options
+    }
+
+    /// Decides and writes in the request's turn.
+    ///
+    /// - Parameters:
+    ///   - inputs: The wanted devices.
+    ///   - call: The request, which is answered here.
+    ///   - options: What its query says.
+    ///   - wait: How long the answer may wait for the devices to be Ready.
+    ///   - group: The turn.
+    ///   - repetition: By which the request is known when it comes again.
+    ///   - prunes: Whether a device that `inputs` do not name shall be deleted.
+    /// - Returns: What answers.
+    /// - Throws: `Refusal` when one of them cannot be so.
+    func write(
+        _ inputs: [DeviceInput], _ call: Call, _ options: Apply.Options, wait: Duration?, in group: inout WriteGroup,
+        _ repetition: IdempotentRequest?, prunes: (DeviceRecord) -> Bool
+    ) throws(Refusal) -> WriteQueue.Completion {
+        let outcome = try engine.apply(inputs, by: call.author, options, in: &group, prunes: prunes)
+        guard !options.isDryRun else { return { answerPlan(call, outcome) } }
+        let answer = Self.document(outcome, plan: .null)
+        try repetition?.remember(Call.response(json: answer, status: 200), in: &group)
+        return {
+            engine.committed(outcome)
+            guard let wait else { return call.answer(json: answer) }
+            let goals = Apply.goals(outcome.records)
+            engine.wait(for: goals, atMost: wait) { snapshot, isReached in
+                if isReached { return call.answer(json: answer) }
+                let unreached = Self.unreached(goals, in: snapshot)
+                call.answer(json: answer.merging(["unreached": unreached]), status: DeviceWrites.unreached)
+            }
+        }
+    }
+
+    private func answerPlan(_ call: Call, _ outcome: Apply.Outcome) {
+        do throws(Refusal) {
+            try engine.plan(outcome) { result in
+                switch result {
+                case .success(let plans):
+                    call.answer(json: Self.document(outcome, plan: .array(plans.map(\.document))))
+                case .failure(let refusal): call.fail(.refused(refusal))
+                }
+            }
+        } catch {
+            call.fail(.refused(error))
+        }
+    }
+
+    private static func document(_ outcome: Apply.Outcome, plan: JSONValue) -> JSONValue {
+        let changes = outcome.changes.map { change -> JSONValue in
+            ["name": .string(change.name.text), "change": .string(change.kind.rawValue)]
+        }
+        return [
+            "revision": outcome.revision.map { .string(String($0)) } ?? .null, "changes": .array(changes),
+            "plan": plan, "confirmBy": JSONValue(outcome.trial?.confirmBy.text),
+        ]
+    }
+
+    /// The first of the devices that are not as they are wanted.
+    private static func unreached(_ goals: [DeviceName: Board.Goal], in snapshot: Snapshot) -> JSONValue {
+        let names = goals.filter { name, goal in goal.isReached(by: snapshot.devices[name]) != true }.keys.sorted()
+        return .array(names.prefix(unreachedMax).map { .string($0.text) })
+    }
+}

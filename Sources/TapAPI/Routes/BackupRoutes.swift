@@ -1,0 +1,50 @@
+internal import TapCore
+internal import TapDocument
+internal import TapHTTP
+internal import TapStore
+internal import TapSystem
+internal import TapEngine
+
+/// `/v1/backup`: a copy of the database beside it.
+struct BackupRoutes: Sendable {
+    let engine: Engine
+    let writes: DeviceWrites
+
+    var routes: [Route] { [Route("POST", "/v1/backup", .administer, handler: backUp)] }
+
+    @Sendable private func backUp(_ call: Call) throws(Problem) {
+        // First in the writer's turn: it knows whether this request has been answered before.
+        try writes.enqueue(call) { _, _ in
+            {
+                do throws(Problem) {
+                    try call.read(on: engine) { () throws(StoreError) in
+                        answer(call, try engine.store.backUp(at: .now()))
+                    }
+                } catch { call.fail(error) }
+            }
+        }
+    }
+
+    private func answer(_ call: Call, _ backup: Backup) {
+        let response = Call.response(json: backup.document, status: 201)
+        do throws(Problem) {
+            try writes.enqueue(call) { (group, repetition) throws(Refusal) in
+                group.tell(
+                    EventRecord(
+                        at: backup.createdAt, device: nil, reason: .backedUp,
+                        message: "the database is copied to \(backup.path)", author: call.author))
+                try repetition?.remember(response, in: &group)
+                return { call.answer(response) }
+            }
+        } catch { call.fail(error) }
+    }
+}
+
+extension Backup {
+    fileprivate var document: JSONValue {
+        [
+            "path": .string(path), "bytes": .integer(bytes), "revision": .string(String(revision)),
+            "createdAt": .string(createdAt.text),
+        ]
+    }
+}

@@ -1,0 +1,106 @@
+internal import HashTreeCollections
+internal import TapCore
+internal import TapDocument
+internal import TapHTTP
+internal import TapStore
+internal import TapEngine
+
+/// Leases: taking one leaves HTTP, the rest is about those that are.
+struct LeaseRoutes: Sendable {
+    /// The protocol behind the 101 (`Upgrade`, RFC 9110, section 7.8).
+    static let protocolName = "tapster-lease/1"
+
+    let engine: Engine
+
+    var routes: [Route] {
+        [
+            Route(
+                "GET", "/v1/devices/{name}/lease", .lease, parameters: ["consumer", "queues"], answers: .other,
+                handler: lease),
+            Route("GET", "/v1/leases", .view, handler: list),
+            Route("GET", "/v1/leases/{id}", .view, handler: read),
+            Route("DELETE", "/v1/leases/{id}", .operate, answers: .other, handler: revoke),
+        ]
+    }
+
+    @Sendable private func lease(_ call: Call) throws(Problem) {
+        let device = try call.name()
+        guard case .local(let peer) = call.exchange.origin else { throw .unixSocketRequired }
+        guard call.request.head.offers(Self.protocolName) else { throw .upgradeRequired }
+        let request = LeaseRequest(
+            device: device, consumer: try call.consumer(), queues: try Self.queues(call), peer: peer,
+            isAllowedByRole: call.identity.permissions.contains(Permission.lease),
+            mayView: call.identity.permissions.contains(Permission.view))
+        let reply = LeaseReply {
+            call.fail(.refused($0))
+        } accept: { handOver in
+            call.upgrade(to: Self.protocolName, taker: handOver)
+        }
+        try refusing { () throws(Refusal) in try engine.perform(.grant(request, reply)) }
+    }
+
+    /// `queues=0,1`: each once.
+    private static func queues(_ call: Call) throws(Problem) -> [Int]? {
+        guard let text = call.request.head.query["queues"] else { return nil }
+        let numbers = text.split(separator: ",", omittingEmptySubsequences: false).map { part in
+            // No sign: UInt8 takes -0.
+            part.utf8.count <= 3 && part.utf8.allSatisfy { 0x30...0x39 ~= $0 } ? UInt8(part).map(Int.init) : nil
+        }
+        let queues = numbers.compactMap { $0 }
+        guard !queues.isEmpty, queues.count == numbers.count, Set(queues).count == queues.count else {
+            throw .invalidParameter(
+                name: "queues", detail: "must be different indexes with commas between them, such as 0,1")
+        }
+        return queues
+    }
+
+    @Sendable private func list(_ call: Call) throws(Problem) {
+        let leases = engine.snapshot.devices.values.flatMap(\.leases)
+            .sorted { ($0.device, $0.indexes.first ?? 0) < ($1.device, $1.indexes.first ?? 0) }
+        call.answer(json: ["items": .array(leases.map(\.document))])
+    }
+
+    @Sendable private func read(_ call: Call) throws(Problem) {
+        let id = try Self.identifier(call)
+        guard let lease = engine.snapshot.devices.values.lazy.flatMap(\.leases).first(where: { $0.id == id }) else {
+            throw .refused(.leaseNotFound(id.text))
+        }
+        call.answer(json: lease.document)
+    }
+
+    @Sendable private func revoke(_ call: Call) throws(Problem) {
+        let id = try Self.identifier(call)
+        let command = LeaseCommand.revoke(id) { result in
+            switch result {
+            case .success(let device): tell(call, id, of: device)
+            case .failure(let refusal): call.fail(.refused(refusal))
+            }
+        }
+        try refusing { () throws(Refusal) in try engine.perform(command) }
+    }
+
+    /// The lease has ended whether or not the database takes a note of it.
+    private func tell(_ call: Call, _ id: LeaseIdentifier, of device: DeviceName) {
+        let event = EventRecord(
+            at: .now(), device: device, reason: .leaseRevoked, message: "lease \(id) was taken back",
+            author: call.author)
+        engine.note(event) { call.answer(HTTPResponse(status: 204)) }
+    }
+
+    private static func identifier(_ call: Call) throws(Problem) -> LeaseIdentifier {
+        let text = call.parameter(.id)
+        guard let id = LeaseIdentifier(text) else { throw .refused(.leaseNotFound(text)) }
+        return id
+    }
+}
+
+extension RequestHead {
+    /// Whether the client would go on with this protocol: it is named in `Upgrade`, and `Connection` says so.
+    fileprivate func offers(_ name: String) -> Bool {
+        canUpgrade && tokens("connection").contains("upgrade") && tokens("upgrade").contains(name)
+    }
+
+    private func tokens(_ field: String) -> [String] {
+        (header(field) ?? "").split(separator: ",").map { $0.lowercased().filter { $0 != " " && $0 != "\t" } }
+    }
+}

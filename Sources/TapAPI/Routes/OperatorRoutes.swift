@@ -1,0 +1,133 @@
+internal import OpenAPI
+internal import TapCore
+internal import TapDocument
+internal import TapHTTP
+internal import TapStore
+internal import TapSystem
+internal import Yams
+internal import TapEngine
+
+/// What operators and their machines ask: health, metrics, history, the contract.
+struct OperatorRoutes: Sendable {
+    static let eventsLimitMax = 1_000
+
+    let engine: Engine
+    let scrapes: Scrapes
+
+    /// Those that may be served without a token. What the metrics need, which name the devices, is said by whom serves.
+    func healthRoutes(metrics permission: Permission) -> [Route] {
+        [
+            Route("GET", "/livez", .open, parameters: ["verbose"], answers: .other) { $0.answer(text: "ok\n") },
+            Route("GET", "/readyz", .open, parameters: ["verbose"], answers: .other, handler: readyz),
+            Route("GET", "/metrics", permission, answers: .other, handler: exposition),
+        ]
+    }
+
+    var routes: [Route] {
+        healthRoutes(metrics: .view) + [
+            Route("GET", "/v1/events", .view, parameters: ["after", "device", "limit"], handler: events),
+            Route("GET", "/version", .open) {
+                $0.answer(json: ["name": "tapster", "version": .string(Tapster.version)])
+            },
+            Route("GET", "/openapi.yaml", .open, answers: .other) {
+                $0.answer(Contract.yaml, type: "application/yaml", entityTag: Contract.entityTag)
+            },
+            Route("GET", "/openapi.json", .open, answers: .other) {
+                $0.answer(Contract.json, type: "application/json", entityTag: Contract.entityTag)
+            },
+        ]
+    }
+
+    @Sendable private func readyz(_ call: Call) throws(Problem) {
+        let snapshot = engine.health
+        let checks = [
+            ("kernel", snapshot.workerFailure),
+            ("database", snapshot.storeFailure),
+            ("reconciled", snapshot.isReady ? nil : "the first look at the kernel is not complete"),
+        ]
+        let isReady = snapshot.isHealthy
+        var text = isReady ? "ok\n" : "not ready\n"
+        if call.request.head.query["verbose"] != nil || !isReady {
+            text = checks.map { "[\($0.1 == nil ? "+" : "-")] \($0.0) \($0.1 ?? "ok")\n" }.joined() + progress + text
+        }
+        call.answer(text: text, status: isReady ? 200 : 503)
+    }
+
+    /// How far a pass with work has come; nothing when there is none.
+    private var progress: String {
+        let left = Int(engine.metrics.passDevicesLeft.current)
+        return left == 0 ? "" : "[+] pass \(left) of \(Int(engine.metrics.passDevices.current)) devices left\n"
+    }
+
+    @Sendable private func exposition(_ call: Call) throws(Problem) {
+        let format = MetricsFormat(accept: call.request.head.list("accept"))
+        let isTaken = scrapes.add(format) { body in
+            call.answer(HTTPResponse(status: 200, headers: [("Content-Type", format.contentType)], body: body))
+        }
+        if !isTaken { throw .refused(.tooManyQuestions) }
+    }
+
+    @Sendable private func events(_ call: Call) throws(Problem) {
+        let after = try call.integer("after", in: 0...Int.max, default: 0)
+        let limit = try call.integer("limit", in: 1...Self.eventsLimitMax, default: 100)
+        let device = try call.query("device") { (text) throws(ValidationError) in try DeviceName(text) }
+        try call.read(on: engine) { () throws(StoreError) in
+            let events = try engine.store.events(after: after, device: device, limit: limit)
+            call.answer(json: ["items": .array(events.map(\.document))])
+        }
+    }
+}
+
+/// The OpenAPI document in both its forms.
+private enum Contract {
+    static let yaml = HTTPBody(OpenAPIDocument.yaml)
+
+    /// Of both: one is made from the other.
+    static let entityTag = "\"" + SHA256.text(SHA256.digest(OpenAPIDocument.yaml)) + "\""
+
+    /// Made from the YAML by the first who asks.
+    static let json: HTTPBody = {
+        let tree = try? Yams.compose(yaml: String(decoding: OpenAPIDocument.yaml, as: UTF8.self))
+        return HTTPBody((tree.map(JSONValue.init(_:)) ?? .null).bytes)
+    }()
+}
+
+extension JSONValue {
+    /// YAML's core schema: plain scalars may be numbers, booleans or null, quoted ones are strings.
+    fileprivate init(_ node: Node) {
+        switch node {
+        case .mapping(let mapping):
+            self = .object(
+                Dictionary(
+                    mapping.map { ($0.key.string ?? "", JSONValue($0.value)) }, uniquingKeysWith: { first, _ in first })
+            )
+        case .sequence(let sequence): self = .array(sequence.map(JSONValue.init(_:)))
+        case .scalar(let scalar):
+            if scalar.style != .plain {
+                self = .string(scalar.string)
+            } else if let integer = node.int {
+                self = .integer(integer)
+            } else if let bool = node.bool {
+                self = .bool(bool)
+            } else if let number = node.float {
+                self = .number(number)
+            } else {
+                self = node.null == nil ? .string(scalar.string) : .null
+            }
+        case .alias: self = .null
+        }
+    }
+}
+
+extension EventRecord {
+    fileprivate var document: JSONValue {
+        [
+            "id": JSONValue(id), "time": .string(at.text), "device": JSONValue(device?.text),
+            "type": .string(severity.rawValue), "reason": .string(reason), "message": .string(message),
+            "field": JSONValue(difference?.field), "wanted": difference?.wanted ?? .null,
+            "observed": difference?.observed ?? .null, "actor": JSONValue(author?.name),
+            "source": JSONValue(author?.source), "requestId": JSONValue(author?.request),
+            "revision": JSONValue(revision.map { String($0) }),
+        ]
+    }
+}

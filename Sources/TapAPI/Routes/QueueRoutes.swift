@@ -1,0 +1,216 @@
+internal import HashTreeCollections
+internal import TapCore
+internal import TapDocument
+internal import TapHTTP
+internal import TapStore
+internal import TapEngine
+
+/// The queues of devices, and to whom they belong.
+struct QueueRoutes: Sendable {
+    let engine: Engine
+    let writes: DeviceWrites
+
+    var routes: [Route] {
+        let queues = "/v1/devices/{name}/queues"
+        return [
+            Route("GET", queues, .view, handler: list),
+            Route("GET", queues + "/{index}", .view, handler: read),
+            Route("PATCH", queues + "/{index}", .operate, handler: patch),
+            Route("GET", queues + "/{index}/assignment", .view, handler: readAssignment),
+            Route("PUT", queues + "/{index}/assignment", .operate, handler: assign),
+            Route("DELETE", queues + "/{index}/assignment", .operate, handler: release),
+            Route("POST", "/v1/devices/{name}/assignments", .operate, handler: assignFree),
+            Route("GET", "/v1/assignments", .view, parameters: ["consumer"], handler: listAssignments),
+        ]
+    }
+
+    /// A queue as the API shows it.
+    private static func queueDocument(_ index: Int, of view: DeviceView) -> JSONValue {
+        let lease = view.lease(of: index)
+        let queue = lease?.queues[index]
+        return [
+            "index": .integer(index), "enabled": .bool(!view.record.disabledQueues.contains(index)),
+            "kernelIndex": JSONValue(queue?.kernelIndex), "attached": .bool(queue?.isAttached == true),
+            "assignment": view.record.assignments[index]?.document ?? .null,
+            "lease": JSONValue(lease?.id.text), "statistics": .null,
+        ]
+    }
+
+    // MARK: Read
+
+    @Sendable private func list(_ call: Call) throws(Problem) {
+        let view = try call.device(in: engine.snapshot)
+        call.answer(json: ["items": .array(view.record.queues.map { Self.queueDocument($0, of: view) })])
+    }
+
+    @Sendable private func read(_ call: Call) throws(Problem) {
+        let view = try call.device(in: engine.snapshot)
+        let index = try refusing { () throws(Refusal) in try Self.index(call, of: view.record) }
+        call.answer(json: Self.queueDocument(index, of: view), unless: view.record.entityTag(of: index))
+    }
+
+    @Sendable private func readAssignment(_ call: Call) throws(Problem) {
+        let record = try call.device(in: engine.snapshot).record
+        let index = try refusing { () throws(Refusal) in try Self.index(call, of: record) }
+        guard let assignment = record.assignments[index] else {
+            throw .refused(.assignmentNotFound(record.name, queue: index))
+        }
+        call.answer(json: assignment.document, unless: assignment.entityTag)
+    }
+
+    @Sendable private func listAssignments(_ call: Call) throws(Problem) {
+        let consumer = try call.consumer()
+        let records = engine.snapshot.devices.values.map(\.record).filter { !$0.assignments.isEmpty }
+        let items = records.sorted { $0.name < $1.name }.flatMap { record in
+            record.assignments.filter { consumer == nil || $0.value.consumer == consumer }.keys.sorted()
+                .compactMap { record.assignmentItem($0) }
+        }
+        call.answer(json: ["items": .array(items)])
+    }
+
+    // MARK: Write
+
+    @Sendable private func patch(_ call: Call) throws(Problem) {
+        let patch = try call.input(["application/merge-patch+json", "application/json"]) {
+            (document) throws(InvalidDocument) in try QueuePatch(document)
+        }
+        try change(call) { (record, group, _) throws(Refusal) in
+            let index = try Self.index(call, of: record)
+            try Preconditions(call.request).check(record.entityTag(of: index))
+            let isEnabled = patch.isEnabled ?? !record.disabledQueues.contains(index)
+            _ = try group.commit(try .set(index, of: record, enabled: isEnabled, at: .now()), by: call.author)
+            return { setQueue(call, record.name, index, isEnabled: isEnabled) }
+        }
+    }
+
+    /// Even where that is what was wanted already: the consumer may have toggled it.
+    private func setQueue(_ call: Call, _ name: DeviceName, _ index: Int, isEnabled: Bool) {
+        let command = LeaseCommand.setQueue(name, index, isEnabled: isEnabled) { refusal in
+            if let refusal { return call.fail(.refused(refusal)) }
+            guard let view = engine.snapshot.devices[name] else {
+                return call.fail(.refused(.deviceNotFound(name.text)))
+            }
+            call.answer(json: Self.queueDocument(index, of: view), entityTag: view.record.entityTag(of: index))
+        }
+        do throws(Refusal) { try engine.perform(command) } catch { call.fail(.refused(error)) }
+    }
+
+    @Sendable private func assign(_ call: Call) throws(Problem) {
+        let input = try call.input { (document) throws(InvalidDocument) in try AssignmentInput(document) }
+        try change(call) { (record, group, _) throws(Refusal) in
+            let index = try Self.index(call, of: record)
+            try Preconditions(call.request).check(record.assignments[index]?.entityTag)
+            let (change, isNew) = try QueueChange.assign(index, of: record, to: Assignment(input, at: .now()))
+            let assignment = try group.commit(change, by: call.author).assignments[index]
+            return {
+                call.answer(
+                    json: assignment?.document ?? .null, status: isNew ? 201 : 200, entityTag: assignment?.entityTag)
+            }
+        }
+    }
+
+    @Sendable private func release(_ call: Call) throws(Problem) {
+        try change(call) { (record, group, _) throws(Refusal) in
+            let index = try Self.index(call, of: record)
+            let change = try QueueChange.release(index, of: record, at: .now())
+            try Preconditions(call.request).check(record.assignments[index]?.entityTag)
+            _ = try group.commit(change, by: call.author)
+            return { call.answer(HTTPResponse(status: 204)) }
+        }
+    }
+
+    @Sendable private func assignFree(_ call: Call) throws(Problem) {
+        let input = try call.input { (document) throws(InvalidDocument) in try FreeQueuesInput(document) }
+        try change(call) { (record, group, repetition) throws(Refusal) in
+            let leases = engine.snapshot.devices[record.name]?.leases ?? []
+            let others = leases.filter { $0.consumer != input.assignment.consumer }
+            let (change, queues) = try QueueChange.assign(
+                free: input.count, of: record, leasedByOthers: Set(others.flatMap(\.indexes)),
+                to: Assignment(input.assignment, at: .now()))
+            let assigned = try group.commit(change, by: call.author)
+            let response = Call.response(
+                json: ["items": .array(queues.compactMap { assigned.assignmentItem($0) })], status: 201)
+            try repetition?.remember(response, in: &group)
+            return { call.answer(response) }
+        }
+    }
+
+    /// Has `decide` decide in the request's turn to write, on the record of a device that is to stay: of two who want
+    /// the same queue, the second sees that the first has it.
+    private func change(
+        _ call: Call,
+        _ decide:
+            @escaping @Sendable (DeviceRecord, inout WriteGroup, IdempotentRequest?) throws(Refusal) ->
+            WriteQueue.Completion
+    ) throws(Problem) {
+        let name = try call.name()
+        try writes.enqueue(call) { (group, repetition) throws(Refusal) in
+            guard let record = group.devices[name]?.record else { throw .deviceNotFound(name.text) }
+            guard record.deletionRequestedAt == nil else { throw .deviceDeleting(name) }
+            return try decide(record, &group, repetition)
+        }
+    }
+
+    /// The queue that the path names.
+    private static func index(_ call: Call, of record: DeviceRecord) throws(Refusal) -> Int {
+        let text = call.parameter(.index)
+        guard let index = Int(text), record.queues.contains(index), String(index) == text else {
+            throw .queueNotFound(device: record.name, index: text, count: record.queues.count)
+        }
+        return index
+    }
+}
+
+extension WriteGroup {
+    /// Writes what becomes of a device's queues, with its event.
+    ///
+    /// - Returns: The record as it is then.
+    /// - Throws: `Refusal.store`.
+    fileprivate mutating func commit(_ change: QueueChange, by author: Author) throws(Refusal) -> DeviceRecord {
+        guard let story = change.story else { return change.record }
+        let commit = try commit([.queues(change.record, from: change.before)], by: author)
+        tell(
+            EventRecord(
+                at: story.at, device: change.record.name, reason: story.reason, message: story.message,
+                author: author, revision: commit.revision))
+        return commit.records[0]
+    }
+}
+
+extension Assignment {
+    fileprivate init(_ input: AssignmentInput, at now: Timestamp) {
+        self.init(consumer: input.consumer, cpus: input.cpus, assignedAt: now)
+    }
+
+    fileprivate var members: [String: JSONValue] {
+        [
+            "consumer": .string(consumer.text), "cpus": .array(cpus.map { .integer($0) }),
+            "assignedAt": .string(assignedAt.text),
+        ]
+    }
+
+    fileprivate var document: JSONValue { .object(members) }
+}
+
+extension Assignment {
+    /// The version as HTTP quotes it: since when, and with which CPUs.
+    fileprivate var entityTag: String {
+        "\"\(assignedAt.microseconds)-\(cpus.map { String($0) }.joined(separator: "."))\""
+    }
+}
+
+extension DeviceRecord {
+    /// The version of what is stated of a queue, as HTTP quotes it. As with a device, what is the case has none.
+    fileprivate func entityTag(of queue: Int) -> String {
+        let state = disabledQueues.contains(queue) ? "disabled" : "enabled"
+        return "\"\(state)-\(assignments[queue]?.entityTag.dropFirst().dropLast() ?? "free")\""
+    }
+
+    /// An assignment in a list; nothing when the queue is nobody's.
+    fileprivate func assignmentItem(_ queue: Int) -> JSONValue? {
+        guard var members = assignments[queue]?.members else { return nil }
+        members["device"] = .string(name.text)
+        members["queue"] = .integer(queue)
+        return .object(members)
+    }
+}

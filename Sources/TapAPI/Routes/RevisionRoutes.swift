@@ -1,0 +1,81 @@
+internal import TapCore
+internal import TapDocument
+internal import TapHTTP
+internal import TapStore
+internal import TapSystem
+internal import TapEngine
+
+/// `/v1/revisions`: what was stated before, and the way back.
+struct RevisionRoutes: Sendable {
+    static let limitMax = 1_000
+
+    let engine: Engine
+    let writes: DeviceWrites
+    let answers: ApplyAnswers
+
+    var routes: [Route] {
+        [
+            Route("GET", "/v1/revisions", .view, parameters: ["before", "limit"], handler: list),
+            Route("GET", "/v1/revisions/{revision}", .view, handler: read),
+            Route(
+                "POST", "/v1/revisions/{revision}/rollback", .operate, parameters: ApplyAnswers.parameters,
+                handler: rollBack),
+        ]
+    }
+
+    @Sendable private func list(_ call: Call) throws(Problem) {
+        let before = try call.integer("before", in: 1...Int.max, default: Int.max)
+        let limit = try call.integer("limit", in: 1...Self.limitMax, default: 100)
+        try call.read(on: engine) { () throws(StoreError) in
+            let changes = try engine.store.changes(before: before, limit: limit)
+            call.answer(json: ["items": .array(changes.map { .object($0.members) })])
+        }
+    }
+
+    @Sendable private func read(_ call: Call) throws(Problem) {
+        let revision = try call.revision(orElse: Self.notFound)
+        try call.read(on: engine) { () throws(StoreError) in
+            switch try engine.store.statement(revision) {
+            case .known(let change, let devices):
+                var members = change.members
+                members["devices"] = .array(devices.map(\.document))
+                call.answer(json: .object(members))
+            case .forgotten(let oldest): call.fail(.refused(.revisionForgotten(revision, oldest: oldest)))
+            case .none(let nearest): call.fail(.refused(.revisionNotFound(String(revision), nearest: nearest)))
+            }
+        }
+    }
+
+    @Sendable private func rollBack(_ call: Call) throws(Problem) {
+        let revision = try call.revision(orElse: Self.notFound)
+        let (options, wait) = (try ApplyAnswers.options(call), try call.wait())
+        try writes.enqueue(call) { (group, repetition) throws(Refusal) in
+            switch try group.read({ try $0.statement(revision) }) {
+            case .known(_, let devices):
+                return try answers.write(devices, call, options, wait: wait, in: &group, repetition) { _ in true }
+            case .forgotten(let oldest): throw .revisionForgotten(revision, oldest: oldest)
+            case .none(let nearest): throw .revisionNotFound(String(revision), nearest: nearest)
+            }
+        }
+    }
+
+    private static func notFound(_ text: String) -> Problem { .refused(.revisionNotFound(text, nearest: nil)) }
+}
+
+extension PastChange {
+    fileprivate var members: [String: JSONValue] {
+        [
+            "revision": .string(String(record.revision)), "time": .string(record.at.text),
+            "actor": .string(record.author.name), "source": .string(record.author.source),
+            "requestId": .string(record.author.request),
+            "changes": .array(devices.map { ["name": .string($0.name.text), "change": .string($0.change.rawValue)] }),
+        ]
+    }
+}
+
+extension DeviceInput {
+    /// As POST /v1/apply takes it.
+    fileprivate var document: JSONValue {
+        ["metadata": ["name": .string(name.text), "labels": labels.document], "spec": spec.document]
+    }
+}

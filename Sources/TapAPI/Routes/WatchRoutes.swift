@@ -1,0 +1,80 @@
+internal import TapDocument
+internal import TapHTTP
+internal import TapEngine
+
+/// `/v1/watch`.
+struct WatchRoutes: Sendable {
+    let engine: Engine
+    let watchers: Watchers
+    let gate: Gate
+    let metrics: Metrics
+
+    var routes: [Route] {
+        [
+            Route(
+                "GET", "/v1/watch", .view, parameters: ["resourceVersion", "labelSelector"], answers: .other,
+                handler: watch)
+        ]
+    }
+
+    @Sendable private func watch(_ call: Call) throws(Problem) {
+        let head = call.request.head
+        let offers = [
+            (WatchFormat.lines, [WatchFormat.lines.rawValue, "application/json"]),
+            (WatchFormat.eventStream, [WatchFormat.eventStream.rawValue]),
+        ]
+        let accept = head.list("accept")
+        guard let format = AcceptHeader(accept).best(of: offers) else {
+            throw .notAcceptable(found: accept ?? "", offered: WatchFormat.allCases.map(\.rawValue))
+        }
+        let selector = try call.labelSelector()
+        let revision = try Self.revision(call)
+        let start = try refusing { () throws(Refusal) in try engine.watch(after: revision) }
+        let headers = [
+            ("Content-Type", format.rawValue), ("Cache-Control", "no-store"), ("Vary", "Accept"),
+        ]
+        guard head.method != "HEAD" else {
+            return call.answer(HTTPResponse(status: 200, headers: headers, stream: HTTPStream(Silence())))
+        }
+        let watcher = Watcher(
+            engine, from: start, selector: selector, format: format, owner: call.identity.name,
+            refusal: { [gate, origin = call.exchange.origin] in Self.refusal(head, origin, by: gate) },
+            describe: { $0.response(path: head.path, requestIdentifier: head.identifier).body },
+            dropped: { [metrics] in metrics.watchersDropped.increment([$0.rawValue]) },
+            onEnd: { [watchers] in watchers.remove($0) })
+        call.answer(HTTPResponse(status: 200, headers: headers, stream: try watchers.add(watcher)))
+    }
+
+    /// Why the request would be refused by now; nothing as long as it would not.
+    private static func refusal(_ head: RequestHead, _ origin: HTTPOrigin, by gate: Gate) -> Problem? {
+        do throws(Problem) {
+            let identity = try gate.admit(head, from: origin, by: .known)
+            return identity.allows(.view) ? nil : .forbidden(.view, identity)
+        } catch {
+            return error
+        }
+    }
+
+    /// From where the client goes on. A browser that connects again sends `Last-Event-ID`, beside the parameter that it
+    /// began with, so the header counts more.
+    private static func revision(_ call: Call) throws(Problem) -> Int? {
+        for (name, text) in [
+            ("Last-Event-ID", call.request.head.header("last-event-id")),
+            ("resourceVersion", call.request.head.query["resourceVersion"]),
+        ] {
+            guard let text, !text.isEmpty || name == "resourceVersion" else { continue }
+            guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let revision = Int(text) else {
+                throw .invalidParameter(
+                    name: name, detail: "must be a metadata.resourceVersion as a list or an event shows it")
+            }
+            return revision
+        }
+        return nil
+    }
+}
+
+/// What a HEAD request is answered with.
+private struct Silence: HTTPStreamSource {
+    func next(isStopping: Bool) -> HTTPStreamStep { .end }
+    func ended(isOverdue: Bool) {}
+}

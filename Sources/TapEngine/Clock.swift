@@ -1,0 +1,13 @@
+internal import Foundation
+package import TapCore
+
+extension Timestamp {
+    /// The wall clock.
+    package static func now() -> Timestamp {
+        Timestamp(microseconds: Int64(Date().timeIntervalSince1970 * 1e6))
+    }
+
+    package func advanced(by duration: Duration) -> Timestamp {
+        Timestamp(microseconds: microseconds + Int64(duration / .microseconds(1)))
+    }
+}

@@ -1,0 +1,288 @@
+internal import HashTreeCollections
+package import Logging
+package import TapCore
+package import TapStore
+internal import TapSystem
+
+/// Hands queues out, watches over them, and takes them back. Used on the worker's thread only, as all that touches the
+/// kernel.
+package final class LeaseDesk {
+    /// A device of which queues are leased.
+    package struct Device {
+        package var leases: [Lease] = []
+        /// Where the kernel has its queues, by their index.
+        package var order = QueueOrder<Int>() {
+            didSet { fewestQueues = min(fewestQueues, order.attached.count) }
+        }
+        /// The fewest that were attached at any time since the last look, as far as we know.
+        package var fewestQueues = 0
+        /// The CPUs that are set for the queue at a kernel index.
+        package var receiveCPUs: [Int: [Int]] = [:]
+    }
+
+    package let kernel: any Kernel
+    package let sites: Sites
+    package let board: Board
+    package let metrics: EngineMetrics
+    package let log: Logger
+    package var devices: [DeviceName: Device] = [:]
+    package var connections: [ObjectIdentifier: Lease] = [:]
+    package var ledger: Ledger
+    package var isRestored = false
+    /// When copies of a device's queues were last to be closed by the service manager.
+    private var ended: [DeviceName: ContinuousClock.Instant] = [:]
+    /// It takes that long at most.
+    private static let keptMillisecondsMax = 50
+    private let inbox: WorkerInbox
+    private let accounts: any Accounts
+
+    package init(
+        kernel: any Kernel, sites: Sites, board: Board, inbox: WorkerInbox, accounts: any Accounts,
+        metrics: EngineMetrics,
+        log: Logger
+    ) {
+        self.kernel = kernel
+        self.sites = sites
+        self.board = board
+        self.inbox = inbox
+        self.accounts = accounts
+        self.metrics = metrics
+        self.log = log
+        ledger = Ledger(kernel.memory)
+    }
+
+    // MARK: Hand over
+
+    package func perform(_ command: LeaseCommand) {
+        switch command {
+        case .grant(let request, let reply): grant(request, reply)
+        case .handOver(let id, let device, let size, let socket): handOver(id, of: device, size, socket)
+        case .revoke(let id, let reply):
+            reply(revoke(id).map { .success($0) } ?? .failure(.leaseNotFound(id.text)))
+        case .setQueue(let name, let index, let isEnabled, let reply):
+            do throws(Refusal) {
+                try setQueue(name, index, isEnabled: isEnabled)
+                reply(nil)
+            } catch {
+                reply(error)
+            }
+        }
+    }
+
+    /// Opens the queues. They go to the client once 101 has been sent; where he is not there any more, they are closed
+    /// again.
+    ///
+    /// - Parameters:
+    ///   - request: What is asked for, and by whom.
+    ///   - reply: Called once.
+    private func grant(_ request: LeaseRequest, _ reply: LeaseReply) {
+        let opened: (id: LeaseIdentifier, vnetHeaderSize: Int?)
+        do throws(Refusal) { opened = try open(request) } catch {
+            if case .kernelRefused(let refusal) = error {
+                // Others have their turn in between.
+                if isAboutToBeFree(request.device, refusal) {
+                    if !inbox.add(.grant(request, reply)) { reply.refuse(.tooManyLeases) }
+                    return
+                }
+                metrics.countRefusal(refusal)
+            }
+            metrics.leaseHandoffs.increment(["refused"])
+            return reply.refuse(error)
+        }
+        ended[request.device] = nil
+        reply.accept { [inbox] socket in
+            inbox.add(
+                .handOver(opened.id, of: request.device, vnetHeaderSize: opened.vnetHeaderSize, socket))
+        }
+    }
+
+    /// The service manager closes its copies of queues a moment after we have closed ours. Until then the only queue of a
+    /// device is taken, and others count among the 256 that a device may have.
+    private func isAboutToBeFree(_ name: DeviceName, _ refusal: KernelError) -> Bool {
+        guard refusal.isTaken, let time = ended[name] else { return false }
+        return time.duration(to: .now) < .milliseconds(Self.keptMillisecondsMax)
+    }
+
+    private func open(_ request: LeaseRequest) throws(Refusal) -> (LeaseIdentifier, Int?) {
+        guard let view = board.snapshot.devices[request.device] else {
+            // Who may see nothing is not told which names there are.
+            guard request.mayView else { throw .leaseForbidden(request.device, user: request.peer.user) }
+            throw .deviceNotFound(request.device.text)
+        }
+        let record = view.record
+        try request.authorize(record.spec, accounts: accounts)
+        guard record.deletionRequestedAt == nil else { throw .deviceDeleting(record.name) }
+        guard record.spec.access == .brokered else { throw .notBrokered(record.name) }
+        guard !record.mayRecreate else { throw .deviceNotReady(record.name, "it is being made anew") }
+        guard let place = LeasePlace(record.claim), let site = site(of: record), site.observed[place.index] != nil
+        else {
+            throw .deviceNotReady(record.name, view.status[.ready]?.message)
+        }
+        let queues = try request.select(in: view)
+        let lease = Lease(request, of: record.identifier, at: place, since: .now())
+        // From here on nobody deletes the device without force, nor gets one of the queues.
+        guard board.reserve(LeaseView(lease, queues: queues), in: view) else {
+            throw .deviceNotReady(record.name, "it is being stated anew")
+        }
+        do throws(KernelError) {
+            let vnetHeaderSize = try attach(queues, to: lease, of: record, at: site)
+            // Whoever has got the queues shall see where they are.
+            settle(lease.device)
+            return (lease.id, vnetHeaderSize)
+        } catch {
+            takeBack(lease)
+            // The next one is the first again, for whom the device is set right.
+            settle(lease.device)
+            throw .kernelRefused(error)
+        }
+    }
+
+    /// Disabled ones come last, so that they leave the others in their places.
+    ///
+    /// - Returns: The size of the vnet header, if there is one.
+    private func attach(
+        _ queues: [Int], to lease: Lease, of record: DeviceRecord, at site: Site
+    ) throws(KernelError) -> Int? {
+        let disabled = queues.filter(record.disabledQueues.contains)
+        let order = queues.filter { !record.disabledQueues.contains($0) } + disabled
+        // Where the others are now, so that the new ones are known to come behind them.
+        for other in notice(lease.device) { finish(other, .lost) }
+        // What others use already is not set anew under their hands.
+        let isFirst = devices[lease.device] == nil
+        let opened = try site.kernel.openQueues(
+            of: lease.place.index, QueueOpening(record.spec, count: order.count, setsDevice: isFirst))
+        devices[lease.device, default: Device()].leases.append(lease)
+        for (index, queue) in zip(order, opened.queues) {
+            lease.queues[index] = queue
+            devices[lease.device]?.order.attach(index)
+        }
+        for index in disabled.reversed() {
+            try lease.queues[index]?.detach()
+            devices[lease.device]?.order.detach(index)
+        }
+        metrics.operations.increment(["open_queue"], by: UInt64(order.count))
+        return opened.vnetHeaderSize
+    }
+
+    /// Gives the queues to whoever has been told that he gets them.
+    private func handOver(
+        _ id: LeaseIdentifier, of device: DeviceName, _ vnetHeaderSize: Int?, _ socket: OwnedDescriptor?
+    ) {
+        // It may have been revoked meanwhile; the socket then closes with its last owner.
+        guard let lease = devices[device]?.leases.first(where: { $0.id == id }) else { return }
+        guard let socket else { return end(lease, .unclaimed) }
+        do throws(KernelError) {
+            let connection = try kernel.connection(owning: socket)
+            lease.connection = connection
+            connections[ObjectIdentifier(connection)] = lease
+            // What is kept and not in the ledger belongs to nothing: the next process detaches and closes it.
+            CrashPoint.reach(CrashPoint.leaseKeep)
+            lease.keptQueues = lease.queues.count
+            remember { () throws(KernelError) in
+                try kernel.keep(connection, lease.indexes.compactMap { lease.queues[$0] }, as: lease.keptName)
+            }
+            CrashPoint.reach(CrashPoint.leaseSend)
+            let namespace = board.snapshot.devices[device]?.record.spec.networkNamespace
+            for (line, queues) in lease.messages(vnetHeaderSize: vnetHeaderSize, networkNamespace: namespace) {
+                try connection.send(line, with: queues)
+            }
+        } catch {
+            metrics.countRefusal(error)
+            return end(lease, .failed)
+        }
+        // Not before all is sent: a lease that is found again is a whole one.
+        CrashPoint.reach(CrashPoint.leaseNote)
+        remember { () throws(KernelError) in
+            try ledger.begin(Ledger.Entry(lease), order: devices[device]?.order.known)
+        }
+        CrashPoint.reach(CrashPoint.leaseNoted)
+        metrics.leaseHandoffs.increment(["success"])
+        log.debug("queues are leased", metadata: lease.metadata)
+        settle(device)
+    }
+
+    /// A lease that cannot be remembered goes on all the same; only the next process will not know it.
+    package func remember(_ body: () throws(KernelError) -> Void) {
+        do throws(KernelError) { try body() } catch {
+            metrics.countRefusal(error)
+            log.warning("a lease will not outlive the daemon", metadata: ["error": "\(error)"])
+        }
+    }
+
+    package func site(of record: DeviceRecord) -> Site? {
+        guard let claim = record.claim, let site = sites.all[claim.namespace], site.observed.host == claim.host else {
+            return nil
+        }
+        return site
+    }
+
+    // MARK: Take back
+
+    /// Why a lease ends.
+    package enum End: String {
+        /// The client went before it got anything.
+        case unclaimed
+        /// The queues could not be handed over.
+        case failed
+        /// The client closed its connection, or died.
+        case closed
+        case revoked
+        /// The queues have gone with their interface.
+        case lost
+    }
+
+    /// The client has closed its connection, or died.
+    package func end(_ connection: any KernelConnection) {
+        guard let lease = connections[ObjectIdentifier(connection)] else { return connection.close() }
+        end(lease, .closed)
+    }
+
+    package func end(_ lease: Lease, _ reason: End) {
+        guard devices[lease.device]?.leases.contains(where: { $0 === lease }) == true else { return }
+        CrashPoint.reach(CrashPoint.leaseEnd)
+        // Where all queues go, it does not matter how they were.
+        let lost = devices[lease.device]?.leases.count == 1 ? [] : notice(lease.device)
+        finish(lease, reason)
+        for other in lost where other !== lease { finish(other, .lost) }
+    }
+
+    package func finish(_ lease: Lease, _ reason: End) {
+        // Before anything is undone: a lease that is found again is a whole one. What comes back of this one then
+        // belongs to nothing, and the next process goes on with its end.
+        remember { () throws(KernelError) in try ledger.end(lease.id, of: lease.device) }
+        takeBack(lease)
+        if let device = devices[lease.device], !device.leases.isEmpty {
+            remember { () throws(KernelError) in try ledger.reorder(lease.device, device.order.known) }
+        }
+        metrics.leasesEnded.increment([reason.rawValue])
+        log.debug("queues are free again", metadata: lease.metadata.merging(["reason": "\(reason)"]) { $1 })
+        settle(lease.device)
+    }
+
+    /// All leases of a device that is to be deleted or made anew.
+    package func endAll(of name: DeviceName) {
+        for lease in devices[name]?.leases ?? [] { end(lease, .revoked) }
+    }
+
+    /// Detached first, since others may have copies; from the tail, so that the rest stays in its place.
+    private func takeBack(_ lease: Lease) {
+        let order = devices[lease.device]?.order
+        let tailFirst = lease.queues.keys.map { ($0, order?.kernelIndex(of: $0) ?? -1) }.sorted { $0.1 > $1.1 }
+        for (index, _) in tailFirst {
+            // It fails for a queue that is detached, is the only one of its device, or has gone with it.
+            try? lease.queues[index]?.detach()
+            devices[lease.device]?.order.detach(index)
+        }
+        for queue in lease.queues.values { queue.close() }
+        if let count = lease.keptQueues {
+            kernel.forget(lease.keptName, queues: count)
+            if kernel.memory != nil { ended[lease.device] = .now }
+        }
+        if let connection = lease.connection {
+            connections[ObjectIdentifier(connection)] = nil
+            connection.close()
+        }
+        devices[lease.device]?.leases.removeAll { $0 === lease }
+        board.release(lease.id, of: lease.device)
+    }
+}

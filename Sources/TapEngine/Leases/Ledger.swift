@@ -1,0 +1,158 @@
+package import TapCore
+internal import TapDocument
+internal import TapStore
+
+/// What the next process of the service has to know of the leases whose descriptors it finds: a journal of JSON lines in
+/// memory that outlives the process. Without a service manager nothing outlives it, and nothing is written.
+package struct Ledger {
+    /// The journal is written anew when it is this many times as long as what it says.
+    private static let slackMax = 4
+    private static let bytesMin = 64 << 10
+
+    package struct Entry: Hashable {
+        package let id: LeaseIdentifier
+        package let device: DeviceName
+        package let identifier: String
+        package let place: LeasePlace
+        package let consumer: ConsumerName?
+        package let process: Int32
+        package let user: UInt32
+        package let group: UInt32
+        package let since: Timestamp
+        package let queues: [Int]
+    }
+
+    /// All that it says, line for line.
+    package struct Contents: Hashable {
+        package var leases: [LeaseIdentifier: Entry] = [:]
+        /// Of each device, the kernel's order of its queues, where it is known.
+        package var orders: [DeviceName: [Int]] = [:]
+    }
+
+    private let memory: (any KernelMemory)?
+    private var contents = Contents()
+    private var bytes = 0
+    /// Of what is true now, about.
+    private var bytesNeeded = 0
+
+    package init(_ memory: (any KernelMemory)?) {
+        self.memory = memory
+    }
+
+    /// What the former process has left. A line that was not finished, or that nobody understands, is passed over.
+    package mutating func read() -> Contents {
+        guard let memory else { return contents }
+        let text = memory.contents
+        bytes = text.count
+        for line in text.split(separator: UInt8(ascii: "\n")) {
+            guard let document = try? JSONValue(parsing: Array(line)) else { continue }
+            contents.apply(document)
+        }
+        return contents
+    }
+
+    /// A lease has been handed over.
+    package mutating func begin(_ entry: Entry, order: [Int]?) throws(KernelError) {
+        try write(["lease": entry.document, "order": order.document], about: entry.device)
+    }
+
+    /// The kernel's order of a device's queues has changed.
+    package mutating func reorder(_ device: DeviceName, _ order: [Int]?) throws(KernelError) {
+        try write(["order": order.document], about: device)
+    }
+
+    /// A lease is over; where the device's other queues are then, is to be said again.
+    package mutating func end(_ lease: LeaseIdentifier, of device: DeviceName) throws(KernelError) {
+        try write(["ended": .string(lease.text), "order": .null], about: device)
+    }
+
+    private mutating func write(_ members: [String: JSONValue], about device: DeviceName) throws(KernelError) {
+        guard let memory else { return }
+        var members = members
+        members["device"] = .string(device.text)
+        let document = JSONValue.object(members)
+        contents.apply(document)
+        let line = document.line
+        if bytes + line.count > max(Self.bytesMin, bytesNeeded * Self.slackMax) {
+            let whole = contents.lines
+            try memory.replace(with: whole)
+            (bytes, bytesNeeded) = (whole.count, whole.count)
+        } else {
+            try memory.append(line)
+            bytes += line.count
+        }
+    }
+}
+
+extension Ledger.Contents {
+    fileprivate mutating func apply(_ line: JSONValue) {
+        guard case .string(let name)? = line["device"], let device = try? DeviceName(name) else { return }
+        if let entry = Ledger.Entry(line["lease"], device: device) { leases[entry.id] = entry }
+        if case .string(let id)? = line["ended"], let id = LeaseIdentifier(id) { leases[id] = nil }
+        orders[device] = line["order"]?.integers
+        if orders[device]?.isEmpty == true { orders[device] = nil }
+    }
+
+    fileprivate var lines: [UInt8] {
+        leases.values.flatMap { entry in
+            let order = orders[entry.device]
+            return JSONValue.object([
+                "device": .string(entry.device.text), "lease": entry.document, "order": order.document,
+            ]).line
+        }
+    }
+}
+
+extension Ledger.Entry {
+    package init(_ lease: Lease) {
+        self.init(
+            id: lease.id, device: lease.device, identifier: lease.identifier, place: lease.place,
+            consumer: lease.consumer, process: lease.process, user: lease.user, group: lease.group, since: lease.since,
+            queues: lease.indexes)
+    }
+
+    fileprivate init?(_ document: JSONValue?, device: DeviceName) {
+        guard let document, case .string(let id)? = document["id"], let id = LeaseIdentifier(id),
+            case .string(let identifier)? = document["uid"],
+            case .string(let namespace)? = document["namespace"], let namespace = UInt64(namespace, radix: 16),
+            let index = document["ifindex"]?.integer.flatMap(Int32.init(exactly:)),
+            let process = document["pid"]?.integer.flatMap(Int32.init(exactly:)),
+            let user = document["user"]?.integer.flatMap(UInt32.init(exactly:)),
+            let group = document["group"]?.integer.flatMap(UInt32.init(exactly:)),
+            let since = document["since"]?.integer, let queues = document["queues"]?.integers
+        else { return nil }
+        var consumer: ConsumerName?
+        if case .string(let text)? = document["consumer"] { consumer = try? ConsumerName(text) }
+        self.init(
+            id: id, device: device, identifier: identifier,
+            place: LeasePlace(namespace: namespace, index: LinkIndex(rawValue: index)), consumer: consumer,
+            process: process, user: user, group: group, since: Timestamp(microseconds: Int64(since)), queues: queues)
+    }
+
+    fileprivate var document: JSONValue {
+        [
+            "id": .string(id.text), "uid": .string(identifier),
+            "namespace": .string(String(place.namespace, radix: 16)), "ifindex": .integer(Int(place.index.rawValue)),
+            "consumer": JSONValue(consumer?.text), "pid": .integer(Int(process)), "user": .integer(Int(user)),
+            "group": .integer(Int(group)), "since": .integer(Int(since.microseconds)),
+            "queues": .array(queues.map { .integer($0) }),
+        ]
+    }
+}
+
+extension JSONValue {
+    fileprivate var integer: Int? { if case .integer(let value) = self { value } else { nil } }
+
+    fileprivate var integers: [Int]? {
+        guard case .array(let values) = self else { return nil }
+        let integers = values.compactMap(\.integer)
+        return integers.count == values.count ? integers : nil
+    }
+
+    /// It begins with a line feed too, so that it does not go on with one that was not finished.
+    fileprivate var line: [UInt8] { [UInt8(ascii: "\n")] + bytes + [UInt8(ascii: "\n")] }
+}
+
+extension [Int]? {
+    fileprivate var document: JSONValue { map { .array($0.map { .integer($0) }) } ?? .null }
+}

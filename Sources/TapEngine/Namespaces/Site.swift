@@ -1,0 +1,205 @@
+package import TapCore
+
+/// One network namespace as the worker knows it.
+package final class Site {
+    package let location: NetworkNamespace?
+    package let kernel: any KernelNamespace
+    package private(set) var observed: ObservedNamespace
+    /// What the kernel said and nobody has looked at yet.
+    package var heard = KernelSignals()
+    /// The fewest queues of our devices since somebody last asked.
+    private var fewestQueues: [LinkIndex: Int] = [:]
+    /// Names that we have made free: others may wait for them.
+    private var freed: Set<String> = []
+    /// Devices that wait for a controller, or for a place on it.
+    private var waiting: [DeviceName: InterfaceName] = [:]
+    /// Anchored devices that have had a consumer.
+    private var consumed: Set<LinkIndex> = []
+
+    package init(_ location: NetworkNamespace?, kernel: any KernelNamespace) throws(KernelError) {
+        self.location = location
+        self.kernel = kernel
+        observed = ObservedNamespace(host: kernel.host, location: location)
+        try lookAtAll()
+    }
+
+    package func lookAtAll() throws(KernelError) {
+        noteQueues(heard)
+        heard = KernelSignals()
+        freed = []
+        // Whose interfaces they are is for the caller to say again. Taken over as a whole: half a look would show devices without their addresses and anchors.
+        var fresh = ObservedNamespace(host: kernel.host, location: location, links: try kernel.links())
+        fresh.addresses = try kernel.addresses()
+        fresh.anchored = kernel.anchored
+        fresh.unverified = observed.unverified
+        observed = fresh
+        for link in observed.links { noteConsumers(of: link) }
+    }
+
+    /// Asks for the truth about some links.
+    package func refresh(_ indexes: [LinkIndex]) throws(KernelError) {
+        observed.anchored = kernel.anchored
+        observed.endPromises()
+        guard !indexes.isEmpty else { return }
+        let found = try kernel.links(at: indexes, outOf: observed.links.count)
+        for index in indexes { observed.remove(index) }
+        for link in found {
+            observed.insert(link)
+            noteConsumers(of: link)
+        }
+    }
+
+    /// Asks for the truth about links that we have touched. A place that became free on a controller by that is news to
+    /// those who wait for one; the kernel speaks of the port alone.
+    package func readBack(_ indexes: [LinkIndex]) throws(KernelError) {
+        let before = indexes.compactMap { observed[$0] }
+        try refresh(indexes)
+        for link in before {
+            freed.formUnion(Set(link.allNames).subtracting(observed[link.index]?.allNames ?? []))
+            guard let controller = link.controller, observed[link.index]?.controller != controller else { continue }
+            heard.touched.insert(controller)
+        }
+    }
+
+    package func refreshAddresses() throws(KernelError) {
+        observed.addresses = try kernel.addresses()
+    }
+
+    /// Whether there is something to look at.
+    package var hasNews: Bool { heard != KernelSignals() || !freed.isEmpty }
+
+    /// Looks at what the kernel spoke of.
+    ///
+    /// - Returns: The devices that it may concern.
+    package func lookAtHeard() throws(KernelError) -> Set<DeviceName> {
+        let signals = heard
+        noteQueues(signals)
+        heard = KernelSignals()
+        var concerned: Set<DeviceName> = []
+        let before = signals.touched.flatMap(names)
+        let namesBefore = signals.touched.map { observed[$0]?.allNames ?? [] }
+        try refresh(Array(signals.touched))
+        for (index, names) in zip(signals.touched, namesBefore) {
+            if let owner = observed.owners[index] { concerned.insert(owner) }
+            // Under another name a controller is another one to its ports.
+            if observed.ports(of: index) > 0, observed[index]?.allNames != names {
+                concerned.formUnion(
+                    observed.links.filter { $0.controller == index }.compactMap { observed.owners[$0.index] })
+            }
+        }
+        let spokenOf = freed.union(before + signals.touched.flatMap(names))
+        freed = []
+        for name in spokenOf { if let device = try? DeviceName(name) { concerned.insert(device) } }
+        for (device, controller) in waiting where spokenOf.contains(controller.text) { concerned.insert(device) }
+        if signals.readdressed.contains(where: { observed.owners[$0] != nil }) {
+            try refreshAddresses()
+            concerned.formUnion(signals.readdressed.compactMap { observed.owners[$0] })
+        }
+        return concerned
+    }
+
+    private func noteQueues(_ signals: KernelSignals) {
+        let ours = signals.fewestQueues.filter { observed.owners[$0.key] != nil }
+        fewestQueues.merge(ours, uniquingKeysWith: min)
+    }
+
+    /// The fewest attached queues that the kernel has told of since it was last asked; nothing when it told of none.
+    package func takeFewestQueues(of index: LinkIndex) -> Int? { fewestQueues.removeValue(forKey: index) }
+
+    /// By any of them it may be in a device's way, or be its controller.
+    private func names(of index: LinkIndex) -> [String] {
+        guard let link = observed[index] else { return [] }
+        // A port that comes or goes is of concern to those who wait for a place.
+        let controller = link.controller.flatMap { observed[$0] }
+        return link.allNames + (controller?.allNames ?? [])
+    }
+
+    // MARK: What plans promise and do
+
+    package func promisePort(of controller: LinkIndex) { observed.promisePort(of: controller) }
+
+    package func own(_ index: LinkIndex, _ name: DeviceName) {
+        if observed.owners[index] != name, observed[index] != nil { observed.owners[index] = name }
+    }
+
+    /// The device shall be looked at when something happens to the controller; nothing ends that.
+    package func wait(_ name: DeviceName, for controller: InterfaceName?) {
+        if waiting[name] != controller { waiting[name] = controller }
+    }
+
+    /// The device's settings are as we have set them.
+    package func trustSettings(of index: LinkIndex) {
+        observed.unverified.remove(index)
+    }
+
+    /// The interfaces are gone, or nobody's any more.
+    package func disown(_ indexes: [LinkIndex]) {
+        for index in indexes {
+            observed.owners[index] = nil
+            consumed.remove(index)
+            fewestQueues[index] = nil
+            observed.unverified.remove(index)
+            kernel.abandon(index)
+        }
+        observed.anchored = kernel.anchored
+    }
+
+    private func noteConsumers(of link: ObservedLink) {
+        guard let attached = link.tun?.attachedQueues, observed.anchored.contains(link.index) else { return }
+        if attached > 0 {
+            consumed.insert(link.index)
+        } else if consumed.remove(link.index) != nil {
+            observed.unverified.insert(link.index)
+        }
+    }
+}
+
+/// The namespaces in which devices are wanted, or still are.
+package final class Sites {
+    private let kernel: any Kernel
+    private let statistics: StatisticsSources
+    package private(set) var all: [NetworkNamespace?: Site] = [:]
+
+    /// - Parameters:
+    ///   - kernel: Where they are entered.
+    ///   - statistics: Where the way to the counters of each is put, as long as it is worked in.
+    package init(_ kernel: any Kernel, statistics: StatisticsSources) {
+        self.kernel = kernel
+        self.statistics = statistics
+    }
+
+    /// Enters the namespace, unless that has been done.
+    package func site(at location: NetworkNamespace?) throws(NamespaceFailure) -> Site {
+        if let site = all[location] { return site }
+        let namespace = try kernel.open(location)
+        do throws(KernelError) {
+            let site = try Site(location, kernel: namespace)
+            // Without its counters a namespace can be worked in all the same; a scrape says that they are missing.
+            if let counters = try? namespace.statistics() { statistics.set(counters, at: location) }
+            all[location] = site
+            return site
+        } catch {
+            throw .unusable(error)
+        }
+    }
+
+    /// Lets go of what can no longer be worked in. Our descriptors would keep a deleted namespace alive.
+    package func close(_ location: NetworkNamespace?) {
+        statistics.set(nil, at: location)
+        all.removeValue(forKey: location)?.kernel.leave()
+    }
+
+    /// Lets go of namespaces whose locations lead elsewhere by now.
+    ///
+    /// - Returns: Whether there were any.
+    package func closeStale() -> Bool {
+        let stale = all.filter { !$0.value.kernel.isCurrent }.map(\.key)
+        for location in stale { close(location) }
+        return !stale.isEmpty
+    }
+
+    /// Lets go of namespaces that nobody needs.
+    package func closeAll(but needed: Set<NetworkNamespace>) {
+        for case let location? in all.keys where !needed.contains(location) { close(location) }
+    }
+}

@@ -1,0 +1,18 @@
+package import TapStore
+
+/// Whether all is well, as `/readyz` and the metrics tell it.
+package struct Health: Sendable {
+    package let board: Board
+    package let store: Store
+    package let inbox: WorkerInbox
+
+    /// With what is wrong with the database before anybody has written to it.
+    package var snapshot: Snapshot {
+        if let failure = store.failure, board.snapshot.storeFailure == nil {
+            board.setStoreFailure(failure.description)
+            // The worker finds out when it is over.
+            inbox.wake()
+        }
+        return board.snapshot
+    }
+}

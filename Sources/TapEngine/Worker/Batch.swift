@@ -1,0 +1,330 @@
+package import TapCore
+package import TapStore
+internal import TapSystem
+
+/// What a batch needs of the worker that runs it, on whose thread it is used.
+package protocol BatchEnvironment: AnyObject {
+    var sites: Sites { get }
+    var kernel: any Kernel { get }
+    var store: Store { get }
+    var board: Board { get }
+    var accounts: AccountCache { get }
+    var metrics: EngineMetrics { get }
+
+    /// Fields of a device that are left alone for now, since others change them again and again.
+    func contestedFields(of name: DeviceName) -> Set<DeviceField>
+    /// Called for a device before its interface is deleted.
+    func endLeases(of name: DeviceName)
+    /// Called for a namespace in which nothing works any more.
+    func abandon(_ location: NetworkNamespace?, _ error: KernelError)
+}
+
+/// Devices that are planned, done and read back together.
+package struct Batch {
+    /// A plan and its verification; some plans have a sequel, such as making anew what was deleted for it.
+    package static let roundsMax = 4
+
+    package let jobs: [DeviceJob]
+    private let environment: any BatchEnvironment
+    private var sites: Sites { environment.sites }
+    private var kernel: any Kernel { environment.kernel }
+    private var store: Store { environment.store }
+    private var board: Board { environment.board }
+    private var metrics: EngineMetrics { environment.metrics }
+
+    package init(_ views: [DeviceView], in environment: any BatchEnvironment) {
+        jobs = views.map { DeviceJob($0, claim: $0.record.claim) }
+        self.environment = environment
+    }
+
+    /// - Throws: `KernelError` when the kernel cannot be read back.
+    package func run() throws(KernelError) {
+        for round in 1...Self.roundsMax {
+            for job in jobs where job.isOpen { decide(job, round: round) }
+            guard jobs.contains(where: \.isOpen) else { break }
+            for job in jobs { announce(job) }
+            perform()
+            try verify()
+        }
+        nameHolders()
+        voidClaims()
+    }
+
+    /// What the first round would do, without doing it.
+    package func plans() -> [DevicePlan] {
+        jobs.map { job in
+            decide(job, round: 1)
+            let name = job.name
+            switch job.outcome {
+            case .open:
+                return DevicePlan(
+                    name: name, steps: planned(job), obstacle: controllerObstacle(job)?.message(for: name))
+            case .blocked(let obstacle):
+                return DevicePlan(name: name, steps: [], obstacle: obstacle.message(for: name))
+            case .namespaceUnavailable(.missing(let detail)): return DevicePlan(name: name, steps: [], obstacle: detail)
+            case .namespaceUnavailable(.unusable(let error)):
+                return DevicePlan(name: name, steps: [], obstacle: error.description)
+            case .failed(let failure): return DevicePlan(name: name, steps: [], obstacle: failure.message)
+            case .settled, .closed: return DevicePlan(name: name, steps: [])
+            }
+        }
+    }
+
+    /// Why a device would not join its controller, although all else can be done.
+    private func controllerObstacle(_ job: DeviceJob) -> Obstacle? {
+        let spec = job.view.record.spec
+        guard let site = job.site, let controller = spec.link.controller, job.view.record.deletionRequestedAt == nil,
+            job.link?.controller == nil || job.link?.controller != site.observed[controller.text]?.index
+        else { return nil }
+        return spec.controllerObstacle(in: site.observed)
+    }
+
+    /// With the sequel of a deletion, which is known before it is done.
+    private func planned(_ job: DeviceJob) -> [Step] {
+        guard job.steps == [.delete] else { return job.steps }
+        if job.view.record.deletionRequestedAt != nil { return [.delete, .forget] }
+        let sequel = DeviceJob(job.view, claim: nil)
+        decide(sequel, round: 1, ignoring: job.index)
+        return [.delete] + sequel.steps
+    }
+
+    // MARK: Decide
+
+    private func decide(_ job: DeviceJob, round: Int, ignoring gone: LinkIndex? = nil) {
+        let contested = environment.contestedFields(of: job.name)
+        let isLast = round == Self.roundsMax
+        let wanted: WantedDevice
+        do throws(ValidationError) {
+            wanted = try WantedDevice(
+                job.view.record, claim: job.claim, accounts: environment.accounts, daemonUser: kernel.daemonUser)
+        } catch {
+            return job.fail(.invalid(error))
+        }
+        do throws(NamespaceFailure) {
+            if let (decision, site) = try decideOnLeaving(wanted, ignoring: gone) {
+                job.take(decision, at: site, link: wanted.ownLink(in: site.observed), isLastRound: isLast)
+            } else if wanted.isDeletionRequested {
+                let forgetting = Decision.act([.forget], differences: [], index: nil)
+                job.take(forgetting, at: nil, link: nil, isLastRound: isLast)
+            } else {
+                let site = try sites.site(at: wanted.spec.networkNamespace)
+                let decision =
+                    if let gone {
+                        wanted.decide(in: site.observed.without(gone), contested: contested)
+                    } else {
+                        wanted.decide(in: site.observed, contested: contested)
+                    }
+                let link = wanted.ownLink(in: site.observed)
+                job.take(decision, at: site, link: link, isLastRound: isLast)
+                note(link, of: wanted, at: site)
+            }
+        } catch {
+            job.leave(error)
+        }
+    }
+
+    /// What to do where the device is, when it is to be deleted or wanted elsewhere; nothing when it is not there.
+    private func decideOnLeaving(
+        _ wanted: WantedDevice, ignoring gone: LinkIndex?
+    ) throws(NamespaceFailure) -> (Decision, Site)? {
+        guard let claim = wanted.claim, claim.index != gone,
+            wanted.isDeletionRequested || claim.namespace != wanted.spec.networkNamespace
+        else { return nil }
+        do throws(NamespaceFailure) {
+            let site = try sites.site(at: claim.namespace)
+            return wanted.decideOnLeaving(site.observed).map { ($0, site) }
+        } catch {
+            // A namespace that is gone has taken its devices along.
+            if case .missing = error { return nil }
+            throw error
+        }
+    }
+
+    /// What the site has to know, to tell later whom an event concerns.
+    private func note(_ link: ObservedLink?, of wanted: WantedDevice, at site: Site) {
+        if let link { site.own(link.index, wanted.name) }
+        guard let controller = wanted.spec.link.controller else { return site.wait(wanted.name, for: nil) }
+        let index = site.observed[controller.text]?.index
+        site.wait(wanted.name, for: index != nil && index == link?.controller ? nil : controller)
+    }
+
+    /// What is promised by a plan before it is done.
+    private func announce(_ job: DeviceJob) {
+        guard job.isOpen, let site = job.site else { return }
+        for case .setLink(let change) in job.steps {
+            if case .join(_, let controller) = change.controller { site.promisePort(of: controller) }
+        }
+        // The interface that the claim names is gone; so is the use of an anchor on it.
+        if case .create = job.steps.first, let claim = job.claim, !claim.isLost, claim.host == site.observed.host {
+            site.disown([claim.index])
+        }
+    }
+
+    // MARK: Do
+
+    /// Kernel, database, kernel: no device becomes persistent before its claim is committed.
+    private func perform() {
+        delete()
+        perform(\.stepsBeforeClaim)
+        commitClaims()
+        perform(\.stepsAfterClaim)
+        forget()
+    }
+
+    private func delete() {
+        for site in sites.all.values {
+            let toDelete = jobs.filter { $0.deletes && $0.site === site }
+            guard !toDelete.isEmpty else { continue }
+            for job in toDelete { environment.endLeases(of: job.name) }
+            for _ in toDelete { CrashPoint.reach(Step.delete.name) }
+            let refused = site.kernel.delete(toDelete.compactMap(\.index))
+            metrics.operations.increment([Step.delete.name], by: UInt64(toDelete.count - refused.count))
+            for job in toDelete {
+                guard let index = job.index, let error = refused[index] else { continue }
+                metrics.countRefusal(error)
+                job.fail(.kernel(error))
+            }
+            // An anchor would outlive its device: the next one may be made in another namespace.
+            site.disown(toDelete.compactMap(\.index).filter { refused[$0] == nil })
+        }
+    }
+
+    private func perform(_ steps: (DeviceJob) -> ArraySlice<Step>) {
+        for site in sites.all.values {
+            let concerned = jobs.filter { $0.isOpen && $0.site === site && !steps($0).isEmpty }
+            guard !concerned.isEmpty else { continue }
+            var runs = concerned.map { StepRun(steps($0), on: $0.name, at: $0.index) }
+            site.kernel.perform(&runs) { CrashPoint.reach($0.name) }
+            var done: [String: UInt64] = [:]
+            for (job, run) in zip(concerned, runs) {
+                job.finishSteps(run)
+                for step in run.steps.prefix(run.done) { done[step.name, default: 0] += 1 }
+                if let failure = run.failure { metrics.countRefusal(failure) }
+            }
+            for (name, count) in done { metrics.operations.increment([name], by: count) }
+        }
+    }
+
+    /// Says who holds those devices open that are busy: one look at all processes, for all of them.
+    private func nameHolders() {
+        let busy = jobs.filter(\.isBusy)
+        guard !busy.isEmpty else { return }
+        let holders = kernel.holders(of: Set(busy.map(\.name.text)))
+        for job in busy { job.setHolders(holders[job.name.text] ?? []) }
+    }
+
+    /// A claim whose interface is gone shall not prove anything when another one gets its number.
+    private func voidClaims() {
+        var voided: [(job: DeviceJob, claim: Claim)] = []
+        for job in jobs where !job.isSettled && !job.isClosed {
+            guard var claim = job.claim, !claim.isLost, let site = sites.all[claim.namespace],
+                site.observed.host == claim.host, site.observed[claim.index] == nil
+            else { continue }
+            claim.isLost = true
+            voided.append((job, claim))
+        }
+        guard !voided.isEmpty else { return }
+        do throws(StoreError) {
+            try store.record { transaction in
+                for (job, claim) in voided { try transaction.claim(claim, for: job.name) }
+            } committed: {
+                board.publish(voided.map { WorkerUpdate($0.job.view, claim: $0.claim) })
+            }
+            for (_, claim) in voided { sites.all[claim.namespace]?.disown([claim.index]) }
+        } catch {
+            // The next look tries again.
+            board.setStoreFailure(error.description)
+        }
+    }
+
+    private func commitClaims() {
+        let claimed = jobs.compactMap { job in job.claimToCommit.map { (job: job, claim: $0) } }
+        guard !claimed.isEmpty else { return }
+        do throws(StoreError) {
+            for _ in claimed { CrashPoint.reach("claim") }
+            try store.record { transaction in
+                for (job, claim) in claimed { try transaction.claim(claim, for: job.name) }
+            } committed: {
+                board.publish(claimed.map { WorkerUpdate($0.job.view, claim: $0.claim) })
+            }
+            for (job, claim) in claimed { job.commit(claim) }
+        } catch {
+            board.setStoreFailure(error.description)
+            for (job, claim) in claimed {
+                // Not persistent yet, so letting go undoes a creation. An anchor stays: its device was there before.
+                if let kernel = job.site?.kernel, !kernel.anchored.contains(claim.index) {
+                    kernel.abandon(claim.index)
+                }
+                job.fail(.store(error))
+            }
+        }
+    }
+
+    private func forget() {
+        let toForget = jobs.filter(\.forgets)
+        guard !toForget.isEmpty else { return }
+        for _ in toForget { CrashPoint.reach(Step.forget.name) }
+        var gone: [DeviceName] = []
+        var revision = 0
+        do throws(StoreError) {
+            try store.record { transaction in
+                revision = try transaction.nextRevision()
+                for job in toForget where try transaction.forget(job.view.record.identifier) {
+                    gone.append(job.name)
+                    try transaction.append(
+                        EventRecord(
+                            at: .now(), device: job.name, reason: .deleted, message: "the device is gone"))
+                }
+            } committed: {
+                board.remove(gone, revision: revision)
+            }
+            for job in toForget {
+                if let claim = job.claim, !claim.isLost, let site = sites.all[claim.namespace],
+                    site.observed.host == claim.host
+                {
+                    site.disown([claim.index])
+                }
+                for site in sites.all.values { site.wait(job.name, for: nil) }
+                job.close()
+            }
+        } catch {
+            board.setStoreFailure(error.description)
+            for job in toForget { job.fail(.store(error)) }
+        }
+    }
+
+    // MARK: Read back
+
+    /// What the kernel had said of what we touched is older than what we know then. Of all else it is news.
+    private func verify() throws(KernelError) {
+        for (location, site) in sites.all {
+            let concerned = jobs.filter { $0.site === site && $0.index != nil }
+            let touched = concerned.compactMap(\.index)
+            guard !touched.isEmpty else { continue }
+            do throws(KernelError) {
+                var signals = try site.kernel.signals()
+                signals.touched.subtract(touched)
+                let hasAddresses = concerned.contains {
+                    $0.steps.contains(where: \.isAboutAddresses) || !$0.view.record.spec.link.addresses.isEmpty
+                }
+                if hasAddresses { signals.readdressed.subtract(touched) }
+                site.heard.merge(signals)
+                try site.readBack(touched)
+                if hasAddresses { try site.refreshAddresses() }
+            } catch {
+                guard location != nil else { throw error }
+                environment.abandon(location, error)
+            }
+        }
+        for job in jobs { job.endRound() }
+    }
+}
+
+extension Step {
+    fileprivate var isAboutAddresses: Bool {
+        switch self {
+        case .addAddress, .removeAddress: true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,28 @@
+package import TapCore
+package import TapStore
+
+extension WantedDevice {
+    /// - Throws: `ValidationError` when the owner or the group has gone from the host.
+    package init(
+        _ record: DeviceRecord, claim: Claim?, accounts: any Accounts, daemonUser: UInt32
+    ) throws(ValidationError) {
+        var owner: UInt32?
+        var group: UInt32?
+        switch record.spec.access {
+        case .brokered: owner = daemonUser
+        case .open:
+            if let principal = record.spec.owner {
+                owner = accounts.userNumber(principal)
+                if owner == nil { throw ValidationError("the owner '\(principal)' no longer exists on this host") }
+            }
+            if let principal = record.spec.group {
+                group = accounts.groupNumber(principal)
+                if group == nil { throw ValidationError("the group '\(principal)' no longer exists on this host") }
+            }
+        }
+        self.init(
+            name: record.name, identifier: record.identifier, spec: record.spec,
+            isDeletionRequested: record.deletionRequestedAt != nil, owner: owner, group: group, claim: claim,
+            isReached: record.settledGeneration == record.generation, mayRecreate: record.mayRecreate)
+    }
+}

@@ -1,0 +1,32 @@
+package import TapCore
+package import TapStore
+
+extension Worker: Survey {
+    package func plans(for records: [DeviceRecord]) -> [DevicePlan] {
+        Batch(records.map { DeviceView(record: $0) }, in: self).plans()
+    }
+
+    package func unmanaged() -> [UnmanagedDevice] {
+        // Two locations may lead to one namespace.
+        let places = Dictionary(sites.all.values.map { ($0.observed.host, $0) }) { $0.location == nil ? $0 : $1 }
+        return places.values.flatMap { site in
+            site.observed.links.filter { link in
+                link.tun != nil && site.observed.owners[link.index] == nil
+            }.map { link in
+                UnmanagedDevice(
+                    link: link, host: site.observed.host, namespace: site.location,
+                    controller: link.controller.flatMap { site.observed[$0]?.name },
+                    addresses: site.observed.addresses[link.index] ?? [])
+            }
+        }
+    }
+
+    package func holders(of names: Set<String>) -> [String: [DescriptorHolder]] { kernel.holders(of: names) }
+
+    package func settings(of device: UnmanagedDevice) -> DescriptorSettings {
+        guard let site = sites.all[device.namespace] else {
+            return DescriptorSettings(vnetHeaderSize: nil, offloads: nil)
+        }
+        return site.kernel.settings(of: device.link)
+    }
+}

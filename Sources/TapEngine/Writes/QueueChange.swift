@@ -1,0 +1,119 @@
+package import TapCore
+package import TapStore
+
+/// What becomes of a device's queues: whose they are, and whether they are enabled. Decided without the database, the
+/// kernel or the clock.
+package struct QueueChange: Sendable {
+    package let before: DeviceRecord
+    package private(set) var record: DeviceRecord
+    /// What people shall read about it; nothing where nothing changes.
+    package private(set) var story: (reason: EventReason, message: String, at: Timestamp)?
+
+    private init(_ record: DeviceRecord) {
+        before = record
+        self.record = record
+    }
+
+    private mutating func tell(_ reason: EventReason, _ message: String, at now: Timestamp) {
+        story = (reason, message, now)
+    }
+}
+
+extension DeviceRecord {
+    package var queues: Range<Int> { 0..<spec.queues.count.value }
+
+    /// The lowest first.
+    package func assignments(beyond layout: QueueLayout) -> [(queue: Int, assignment: Assignment)] {
+        assignments.filter { $0.key >= layout.count.value }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+}
+
+extension QueueChange {
+    /// - Returns: The change, and whether the queue was nobody's before.
+    /// - Throws: `Refusal.queueTaken` when it is another consumer's.
+    package static func assign(
+        _ queue: Int, of record: DeviceRecord, to wanted: Assignment
+    ) throws(Refusal) -> (change: QueueChange, isNew: Bool) {
+        var change = QueueChange(record)
+        let old = record.assignments[queue]
+        if let old, old.consumer != wanted.consumer { throw .queueTaken(record.name, queue: queue, old) }
+        guard old?.cpus != wanted.cpus else { return (change, isNew: false) }
+        // With other processors it is still the consumer's since it became his.
+        let assignment = Assignment(wanted, since: old?.assignedAt ?? wanted.assignedAt)
+        change.record.assignments[queue] = assignment
+        change.tell(.queueAssigned, "queue \(queue) \(assignment.words)", at: wanted.assignedAt)
+        return (change, isNew: old == nil)
+    }
+
+    /// The lowest free queues, all or none.
+    ///
+    /// - Returns: The change, and the queues in order.
+    /// - Throws: `Refusal.tooFewQueues`.
+    package static func assign(
+        free count: QueueCount, of record: DeviceRecord, leasedByOthers: Set<Int>, to wanted: Assignment
+    ) throws(Refusal) -> (change: QueueChange, queues: [Int]) {
+        let free = record.queues.filter { record.assignments[$0] == nil && !leasedByOthers.contains($0) }
+        guard free.count >= count.value else {
+            throw .tooFewQueues(record.name, wanted: count.value, free: free.count, of: record.queues.count)
+        }
+        let queues = Array(free.prefix(count.value))
+        var change = QueueChange(record)
+        for queue in queues { change.record.assignments[queue] = wanted }
+        let which = queues.count == 1 ? "queue \(queues[0])" : "queues \(queues.words)"
+        change.tell(.queueAssigned, "\(which) \(wanted.words)", at: wanted.assignedAt)
+        return (change, queues)
+    }
+
+    /// - Throws: `Refusal.assignmentNotFound` when it is nobody's.
+    package static func release(_ queue: Int, of record: DeviceRecord, at now: Timestamp) throws(Refusal) -> QueueChange
+    {
+        guard let old = record.assignments[queue] else { throw .assignmentNotFound(record.name, queue: queue) }
+        var change = QueueChange(record)
+        change.record.assignments[queue] = nil
+        change.tell(.queueReleased, "queue \(queue) no longer belongs to \(old.consumer)", at: now)
+        return change
+    }
+
+    /// - Throws: `Refusal.singleQueue` where the kernel cannot detach it.
+    package static func set(
+        _ queue: Int, of record: DeviceRecord, enabled: Bool, at now: Timestamp
+    ) throws(Refusal) -> QueueChange {
+        guard record.spec.queues.canDisable(queue) else { throw .singleQueue(record.name) }
+        var change = QueueChange(record)
+        guard enabled == record.disabledQueues.contains(queue) else { return change }
+        if enabled {
+            change.record.disabledQueues.remove(queue)
+            change.tell(.queueEnabled, "queue \(queue) shall be attached while it is leased", at: now)
+        } else {
+            change.record.disabledQueues.insert(queue)
+            change.tell(.queueDisabled, "queue \(queue) shall be detached", at: now)
+        }
+        return change
+    }
+}
+
+extension Assignment {
+    fileprivate init(_ other: Assignment, since assignedAt: Timestamp) {
+        self.init(consumer: other.consumer, cpus: other.cpus.map(CPUNumber.init(unchecked:)), assignedAt: assignedAt)
+    }
+
+    fileprivate var words: String {
+        "assigned to \(consumer)" + (cpus.isEmpty ? "" : " with the CPUs \(cpus.words)")
+    }
+}
+
+extension [Int] {
+    /// `0-3, 7`, for numbers in order.
+    fileprivate var words: String {
+        var runs: [ClosedRange<Int>] = []
+        for number in self {
+            if let last = runs.last, last.upperBound + 1 == number {
+                runs[runs.count - 1] = last.lowerBound...number
+            } else {
+                runs.append(number...number)
+            }
+        }
+        return runs.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }
+            .joined(separator: ", ")
+    }
+}

@@ -1,0 +1,163 @@
+internal import Dispatch
+internal import HashTreeCollections
+internal import Synchronization
+internal import TapCore
+package import TapStore
+internal import TapSystem
+
+/// Changes that somebody must confirm in time. All but the timer happens in the writer's turn.
+package final class Trials: Sendable {
+    private struct Pending {
+        let revision: Int
+        let confirmBy: Timestamp
+
+        var microsecondsLeft: Int { Int(max(0, confirmBy.microseconds - Timestamp.now().microseconds)) }
+    }
+
+    private static let retrySeconds = 1
+    private static let author = Author(name: "tapster", source: "timer", request: "")
+
+    private let writes: WriteQueue
+    private let pending = Mutex<Pending?>(nil)
+    private let timer = DeadlineTimer()
+
+    /// Takes up the trial that an earlier daemon left.
+    ///
+    /// - Throws: `StoreError` when the database cannot be read.
+    package init(store: Store, writes: WriteQueue) throws(StoreError) {
+        self.writes = writes
+        timer.onTime { [weak self] in self?.expire() }
+        if let trial = try store.pendingTrial() { begin(trial) }
+    }
+
+    package func begin(_ trial: TrialRecord) {
+        pending.withLock { $0 = Pending(revision: trial.revision, confirmBy: trial.confirmBy) }
+        timer.schedule(after: .microseconds(pending.withLock { $0?.microsecondsLeft ?? 0 }))
+    }
+
+    /// - Throws: `Refusal` when there is no such trial, or it has been taken back.
+    package func confirm(_ revision: Int, by author: Author, in group: inout WriteGroup) throws(Refusal) {
+        let trial = try Self.trial(revision, in: group)
+        guard trial.state != .confirmed else { return }
+        guard trial.state == .pending else { throw .trialEnded(revision: revision, state: trial.state) }
+        try group.write { try $0.end(revision, .confirmed) }
+        group.tell(
+            EventRecord(
+                at: .now(), device: nil, reason: .confirmed, message: "change \(revision) is confirmed",
+                author: author))
+    }
+
+    /// - Returns: Its devices, as they are stated now: those that it has changed, or had changed before.
+    /// - Throws: `Refusal` when there is no such trial, or it has been confirmed.
+    @discardableResult
+    package func rollBack(
+        _ revision: Int, because reason: String, by author: Author, in group: inout WriteGroup
+    ) throws(Refusal) -> [DeviceRecord] {
+        let trial = try Self.trial(revision, in: group)
+        guard trial.state != .rolledBack else {
+            return trial.devices.compactMap { group.devices[$0.name]?.record }
+        }
+        guard trial.state == .pending else { throw .trialEnded(revision: revision, state: trial.state) }
+        var changes: [DeviceChange] = []
+        var events: [EventRecord] = []
+        for device in trial.devices {
+            switch device.reversal(group.devices[device.name]?.record, since: revision) {
+            case .change(let change): changes.append(change)
+            case .none: break
+            case .overtaken(let reason):
+                events.append(
+                    EventRecord(
+                        at: .now(), device: device.name, severity: .warning, reason: .rollbackSkipped,
+                        message: "change \(revision) is taken back, but not for this device: \(reason)"))
+            }
+        }
+        let commit = try group.commit(changes, by: author, endingLeases: true)
+        events.append(
+            EventRecord(
+                at: .now(), device: nil, severity: .warning, reason: .rolledBack,
+                message: "change \(revision) is taken back for \(changes.count) devices: \(reason)", author: author,
+                revision: commit.changed.isEmpty ? nil : commit.revision))
+        try group.write { try $0.end(revision, .rolledBack) }
+        for event in events { group.tell(event) }
+        return commit.changed
+    }
+
+    /// The trial is over, and that is on the disk.
+    package func ended(_ revision: Int) {
+        pending.withLock { if $0?.revision == revision { $0 = nil } }
+    }
+
+    private static func trial(_ revision: Int, in group: borrowing WriteGroup) throws(Refusal) -> TrialRecord {
+        guard let trial = try group.read({ try $0.trial(revision) }) else { throw .trialNotFound(String(revision)) }
+        return trial
+    }
+
+    /// The time is over, unless somebody was faster.
+    private func expire() {
+        guard let (revision, left) = pending.withLock({ $0.map { ($0.revision, $0.microsecondsLeft) } }) else { return }
+        // The timer may have been set for an earlier trial.
+        guard left <= 0 else { return timer.schedule(after: .microseconds(left)) }
+        let write = WriteQueue.Write { [self] (group) throws(Refusal) in
+            try rollBack(revision, because: "nobody confirmed it in time", by: Self.author, in: &group)
+            return { self.ended(revision) }
+        } fail: { [self] refusal in
+            // Somebody was faster; or the database does not take it now: the devices stay on trial until it does.
+            if case .store = refusal { timer.schedule(after: .seconds(Self.retrySeconds)) } else { ended(revision) }
+        }
+        let isTaken = writes.add(write)
+        if !isTaken { timer.schedule(after: .seconds(Self.retrySeconds)) }
+    }
+}
+
+extension TrialRecord.Device {
+    fileprivate enum Reversal {
+        case change(DeviceChange)
+        /// There is nothing to go back.
+        case none
+        /// Somebody has changed the device since: why it cannot go back.
+        case overtaken(String)
+    }
+
+    /// From what the device is now to what it was before the trial.
+    fileprivate func reversal(_ current: DeviceRecord?, since revision: Int) -> Reversal {
+        guard let current else {
+            // A pruned device may be gone already; what somebody else deleted stays so.
+            guard let before else { return .none }
+            guard isPruned else { return .overtaken("it was deleted since") }
+            var record = DeviceRecord(
+                name: name, identifier: identifier, labels: before.labels, spec: before.spec,
+                createdAt: before.createdAt)
+            record.assignments = before.assignments
+            record.disabledQueues = before.disabledQueues
+            return .change(.restore(record))
+        }
+        guard current.identifier == identifier, current.revision == revision else {
+            return .overtaken("it was changed since")
+        }
+        guard let before else { return .change(DeviceChange.deletion(of: current)) }
+        if let (queue, assignment) = current.assignments(beyond: before.spec.queues).first {
+            return .overtaken("its queue \(queue) was assigned to '\(assignment.consumer)' since")
+        }
+        return .change(reversal(of: current, to: before))
+    }
+
+    private func reversal(of current: DeviceRecord, to before: TrialRecord.Before) -> DeviceChange {
+        var record = current
+        // Of a device that was to be deleted, the interface may be gone: that is nobody else's doing.
+        if record.spec != before.spec || record.deletionRequestedAt != nil {
+            record.generation += 1
+            if !before.spec.immutableFieldsDiffering(from: record.spec).isEmpty {
+                record.recreateGeneration = record.generation
+            }
+        }
+        // The trial took the marks of the queues that it took; the others have been somebody else's to change.
+        record.disabledQueues = current.disabledQueues
+            .union(before.disabledQueues.filter { !current.spec.queues.canDisable($0) })
+            .filter(before.spec.queues.canDisable)
+        record.spec = before.spec
+        record.labels = before.labels
+        record.deletionRequestedAt = nil
+        record.updatedAt = max(.now(), record.updatedAt)
+        return current.deletionRequestedAt == nil ? .update(record, from: current) : .restore(record)
+    }
+}

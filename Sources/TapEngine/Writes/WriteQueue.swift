@@ -1,0 +1,95 @@
+package import TapStore
+package import TapSystem
+
+/// The one thread on which users' writes wait for the disk, so that no connection's thread does. Those that wait at the
+/// same time share a transaction and its fsync(2).
+package final class WriteQueue: Sendable {
+    /// Writes that wait; above it a request is told to come again.
+    package static let waitingMax = 256
+
+    /// What is left to do for one write when the transaction is on the disk: to answer.
+    package typealias Completion = () -> Void
+
+    package struct Write: Sendable {
+        /// Decides and writes in its turn; an error takes back what this one has written, and nothing else.
+        package let turn: @Sendable (inout WriteGroup) throws(Refusal) -> Completion
+        /// Called instead of the completion.
+        package let fail: @Sendable (Refusal) -> Void
+    }
+
+    private let thread: SerialThread<Write>
+
+    package init(store: Store, board: Board, inbox: WorkerInbox, metrics: EngineMetrics) {
+        thread = SerialThread("tapster-writer", waitingMax: Self.waitingMax) { writes in
+            WriteQueue.perform(writes, store: store, board: board, inbox: inbox, metrics: metrics)
+        }
+    }
+
+    /// - Returns: False when too many wait.
+    package func add(_ write: Write) -> Bool { thread.add(write) }
+
+    /// Has the history say what has happened already.
+    ///
+    /// - Parameters:
+    ///   - event: What it says.
+    ///   - completion: Called once, whether or not the database has taken it.
+    package func note(_ event: EventRecord, completion: @escaping @Sendable () -> Void) {
+        let isTaken = add(
+            Write { (group) throws(Refusal) in
+                group.tell(event)
+                return completion
+            } fail: { _ in
+                completion()
+            })
+        if !isTaken { completion() }
+    }
+
+    package func start() throws(ThreadFailure) { try thread.start() }
+
+    /// Finishes what waits, and ends.
+    package func stop() { thread.stop() }
+
+    private static func perform(
+        _ writes: [Write], store: Store, board: Board, inbox: WorkerInbox, metrics: EngineMetrics
+    ) {
+        var completions: [Completion] = []
+        var committed = WriteGroup.State(board.snapshot)
+        // Whatever comes of the group, its devices may be leased again.
+        defer { board.open(committed.closed) }
+        let began = ContinuousClock.now
+        CrashPoint.reach(CrashPoint.write)
+        func commit(savepoints hasSavepoints: Bool) throws {
+            try store.write { transaction in
+                var group = WriteGroup(transaction, board: board, hasSavepoints: hasSavepoints)
+                // The store may begin again where the database was locked.
+                completions = []
+                let closed = committed.closed
+                defer {
+                    committed = group.state
+                    committed.closed.formUnion(closed)
+                }
+                for write in writes { completions.append(try group.take(write)) }
+                try group.finish()
+            } committed: { _ in
+                guard committed.isDirty else { return }
+                CrashPoint.reach(CrashPoint.written)
+                metrics.commitDuration.observe(began.duration(to: .now))
+                for commit in committed.commits { board.publish(commit.changed, revision: commit.revision) }
+                board.setStoreFailure(nil)
+            }
+        }
+        do {
+            do { try commit(savepoints: false) } catch is WriteGroup.NeedsSavepoints { try commit(savepoints: true) }
+        } catch {
+            let failure = error as? StoreError ?? .failed(detail: "\(error)")
+            board.setStoreFailure(failure.description)
+            // The worker finds out when it is over.
+            inbox.wake()
+            for write in writes { write.fail(.store(failure)) }
+            return
+        }
+        let changed = committed.commits.flatMap(\.changed).map(\.name)
+        if !changed.isEmpty { inbox.add(changed) }
+        for completion in completions { completion() }
+    }
+}

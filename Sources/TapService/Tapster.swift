@@ -1,4 +1,0 @@
-/// Facts about this build.
-public enum Tapster {
-    public static let version = "0.1.0"
-}

@@ -1,0 +1,168 @@
+import TapSystem
+import Foundation
+import TapCore
+import TestSupport
+import Testing
+
+@testable import TapAPI
+@testable import TapEngine
+
+/// Drift, looks at once, and the devices of others.
+@Suite struct KernelRoutesTests {
+    @Test func driftIsListedWithItsPlan() async throws {
+        try await withWorld { (world) throws in
+            _ = try world.send("PUT", "/v1/devices/web0?wait=5s", #"{"spec": {"driftPolicy": "report"}}"#)
+            _ = try world.send("PUT", "/v1/devices/web1?wait=5s", "{}")
+            #expect((try world.send("GET", "/v1/drift")["items"] as? [Any])?.isEmpty == true)
+            world.kernel.own.change("web0") { $0?.mtu = 9_000 }
+            try eventually("it is told") { (try world.send("GET", "/v1/drift")["items"] as? [Any])?.count == 1 }
+            let item = try #require((try world.send("GET", "/v1/drift")["items"] as? [[String: Any]])?.first)
+            #expect(item["device"] as? String == "web0")
+            let drift = try #require((item["drift"] as? [[String: Any]])?.first)
+            #expect(drift["field"] as? String == "link.mtu")
+            #expect(drift["wanted"] as? Int == 1_500)
+            #expect(drift["observed"] as? Int == 9_000)
+            let step = try #require((item["plan"] as? [[String: Any]])?.first)
+            #expect(step["step"] as? String == "set_link")
+            #expect((step["arguments"] as? [String: Any])?["mtu"] as? Int == 1_500)
+            #expect(world.kernel.own.table.first { $0.name == "web0" }?.mtu == 9_000)
+        }
+    }
+
+    @Test func aLookAtOnceTriesAgainWhatFailed() async throws {
+        try await withWorld { (world) throws in
+            world.kernel.own.fail("set_link", with: .noBufferSpace)
+            #expect(try world.send("PUT", "/v1/devices/web0?wait=1ms", "{}").status == 202)
+            try eventually("it fails") {
+                (try world.send("GET", "/v1/devices/web0")["status", "lastError"] as? String)?.contains("ENOBUFS")
+                    == true
+            }
+            world.kernel.own.fail("set_link", with: nil)
+            #expect(try world.send("POST", "/v1/reconcile?wait=5s").status == 200)
+            #expect(try world.send("GET", "/v1/devices/web0")["status", "phase"] as? String == "Ready")
+            #expect(try world.send("POST", "/v1/reconcile").status == 202)
+            #expect(try world.send("POST", "/v1/reconcile?device=web0&wait=5s").status == 200)
+            #expect(try world.send("POST", "/v1/reconcile?device=nobody").status == 404)
+            let events = try world.send("GET", "/v1/events?limit=1000")["items"] as? [[String: Any]] ?? []
+            let asked = events.filter { $0["reason"] as? String == "ReconcileRequested" }
+            #expect(asked.map { $0["device"] as? String } == [nil, nil, "web0"])
+            #expect(asked.allSatisfy { $0["actor"] as? String == "uid:0" })
+        }
+    }
+
+    @Test func whatOthersMadeIsListedAndTakenOver() async throws {
+        try await withWorld { (world) throws in
+            let index = world.kernel.own.freshIndex()
+            var link = ObservedLink(index: index, name: "vnet3")
+            link.kind = "tun"
+            link.mtu = 1_400
+            link.macAddress = try MACAddress("02:00:00:00:00:07")
+            link.transmitQueueLength = 500
+            link.queueDiscipline = "mq"
+            link.up = true
+            var tun = ObservedTun(kind: .tap)
+            (tun.multiQueue, tun.persistent, tun.owner) = (true, true, 1_000)
+            (tun.attachedQueues, tun.detachedQueues) = (2, 0)
+            link.tun = tun
+            link.carrier = true
+            link.attributes = try [.gsoMaxBytes(.standard), .gsoIPv4MaxBytes(GSOMaxBytes(30_000))]
+            world.kernel.own.change("vnet3") { $0 = link }
+            let listed = try #require((try world.send("GET", "/v1/unmanaged")["items"] as? [[String: Any]])?.first)
+            #expect(listed["name"] as? String == "vnet3")
+            #expect(listed["owner"] as? Int == 1_000)
+            #expect(listed["gsoMaxBytes"] as? Int == 65_536)
+            #expect(listed["gsoIPv4MaxBytes"] as? Int == 30_000)
+            let holder = try #require((listed["holders"] as? [[String: Any]])?.first)
+            #expect(holder["command"] as? String == "qemu")
+
+            #expect(try world.send("POST", "/v1/unmanaged/nobody/adopt").status == 404)
+            let adopted = try world.send("POST", "/v1/unmanaged/vnet3/adopt?wait=5s")
+            #expect(adopted.status == 201, "\(adopted.text)")
+            #expect(adopted["spec", "queues"] as? Int == 2)
+            #expect(adopted["spec", "link", "mtu"] as? Int == 1_400)
+            #expect(adopted["spec", "owner"] as? Int == 1_000)
+            #expect(adopted["spec", "link", "gsoMaxBytes"] is NSNull)
+            #expect(adopted["spec", "link", "gsoIPv4MaxBytes"] as? Int == 30_000)
+            #expect(adopted["status", "ifindex"] as? Int == Int(index.rawValue))
+            #expect((try world.send("GET", "/v1/unmanaged")["items"] as? [Any])?.isEmpty == true)
+            #expect(try world.send("POST", "/v1/unmanaged/vnet3/adopt").status == 404)
+        }
+    }
+
+    /// What a statement cannot say is not taken over: the next start could not read it.
+    @Test func whatNoStatementCanSayIsNotAdopted() async throws {
+        try await withWorld { (world) throws in
+            var link = ObservedLink(index: world.kernel.own.freshIndex(), name: "vnet3")
+            link.kind = "tun"
+            link.mtu = 1_500
+            link.transmitQueueLength = 1_000
+            link.altNames = (0..<17).map { "name\($0)" }
+            link.tun = ObservedTun(kind: .tap)
+            world.kernel.own.change("vnet3") { $0 = link }
+            let answer = try world.send("POST", "/v1/unmanaged/vnet3/adopt")
+            #expect(answer.status == 409)
+            #expect(answer["code"] as? String == "NOT_ADOPTABLE")
+        }
+    }
+
+    /// Whether a kernel has a field of rtnetlink is seen only when the device is read back.
+    @Test func aFieldThatTheKernelLacksIsTold() async throws {
+        try await onThread {
+            try withTemporaryDirectory { directory in
+                let world = try World(directory, kernel: ModelKernel(attributes: [.gsoMaxBytes(.standard)]))
+                defer { world.stop() }
+                let spec = #"{"spec": {"link": {"gsoMaxBytes": 40000, "gsoIPv4MaxBytes": 30000, "mtu": 9000}}}"#
+                #expect(try world.send("PUT", "/v1/devices/web0?wait=300ms", spec).status == 202)
+                let device = try world.send("GET", "/v1/devices/web0")
+                #expect(device["status", "phase"] as? String == "Degraded")
+                #expect(device["status", "mtu"] as? Int == 9_000)
+                #expect((device["status", "drift"] as? [Any])?.isEmpty == true)
+                let conditions = try #require(device["status", "conditions"] as? [[String: Any]])
+                let ready = try #require(conditions.first { $0["type"] as? String == "Ready" })
+                #expect(ready["reason"] as? String == "Unsupported")
+                #expect((ready["message"] as? String)?.contains("link.gsoIPv4MaxBytes") == true)
+                let patch = #"{"spec": {"link": {"gsoIPv4MaxBytes": null}}}"#
+                #expect(try world.send("PATCH", "/v1/devices/web0?wait=5s", patch).status == 200)
+            }
+        }
+    }
+
+    @Test func aGSOSizeIsPlannedAndRepaired() async throws {
+        try await withWorld { (world) throws in
+            let spec = #"{"spec": {"link": {"gsoMaxBytes": 40000}, "driftPolicy": "report"}}"#
+            let device = try world.send("PUT", "/v1/devices/web0?wait=5s", spec)
+            #expect(device.status == 201)
+            world.kernel.own.change("web0") { $0?.set(.gsoMaxBytes(.standard)) }
+            try eventually("it is told") { (try world.send("GET", "/v1/drift")["items"] as? [Any])?.count == 1 }
+            let item = try #require((try world.send("GET", "/v1/drift")["items"] as? [[String: Any]])?.first)
+            let drift = try #require((item["drift"] as? [[String: Any]])?.first)
+            #expect(drift["field"] as? String == "link.gsoMaxBytes")
+            #expect(drift["observed"] as? Int == 65_536)
+            let step = try #require((item["plan"] as? [[String: Any]])?.first)
+            #expect(step["arguments"] as? [String: Int] == ["gsoMaxBytes": 40_000])
+            let patch = #"{"spec": {"driftPolicy": "repair"}}"#
+            #expect(try world.send("PATCH", "/v1/devices/web0?wait=5s", patch).status == 200)
+            let sizes = world.kernel.own.table.first?.attributes
+            #expect(sizes?.contains(.gsoMaxBytes(GSOMaxBytes(unchecked: 40_000))) == true)
+            for size in ["511", "65537", "\"big\"", "0"] {
+                let answer = try world.send(
+                    "PUT", "/v1/devices/web0", #"{"spec": {"link": {"gsoMaxBytes": \#(size)}}}"#)
+                #expect(answer.status == 422)
+                #expect(answer.pointers == ["/spec/link/gsoMaxBytes"])
+            }
+        }
+    }
+
+    @Test func whatTheKernelCannotDoIsRefused() async throws {
+        try await onThread {
+            try withTemporaryDirectory { directory in
+                let world = try World(directory, kernel: ModelKernel(features: [.tun, .tap, .vnetHeader]))
+                defer { world.stop() }
+                let answer = try world.send("PUT", "/v1/devices/web0", #"{"spec": {"queues": 2, "napi": true}}"#)
+                #expect(answer.status == 422)
+                let pointers = (answer["errors"] as? [[String: Any]] ?? []).compactMap { $0["pointer"] as? String }
+                #expect(pointers == ["/spec/multiQueue", "/spec/napi"])
+            }
+        }
+    }
+}

@@ -1,0 +1,41 @@
+import Logging
+import Testing
+
+@testable import TapAPI
+@testable import TapEngine
+
+/// Who was not let in.
+@Suite struct RefusalLogTests {
+    private struct Lines: LogHandler {
+        let lines: Gathered<String>
+        var metadata: Logger.Metadata = [:]
+        var logLevel = Logger.Level.trace
+
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+
+        func log(event: LogEvent) {
+            let fields = (event.metadata ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+            lines.add(([event.message.description] + fields).joined(separator: " "))
+        }
+    }
+
+    @Test func whoeverKnocksOftenIsNotToldEachTime() {
+        let gathered = Gathered<String>()
+        let log = RefusalLog(Logger(label: "test") { _ in Lines(lines: gathered) })
+        let began = ContinuousClock.now
+        for _ in 0..<100 { log.tell("192.0.2.1:7", "UNAUTHENTICATED", "no token", at: began) }
+        #expect(gathered.all.count == RefusalLog.linesMax)
+        #expect(gathered.all.first == "refused code=UNAUTHENTICATED detail=no token source=192.0.2.1:7")
+        log.tell("192.0.2.2:7", "MISDIRECTED", "misdirected", at: began + RefusalLog.stretch)
+        #expect(
+            gathered.all.suffix(2) == [
+                "more were refused than are told here count=90",
+                "refused code=MISDIRECTED detail=misdirected source=192.0.2.2:7",
+            ])
+        log.tell("192.0.2.2:7", "MISDIRECTED", "misdirected", at: began + RefusalLog.stretch * 2)
+        #expect(gathered.all.count == RefusalLog.linesMax + 3)
+    }
+}
