@@ -15,7 +15,7 @@ public final class Service: Sendable {
     private let watchers: Watchers
     private let worker: Worker
     private let store: Store
-    private let board: Board
+    private let board: SnapshotStore
     private let writes: WriteQueue
     /// Where requests wait for what takes a while to read: history, backups, large documents.
     private let reader: SerialThread<@Sendable () -> Void>
@@ -41,7 +41,7 @@ public final class Service: Sendable {
         let metrics = Metrics()
         let watchers = Watchers(gauge: metrics.watchers)
         self.watchers = watchers
-        let board = Board { watchers.wake() }
+        let board = SnapshotStore { watchers.wake() }
         self.board = board
         let inbox = WorkerInbox(waker: kernel.waker)
         let (devices, revision) = try store.load()

@@ -347,7 +347,7 @@ import Testing
 
     /// What writes devices and queues, without a worker.
     private struct Parts {
-        let board = Board()
+        let board = SnapshotStore()
         let store: Store
         let writes: WriteQueue
         let metrics = Metrics()

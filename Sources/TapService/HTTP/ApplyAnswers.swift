@@ -10,7 +10,7 @@ struct ApplyAnswers: Sendable {
     /// Of devices that are not Ready yet, those that an answer names.
     private static let unreachedMax = 100
 
-    let board: Board
+    let board: SnapshotStore
     let apply: Apply
 
     static func options(_ call: Call) throws(Problem) -> Apply.Options {
@@ -83,7 +83,7 @@ struct ApplyAnswers: Sendable {
     }
 
     /// The first of the devices that are not as they are wanted.
-    private static func unreached(_ goals: [DeviceName: Board.Goal], in snapshot: Snapshot) -> JSONValue {
+    private static func unreached(_ goals: [DeviceName: Waiters.Goal], in snapshot: Snapshot) -> JSONValue {
         let names = goals.filter { name, goal in goal.isReached(by: snapshot.devices[name]) != true }.keys.sorted()
         return .array(names.prefix(unreachedMax).map { .string($0.text) })
     }

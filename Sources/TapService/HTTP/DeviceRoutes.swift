@@ -12,11 +12,11 @@ struct DeviceRoutes: Sendable {
     /// Versions of snapshots are counted anew by each process.
     private static let run = String(UInt32.random(in: .min ... .max), radix: 16)
 
-    let board: Board
+    let board: SnapshotStore
     let writes: DeviceWrites
     private let lists = LastList()
 
-    init(board: Board, writes: DeviceWrites) {
+    init(board: SnapshotStore, writes: DeviceWrites) {
         self.board = board
         self.writes = writes
     }
@@ -129,7 +129,7 @@ struct DeviceRoutes: Sendable {
         }
     }
 
-    @Sendable private static func ready(_ record: DeviceRecord) -> Board.Goal {
+    @Sendable private static func ready(_ record: DeviceRecord) -> Waiters.Goal {
         .ready(generation: record.generation)
     }
 }

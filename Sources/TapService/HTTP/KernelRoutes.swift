@@ -9,7 +9,7 @@ internal import TapSystem
 
 /// What asks how the kernel is: drift, a look at once, and the devices of others.
 struct KernelRoutes: Sendable {
-    let board: Board
+    let board: SnapshotStore
     let inbox: WorkerInbox
     let writes: DeviceWrites
 

@@ -9,7 +9,7 @@ struct LeaseRoutes: Sendable {
     /// The protocol behind the 101 (`Upgrade`, RFC 9110, section 7.8).
     static let protocolName = "tapster-lease/1"
 
-    let board: Board
+    let board: SnapshotStore
     let inbox: WorkerInbox
     let writes: WriteQueue
 

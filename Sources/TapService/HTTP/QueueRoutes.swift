@@ -6,7 +6,7 @@ internal import TapStore
 
 /// The queues of devices, and to whom they belong.
 struct QueueRoutes: Sendable {
-    let board: Board
+    let board: SnapshotStore
     let writes: DeviceWrites
     let inbox: WorkerInbox
 

@@ -3,7 +3,7 @@ internal import TapHTTP
 
 /// `/v1/watch`.
 struct WatchRoutes: Sendable {
-    let board: Board
+    let board: SnapshotStore
     let watchers: Watchers
     let gate: Gate
     let metrics: Metrics

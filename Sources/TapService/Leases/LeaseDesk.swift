@@ -23,7 +23,7 @@ final class LeaseDesk {
 
     let kernel: any Kernel
     let sites: Sites
-    let board: Board
+    let board: SnapshotStore
     let metrics: Metrics
     let log: Logger
     var devices: [DeviceName: Device] = [:]
@@ -38,7 +38,8 @@ final class LeaseDesk {
     private let accounts: any Accounts
 
     init(
-        kernel: any Kernel, sites: Sites, board: Board, inbox: WorkerInbox, accounts: any Accounts, metrics: Metrics,
+        kernel: any Kernel, sites: Sites, board: SnapshotStore, inbox: WorkerInbox, accounts: any Accounts,
+        metrics: Metrics,
         log: Logger
     ) {
         self.kernel = kernel

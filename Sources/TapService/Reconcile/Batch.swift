@@ -7,7 +7,7 @@ protocol BatchEnvironment: AnyObject {
     var sites: Sites { get }
     var kernel: any Kernel { get }
     var store: Store { get }
-    var board: Board { get }
+    var board: SnapshotStore { get }
     var accounts: AccountCache { get }
     var metrics: Metrics { get }
 
@@ -29,7 +29,7 @@ struct Batch {
     private var sites: Sites { environment.sites }
     private var kernel: any Kernel { environment.kernel }
     private var store: Store { environment.store }
-    private var board: Board { environment.board }
+    private var board: SnapshotStore { environment.board }
     private var metrics: Metrics { environment.metrics }
 
     init(_ views: [DeviceView], in environment: any BatchEnvironment) {

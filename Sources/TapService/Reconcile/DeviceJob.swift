@@ -2,8 +2,9 @@ internal import TapCore
 internal import TapStore
 internal import TapSystem
 
-/// One device on its way through a pass: what is found, planned and done, round by round. A state machine without prose;
-/// `JobReport` puts the outcome into words. `Batch` calls, in each round: `take`, `finishSteps`, `commit`, `endRound`.
+/// One device on its way through a pass: what is found, planned and done, round by round. A state machine without
+/// prose; `JobReport` puts the outcome into words. `Batch` calls, in each round: `take`, `finishSteps`, `commit`,
+/// `endRound`.
 final class DeviceJob {
     enum Outcome: Equatable {
         /// There is something to do.
@@ -77,7 +78,8 @@ final class DeviceJob {
     var stepsBeforeClaim: ArraySlice<Step> { deletes ? [] : steps.prefix { !$0.isForStore } }
     var stepsAfterClaim: ArraySlice<Step> { steps.drop { !$0.isForStore }.dropFirst() }
 
-    /// What the plan has written to the database once the steps before it are done; `nil` when it is no part of the plan.
+    /// What the plan has written to the database once the steps before it are done; `nil` when it is no part of the
+    /// plan.
     var claimToCommit: Claim? {
         guard isOpen, let index, let site else { return nil }
         for case .claim(let settings) in steps {
@@ -122,7 +124,8 @@ final class DeviceJob {
         }
     }
 
-    /// What others change while we repair is their doing too. A device that we make is not yet as wanted, and that is not.
+    /// What others change while we repair is their doing too. A device that we make is not yet as wanted, and that is
+    /// not.
     private func addFound(_ differences: [Difference]) {
         let known = found ?? []
         guard !known.contains(where: { $0.field == .device }) else { return }

@@ -23,7 +23,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
 
     let kernel: any Kernel
     let store: Store
-    let board: Board
+    let board: SnapshotStore
     private let inbox: WorkerInbox
     let accounts: AccountCache
     let metrics: Metrics
@@ -50,7 +50,8 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     }
 
     init(
-        kernel: any Kernel, store: Store, board: Board, inbox: WorkerInbox, accounts: any Accounts, metrics: Metrics,
+        kernel: any Kernel, store: Store, board: SnapshotStore, inbox: WorkerInbox, accounts: any Accounts,
+        metrics: Metrics,
         log: Logger, onReady: @escaping @Sendable () -> Void
     ) {
         self.kernel = kernel

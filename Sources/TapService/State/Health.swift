@@ -2,7 +2,7 @@ internal import TapStore
 
 /// Whether all is well, as `/readyz` and the metrics tell it.
 struct Health: Sendable {
-    let board: Board
+    let board: SnapshotStore
     let store: Store
     let inbox: WorkerInbox
 

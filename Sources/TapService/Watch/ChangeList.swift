@@ -111,20 +111,3 @@ struct ChangeList: Sendable {
         changes = kept
     }
 }
-
-/// How far a watcher has come.
-struct WatchPlace: Sendable {
-    var sequence: UInt64
-    /// Removals up to here may be forgotten: they do not concern it.
-    let unconcernedUpTo: UInt64
-}
-
-/// What is behind a watcher's place.
-enum NextChange: Sendable {
-    /// A device changed, or went; it is shown as it is now, or was at last.
-    case change(ChangeList.Change, DeviceView)
-    /// Nothing: all is told up to this revision.
-    case nothing(revision: Int)
-    /// Removals that it should have seen are forgotten.
-    case forgotten
-}

@@ -20,7 +20,7 @@ final class Watcher: HTTPStreamSource {
         var hasEnded = false
     }
 
-    private let board: Board
+    private let board: SnapshotStore
     private let selector: LabelSelector?
     private let format: WatchFormat
     /// Whose it is, as the limit for each goes.
@@ -52,7 +52,7 @@ final class Watcher: HTTPStreamSource {
     ///   - dropped: Called when it is cut off.
     ///   - onEnd: Called once, when it is over.
     init(
-        _ board: Board, from start: WatchStart, selector: LabelSelector?, format: WatchFormat, owner: String,
+        _ board: SnapshotStore, from start: WatchStart, selector: LabelSelector?, format: WatchFormat, owner: String,
         refusal: @escaping @Sendable () -> Problem?, describe: @escaping @Sendable (Problem) -> HTTPBody,
         dropped: @escaping @Sendable (DropReason) -> Void,
         onEnd: @escaping @Sendable (Watcher) -> Void
@@ -129,35 +129,5 @@ extension Watcher.State {
             return known.remove(change.identifier) == nil ? nil : .deleted
         }
         return known.insert(change.identifier).inserted ? .added : .modified
-    }
-}
-
-/// From where a watcher reads on.
-struct WatchStart: Sendable {
-    let place: WatchPlace
-    /// Of what its client has seen; nothing for a client that has seen nothing.
-    let revision: Int?
-    let snapshot: Snapshot
-    /// Devices that it is told of again.
-    let changed: Set<DeviceIdentifier>
-    /// What went since that revision.
-    let removed: [DeviceView]
-
-    /// What the client knows, or may know: of a device that changed since, nobody knows any more whether its labels
-    /// matched. Nor of one whose labels changed before: that may have been passed over, since the device had changed once
-    /// more by then, and its newest state, which the client has not seen, stands at that later place.
-    fileprivate func known(_ selector: LabelSelector?) -> Set<DeviceIdentifier> {
-        guard let revision else { return [] }
-        var known: Set<DeviceIdentifier> = []
-        func add(_ view: DeviceView) {
-            guard view.addedIn <= revision else { return }
-            let identifier = view.record.identifier
-            let mayHaveMatched =
-                view.record.revision >= revision || view.wasRelabelled && changed.contains(identifier)
-            if mayHaveMatched || selector?.matches(view.record.labels) ?? true { known.insert(identifier) }
-        }
-        for view in snapshot.devices.values { add(view) }
-        for view in removed { add(view) }
-        return known
     }
 }

@@ -70,7 +70,7 @@ struct WriteGroup: ~Copyable {
     struct NeedsSavepoints: Error {}
 
     private let transaction: Transaction
-    private let board: Board
+    private let board: SnapshotStore
     private let hasSavepoints: Bool
     private let firstRevision: Int
     private(set) var state: State
@@ -81,7 +81,7 @@ struct WriteGroup: ~Copyable {
     ///   - board: Where leases are kept off.
     ///   - hasSavepoints: Whether each write has a savepoint of its own. Hardly any needs it, since nearly all that can be
     ///     wrong with a write is found before it writes, and a savepoint costs as much as a row.
-    init(_ transaction: consuming Transaction, board: Board, hasSavepoints: Bool) {
+    init(_ transaction: consuming Transaction, board: SnapshotStore, hasSavepoints: Bool) {
         self.transaction = transaction
         self.board = board
         self.hasSavepoints = hasSavepoints

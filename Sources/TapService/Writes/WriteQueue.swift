@@ -19,7 +19,7 @@ final class WriteQueue: Sendable {
 
     private let thread: SerialThread<Write>
 
-    init(store: Store, board: Board, inbox: WorkerInbox, metrics: Metrics) {
+    init(store: Store, board: SnapshotStore, inbox: WorkerInbox, metrics: Metrics) {
         thread = SerialThread("tapster-writer", waitingMax: Self.waitingMax) { writes in
             WriteQueue.perform(writes, store: store, board: board, inbox: inbox, metrics: metrics)
         }
@@ -49,7 +49,9 @@ final class WriteQueue: Sendable {
     /// Finishes what waits, and ends.
     func stop() { thread.stop() }
 
-    private static func perform(_ writes: [Write], store: Store, board: Board, inbox: WorkerInbox, metrics: Metrics) {
+    private static func perform(
+        _ writes: [Write], store: Store, board: SnapshotStore, inbox: WorkerInbox, metrics: Metrics
+    ) {
         var completions: [Completion] = []
         var committed = WriteGroup.State(board.snapshot)
         // Whatever comes of the group, its devices may be leased again.
