@@ -33,7 +33,7 @@ final class DeviceJob {
     /// The interface that this round touches; `nil` when it touches none, or when the round is over.
     private(set) var index: LinkIndex?
     /// Where the plan is to be done.
-    private(set) var site: Site?
+    private(set) var site: NamespaceState?
     private(set) var outcome = Outcome.open
     private(set) var link: ObservedLink?
     private(set) var steps: [Step] = []
@@ -97,7 +97,7 @@ final class DeviceJob {
     ///   - site: Where; `nil` when there is nothing to do in the kernel.
     ///   - link: The device's interface as it is now.
     ///   - isLastRound: Whether there is no further round in which the decision could be carried out.
-    func take(_ decision: Decision, at site: Site?, link: ObservedLink?, isLastRound: Bool) {
+    func take(_ decision: Decision, at site: NamespaceState?, link: ObservedLink?, isLastRound: Bool) {
         self.link = link
         self.site = site
         steps = []
