@@ -15,7 +15,7 @@ package final class Engine: ChangeFeed {
     package let metrics: EngineMetrics
     package let store: Store
 
-    let board: Board
+    let board: SnapshotStore
     let inbox: WorkerInbox
     let writes: WriteQueue
     private let trials: Trials
@@ -38,7 +38,7 @@ package final class Engine: ChangeFeed {
     ) throws(StoreError) {
         self.store = store
         self.metrics = metrics
-        board = Board(onChange: onChange)
+        board = SnapshotStore(onChange: onChange)
         inbox = WorkerInbox(waker: kernel.waker)
         documents = DeviceReader(accounts: accounts, features: kernel.features)
         let (devices, revision) = try store.load()
@@ -220,7 +220,7 @@ package final class Engine: ChangeFeed {
 
     /// Calls back when all goals are reached or the time is over.
     package func wait(
-        for goals: [DeviceName: Board.Goal], atMost time: Duration,
+        for goals: [DeviceName: Waiters.Goal], atMost time: Duration,
         completion: @escaping @Sendable (Snapshot, _ isReached: Bool) -> Void
     ) {
         board.wait(for: goals, atMost: time, completion: completion)

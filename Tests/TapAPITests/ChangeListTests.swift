@@ -44,7 +44,7 @@ import Testing
 
     /// A watcher that misses what went is told so, and it is not told wrongly.
     @Test func whoMissesARemovalIsToldThatItDid() throws {
-        let board = Board()
+        let board = SnapshotStore()
         board.load([], revision: 0)
         var dropped: [Watcher.DropReason] { reasons.all }
         let reasons = Gathered<Watcher.DropReason>()
@@ -81,7 +81,7 @@ import Testing
     /// A status that changes is told, though it has no revision; what shows nothing is not.
     @Test func onlyWhatShowsIsAChange() throws {
         let changes = Gathered<Void>()
-        let board = Board { changes.add(()) }
+        let board = SnapshotStore { changes.add(()) }
         let record = try Self.record("d", revision: 1)
         board.publish([record], revision: 1)
         #expect(changes.all.count == 1)
@@ -102,7 +102,7 @@ import Testing
     /// A client is at the revision of the last event that it saw. A device whose labels had changed before, but which changed
     /// once more and so was not told of yet, is told of when it comes again.
     @Test func aDeviceThatLeftTheSelectorIsToldOfAfterAResume() throws {
-        let board = Board()
+        let board = SnapshotStore()
         board.load([], revision: 0)
         let selector = try LabelSelector("vm=a")
         func labels(_ vm: String) throws -> Labels { try Labels(stored: ["vm": .string(vm)]) }
@@ -152,7 +152,7 @@ import Testing
 
     /// However many are one's own, others find a place, as long as there are any.
     @Test func placesAreForAll() throws {
-        let board = Board()
+        let board = SnapshotStore()
         board.load([], revision: 0)
         let watchers = Watchers(gauge: Gauge("watchers", "Those who watch."))
         func watch(_ owner: String) throws {

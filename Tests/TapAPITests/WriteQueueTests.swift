@@ -12,7 +12,7 @@ import Testing
 /// Writes that wait at the same time share a transaction, and nothing else.
 @Suite struct WriteQueueTests {
     private struct Parts {
-        let board = Board()
+        let board = SnapshotStore()
         let metrics = EngineMetrics()
         let store: Store
         let writes: WriteQueue

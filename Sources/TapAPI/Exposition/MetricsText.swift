@@ -29,7 +29,7 @@ enum MetricsFormat: CaseIterable, Hashable, Sendable {
 /// Writes metrics as bytes: of a thousand devices there are some fifteen thousand lines.
 struct MetricsText {
     let format: MetricsFormat
-    private(set) var bytes: [UInt8] = []
+    package private(set) var bytes: [UInt8] = []
 
     init(_ format: MetricsFormat = .text, bytesExpected: Int = 0) {
         self.format = format

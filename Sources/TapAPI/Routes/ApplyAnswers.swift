@@ -83,7 +83,7 @@ struct ApplyAnswers: Sendable {
     }
 
     /// The first of the devices that are not as they are wanted.
-    private static func unreached(_ goals: [DeviceName: Board.Goal], in snapshot: Snapshot) -> JSONValue {
+    private static func unreached(_ goals: [DeviceName: Waiters.Goal], in snapshot: Snapshot) -> JSONValue {
         let names = goals.filter { name, goal in goal.isReached(by: snapshot.devices[name]) != true }.keys.sorted()
         return .array(names.prefix(unreachedMax).map { .string($0.text) })
     }

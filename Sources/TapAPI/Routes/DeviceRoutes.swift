@@ -131,7 +131,7 @@ struct DeviceRoutes: Sendable {
         }
     }
 
-    @Sendable private static func ready(_ record: DeviceRecord) -> Board.Goal {
+    @Sendable private static func ready(_ record: DeviceRecord) -> Waiters.Goal {
         .ready(generation: record.generation)
     }
 }

@@ -23,7 +23,7 @@ struct DeviceWrites: Sendable {
     /// - Throws: `Refusal.tooManyWrites`; every other refusal becomes the answer.
     func submit(
         _ call: Call, _ name: DeviceName, wait: Duration?,
-        goal: @escaping @Sendable (DeviceRecord) -> Board.Goal,
+        goal: @escaping @Sendable (DeviceRecord) -> Waiters.Goal,
         decide: @escaping @Sendable (DeviceView?) throws(Refusal) -> DeviceChange
     ) throws(Problem) {
         let endsLeases = try call.flag("force")
@@ -58,7 +58,7 @@ struct DeviceWrites: Sendable {
     }
 
     private func answer(
-        _ call: Call, _ record: DeviceRecord, status: Int, wait: Duration?, goal: Board.Goal
+        _ call: Call, _ record: DeviceRecord, status: Int, wait: Duration?, goal: Waiters.Goal
     ) {
         var view = engine.snapshot.devices[record.name] ?? DeviceView(record: record)
         // Another write of the group may have changed it since.

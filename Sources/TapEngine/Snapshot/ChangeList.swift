@@ -111,26 +111,3 @@ package struct ChangeList: Sendable {
         changes = kept
     }
 }
-
-/// How far a watcher has come.
-package struct WatchPlace: Sendable {
-    package var sequence: UInt64
-    /// Removals up to here may be forgotten: they do not concern it.
-    package let unconcernedUpTo: UInt64
-}
-
-/// What is behind a watcher's place.
-package enum NextChange: Sendable {
-    /// A device changed, or went; it is shown as it is now, or was at last.
-    case change(ChangeList.Change, DeviceView)
-    /// Nothing: all is told up to this revision.
-    case nothing(revision: Int)
-    /// Removals that it should have seen are forgotten.
-    case forgotten
-}
-
-/// Where watch streams read.
-package protocol ChangeFeed: Sendable {
-    /// The next change after a place.
-    func next(after place: WatchPlace) -> NextChange
-}

@@ -2,7 +2,7 @@ package import TapStore
 
 /// Whether all is well, as `/readyz` and the metrics tell it.
 package struct Health: Sendable {
-    package let board: Board
+    package let board: SnapshotStore
     package let store: Store
     package let inbox: WorkerInbox
 

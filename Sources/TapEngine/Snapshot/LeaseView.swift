@@ -3,23 +3,16 @@ package import TapDocument
 internal import TapStore
 
 /// A lease as readers see it.
-package struct LeaseView: Hashable, Sendable {
+package struct LeaseView: LeaseRecordHolder, Hashable, Sendable {
     /// Where the kernel has a leased queue.
     package struct Queue: Hashable, Sendable {
         /// Whether the kernel steers packets to it.
         package var isAttached: Bool
-        /// Nothing while it is detached, or when that cannot be known.
+        /// `nil` while it is detached, or when that cannot be known.
         package var kernelIndex: Int?
     }
 
-    package let id: LeaseIdentifier
-    package let device: DeviceName
-    /// Who has asked for the queues, by the name that assignments use.
-    package let consumer: ConsumerName?
-    package let process: Int32
-    package let user: UInt32
-    package let group: UInt32
-    package let since: Timestamp
+    package let record: LeaseRecord
     /// By index.
     package var queues: [Int: Queue]
 
@@ -27,16 +20,32 @@ package struct LeaseView: Hashable, Sendable {
 
     package var document: JSONValue {
         [
-            "id": .string(id.text), "device": .string(device.text), "consumer": JSONValue(consumer?.text),
-            "queues": .array(indexes.map { .integer($0) }), "pid": .integer(Int(process)),
-            "uid": .integer(Int(user)), "gid": .integer(Int(group)), "since": .string(since.text),
+            "id": .string(record.id.text), "device": .string(record.device.text),
+            "consumer": JSONValue(record.consumer?.text),
+            "queues": .array(indexes.map { .integer($0) }), "pid": .integer(Int(record.process)),
+            "uid": .integer(Int(record.user)), "gid": .integer(Int(record.group)), "since": .string(record.since.text),
         ]
     }
 
     /// For people: who holds it.
     package var holder: String {
-        (consumer.map { "'\($0)', " } ?? "") + "pid \(process)" + (user == 0 ? "" : " of user \(user)")
-            + ", since \(since.text)"
+        (record.consumer.map { "'\($0)', " } ?? "") + "pid \(record.process)"
+            + (record.user == 0 ? "" : " of user \(record.user)") + ", since \(record.since.text)"
+    }
+}
+
+extension LeaseView {
+    /// A lease that is about to be: its queues are reserved, and not opened yet.
+    package init(_ record: LeaseRecord, reserving queues: [Int]) {
+        self.init(
+            record: record, queues: Dictionary(uniqueKeysWithValues: queues.map { ($0, Queue(isAttached: false)) }))
+    }
+
+    package init(_ lease: Lease, order: QueueOrder<Int>) {
+        let queues = lease.queues.keys.map { index in
+            (index, Queue(isAttached: order.attached.contains(index), kernelIndex: order.kernelIndex(of: index)))
+        }
+        self.init(record: lease.record, queues: Dictionary(uniqueKeysWithValues: queues))
     }
 }
 

@@ -4,10 +4,10 @@ internal import TapSystem
 
 /// What a batch needs of the worker that runs it, on whose thread it is used.
 package protocol BatchEnvironment: AnyObject {
-    var sites: Sites { get }
+    var sites: NamespaceStates { get }
     var kernel: any Kernel { get }
     var store: Store { get }
-    var board: Board { get }
+    var board: SnapshotStore { get }
     var accounts: AccountCache { get }
     var metrics: EngineMetrics { get }
 
@@ -26,10 +26,10 @@ package struct Batch {
 
     package let jobs: [DeviceJob]
     private let environment: any BatchEnvironment
-    private var sites: Sites { environment.sites }
+    private var sites: NamespaceStates { environment.sites }
     private var kernel: any Kernel { environment.kernel }
     private var store: Store { environment.store }
-    private var board: Board { environment.board }
+    private var board: SnapshotStore { environment.board }
     private var metrics: EngineMetrics { environment.metrics }
 
     package init(_ views: [DeviceView], in environment: any BatchEnvironment) {
@@ -126,7 +126,7 @@ package struct Batch {
     /// What to do where the device is, when it is to be deleted or wanted elsewhere; nothing when it is not there.
     private func decideOnLeaving(
         _ wanted: WantedDevice, ignoring gone: LinkIndex?
-    ) throws(NamespaceFailure) -> (Decision, Site)? {
+    ) throws(NamespaceFailure) -> (Decision, NamespaceState)? {
         guard let claim = wanted.claim, claim.index != gone,
             wanted.isDeletionRequested || claim.namespace != wanted.spec.networkNamespace
         else { return nil }
@@ -141,7 +141,7 @@ package struct Batch {
     }
 
     /// What the site has to know, to tell later whom an event concerns.
-    private func note(_ link: ObservedLink?, of wanted: WantedDevice, at site: Site) {
+    private func note(_ link: ObservedLink?, of wanted: WantedDevice, at site: NamespaceState) {
         if let link { site.own(link.index, wanted.name) }
         guard let controller = wanted.spec.link.controller else { return site.wait(wanted.name, for: nil) }
         let index = site.observed[controller.text]?.index
@@ -308,7 +308,7 @@ package struct Batch {
                     $0.steps.contains(where: \.isAboutAddresses) || !$0.view.record.spec.link.addresses.isEmpty
                 }
                 if hasAddresses { signals.readdressed.subtract(touched) }
-                site.heard.merge(signals)
+                site.pendingSignals.merge(signals)
                 try site.readBack(touched)
                 if hasAddresses { try site.refreshAddresses() }
             } catch {

@@ -2,8 +2,9 @@ package import TapCore
 package import TapStore
 internal import TapSystem
 
-/// One device on its way through a pass: what is found, planned and done, round by round. A state machine without prose;
-/// `JobReport` puts the outcome into words. `Batch` calls, in each round: `take`, `finishSteps`, `commit`, `endRound`.
+/// One device on its way through a pass: what is found, planned and done, round by round. A state machine without
+/// prose; `JobReport` puts the outcome into words. `Batch` calls, in each round: `take`, `finishSteps`, `commit`,
+/// `endRound`.
 package final class DeviceJob {
     package enum Outcome: Equatable {
         /// There is something to do.
@@ -32,7 +33,7 @@ package final class DeviceJob {
     /// The interface that this round touches; `nil` when it touches none, or when the round is over.
     package private(set) var index: LinkIndex?
     /// Where the plan is to be done.
-    package private(set) var site: Site?
+    package private(set) var site: NamespaceState?
     package private(set) var outcome = Outcome.open
     package private(set) var link: ObservedLink?
     package private(set) var steps: [Step] = []
@@ -77,7 +78,8 @@ package final class DeviceJob {
     package var stepsBeforeClaim: ArraySlice<Step> { deletes ? [] : steps.prefix { !$0.isForStore } }
     package var stepsAfterClaim: ArraySlice<Step> { steps.drop { !$0.isForStore }.dropFirst() }
 
-    /// What the plan has written to the database once the steps before it are done; `nil` when it is no part of the plan.
+    /// What the plan has written to the database once the steps before it are done; `nil` when it is no part of the
+    /// plan.
     package var claimToCommit: Claim? {
         guard isOpen, let index, let site else { return nil }
         for case .claim(let settings) in steps {
@@ -95,7 +97,7 @@ package final class DeviceJob {
     ///   - site: Where; `nil` when there is nothing to do in the kernel.
     ///   - link: The device's interface as it is now.
     ///   - isLastRound: Whether there is no further round in which the decision could be carried out.
-    package func take(_ decision: Decision, at site: Site?, link: ObservedLink?, isLastRound: Bool) {
+    package func take(_ decision: Decision, at site: NamespaceState?, link: ObservedLink?, isLastRound: Bool) {
         self.link = link
         self.site = site
         steps = []
@@ -122,7 +124,8 @@ package final class DeviceJob {
         }
     }
 
-    /// What others change while we repair is their doing too. A device that we make is not yet as wanted, and that is not.
+    /// What others change while we repair is their doing too. A device that we make is not yet as wanted, and that is
+    /// not.
     private func addFound(_ differences: [Difference]) {
         let known = found ?? []
         guard !known.contains(where: { $0.field == .device }) else { return }

@@ -22,15 +22,15 @@ package final class Worker: BatchEnvironment, @unchecked Sendable {
 
     package let kernel: any Kernel
     package let store: Store
-    package let board: Board
+    package let board: SnapshotStore
     private let inbox: WorkerInbox
     package let accounts: AccountCache
     package let metrics: EngineMetrics
     private let log: Logger
     private let onReady: @Sendable () -> Void
 
-    package let sites: Sites
-    private let leases: LeaseDesk
+    package let sites: NamespaceStates
+    private let leases: LeaseBroker
     private var retries: [DeviceName: Retry] = [:]
     private var budgets: [DeviceName: RepairBudget] = [:]
     /// Devices whose namespace is not there.
@@ -49,7 +49,7 @@ package final class Worker: BatchEnvironment, @unchecked Sendable {
     }
 
     package init(
-        kernel: any Kernel, store: Store, board: Board, inbox: WorkerInbox, accounts: any Accounts,
+        kernel: any Kernel, store: Store, board: SnapshotStore, inbox: WorkerInbox, accounts: any Accounts,
         metrics: EngineMetrics,
         log: Logger, onReady: @escaping @Sendable () -> Void
     ) {
@@ -62,8 +62,8 @@ package final class Worker: BatchEnvironment, @unchecked Sendable {
         self.metrics = metrics
         self.log = log
         self.onReady = onReady
-        sites = Sites(kernel, statistics: metrics.statistics)
-        leases = LeaseDesk(
+        sites = NamespaceStates(kernel, statistics: metrics.statistics)
+        leases = LeaseBroker(
             kernel: kernel, sites: sites, board: board, inbox: inbox, accounts: accounts, metrics: metrics, log: log)
     }
 
@@ -97,8 +97,8 @@ package final class Worker: BatchEnvironment, @unchecked Sendable {
         if history.due != nil { writeHistory() }
     }
 
-    /// Leases are served before all else, and between batches: the kernel steers packets to queues that nobody reads any
-    /// more, or somebody waits for his.
+    /// Leases are served before all else, and between batches: the kernel steers packets to queues that nobody reads
+    /// any more, or somebody waits for his.
     private func listen(until deadline: ContinuousClock.Instant) throws(KernelError) {
         let news = try kernel.wait(until: deadline)
         if news.haveMountsChanged { haveMountsChanged = true }
@@ -139,11 +139,11 @@ package final class Worker: BatchEnvironment, @unchecked Sendable {
         var hadWork: Bool
         do throws(KernelError) {
             try collectSignals()
-            let wasOverrun = sites.all.values.contains { $0.heard.wasOverrun }
+            let wasOverrun = sites.all.values.contains { $0.pendingSignals.wasOverrun }
             if wasOverrun { metrics.overruns.increment([]) }
             isFull = wasOverrun || isBlind || nextResync <= began || !work.questions.isEmpty
             hadWork = isFull
-            var names = try isFull ? lookAtAll(atFailed: work.retriesFailed) : lookAtHeard()
+            var names = try isFull ? resync(atFailed: work.retriesFailed) : refreshPending()
             for name in names { leases.look(at: name) }
             for name in work.names { if let view = board.snapshot.devices[name] { leases.follow(view.record) } }
             if haveMountsChanged, sites.closeStale() || !waitingForNamespace.isEmpty {
@@ -178,7 +178,8 @@ package final class Worker: BatchEnvironment, @unchecked Sendable {
     private func collectSignals() throws(KernelError) {
         for (location, site) in sites.all {
             do throws(KernelError) {
-                site.heard.merge(try site.kernel.signals())
+                site.pendingSignals.merge(try site.kernel.signals())
+                leases.noteFewestQueues(in: site)
             } catch {
                 guard location != nil else { throw error }
                 abandon(location, error)
@@ -195,7 +196,7 @@ package final class Worker: BatchEnvironment, @unchecked Sendable {
         nextResync = .now
     }
 
-    private func lookAtAll(atFailed: Bool) throws(KernelError) -> Set<DeviceName> {
+    private func resync(atFailed: Bool) throws(KernelError) -> Set<DeviceName> {
         let devices = board.snapshot.devices
         _ = sites.closeStale()
         var needed: Set<NetworkNamespace> = []
@@ -208,7 +209,7 @@ package final class Worker: BatchEnvironment, @unchecked Sendable {
         nextResync = .now + .seconds(Self.resyncSeconds * Double.random(in: 0.8...1.2))
         for (location, site) in sites.all {
             do throws(KernelError) {
-                try site.lookAtAll()
+                try site.resync()
             } catch {
                 guard location != nil else { throw error }
                 abandon(location, error)
@@ -232,7 +233,7 @@ package final class Worker: BatchEnvironment, @unchecked Sendable {
         return atFailed || retries.isEmpty ? all : all.subtracting(retries.keys)
     }
 
-    private func ownSite() throws(KernelError) -> Site {
+    private func ownSite() throws(KernelError) -> NamespaceState {
         do throws(NamespaceFailure) {
             return try sites.site(at: nil)
         } catch {
@@ -243,12 +244,12 @@ package final class Worker: BatchEnvironment, @unchecked Sendable {
         }
     }
 
-    private func lookAtHeard() throws(KernelError) -> Set<DeviceName> {
+    private func refreshPending() throws(KernelError) -> Set<DeviceName> {
         let devices = board.snapshot.devices
         var concerned: Set<DeviceName> = []
         for (location, site) in sites.all where site.hasNews {
             do throws(KernelError) {
-                concerned.formUnion(try site.lookAtHeard())
+                concerned.formUnion(try site.refreshPending())
             } catch {
                 guard location != nil else { throw error }
                 abandon(location, error)

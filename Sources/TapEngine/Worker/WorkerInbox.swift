@@ -91,8 +91,8 @@ package final class WorkerInbox: Sendable {
         return isTaken
     }
 
-    /// Has the worker carry out a command as soon as it can, in the order in which they come. When the worker has ended, the
-    /// command is refused with `.stopping`.
+    /// Has the worker carry out a command as soon as it can, in the order in which they come. When the worker has
+    /// ended, the command is refused with `.stopping`.
     ///
     /// - Returns: False when too many wait; then the command is neither carried out nor refused.
     @discardableResult

@@ -136,8 +136,8 @@ package struct Apply: Sendable {
     }
 
     /// What there is to wait for until devices are as they are stated.
-    package static func goals(_ records: [DeviceRecord]) -> [DeviceName: Board.Goal] {
-        var goals: [DeviceName: Board.Goal] = [:]
+    package static func goals(_ records: [DeviceRecord]) -> [DeviceName: Waiters.Goal] {
+        var goals: [DeviceName: Waiters.Goal] = [:]
         for record in records {
             goals[record.name] = record.deletionRequestedAt == nil ? .ready(generation: record.generation) : .gone
         }

@@ -70,7 +70,7 @@ package struct WriteGroup: ~Copyable {
     package struct NeedsSavepoints: Error {}
 
     private let transaction: Transaction
-    private let board: Board
+    private let board: SnapshotStore
     private let hasSavepoints: Bool
     private let firstRevision: Int
     package private(set) var state: State
@@ -81,7 +81,7 @@ package struct WriteGroup: ~Copyable {
     ///   - board: Where leases are kept off.
     ///   - hasSavepoints: Whether each write has a savepoint of its own. Hardly any needs it, since nearly all that can be
     ///     wrong with a write is found before it writes, and a savepoint costs as much as a row.
-    package init(_ transaction: consuming Transaction, board: Board, hasSavepoints: Bool) {
+    package init(_ transaction: consuming Transaction, board: SnapshotStore, hasSavepoints: Bool) {
         self.transaction = transaction
         self.board = board
         self.hasSavepoints = hasSavepoints

@@ -19,7 +19,7 @@ package final class WriteQueue: Sendable {
 
     private let thread: SerialThread<Write>
 
-    package init(store: Store, board: Board, inbox: WorkerInbox, metrics: EngineMetrics) {
+    package init(store: Store, board: SnapshotStore, inbox: WorkerInbox, metrics: EngineMetrics) {
         thread = SerialThread("tapster-writer", waitingMax: Self.waitingMax) { writes in
             WriteQueue.perform(writes, store: store, board: board, inbox: inbox, metrics: metrics)
         }
@@ -50,7 +50,7 @@ package final class WriteQueue: Sendable {
     package func stop() { thread.stop() }
 
     private static func perform(
-        _ writes: [Write], store: Store, board: Board, inbox: WorkerInbox, metrics: EngineMetrics
+        _ writes: [Write], store: Store, board: SnapshotStore, inbox: WorkerInbox, metrics: EngineMetrics
     ) {
         var completions: [Completion] = []
         var committed = WriteGroup.State(board.snapshot)

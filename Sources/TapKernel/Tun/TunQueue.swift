@@ -38,8 +38,8 @@ final class TunQueue: KernelQueue {
         descriptor = try Self.open(name, bits: flags.bits | (carrier ? 0 : IFF_NO_CARRIER), in: door)
     }
 
-    /// A queue that a former process of the service had opened. Its number is taken out of `kept`, which others may hold
-    /// for longer than the queue shall live.
+    /// A queue that a former process of the service had opened. Its number is taken out of `kept`, which others may
+    /// hold for longer than the queue shall live.
     ///
     /// - Parameters:
     ///   - kept: The queue's descriptor.
@@ -51,7 +51,8 @@ final class TunQueue: KernelQueue {
         copy = manager.map { Copy(manager: $0, name: name) }
     }
 
-    /// For system calls and descriptor passing, while the object lives; −1 once closed, for which the kernel says EBADF.
+    /// For system calls and descriptor passing, while the object lives; −1 once closed, for which the kernel says
+    /// EBADF.
     var number: Int32 {
         switch descriptor {
         case .some(let descriptor): descriptor.number
@@ -144,8 +145,8 @@ final class TunQueue: KernelQueue {
         let vnetHeader: Bool
     }
 
-    /// `TUNSETQUEUE`. With `IFF_ATTACH_QUEUE` it becomes the last one that the kernel steers to. With `IFF_DETACH_QUEUE`
-    /// the kernel steers nothing here any more, but the queue pins the device's flags.
+    /// `TUNSETQUEUE`. With `IFF_ATTACH_QUEUE` it becomes the last one that the kernel steers to. With
+    /// `IFF_DETACH_QUEUE` the kernel steers nothing here any more, but the queue pins the device's flags.
     ///
     /// - Throws: EINVAL when it is so already, or the device has a single queue.
     func setAttached(_ attached: Bool) throws(Errno) {

@@ -1,12 +1,11 @@
 import TapCore
 
-@testable import TapAPI
 @testable import TapEngine
 
 /// A journal of any bytes is read, what it says is written on, and read again it says that.
 func checkLedger(_ bytes: [UInt8]) throws(BrokenProperty) {
     let memory = Memory(bytes)
-    var ledger = Ledger(memory)
+    var ledger = LeaseJournal(memory)
     let said = ledger.read()
     for (id, entry) in said.leases { try hold(entry.id == id, "a lease under another's name") }
     guard let entry = said.leases.values.min(by: { $0.id < $1.id }) else { return }
@@ -15,7 +14,7 @@ func checkLedger(_ bytes: [UInt8]) throws(BrokenProperty) {
     } catch {
         throw BrokenProperty(description: "it cannot be written on: \(error)")
     }
-    var next = Ledger(Memory(memory.contents))
+    var next = LeaseJournal(Memory(memory.contents))
     var expected = said
     expected.orders[entry.device] = entry.queues.isEmpty ? nil : entry.queues
     // Written anew, it leaves out the orders of devices without a lease.

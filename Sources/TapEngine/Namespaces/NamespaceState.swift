@@ -1,14 +1,12 @@
 package import TapCore
 
 /// One network namespace as the worker knows it.
-package final class Site {
+package final class NamespaceState {
     package let location: NetworkNamespace?
     package let kernel: any KernelNamespace
     package private(set) var observed: ObservedNamespace
-    /// What the kernel said and nobody has looked at yet.
-    package var heard = KernelSignals()
-    /// The fewest queues of our devices since somebody last asked.
-    private var fewestQueues: [LinkIndex: Int] = [:]
+    /// What the kernel has said and was not looked at yet.
+    package var pendingSignals = KernelSignals()
     /// Names that we have made free: others may wait for them.
     private var freed: Set<String> = []
     /// Devices that wait for a controller, or for a place on it.
@@ -20,14 +18,14 @@ package final class Site {
         self.location = location
         self.kernel = kernel
         observed = ObservedNamespace(host: kernel.host, location: location)
-        try lookAtAll()
+        try resync()
     }
 
-    package func lookAtAll() throws(KernelError) {
-        noteQueues(heard)
-        heard = KernelSignals()
+    package func resync() throws(KernelError) {
+        pendingSignals = KernelSignals()
         freed = []
-        // Whose interfaces they are is for the caller to say again. Taken over as a whole: half a look would show devices without their addresses and anchors.
+        // Whose interfaces they are is for the caller to say again. Taken over as a whole: half a look would show
+        // devices without their addresses and anchors.
         var fresh = ObservedNamespace(host: kernel.host, location: location, links: try kernel.links())
         fresh.addresses = try kernel.addresses()
         fresh.anchored = kernel.anchored
@@ -57,7 +55,7 @@ package final class Site {
         for link in before {
             freed.formUnion(Set(link.allNames).subtracting(observed[link.index]?.allNames ?? []))
             guard let controller = link.controller, observed[link.index]?.controller != controller else { continue }
-            heard.touched.insert(controller)
+            pendingSignals.touched.insert(controller)
         }
     }
 
@@ -66,15 +64,14 @@ package final class Site {
     }
 
     /// Whether there is something to look at.
-    package var hasNews: Bool { heard != KernelSignals() || !freed.isEmpty }
+    package var hasNews: Bool { pendingSignals != KernelSignals() || !freed.isEmpty }
 
     /// Looks at what the kernel spoke of.
     ///
     /// - Returns: The devices that it may concern.
-    package func lookAtHeard() throws(KernelError) -> Set<DeviceName> {
-        let signals = heard
-        noteQueues(signals)
-        heard = KernelSignals()
+    package func refreshPending() throws(KernelError) -> Set<DeviceName> {
+        let signals = pendingSignals
+        pendingSignals = KernelSignals()
         var concerned: Set<DeviceName> = []
         let before = signals.touched.flatMap(names)
         let namesBefore = signals.touched.map { observed[$0]?.allNames ?? [] }
@@ -98,13 +95,13 @@ package final class Site {
         return concerned
     }
 
-    private func noteQueues(_ signals: KernelSignals) {
-        let ours = signals.fewestQueues.filter { observed.owners[$0.key] != nil }
-        fewestQueues.merge(ours, uniquingKeysWith: min)
+    /// The fewest attached queues of our devices, where the kernel has reported a number since this was last asked.
+    package func takeFewestQueues() -> [(owner: DeviceName, index: LinkIndex, count: Int)] {
+        defer { pendingSignals.fewestQueues = [:] }
+        return pendingSignals.fewestQueues.compactMap { index, count in
+            observed.owners[index].map { ($0, index, count) }
+        }
     }
-
-    /// The fewest attached queues that the kernel has told of since it was last asked; nothing when it told of none.
-    package func takeFewestQueues(of index: LinkIndex) -> Int? { fewestQueues.removeValue(forKey: index) }
 
     /// By any of them it may be in a device's way, or be its controller.
     private func names(of index: LinkIndex) -> [String] {
@@ -137,7 +134,6 @@ package final class Site {
         for index in indexes {
             observed.owners[index] = nil
             consumed.remove(index)
-            fewestQueues[index] = nil
             observed.unverified.remove(index)
             kernel.abandon(index)
         }
@@ -151,55 +147,5 @@ package final class Site {
         } else if consumed.remove(link.index) != nil {
             observed.unverified.insert(link.index)
         }
-    }
-}
-
-/// The namespaces in which devices are wanted, or still are.
-package final class Sites {
-    private let kernel: any Kernel
-    private let statistics: StatisticsSources
-    package private(set) var all: [NetworkNamespace?: Site] = [:]
-
-    /// - Parameters:
-    ///   - kernel: Where they are entered.
-    ///   - statistics: Where the way to the counters of each is put, as long as it is worked in.
-    package init(_ kernel: any Kernel, statistics: StatisticsSources) {
-        self.kernel = kernel
-        self.statistics = statistics
-    }
-
-    /// Enters the namespace, unless that has been done.
-    package func site(at location: NetworkNamespace?) throws(NamespaceFailure) -> Site {
-        if let site = all[location] { return site }
-        let namespace = try kernel.open(location)
-        do throws(KernelError) {
-            let site = try Site(location, kernel: namespace)
-            // Without its counters a namespace can be worked in all the same; a scrape says that they are missing.
-            if let counters = try? namespace.statistics() { statistics.set(counters, at: location) }
-            all[location] = site
-            return site
-        } catch {
-            throw .unusable(error)
-        }
-    }
-
-    /// Lets go of what can no longer be worked in. Our descriptors would keep a deleted namespace alive.
-    package func close(_ location: NetworkNamespace?) {
-        statistics.set(nil, at: location)
-        all.removeValue(forKey: location)?.kernel.leave()
-    }
-
-    /// Lets go of namespaces whose locations lead elsewhere by now.
-    ///
-    /// - Returns: Whether there were any.
-    package func closeStale() -> Bool {
-        let stale = all.filter { !$0.value.kernel.isCurrent }.map(\.key)
-        for location in stale { close(location) }
-        return !stale.isEmpty
-    }
-
-    /// Lets go of namespaces that nobody needs.
-    package func closeAll(but needed: Set<NetworkNamespace>) {
-        for case let location? in all.keys where !needed.contains(location) { close(location) }
     }
 }

@@ -3,24 +3,24 @@ internal import Logging
 internal import TapCore
 internal import TapStore
 
-extension LeaseDesk {
+extension LeaseBroker {
     /// Takes up the leases whose descriptors the service manager has kept, after the first look at the kernel. What
     /// comes back and belongs to nothing is closed, and its queues are detached: whoever reads them has no lease.
     package func restore() {
         guard !isRestored else { return }
         isRestored = true
-        let said = ledger.read()
+        let said = journal.read()
         var kept = kernel.takeKept()
         var broken: [Lease] = []
         for entry in said.leases.values {
-            let lease = Lease(entry)
+            let lease = Lease(entry.record)
             lease.keptQueues = entry.queues.count
             if let bundle = kept.bundles.removeValue(forKey: lease.keptName) {
                 lease.connection = bundle.connection
                 for (index, queue) in zip(entry.queues, bundle.queues) { lease.queues[index] = queue }
             }
             if let connection = lease.connection { connections[ObjectIdentifier(connection)] = lease }
-            devices[lease.device, default: Device()].leases.append(lease)
+            addDevice(lease.device).add(lease)
             if !isWhole(lease, of: entry) { broken.append(lease) }
         }
         for (name, bundle) in kept.bundles {
@@ -34,7 +34,7 @@ extension LeaseDesk {
         for name in kept.others + kept.bundles.keys {
             log.notice("a descriptor came back that belongs to nothing, and is closed", metadata: ["name": "\(name)"])
         }
-        for name in devices.keys { broken += resume(name, said.orders[name]) }
+        for device in devices.values { broken += resume(device, said.orders[device.name]) }
         for lease in broken {
             log.notice("a lease cannot go on", metadata: lease.metadata)
             end(lease, .lost)
@@ -44,26 +44,23 @@ extension LeaseDesk {
     }
 
     /// Whether everything of it has come back, and its device is still wanted and there.
-    private func isWhole(_ lease: Lease, of entry: Ledger.Entry) -> Bool {
+    private func isWhole(_ lease: Lease, of entry: LeaseJournal.Entry) -> Bool {
         guard let record = board.snapshot.devices[lease.device]?.record else { return false }
         return lease.connection != nil && lease.indexes == entry.queues.sorted()
             && lease.canGoOn(with: record) && LeasePlace(record.claim) == lease.place
     }
 
-    /// Queues may have been toggled while nobody looked.
+    /// Queues may have been toggled while no daemon ran.
     ///
     /// - Returns: Leases whose queues are gone.
-    private func resume(_ name: DeviceName, _ order: [Int]?) -> [Lease] {
-        guard let device = devices[name] else { return [] }
-        // As it was noted; what the kernel says then corrects it, of queues that are gone too.
-        let noted = order.map(Set.init) ?? Set(device.leases.flatMap(\.indexes))
-        devices[name]?.order = QueueOrder(attached: noted, order: order)
+    private func resume(_ device: LeasedDevice, _ order: [Int]?) -> [Lease] {
+        device.resume(order)
         // Which CPUs are set is not noted, so they are set again.
-        if let record = board.snapshot.devices[name]?.record,
+        if let record = board.snapshot.devices[device.name]?.record,
             record.assignments.values.contains(where: { !$0.cpus.isEmpty })
         {
-            for kernelIndex in record.queues { devices[name]?.receiveCPUs[kernelIndex] = [] }
+            device.forgetReceiveCPUs(at: record.queues)
         }
-        return notice(name)
+        return device.notice()
     }
 }

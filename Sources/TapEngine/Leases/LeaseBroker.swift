@@ -4,30 +4,17 @@ package import TapCore
 package import TapStore
 internal import TapSystem
 
-/// Hands queues out, watches over them, and takes them back. Used on the worker's thread only, as all that touches the
+/// Grants leases, keeps track of their queues, and ends them. Used on the worker's thread only, as all that touches the
 /// kernel.
-package final class LeaseDesk {
-    /// A device of which queues are leased.
-    package struct Device {
-        package var leases: [Lease] = []
-        /// Where the kernel has its queues, by their index.
-        package var order = QueueOrder<Int>() {
-            didSet { fewestQueues = min(fewestQueues, order.attached.count) }
-        }
-        /// The fewest that were attached at any time since the last look, as far as we know.
-        package var fewestQueues = 0
-        /// The CPUs that are set for the queue at a kernel index.
-        package var receiveCPUs: [Int: [Int]] = [:]
-    }
-
+package final class LeaseBroker {
     package let kernel: any Kernel
-    package let sites: Sites
-    package let board: Board
+    package let sites: NamespaceStates
+    package let board: SnapshotStore
     package let metrics: EngineMetrics
     package let log: Logger
-    package var devices: [DeviceName: Device] = [:]
+    package var devices: [DeviceName: LeasedDevice] = [:]
     package var connections: [ObjectIdentifier: Lease] = [:]
-    package var ledger: Ledger
+    package var journal: LeaseJournal
     package var isRestored = false
     /// When copies of a device's queues were last to be closed by the service manager.
     private var ended: [DeviceName: ContinuousClock.Instant] = [:]
@@ -37,7 +24,7 @@ package final class LeaseDesk {
     private let accounts: any Accounts
 
     package init(
-        kernel: any Kernel, sites: Sites, board: Board, inbox: WorkerInbox, accounts: any Accounts,
+        kernel: any Kernel, sites: NamespaceStates, board: SnapshotStore, inbox: WorkerInbox, accounts: any Accounts,
         metrics: EngineMetrics,
         log: Logger
     ) {
@@ -48,7 +35,7 @@ package final class LeaseDesk {
         self.accounts = accounts
         self.metrics = metrics
         self.log = log
-        ledger = Ledger(kernel.memory)
+        journal = LeaseJournal(kernel.memory)
     }
 
     // MARK: Hand over
@@ -96,8 +83,8 @@ package final class LeaseDesk {
         }
     }
 
-    /// The service manager closes its copies of queues a moment after we have closed ours. Until then the only queue of a
-    /// device is taken, and others count among the 256 that a device may have.
+    /// The service manager closes its copies of queues a moment after we have closed ours. Until then the only queue of
+    /// a device is taken, and others count among the 256 that a device may have.
     private func isAboutToBeFree(_ name: DeviceName, _ refusal: KernelError) -> Bool {
         guard refusal.isTaken, let time = ended[name] else { return false }
         return time.duration(to: .now) < .milliseconds(Self.keptMillisecondsMax)
@@ -119,9 +106,9 @@ package final class LeaseDesk {
             throw .deviceNotReady(record.name, view.status[.ready]?.message)
         }
         let queues = try request.select(in: view)
-        let lease = Lease(request, of: record.identifier, at: place, since: .now())
+        let lease = Lease(LeaseRecord(request, of: record.identifier, at: place, since: .now()))
         // From here on nobody deletes the device without force, nor gets one of the queues.
-        guard board.reserve(LeaseView(lease, queues: queues), in: view) else {
+        guard board.reserve(LeaseView(lease.record, reserving: queues), in: view) else {
             throw .deviceNotReady(record.name, "it is being stated anew")
         }
         do throws(KernelError) {
@@ -141,48 +128,57 @@ package final class LeaseDesk {
     ///
     /// - Returns: The size of the vnet header, if there is one.
     private func attach(
-        _ queues: [Int], to lease: Lease, of record: DeviceRecord, at site: Site
+        _ queues: [Int], to lease: Lease, of record: DeviceRecord, at site: NamespaceState
     ) throws(KernelError) -> Int? {
         let disabled = queues.filter(record.disabledQueues.contains)
         let order = queues.filter { !record.disabledQueues.contains($0) } + disabled
         // Where the others are now, so that the new ones are known to come behind them.
-        for other in notice(lease.device) { finish(other, .lost) }
+        for other in devices[lease.device]?.notice() ?? [] { finish(other, .lost) }
         // What others use already is not set anew under their hands.
         let isFirst = devices[lease.device] == nil
         let opened = try site.kernel.openQueues(
             of: lease.place.index, QueueOpening(record.spec, count: order.count, setsDevice: isFirst))
-        devices[lease.device, default: Device()].leases.append(lease)
+        let device = addDevice(lease.device)
+        device.add(lease)
         for (index, queue) in zip(order, opened.queues) {
             lease.queues[index] = queue
-            devices[lease.device]?.order.attach(index)
+            device.attach(index)
         }
         for index in disabled.reversed() {
             try lease.queues[index]?.detach()
-            devices[lease.device]?.order.detach(index)
+            device.detach(index)
         }
         metrics.operations.increment(["open_queue"], by: UInt64(order.count))
         return opened.vnetHeaderSize
     }
 
+    /// The device as one of which queues are leased, which it shall be at once.
+    package func addDevice(_ name: DeviceName) -> LeasedDevice {
+        if let device = devices[name] { return device }
+        let device = LeasedDevice(name)
+        devices[name] = device
+        return device
+    }
+
     /// Gives the queues to whoever has been told that he gets them.
     private func handOver(
-        _ id: LeaseIdentifier, of device: DeviceName, _ vnetHeaderSize: Int?, _ socket: OwnedDescriptor?
+        _ id: LeaseIdentifier, of name: DeviceName, _ vnetHeaderSize: Int?, _ socket: OwnedDescriptor?
     ) {
         // It may have been revoked meanwhile; the socket then closes with its last owner.
-        guard let lease = devices[device]?.leases.first(where: { $0.id == id }) else { return }
+        guard let device = devices[name], let lease = device.lease(id) else { return }
         guard let socket else { return end(lease, .unclaimed) }
         do throws(KernelError) {
             let connection = try kernel.connection(owning: socket)
             lease.connection = connection
             connections[ObjectIdentifier(connection)] = lease
-            // What is kept and not in the ledger belongs to nothing: the next process detaches and closes it.
+            // What is kept and not in the journal belongs to nothing: the next process detaches and closes it.
             CrashPoint.reach(CrashPoint.leaseKeep)
             lease.keptQueues = lease.queues.count
             remember { () throws(KernelError) in
                 try kernel.keep(connection, lease.indexes.compactMap { lease.queues[$0] }, as: lease.keptName)
             }
             CrashPoint.reach(CrashPoint.leaseSend)
-            let namespace = board.snapshot.devices[device]?.record.spec.networkNamespace
+            let namespace = board.snapshot.devices[name]?.record.spec.networkNamespace
             for (line, queues) in lease.messages(vnetHeaderSize: vnetHeaderSize, networkNamespace: namespace) {
                 try connection.send(line, with: queues)
             }
@@ -193,12 +189,12 @@ package final class LeaseDesk {
         // Not before all is sent: a lease that is found again is a whole one.
         CrashPoint.reach(CrashPoint.leaseNote)
         remember { () throws(KernelError) in
-            try ledger.begin(Ledger.Entry(lease), order: devices[device]?.order.known)
+            try journal.begin(LeaseJournal.Entry(lease), order: device.order.known)
         }
         CrashPoint.reach(CrashPoint.leaseNoted)
         metrics.leaseHandoffs.increment(["success"])
         log.debug("queues are leased", metadata: lease.metadata)
-        settle(device)
+        settle(name)
     }
 
     /// A lease that cannot be remembered goes on all the same; only the next process will not know it.
@@ -209,7 +205,7 @@ package final class LeaseDesk {
         }
     }
 
-    package func site(of record: DeviceRecord) -> Site? {
+    package func site(of record: DeviceRecord) -> NamespaceState? {
         guard let claim = record.claim, let site = sites.all[claim.namespace], site.observed.host == claim.host else {
             return nil
         }
@@ -238,10 +234,10 @@ package final class LeaseDesk {
     }
 
     package func end(_ lease: Lease, _ reason: End) {
-        guard devices[lease.device]?.leases.contains(where: { $0 === lease }) == true else { return }
+        guard let device = devices[lease.device], device.leases.contains(where: { $0 === lease }) else { return }
         CrashPoint.reach(CrashPoint.leaseEnd)
         // Where all queues go, it does not matter how they were.
-        let lost = devices[lease.device]?.leases.count == 1 ? [] : notice(lease.device)
+        let lost = device.leases.count == 1 ? [] : device.notice()
         finish(lease, reason)
         for other in lost where other !== lease { finish(other, .lost) }
     }
@@ -249,10 +245,10 @@ package final class LeaseDesk {
     package func finish(_ lease: Lease, _ reason: End) {
         // Before anything is undone: a lease that is found again is a whole one. What comes back of this one then
         // belongs to nothing, and the next process goes on with its end.
-        remember { () throws(KernelError) in try ledger.end(lease.id, of: lease.device) }
+        remember { () throws(KernelError) in try journal.end(lease.id, of: lease.device) }
         takeBack(lease)
         if let device = devices[lease.device], !device.leases.isEmpty {
-            remember { () throws(KernelError) in try ledger.reorder(lease.device, device.order.known) }
+            remember { () throws(KernelError) in try journal.reorder(lease.device, device.order.known) }
         }
         metrics.leasesEnded.increment([reason.rawValue])
         log.debug("queues are free again", metadata: lease.metadata.merging(["reason": "\(reason)"]) { $1 })
@@ -266,12 +262,12 @@ package final class LeaseDesk {
 
     /// Detached first, since others may have copies; from the tail, so that the rest stays in its place.
     private func takeBack(_ lease: Lease) {
-        let order = devices[lease.device]?.order
-        let tailFirst = lease.queues.keys.map { ($0, order?.kernelIndex(of: $0) ?? -1) }.sorted { $0.1 > $1.1 }
-        for (index, _) in tailFirst {
+        // None where its queues could not be opened.
+        let device = devices[lease.device]
+        for index in lease.indexes(tailFirstIn: device?.order ?? QueueOrder()) {
             // It fails for a queue that is detached, is the only one of its device, or has gone with it.
             try? lease.queues[index]?.detach()
-            devices[lease.device]?.order.detach(index)
+            device?.detach(index)
         }
         for queue in lease.queues.values { queue.close() }
         if let count = lease.keptQueues {
@@ -282,7 +278,7 @@ package final class LeaseDesk {
             connections[ObjectIdentifier(connection)] = nil
             connection.close()
         }
-        devices[lease.device]?.leases.removeAll { $0 === lease }
+        device?.remove(lease)
         board.release(lease.id, of: lease.device)
     }
 }

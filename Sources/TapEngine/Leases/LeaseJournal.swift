@@ -2,23 +2,16 @@ package import TapCore
 internal import TapDocument
 internal import TapStore
 
-/// What the next process of the service has to know of the leases whose descriptors it finds: a journal of JSON lines in
-/// memory that outlives the process. Without a service manager nothing outlives it, and nothing is written.
-package struct Ledger {
+/// What the next process of the service has to know of the leases whose descriptors it finds: a journal of JSON lines
+/// in memory that outlives the process. Without a service manager nothing outlives it, and nothing is written.
+package struct LeaseJournal {
     /// The journal is written anew when it is this many times as long as what it says.
     private static let slackMax = 4
     private static let bytesMin = 64 << 10
 
-    package struct Entry: Hashable {
-        package let id: LeaseIdentifier
-        package let device: DeviceName
-        package let identifier: String
-        package let place: LeasePlace
-        package let consumer: ConsumerName?
-        package let process: Int32
-        package let user: UInt32
-        package let group: UInt32
-        package let since: Timestamp
+    package struct Entry: LeaseRecordHolder, Hashable {
+        package let record: LeaseRecord
+        /// In the order of the descriptors that the service manager keeps.
         package let queues: [Int]
     }
 
@@ -39,7 +32,7 @@ package struct Ledger {
         self.memory = memory
     }
 
-    /// What the former process has left. A line that was not finished, or that nobody understands, is passed over.
+    /// What the former process has left. An unfinished or unknown line is skipped.
     package mutating func read() -> Contents {
         guard let memory else { return contents }
         let text = memory.contents
@@ -84,10 +77,10 @@ package struct Ledger {
     }
 }
 
-extension Ledger.Contents {
+extension LeaseJournal.Contents {
     fileprivate mutating func apply(_ line: JSONValue) {
         guard case .string(let name)? = line["device"], let device = try? DeviceName(name) else { return }
-        if let entry = Ledger.Entry(line["lease"], device: device) { leases[entry.id] = entry }
+        if let entry = LeaseJournal.Entry(line["lease"], device: device) { leases[entry.id] = entry }
         if case .string(let id)? = line["ended"], let id = LeaseIdentifier(id) { leases[id] = nil }
         orders[device] = line["order"]?.integers
         if orders[device]?.isEmpty == true { orders[device] = nil }
@@ -103,12 +96,9 @@ extension Ledger.Contents {
     }
 }
 
-extension Ledger.Entry {
+extension LeaseJournal.Entry {
     package init(_ lease: Lease) {
-        self.init(
-            id: lease.id, device: lease.device, identifier: lease.identifier, place: lease.place,
-            consumer: lease.consumer, process: lease.process, user: lease.user, group: lease.group, since: lease.since,
-            queues: lease.indexes)
+        self.init(record: lease.record, queues: lease.indexes)
     }
 
     fileprivate init?(_ document: JSONValue?, device: DeviceName) {
@@ -124,17 +114,20 @@ extension Ledger.Entry {
         var consumer: ConsumerName?
         if case .string(let text)? = document["consumer"] { consumer = try? ConsumerName(text) }
         self.init(
-            id: id, device: device, identifier: identifier,
-            place: LeasePlace(namespace: namespace, index: LinkIndex(rawValue: index)), consumer: consumer,
-            process: process, user: user, group: group, since: Timestamp(microseconds: Int64(since)), queues: queues)
+            record: LeaseRecord(
+                id: id, device: device, identifier: identifier,
+                place: LeasePlace(namespace: namespace, index: LinkIndex(rawValue: index)), consumer: consumer,
+                process: process, user: user, group: group, since: Timestamp(microseconds: Int64(since))),
+            queues: queues)
     }
 
     fileprivate var document: JSONValue {
         [
-            "id": .string(id.text), "uid": .string(identifier),
-            "namespace": .string(String(place.namespace, radix: 16)), "ifindex": .integer(Int(place.index.rawValue)),
-            "consumer": JSONValue(consumer?.text), "pid": .integer(Int(process)), "user": .integer(Int(user)),
-            "group": .integer(Int(group)), "since": .integer(Int(since.microseconds)),
+            "id": .string(record.id.text), "uid": .string(record.identifier),
+            "namespace": .string(String(record.place.namespace, radix: 16)),
+            "ifindex": .integer(Int(record.place.index.rawValue)), "consumer": JSONValue(record.consumer?.text),
+            "pid": .integer(Int(record.process)), "user": .integer(Int(record.user)),
+            "group": .integer(Int(record.group)), "since": .integer(Int(record.since.microseconds)),
             "queues": .array(queues.map { .integer($0) }),
         ]
     }
