@@ -1,36 +1,80 @@
-// libmicrohttpd 0.9.75 refuses some requests before it tells anybody, with a page of HTML. There is no option for it.
-// But it makes that page with a public function of its own, which the dynamic linker looks up like any other; so a
-// function of the same name in the program comes first. Nothing else in Tapster calls it.
+// libmicrohttpd refuses some requests before it calls the application, with a page of HTML or without an answer. There
+// is no option for it. But it calls two functions then, which the dynamic linker looks up like any other, so that
+// functions of the same names in the program come first:
+//
+//     MHD_queue_response  with its page
+//     shutdown(2)         from 1.0 on, on a connection whose request line it cannot read
+//
+// They send our answer, and end the connection; what the library still sends goes nowhere.
+#define _GNU_SOURCE
 #include "error_page.h"
 
+#include <dlfcn.h>
+#include <gnutls/gnutls.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-static _Thread_local struct MHD_Response *next;
-// After a bad Content-Length the library would send the headers of its page twice; so it gets none, and closes.
-static _Thread_local int is_without;
+static _Thread_local void *refusal;
+static _Thread_local size_t refusal_count;
 
-void tapster_error_page_set(struct MHD_Response *page) {
-    if (next != NULL) MHD_destroy_response(next);
-    next = page;
+void tapster_refusal_set(const void *bytes, size_t count) {
+    free(refusal);
+    refusal = bytes == NULL ? NULL : malloc(count);
+    if (refusal == NULL) return;
+    memcpy(refusal, bytes, count);
+    refusal_count = count;
+}
+
+static enum MHD_Result (*queue_response)(struct MHD_Connection *, unsigned, struct MHD_Response *);
+
+__attribute__((constructor)) static void find_queue_response(void) {
+    *(void **)&queue_response = dlsym(RTLD_NEXT, "MHD_queue_response");
+}
+
+enum MHD_Result tapster_queue_response(
+    struct MHD_Connection *connection, unsigned status, struct MHD_Response *response) {
+    return queue_response(connection, status, response);
+}
+
+// A client that does not read must not hold the library's thread, so what does not fit into the socket is lost.
+static void send_refusal(int socket, gnutls_session_t session) {
+    if (session != NULL) {
+        gnutls_record_send(session, refusal, refusal_count);
+    } else {
+        (void)!send(socket, refusal, refusal_count, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+    tapster_refusal_set(NULL, 0);
 }
 
 __attribute__((visibility("default")))
-struct MHD_Response *MHD_create_response_from_buffer(size_t size, void *buffer, enum MHD_ResponseMemoryMode mode) {
-    struct MHD_Response *page = next;
-    next = NULL;
-    if (is_without) {
-        is_without = 0;
-        if (page != NULL) MHD_destroy_response(page);
-        return NULL;
+enum MHD_Result MHD_queue_response(struct MHD_Connection *connection, unsigned status, struct MHD_Response *response) {
+    if (refusal != NULL) {
+        const union MHD_ConnectionInfo *information =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        int socket = information == NULL ? -1 : information->connect_fd;
+        information = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+        send_refusal(socket, information == NULL ? NULL : (gnutls_session_t)information->tls_session);
+        syscall(SYS_shutdown, socket, SHUT_RDWR);
     }
-    if (page != NULL) return page;
-    (void)mode; // Its pages are constants.
-    return MHD_create_response_from_buffer_with_free_callback(size, buffer, NULL);
+    return queue_response(connection, status, response);
 }
 
-unsigned tapster_error_page_status(const char *format, va_list arguments) {
-    if (strstr(format, "(HTTP response code is %u ") != NULL) return va_arg(arguments, unsigned);
-    // Comes before.
-    is_without = strstr(format, "Content-Length") != NULL;
-    return 0;
+__attribute__((visibility("default")))
+int shutdown(int socket, int how) {
+    if (refusal != NULL) send_refusal(socket, NULL);
+    return (int)syscall(SYS_shutdown, socket, how);
+}
+
+struct tapster_library_notice tapster_library_notice(const char *format, va_list arguments) {
+    struct tapster_library_notice notice = {0, NULL};
+    if (strstr(format, "(HTTP response code is %u ('%s'))") != NULL) {
+        notice.status = va_arg(arguments, unsigned);
+        notice.text = va_arg(arguments, const char *);
+    } else if (strcmp(format, "%s\n") == 0) {
+        notice.text = va_arg(arguments, const char *);
+    }
+    return notice;
 }

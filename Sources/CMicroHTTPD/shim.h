@@ -1,9 +1,11 @@
 // libmicrohttpd, and what Swift cannot import of it: MHD_start_daemon is variadic.
 #pragma once
 #include <microhttpd.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct tapster_mhd_settings {
+    // -1 without one: connections come by MHD_add_connection.
     int listen_socket;
     unsigned threads;
     unsigned connections_max;
@@ -31,8 +33,31 @@ static size_t tapster_mhd_keep(void *context, struct MHD_Connection *connection,
     return strlen(text);
 }
 
+// What the library is, whatever it was built with: Debian's have one soname. From 1.0 on it refuses by itself what two
+// parties could read differently, when it is told to (MHD_OPTION_CLIENT_DISCIPLINE_LVL). Before, it takes all of it.
+// (MHD_get_version_bin came after 0.9.75.)
+static inline int tapster_mhd_is_strict(void) { return strtol(MHD_get_version(), NULL, 10) >= 1; }
+
+// Its number in the headers of 1.0; those of 0.9.75 do not have it.
+enum { TAPSTER_MHD_OPTION_CLIENT_DISCIPLINE_LVL = 38 };
+
 static inline struct MHD_Daemon *tapster_mhd_start(const struct tapster_mhd_settings *settings) {
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
+    struct MHD_OptionItem listening[3] = {
+        {MHD_OPTION_LISTEN_SOCKET, settings->listen_socket, NULL},
+        {MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)settings->threads, NULL},
+        {MHD_OPTION_END, 0, NULL}};
+    // Without a socket that they share, the library has no pool of threads.
+    if (settings->listen_socket < 0) {
+        flags |= MHD_USE_NO_LISTEN_SOCKET;
+        listening[0] = listening[2];
+    }
+    // 1: as strict as RFC 9112 lets a server be. 0.9.75 is lenient: when it is strict it closes without an answer.
+    struct MHD_OptionItem strictness[2] = {
+        {tapster_mhd_is_strict() ? (enum MHD_OPTION)TAPSTER_MHD_OPTION_CLIENT_DISCIPLINE_LVL
+                                 : MHD_OPTION_STRICT_FOR_CLIENT,
+         tapster_mhd_is_strict() ? 1 : 0, NULL},
+        {MHD_OPTION_END, 0, NULL}};
     if (settings->log != NULL) flags |= MHD_USE_ERROR_LOG;
     if (settings->allows_upgrade) flags |= MHD_ALLOW_UPGRADE;
     struct MHD_OptionItem tls[5] = {{MHD_OPTION_END, 0, NULL}};
@@ -52,12 +77,10 @@ static inline struct MHD_Daemon *tapster_mhd_start(const struct tapster_mhd_sett
         MHD_OPTION_EXTERNAL_LOGGER, settings->log, settings->context,
         MHD_OPTION_ARRAY, tls,
         MHD_OPTION_URI_LOG_CALLBACK, settings->target, settings->context,
-        MHD_OPTION_LISTEN_SOCKET, settings->listen_socket,
-        MHD_OPTION_THREAD_POOL_SIZE, settings->threads,
+        MHD_OPTION_ARRAY, listening,
         MHD_OPTION_CONNECTION_LIMIT, settings->connections_max,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, settings->connection_memory_bytes_max,
-        // We are strict ourselves: the library would close without an answer.
-        MHD_OPTION_STRICT_FOR_CLIENT, 0,
+        MHD_OPTION_ARRAY, strictness,
         MHD_OPTION_NOTIFY_COMPLETED, settings->completed, settings->context,
         MHD_OPTION_NOTIFY_CONNECTION, settings->connection, settings->context,
         MHD_OPTION_UNESCAPE_CALLBACK, tapster_mhd_keep, NULL,
@@ -84,6 +107,38 @@ static inline const struct sockaddr *tapster_mhd_address(struct MHD_Connection *
 static inline size_t tapster_mhd_header_bytes(struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     return info == NULL ? 0 : info->header_size;
+}
+
+// A header field in the library's memory, which lasts until the request is complete.
+struct tapster_mhd_field {
+    const char *name;
+    size_t name_bytes;
+    const char *value;
+    size_t value_bytes;
+};
+
+struct tapster_mhd_fields {
+    struct tapster_mhd_field *fields;
+    size_t count;
+    size_t max;
+};
+
+static enum MHD_Result tapster_mhd_add_field(
+    void *context, enum MHD_ValueKind kind, const char *name, size_t name_bytes, const char *value,
+    size_t value_bytes) {
+    struct tapster_mhd_fields *fields = (struct tapster_mhd_fields *)context;
+    (void)kind;
+    if (fields->count == fields->max) return MHD_NO;
+    fields->fields[fields->count++] = (struct tapster_mhd_field){name, name_bytes, value, value_bytes};
+    return MHD_YES;
+}
+
+// Reads at most `max` header fields, in the order in which they came.
+static inline size_t tapster_mhd_read_fields(
+    struct MHD_Connection *connection, struct tapster_mhd_field *fields, size_t max) {
+    struct tapster_mhd_fields found = {fields, 0, max};
+    MHD_get_connection_values_n(connection, MHD_HEADER_KIND, tapster_mhd_add_field, &found);
+    return found.count;
 }
 
 // A gnutls_session_t; NULL without TLS.

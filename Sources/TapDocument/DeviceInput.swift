@@ -24,74 +24,93 @@ public struct DeviceInput: Hashable, Sendable {
         _ document: JSONValue, accounts: some Accounts, pathName: DeviceName? = nil
     ) throws(InvalidDocument) {
         var root = ObjectReader(document, at: "")
+        guard root.issues.isEmpty else { throw InvalidDocument(root.issues) }
+        let metadata = MetadataReading(root.take("metadata"), pathName: pathName)
+        root.note(metadata.issues)
+        let reading = SpecReading(root.take("spec"), accounts: accounts, name: metadata.name ?? pathName)
+        root.note(reading.issues)
         // A document that was read, edited and sent back has a status; it is not the sender's to say.
         root.skip(["status"])
-        guard root.issues.isEmpty else { throw InvalidDocument(root.issues) }
-
-        var metadata = ObjectReader(root.take("metadata"), at: "/metadata")
-        let name = metadata.text("name") { (text) throws(ValidationError) in try DeviceName(text) }
-        if let pathName, let name, name != pathName {
-            metadata.note("name", "is '\(name)', but the path says '\(pathName)'; a device cannot be renamed")
-        } else if name == nil, metadata.issues.isEmpty, pathName == nil {
-            metadata.note("name", "is missing; it is the only field that a device must have")
+        let issues = root.finish()
+        guard issues.isEmpty, let spec = reading.spec, let name = metadata.name ?? pathName else {
+            throw InvalidDocument(issues)
         }
-        let labels = Labels.reading(metadata.take("labels"), at: "/metadata/labels")
-        metadata.note(labels.issues)
-        let version = metadata.text("resourceVersion", orNull: true) { (text) throws(ValidationError) in
+        self.name = name
+        labels = metadata.labels
+        self.spec = spec
+        resourceVersion = metadata.resourceVersion
+    }
+}
+
+extension DeviceInput {
+    /// Fields of a merge patch that no device has: a null would remove them without a trace.
+    public static func unknownFields(inPatch patch: JSONValue) -> [FieldIssue] {
+        func unknown(_ value: JSONValue?, at pointer: String, known: [String]) -> [FieldIssue] {
+            guard case .object = value else { return [] }
+            var reader = ObjectReader(value, at: pointer)
+            reader.skip(known)
+            return reader.finish()
+        }
+        guard case .object = patch else { return [] }
+        var root = ObjectReader(patch, at: "")
+        let (metadata, spec) = (root.take("metadata"), root.take("spec"))
+        root.skip(["status"])
+        return root.finish()
+            + unknown(metadata, at: "/metadata", known: MetadataReading.keys)
+            + unknown(spec, at: "/spec", known: SpecReading.keys)
+            + unknown(spec?["link"], at: "/spec/link", known: SpecReading.linkKeys)
+    }
+}
+
+/// Reads `metadata`.
+private struct MetadataReading {
+    /// The keys of its fields, in the order in which they are read.
+    static let keys = MetadataReading(nil, pathName: nil).keys
+
+    private static let readOnly = ["uid", "generation", "createdAt", "updatedAt", "deletionRequestedAt"]
+
+    let name: DeviceName?
+    let labels: Labels
+    let resourceVersion: Int?
+    let issues: [FieldIssue]
+    private let keys: [String]
+
+    init(_ value: JSONValue?, pathName: DeviceName?) {
+        var reader = ObjectReader(value, at: "/metadata")
+        let name = reader.text("name") { (text) throws(ValidationError) in try DeviceName(text) }
+        if let pathName, let name, name != pathName {
+            reader.note("name", "is '\(name)', but the path says '\(pathName)'; a device cannot be renamed")
+        } else if name == nil, reader.issues.isEmpty, pathName == nil {
+            reader.note("name", "is missing; it is the only field that a device must have")
+        }
+        let labels = Labels.reading(reader.take("labels"), at: "/metadata/labels")
+        reader.note(labels.issues)
+        resourceVersion = reader.text("resourceVersion", orNull: true) { (text) throws(ValidationError) in
             guard let number = Int(text), number >= 0, String(number) == text else {
                 throw ValidationError("is not a resource version that this API gave")
             }
             return number
         }
-        metadata.skip(Self.readOnlyMetadata)
-        root.note(metadata.finish(known: Self.metadataFields))
-
-        let reading = SpecReading(root.take("spec"), accounts: accounts, name: name ?? pathName)
-        root.note(reading.issues)
-        let issues = root.finish(known: ["metadata", "spec", "status"])
-        guard issues.isEmpty, let spec = reading.spec, let name = name ?? pathName else {
-            throw InvalidDocument(issues)
-        }
+        reader.skip(Self.readOnly)
         self.name = name
         self.labels = labels.value
-        self.spec = spec
-        resourceVersion = version
-    }
-}
-
-extension DeviceInput {
-    private static let readOnlyMetadata = ["uid", "generation", "createdAt", "updatedAt", "deletionRequestedAt"]
-    private static let metadataFields = ["name", "labels", "resourceVersion"] + readOnlyMetadata
-
-    /// Fields of a merge patch that no device has: a null would remove them without a trace.
-    public static func unknownFields(inPatch patch: JSONValue) -> [FieldIssue] {
-        func unknown(_ value: JSONValue?, at pointer: String, known: [String]) -> [FieldIssue] {
-            guard case .object(let members) = value else { return [] }
-            var reader = ObjectReader(.object(members), at: pointer)
-            reader.skip(known)
-            return reader.finish(known: known)
-        }
-        return unknown(patch, at: "", known: ["metadata", "spec", "status"])
-            + unknown(patch["metadata"], at: "/metadata", known: metadataFields)
-            + unknown(patch["spec"], at: "/spec", known: SpecReading.fields)
-            + unknown(patch["spec"]?["link"], at: "/spec/link", known: SpecReading.linkFields)
+        keys = reader.keys
+        issues = reader.finish()
     }
 }
 
 /// Reads `spec`: first every field by itself, then what they say together.
 struct SpecReading {
-    static let fields = [
-        "kind", "multiQueue", "queues", "access", "packetInfo", "vnetHeader", "vnetHeaderSize", "offloads",
-        "sendBufferBytes", "owner", "group", "napi", "napiFrags", "networkNamespace", "link", "adoption",
-        "driftPolicy",
-    ]
-    static let linkFields = [
-        "up", "mtu", "macAddress", "txQueueLength", "queueDiscipline", "controller", "alias", "altNames", "addresses",
-        "carrier",
-    ]
+    /// The keys of the fields of `spec` and of `spec.link`, in the order in which they are read.
+    static let (keys, linkKeys) = {
+        let reading = SpecReading(nil, accounts: AnyAccount())
+        return (reading.keys, reading.linkKeys)
+    }()
 
     private(set) var spec: DeviceSpec?
     private(set) var issues: [FieldIssue]
+    private let keys: [String]
+    private let linkKeys: [String]
 
     init(_ value: JSONValue?, accounts: some Accounts, name: DeviceName? = nil) {
         var draft = DeviceSpecDraft()
@@ -111,13 +130,15 @@ struct SpecReading {
         draft.networkNamespace = reader.text("networkNamespace", orNull: true) { (text) throws(ValidationError) in
             try NetworkNamespace(text)
         }
+        var link = ObjectReader(reader.take("link"), at: "/spec/link")
+        draft.link = Self.link(&link, name: name)
+        linkKeys = link.keys
+        reader.note(link.finish())
         if let adoption = reader.word("adoption", AdoptionPolicy.self) { draft.adoption = adoption }
         if let policy = reader.word("driftPolicy", DriftPolicy.self) { draft.driftPolicy = policy }
 
-        var link = ObjectReader(reader.take("link"), at: "/spec/link")
-        draft.link = Self.link(&link, name: name)
-        reader.note(link.finish(known: Self.linkFields))
-        issues = reader.finish(known: Self.fields)
+        keys = reader.keys
+        issues = reader.finish()
 
         // Even with mistakes in single fields, what the others say together is told in the same answer.
         do throws(SpecContradictions) {

@@ -12,7 +12,7 @@ public struct FieldIssue: Hashable, Sendable {
 }
 
 extension FieldIssue {
-    /// Members of an object that nobody asked for.
+    /// Members of an object that have other keys than its fields.
     public static func unknown(
         _ keys: some Collection<String>, at pointer: String = "", known: [String]
     ) -> [FieldIssue] {
@@ -53,32 +53,58 @@ public struct InvalidDocument: Error, Hashable, Sendable {
 }
 
 /// Takes the members of an object one by one, notes every mistake instead of stopping at the first, and in the end
-/// refuses what nobody asked for.
+/// refuses the members that were not asked for.
 struct ObjectReader {
+    /// Most objects have fewer fields, so that `keys` grows once.
+    private static let keysExpected = 20
+
     private let pointer: String
-    private var members: [String: JSONValue]
+    private let members: [String: JSONValue]
+    /// The keys that were asked for, in that order: an error about an unknown key lists them so.
+    private(set) var keys: [String] = []
+    /// Accepted, and not listed.
+    private var ignoredKeys: [String] = []
+    /// How many members have one of these keys.
+    private var membersFound = 0
     private(set) var issues: [FieldIssue] = []
 
     init(_ value: JSONValue?, at pointer: String) {
         self.pointer = pointer
-        members = [:]
         switch value {
-        case .object(let members): self.members = members
-        case nil: break
-        case let other?: issues.append(FieldIssue(pointer: pointer, detail: "must be an object, found \(other.kind)"))
+        case .object(let members):
+            self.members = members
+        case nil:
+            members = [:]
+        case let other?:
+            members = [:]
+            issues.append(FieldIssue(pointer: pointer, detail: "must be an object, found \(other.kind)"))
         }
+        keys.reserveCapacity(Self.keysExpected)
     }
 
     func has(_ key: String) -> Bool { members[key] != nil }
 
-    /// A member as it is, for nested objects.
+    /// A member as it is, for nested objects. To be asked for once.
     mutating func take(_ key: String) -> JSONValue? {
-        members.removeValue(forKey: key)
+        keys.append(key)
+        return find(key)
     }
 
-    /// Forgets members that are told, but not taken.
+    /// Accepts fields of which the value does not count.
     mutating func skip(_ keys: [String]) {
-        for key in keys { members[key] = nil }
+        for key in keys { _ = take(key) }
+    }
+
+    /// Accepts a field of which the value does not count, and which an error about an unknown key does not list.
+    mutating func ignore(_ key: String) {
+        ignoredKeys.append(key)
+        _ = find(key)
+    }
+
+    private mutating func find(_ key: String) -> JSONValue? {
+        let member = members[key]
+        if member != nil { membersFound += 1 }
+        return member
     }
 
     mutating func note(_ key: String, _ detail: String) {
@@ -199,9 +225,12 @@ struct ObjectReader {
         }
     }
 
-    /// Every mistake, what is left over included.
-    consuming func finish(known: [String]) -> [FieldIssue] {
-        note(FieldIssue.unknown(members.keys, at: pointer, known: known))
+    /// Every mistake, members with other keys than those asked for included.
+    consuming func finish() -> [FieldIssue] {
+        if membersFound < members.count {
+            let unknown = members.keys.filter { !keys.contains($0) && !ignoredKeys.contains($0) }
+            note(FieldIssue.unknown(unknown, at: pointer, known: keys))
+        }
         return issues
     }
 }

@@ -11,19 +11,17 @@ public struct AssignmentInput: Hashable, Sendable {
     public init(_ document: JSONValue) throws(InvalidDocument) {
         var reader = try ObjectReader(root: document)
         // What was read may be sent back; since when it holds is not the sender's to say.
-        reader.skip(["assignedAt"])
-        self = try Self.reading(&reader, known: [])
+        reader.ignore("assignedAt")
+        let assignment = Self.reading(&reader)
+        let issues = reader.finish()
+        guard issues.isEmpty, let assignment else { throw InvalidDocument(issues) }
+        self = assignment
     }
 
-    /// What is left when the caller has taken the fields that only he knows.
-    fileprivate static func reading(
-        _ reader: inout ObjectReader, known: [String]
-    ) throws(InvalidDocument) -> AssignmentInput {
+    fileprivate static func reading(_ reader: inout ObjectReader) -> AssignmentInput? {
         let consumer = reader.consumer("consumer")
         let cpus = reader.numbers("cpus", CPUNumber.self)
-        let issues = reader.finish(known: ["consumer", "cpus"] + known)
-        guard issues.isEmpty, let consumer else { throw InvalidDocument(issues) }
-        return AssignmentInput(consumer: consumer, cpus: cpus)
+        return consumer.map { AssignmentInput(consumer: $0, cpus: cpus) }
     }
 
     private init(consumer: ConsumerName, cpus: [CPUNumber]) {
@@ -41,9 +39,11 @@ public struct FreeQueuesInput: Hashable, Sendable {
     /// - Throws: `InvalidDocument` with every mistake.
     public init(_ document: JSONValue) throws(InvalidDocument) {
         var reader = try ObjectReader(root: document)
-        let count = reader.integer("count", QueueCount.self)
-        assignment = try .reading(&reader, known: ["count"])
-        self.count = count ?? .one
+        let assignment = AssignmentInput.reading(&reader)
+        count = reader.integer("count", QueueCount.self) ?? .one
+        let issues = reader.finish()
+        guard issues.isEmpty, let assignment else { throw InvalidDocument(issues) }
+        self.assignment = assignment
     }
 }
 
@@ -57,7 +57,7 @@ public struct QueuePatch: Hashable, Sendable {
     public init(_ document: JSONValue) throws(InvalidDocument) {
         var reader = try ObjectReader(root: document)
         let isEnabled = reader.bool("enabled")
-        let issues = reader.finish(known: ["enabled"])
+        let issues = reader.finish()
         guard issues.isEmpty else { throw InvalidDocument(issues) }
         self.isEnabled = isEnabled
     }
@@ -71,10 +71,7 @@ extension ObjectReader {
     }
 
     fileprivate mutating func consumer(_ key: String) -> ConsumerName? {
-        guard has(key) else {
-            note(key, "is missing; name who reads the queue, such as vm-42")
-            return nil
-        }
+        if !has(key) { note(key, "is missing; name who reads the queue, such as vm-42") }
         return text(key) { (text) throws(ValidationError) in try ConsumerName(text) }
     }
 }

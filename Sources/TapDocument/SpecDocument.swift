@@ -9,23 +9,23 @@ extension DeviceSpec {
 
     /// Every field, defaults included.
     public func tell(_ json: inout some JSONSink) {
-        json.member("kind", kind.rawValue)
-        json.member("multiQueue", queues.isMultiple)
-        json.member("queues", queues.count.value)
-        json.member("access", access.rawValue)
-        json.member("networkNamespace", networkNamespace?.text)
-        json.member("packetInfo", packetInfo)
-        json.member("vnetHeader", vnetHeader)
-        json.member("vnetHeaderSize", vnetHeaderSize.value)
-        json.member("offloads", offloads.names)
-        json.member("sendBufferBytes", sendBuffer?.value)
-        json.member("owner", owner?.document ?? .null)
-        json.member("group", group?.document ?? .null)
-        json.member("napi", napi)
-        json.member("napiFrags", napiFrags)
-        json.object("link") { link.tell(&$0) }
-        json.member("adoption", adoption.rawValue)
-        json.member("driftPolicy", driftPolicy.rawValue)
+        json.member("kind", self.kind.rawValue)
+        json.member("multiQueue", self.queues.isMultiple)
+        json.member("queues", self.queues.count.value)
+        json.member("access", self.access.rawValue)
+        json.member("networkNamespace", self.networkNamespace?.text)
+        json.member("packetInfo", self.packetInfo)
+        json.member("vnetHeader", self.vnetHeader)
+        json.member("vnetHeaderSize", self.vnetHeaderSize.value)
+        json.member("offloads", self.offloads.names)
+        json.member("sendBufferBytes", self.sendBuffer?.value)
+        json.member("owner", self.owner?.document ?? .null)
+        json.member("group", self.group?.document ?? .null)
+        json.member("napi", self.napi)
+        json.member("napiFrags", self.napiFrags)
+        json.object("link") { self.link.tell(&$0) }
+        json.member("adoption", self.adoption.rawValue)
+        json.member("driftPolicy", self.driftPolicy.rawValue)
     }
 
     /// Reads a document that this type wrote. Whether its owner still exists is not asked again.
@@ -83,7 +83,7 @@ extension Principal {
 }
 
 /// Believes that every account exists.
-private struct AnyAccount: Accounts {
+struct AnyAccount: Accounts {
     func userNumber(_ principal: Principal) -> UInt32? { 0 }
     func groupNumber(_ principal: Principal) -> UInt32? { 0 }
 }

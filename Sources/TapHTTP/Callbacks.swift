@@ -22,8 +22,10 @@ nonisolated(unsafe) let targetCallback:
 nonisolated(unsafe) let logCallback: MHD_LogCallback = { context, format, arguments in
     guard let context = unsafe context, let format = unsafe format, let arguments = unsafe arguments else { return }
     let server = unsafe Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue()
-    let status = unsafe tapster_error_page_status(format, arguments)
-    unsafe tapster_error_page_set(status == 0 ? nil : server.errorPage(libraryStatus: status))
+    let notice = unsafe tapster_library_notice(format, arguments)
+    // SAFETY: the library keeps the text alive during this call.
+    unsafe server.answerForLibrary(
+        status: notice.status, text: unsafe notice.text.map { unsafe String(cString: $0) } ?? "")
 }
 
 /// `MHD_AccessHandlerCallback`: for the headers, for each part of the body, for its end, and after a resume.
@@ -33,12 +35,8 @@ nonisolated(unsafe) let accessCallback: MHD_AccessHandlerCallback = {
     let server = unsafe Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue()
     guard let held = unsafe slot.pointee else {
         guard let target = unsafe target, let method = unsafe method, let version = unsafe version else { return .NO }
-        // SAFETY: the library keeps the head alive until the request is complete.
-        let head = unsafe UnsafeRawBufferPointer(start: method, count: tapster_mhd_header_bytes(connection))
-        let places = unsafe RequestPlaces(
-            target: UnsafeRawPointer(target) - UnsafeRawPointer(method),
-            version: UnsafeRawPointer(version) - UnsafeRawPointer(method))
-        guard let exchange = unsafe server.begin(connection, head: head, places) else { return .NO }
+        let line = unsafe RequestLine(method: method, target: target, version: version)
+        guard let exchange = unsafe server.begin(connection, line) else { return .NO }
         // SAFETY: released in `completedCallback`, which follows each request whose slot was set.
         unsafe slot.pointee = Unmanaged.passRetained(exchange).toOpaque()
         return unsafe server.refuseEarly(exchange, connection)

@@ -19,8 +19,8 @@ final class ClientConnection: @unchecked Sendable {
     }
 
     let socket: Int32
-    /// Of the request that arrives; nothing when it cannot be understood.
-    var target: RequestTarget?
+    /// Of the request that arrives.
+    var target = Result<RequestTarget, HTTPRejection>.failure(.malformedRequest)
     var targetBytes = 0
     private let state: Mutex<State>
 

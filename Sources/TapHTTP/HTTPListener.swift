@@ -8,10 +8,19 @@ public final class HTTPListener: Sendable, CustomStringConvertible {
     /// The path, or the address with its port.
     public let description: String
     let tls: HTTPTLS?
+    /// -1 without one.
     let socket: Int32
+    let isUnix: Bool
     private let path: String?
 
-    var isUnix: Bool { path != nil }
+    /// Has no socket: its connections are socket pairs, which `HTTPServer.add` serves.
+    init() {
+        description = "socket pairs"
+        tls = nil
+        socket = -1
+        isUnix = true
+        path = nil
+    }
 
     /// A Unix socket at `path`, for its owner and `group` alone. A socket that a dead daemon left is replaced.
     ///
@@ -19,6 +28,7 @@ public final class HTTPListener: Sendable, CustomStringConvertible {
     public init(unix path: String, group: UInt32?) throws(HTTPServerError) {
         description = path
         self.path = path
+        isUnix = true
         tls = nil
         var address = sockaddr_un()
         let bytes = Array(path.utf8)
@@ -54,6 +64,7 @@ public final class HTTPListener: Sendable, CustomStringConvertible {
     public init(tcp text: String, tls: HTTPTLS? = nil) throws(HTTPServerError) {
         let address = try HTTPAddress(text)
         path = nil
+        isUnix = false
         self.tls = tls
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
         let socket = Glibc.socket(address.host.contains(":") ? AF_INET6 : AF_INET, type, 0)
@@ -85,7 +96,7 @@ public final class HTTPListener: Sendable, CustomStringConvertible {
     /// Ends listening and removes the socket's file.
     func close() {
         if let path { unsafe unlink(path) }
-        Glibc.close(socket)
+        if socket >= 0 { Glibc.close(socket) }
     }
 
     private static func removeStale(_ address: sockaddr_un, path: String) throws(HTTPServerError) {

@@ -39,9 +39,21 @@ public enum HTTPRejection: String, CaseIterable, Error, Sendable {
     case tooManyConnections
     case stopping
 
-    /// What the library refuses by itself, before it tells anybody.
-    init(libraryStatus status: UInt32) {
+    /// What the library rejects by itself, before it calls the application. Where its text is another one in a version to
+    /// come, the code is less exact, and the request still rejected.
+    ///
+    /// - Parameters:
+    ///   - status: Of the error page that the library makes; 0 when it closes the connection without one.
+    ///   - text: The page, or the reason.
+    init?(libraryStatus status: UInt32, text: String) {
         switch status {
+        case 0 where text.contains("No space left") && text.contains("request line"): self = .targetTooLong
+        case 0 where text.contains("request line") || text.contains("empty lines"): self = .malformedRequest
+        case 0: return nil
+        case 400 where text.contains("Content-Length") && text.contains("Transfer-Encoding"): self = .ambiguousRequest
+        case 400 where text.contains("Host:"): self = .ambiguousRequest
+        case 400 where text.contains("Transfer-Encoding"): self = .unknownTransferCoding
+        case 413 where text.contains("chunk size line"): self = .unreadableBody
         case 413: self = .bodyTooLarge
         case 414: self = .targetTooLong
         case 431: self = .headersTooLarge

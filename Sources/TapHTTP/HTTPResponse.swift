@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// An answer.
 public struct HTTPResponse: Sendable {
     public var status: Int
@@ -28,9 +30,21 @@ extension HTTPResponse {
     /// The whole answer, after which the connection ends.
     var closingBytes: [UInt8] {
         let body = body
-        let fields = headers + [("Content-Length", "\(body.bytes.count)"), ("Connection", "close")]
+        let fields = headers + [("Date", Self.date()), ("Content-Length", "\(body.count)"), ("Connection", "close")]
         let head = "HTTP/1.1 \(status) \r\n" + fields.map { "\($0.name): \($0.value)\r\n" }.joined() + "\r\n"
         return Array(head.utf8) + body.bytes
+    }
+
+    /// Now, as RFC 9110, section 5.6.7, wants it.
+    private static func date() -> String {
+        var now = time(nil)
+        var parts = unsafe tm()
+        var text = [CChar](repeating: 0, count: 64)
+        // SAFETY: the calls write the locals alone.
+        _ = unsafe gmtime_r(&now, &parts)
+        // The program never leaves the C locale, whose names of days and months are those of HTTP.
+        let count = unsafe strftime(&text, text.count, "%a, %d %b %Y %H:%M:%S GMT", &parts)
+        return String(decoding: text[..<count].lazy.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 }
 

@@ -51,8 +51,10 @@ public final class HTTPServer: Sendable {
     public func start() throws(HTTPServerError) {
         var settings = unsafe tapster_mhd_settings()
         // The library closes what it is given.
-        let listening = dup(listener.socket)
-        guard listening >= 0 else { throw HTTPServerError(description: "too many files are open for \(listener)") }
+        let listening = listener.socket < 0 ? -1 : dup(listener.socket)
+        guard listening >= 0 || listener.socket < 0 else {
+            throw HTTPServerError(description: "too many files are open for \(listener)")
+        }
         unsafe settings.listen_socket = listening
         unsafe settings.threads = UInt32(limits.threads)
         // The library divides them among its threads, and does not answer above them: so its limit is never reached.
@@ -80,10 +82,26 @@ public final class HTTPServer: Sendable {
         }
         guard let pointer = unsafe started else {
             unsafe Unmanaged.passUnretained(self).release()
-            close(listening)
+            if listening >= 0 { close(listening) }
             throw HTTPServerError(description: "the HTTP server cannot start on \(listener)")
         }
         daemon.withLock { $0 = unsafe Handle(pointer: pointer) }
+    }
+
+    /// Serves a connected Unix socket too, and closes it at the end.
+    ///
+    /// - Returns: False when the server has stopped or the library has no memory; then the socket is closed.
+    func add(connected socket: Int32) -> Bool {
+        daemon.withLock { handle in
+            guard let handle else {
+                close(socket)
+                return false
+            }
+            var address = sockaddr(sa_family: sa_family_t(AF_UNIX), sa_data: (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+            // SAFETY: the library copies the address during the call; only its family is read of it (unix(7), unnamed).
+            return unsafe MHD_add_connection(
+                handle.pointer, socket, &address, socklen_t(MemoryLayout<sa_family_t>.size)) == .YES
+        }
     }
 
     /// Answers what is parked, and what still comes, with 503, and returns when the last thread has ended.
@@ -168,21 +186,25 @@ public final class HTTPServer: Sendable {
     func read(target: UnsafeRawBufferPointer, of connection: OpaquePointer) {
         guard let client = unsafe client(of: connection) else { return }
         client.targetBytes = target.count
-        client.target = unsafe RequestTarget(target, parametersMax: limits.queryParametersMax)
+        do throws(HTTPRejection) {
+            client.target = .success(try unsafe RequestTarget(target, parametersMax: limits.queryParametersMax))
+        } catch {
+            client.target = .failure(error)
+        }
     }
 
     /// The headers have arrived.
     ///
     /// - Returns: Nothing when the connection shall end.
-    func begin(_ connection: OpaquePointer, head: UnsafeRawBufferPointer, _ places: RequestPlaces) -> HTTPExchange? {
+    func begin(_ connection: OpaquePointer, _ line: RequestLine) -> HTTPExchange? {
         guard let client = unsafe client(of: connection) else { return nil }
         unsafe identify(client, connection)
         client.expect(.slowBody, within: limits.bodySecondsMax, crowded: limits.crowdedSecondsMax)
         let exchange = unsafe HTTPExchange(connection, server: self, client: client)
         do throws(HTTPRejection) {
             let parts = try unsafe RequestParts(
-                head, places, targetBytes: client.targetBytes, fieldsMax: limits.headersMax)
-            guard let target = client.target else { throw .malformedTarget }
+                line, of: connection, targetBytes: client.targetBytes, fieldsMax: limits.headersMax)
+            let target = try client.target.get()
             exchange.incoming.request = HTTPRequest(
                 head: RequestHead(
                     method: parts.method, target: target, fields: parts.fields, isHTTP10: parts.isHTTP10))
@@ -196,12 +218,17 @@ public final class HTTPServer: Sendable {
         return exchange
     }
 
-    /// What the library sends instead of a page of its own.
-    func errorPage(libraryStatus status: UInt32) -> OpaquePointer? {
-        let response = handler.refuse(HTTPRejection(libraryStatus: status), nil, limits: limits)
-        guard let made = unsafe self.response(response.body) else { return nil }
-        unsafe Self.add(response.headers, to: made, closes: true)
-        return unsafe made
+    /// The library is about to refuse a request by itself, with a page or by closing the connection, or tells of
+    /// something else.
+    func answerForLibrary(status: UInt32, text: String) {
+        // When it closes a connection of TLS without a page, nothing more can be sent.
+        guard let rejection = HTTPRejection(libraryStatus: status, text: text) else {
+            return tapster_refusal_set(nil, 0)
+        }
+        let bytes = handler.refuse(rejection, nil, limits: limits).closingBytes
+        guard status != 0 || listener.tls == nil else { return tapster_refusal_set(nil, 0) }
+        // SAFETY: the call copies the bytes.
+        unsafe tapster_refusal_set(bytes, bytes.count)
     }
 
     /// The handshake is over, since there is a request.
@@ -294,7 +321,7 @@ public final class HTTPServer: Sendable {
                 upgradeCallback, Unmanaged.passUnretained(upgrade).toOpaque())
         else { return .NO }
         unsafe Self.add(upgrade.headers, to: made, closes: false)
-        let result = unsafe MHD_queue_response(connection, UInt32(MHD_HTTP_SWITCHING_PROTOCOLS), made)
+        let result = unsafe tapster_queue_response(connection, UInt32(MHD_HTTP_SWITCHING_PROTOCOLS), made)
         unsafe MHD_destroy_response(made)
         return result
     }
@@ -313,7 +340,7 @@ public final class HTTPServer: Sendable {
         guard let made = unsafe made else { return .NO }
         unsafe Self.add(
             response.headers, to: made, closes: exchange.incoming.closes || exchange.incoming.rejection != nil)
-        let result = unsafe MHD_queue_response(connection, UInt32(response.status), made)
+        let result = unsafe tapster_queue_response(connection, UInt32(response.status), made)
         unsafe MHD_destroy_response(made)
         return result
     }

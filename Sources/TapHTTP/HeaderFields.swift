@@ -1,39 +1,61 @@
-/// The header fields of a request. Their texts are made when somebody asks for them: most requests are asked for few.
+internal import CMicroHTTPD
+
+/// The header fields of a request. Their texts are made on demand: most requests are asked for few.
 struct HeaderFields: Sendable {
     private struct Field {
         let name: Range<Int>
         let value: Range<Int>
     }
 
-    private let bytes: [UInt8]
+    private var bytes: [UInt8] = []
     private var fields: [Field] = []
 
-    /// Reads more strictly than the library: what two parties could understand differently is refused (RFC 9112,
-    /// section 2.2 and 5).
-    ///
+    /// Has no fields.
+    init() {}
+
     /// - Parameters:
-    ///   - block: From the end of the request line to the end of the headers as the library leaves it, with a NUL for
-    ///     each byte of a line's end, and for the colon. So a lone LF is one NUL where two must be, and a NUL that the
-    ///     client sent is one too many; a line that begins with a space continues the one before.
+    ///   - connection: The library's, whose request has the fields.
     ///   - fieldsMax: How many there may be.
-    /// - Throws: Why they are refused.
-    init(_ block: UnsafeRawBufferPointer, fieldsMax: Int) throws(HTTPRejection) {
-        unsafe bytes = Array(block)
-        fields.reserveCapacity(8)
-        var place = try lineEnd(0)
-        while place < bytes.count, bytes[place] != 0 {
-            let name = place..<end(from: place, Self.isTokenByte)
-            guard !name.isEmpty, name.upperBound < bytes.count, bytes[name.upperBound] == 0 else {
-                throw .malformedRequest
+    /// - Throws: `.tooManyHeaders`, and as `append` does.
+    init(of connection: OpaquePointer, fieldsMax: Int) throws(HTTPRejection) {
+        self = try unsafe withUnsafeTemporaryAllocation(of: tapster_mhd_field.self, capacity: fieldsMax + 1) {
+            found throws(HTTPRejection) in
+            // SAFETY: the library writes at most `found.count` fields, and keeps their texts alive until the request is
+            // complete.
+            let count = unsafe tapster_mhd_read_fields(connection, found.baseAddress, found.count)
+            guard count <= fieldsMax else { throw .tooManyHeaders }
+            var fields = HeaderFields()
+            unsafe fields.bytes.reserveCapacity(
+                found[..<count].reduce(0) { unsafe $0 + $1.name_bytes + $1.value_bytes })
+            fields.fields.reserveCapacity(count)
+            for index in 0..<count {
+                let field = unsafe found[index]
+                try unsafe fields.append(
+                    name: UnsafeRawBufferPointer(start: field.name, count: field.name_bytes),
+                    value: UnsafeRawBufferPointer(start: field.value, count: field.value_bytes))
             }
-            let start = end(from: name.upperBound + 1, Self.isBlank)
-            var end = end(from: start) { $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 }
-            place = try lineEnd(end)
-            while end > start, Self.isBlank(bytes[end - 1]) { end -= 1 }
-            guard fields.count < fieldsMax else { throw .tooManyHeaders }
-            fields.append(Field(name: name, value: start..<end))
+            return fields
         }
-        guard try lineEnd(place) == bytes.count else { throw .malformedRequest }
+    }
+
+    /// Adds a copy of a field.
+    ///
+    /// - Throws: `.malformedRequest` unless the name is a token and the value has no control characters (RFC 9110,
+    ///   sections 5.1 and 5.5).
+    mutating func append(name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) throws(HTTPRejection) {
+        guard unsafe !name.isEmpty, unsafe name.allSatisfy(Self.isTokenByte), unsafe value.allSatisfy(Self.isValueByte)
+        else {
+            throw .malformedRequest
+        }
+        // Blanks around a value are not part of it; some versions of the library leave them.
+        var trimmed = unsafe value[...]
+        while let first = unsafe trimmed.first, Self.isBlank(first) { unsafe trimmed.removeFirst() }
+        while let last = unsafe trimmed.last, Self.isBlank(last) { unsafe trimmed.removeLast() }
+        let start = bytes.count
+        unsafe bytes.append(contentsOf: name)
+        let middle = bytes.count
+        unsafe bytes.append(contentsOf: trimmed)
+        fields.append(Field(name: start..<middle, value: middle..<bytes.count))
     }
 
     /// The value of a field, which is named in lower case; of a repeated one, the last.
@@ -62,19 +84,10 @@ struct HeaderFields: Sendable {
             && zip(field.name, lowercase.utf8).allSatisfy { asciiLowercase(bytes[$0]) == $1 }
     }
 
-    private func end(from start: Int, _ isInside: (UInt8) -> Bool) -> Int {
-        var place = start
-        while place < bytes.count, isInside(bytes[place]) { place += 1 }
-        return place
-    }
+    static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 
-    /// - Returns: What follows CR LF.
-    private func lineEnd(_ place: Int) throws(HTTPRejection) -> Int {
-        guard place + 1 < bytes.count, bytes[place] == 0, bytes[place + 1] == 0 else { throw .malformedRequest }
-        return place + 2
-    }
-
-    private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
+    /// All but the controls; a tab is a blank (RFC 9110, section 5.5).
+    static func isValueByte(_ byte: UInt8) -> Bool { byte >= 0x20 && byte != 0x7F || byte == 0x09 }
 
     /// A letter, a digit, or one of ``!#$%&'*+-.^_`|~`` (RFC 9110, section 5.6.2).
     static func isTokenByte(_ byte: UInt8) -> Bool {

@@ -81,39 +81,3 @@ struct RequestFraming {
         }
     }
 }
-
-/// Where the parts of a request line are, in bytes from the method.
-struct RequestPlaces {
-    let target: Int
-    let version: Int
-}
-
-/// The request line and the header fields, strictly.
-struct RequestParts {
-    private static let versionBytes = 8
-
-    let method: String
-    let isHTTP10: Bool
-    let fields: HeaderFields
-
-    /// - Parameters:
-    ///   - head: From the method to the end of the headers, as the library leaves it: with a NUL for each separator that
-    ///     it understood.
-    ///   - places: Where it found the other parts.
-    ///   - targetBytes: The target's length before it was taken to pieces; when it held a NUL, up to that.
-    ///   - fieldsMax: How many header fields there may be.
-    /// - Throws: Why it is refused.
-    init(
-        _ head: UnsafeRawBufferPointer, _ places: RequestPlaces, targetBytes: Int, fieldsMax: Int
-    ) throws(HTTPRejection) {
-        let fieldsStart = places.version + Self.versionBytes
-        // One separator each, and nothing that the library passed over.
-        guard places.target > 1, places.version == places.target + targetBytes + 1, fieldsStart <= head.count,
-            unsafe head[..<(places.target - 1)].allSatisfy(HeaderFields.isTokenByte)
-        else { throw .malformedRequest }
-        method = unsafe String(decoding: head[..<(places.target - 1)], as: UTF8.self)
-        isHTTP10 = unsafe head[fieldsStart - 1] == UInt8(ascii: "0")
-        fields = try unsafe HeaderFields(
-            UnsafeRawBufferPointer(rebasing: head[fieldsStart...]), fieldsMax: fieldsMax)
-    }
-}

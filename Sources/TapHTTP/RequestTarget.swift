@@ -11,9 +11,23 @@ struct RequestTarget: Sendable {
 
     private static let schemes = [Array("http://".utf8), Array("https://".utf8)]
 
-    /// Nothing when the target cannot be decoded, or two parties could understand it differently: dot segments and
-    /// encoded slashes are resolved by some and not by others.
-    init?(_ text: UnsafeRawBufferPointer, parametersMax: Int) {
+    /// - Parameters:
+    ///   - text: The target as it came.
+    ///   - parametersMax: How many parameters the query may have.
+    /// - Throws: `.malformedTarget` if it cannot be decoded, or two parties could understand it differently: dot segments
+    ///   and encoded slashes are resolved by some and not by others. `.malformedRequest` if it has white space, which some
+    ///   take for a separator of the request line.
+    init(_ text: UnsafeRawBufferPointer, parametersMax: Int) throws(HTTPRejection) {
+        // VT, FF, CR
+        let whitespace: [UInt8] = [0x20, 0x0B, 0x0C, 0x0D]
+        guard unsafe !text.contains(where: { whitespace.contains($0) }) else { throw .malformedRequest }
+        guard let target = unsafe RequestTarget(decoding: text, parametersMax: parametersMax) else {
+            throw .malformedTarget
+        }
+        self = target
+    }
+
+    private init?(decoding text: UnsafeRawBufferPointer, parametersMax: Int) {
         // A fragment is no part of a target.
         guard unsafe text.allSatisfy({ $0 > 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "#") }) else { return nil }
         var rest = unsafe text[...]

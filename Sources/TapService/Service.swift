@@ -128,13 +128,15 @@ struct RoutedHandler: HTTPHandler {
                     throw .bodyTooLarge(bytesMax: route.bodyBytesMax)
                 }
                 let call = Call(
-                    request: request, exchange: exchange, route: route.pattern, metrics: metrics, identity: identity)
+                    request: request, exchange: exchange, route: route.pattern, places: route.places,
+                    metrics: metrics, identity: identity)
                 do throws(Problem) { try follow(route, call) } catch { call.fail(error) }
             case .otherMethods(let allowed):
                 throw .methodNotAllowed(method: request.head.method, allowed: allowed)
             case .options(let allowed):
                 let call = Call(
-                    request: request, exchange: exchange, route: "other", metrics: metrics, identity: identity)
+                    request: request, exchange: exchange, route: "other", places: [:], metrics: metrics,
+                    identity: identity)
                 call.answer(HTTPResponse(status: 204, headers: [("Allow", allowed.joined(separator: ", "))]))
             case .none:
                 throw router.notFound(request.head.path)

@@ -43,6 +43,7 @@ struct ServeCommand: ParsableCommand {
         }
         for issue in idle { log.warning("a rule is for nobody", metadata: ["rule": "\(issue)"]) }
 
+        try attempt { () throws(HTTPServerError) in try HTTPLibrary.check() }
         let store = try attempt { () throws(StoreError) in try Store(path: configuration.database) }
         let kernel = try attempt { () throws(KernelError) in try LinuxKernel(manager: manager, kept: kept) }
         // Whatever the kernel lets go of shall be closed.

@@ -45,7 +45,7 @@ struct TokenCreateCommand: ParsableCommand {
     @Argument(help: "A name that no other token has; the history of changes shows it.")
     var name: String
 
-    @Option(help: "What it allows: viewer, consumer, operator or admin.")
+    @Option(help: "What it allows: \(Role.names).")
     var role: String
 
     @Option(help: "How long it is valid, as in 12h or 90d; without it, until it is revoked.")

@@ -63,7 +63,7 @@ import Testing
         let steps = try #require(try world.settle().first)
         let discipline = try #require(steps.firstIndex(of: .setQueueDiscipline(.noqueue)))
         let up = try #require(
-            steps.firstIndex { if case .setLink(let change) = $0 { change.up == true } else { false } })
+            steps.firstIndex { if case .setLink(let change) = $0 { change.contains(.up(true)) } else { false } })
         #expect(discipline < up)
     }
 
@@ -234,9 +234,7 @@ import Testing
         world.wanted = world.wanted.wanting(try DeviceSpec(draft))
         let steps = try #require(try world.settle().first)
         // Or else the kernel would take it away with the first of its network.
-        var promotion = LinkChange()
-        promotion.promotesSecondaries = true
-        #expect(steps == [.setLink(promotion), .removeAddress(try InterfaceAddress("192.0.2.1/24"))])
+        #expect(steps == [.setLink([.promoteSecondaries]), .removeAddress(try InterfaceAddress("192.0.2.1/24"))])
         let index = try #require(world.wanted.claim?.index)
         #expect(world.kernel.observed.addresses[index] == [foreign])
     }

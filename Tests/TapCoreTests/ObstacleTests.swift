@@ -75,10 +75,8 @@ import Testing
         }
         let decision = Self.decide(wanted, [Self.link(wanted), Self.other("br0", kind: kind)])
         if isSuitable {
-            var change = LinkChange()
-            change.controller = .join(name, LinkIndex(rawValue: 2))
             guard case .act(let steps, _, _) = decision else { throw TestFailure("\(decision)") }
-            #expect(steps == [.setLink(change)])
+            #expect(steps == [.setLink([.controller(.join(name, LinkIndex(rawValue: 2)))])])
         } else {
             #expect(Self.obstacle(decision) == .controllerUnsuitable(name, kind: kind))
         }
@@ -98,9 +96,7 @@ import Testing
         }
         let decision = Self.decide(wanted, [elsewhere, Self.other("br1", kind: "bridge")])
         guard case .act(let steps, let differences, _) = decision else { throw TestFailure("\(decision)") }
-        var change = LinkChange()
-        change.mtu = try MTU(9_000)
-        #expect(steps == [.setLink(change)])
+        #expect(steps == [.setLink([.mtu(try MTU(9_000))])])
         #expect(differences.map(\.field) == [.mtu])
     }
 

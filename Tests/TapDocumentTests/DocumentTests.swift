@@ -73,6 +73,36 @@ private struct OnlyRoot: Accounts {
             ])
     }
 
+    /// The fields of each object, in the order in which they are read.
+    @Test func anUnknownFieldIsToldWhichThereAre() throws {
+        let known = [
+            "": "are metadata, spec, status",
+            "/metadata": "are name, labels, resourceVersion, uid, generation, createdAt, updatedAt, "
+                + "deletionRequestedAt",
+            "/spec": "are kind, multiQueue, queues, access, packetInfo, vnetHeader, vnetHeaderSize, offloads, "
+                + "sendBufferBytes, owner, group, napi, napiFrags, networkNamespace, link, adoption, driftPolicy",
+            "/spec/link": "are up, mtu, macAddress, txQueueLength, queueDiscipline, controller, alias, altNames, "
+                + "addresses, carrier",
+        ]
+        let expected = known.map {
+            FieldIssue(pointer: $0.key + "/x", detail: "is not a field of this object; known \($0.value)")
+        }
+        let text = #"{"metadata": {"name": "web0", "x": 1}, "spec": {"x": 1, "link": {"x": 1}}, "x": 1}"#
+        let document = try JSONValue(parsing: Array(text.utf8))
+        let error = #expect(throws: InvalidDocument.self) { try DeviceInput(document, accounts: OnlyRoot()) }
+        #expect(error?.issues == InvalidDocument(expected).issues)
+        // A merge patch may be told more, and is told the same.
+        #expect(InvalidDocument(DeviceInput.unknownFields(inPatch: document)).issues == error?.issues)
+        let assignment = #"{"consumer": "vm", "assignedAt": "y", "x": 1}"#
+        let unknown = "is not a field of this object; known are consumer, cpus"
+        #expect(throws: InvalidDocument([FieldIssue(pointer: "/x", detail: unknown)])) {
+            try AssignmentInput(try JSONValue(parsing: Array(assignment.utf8)))
+        }
+        #expect(throws: InvalidDocument([FieldIssue(pointer: "/x", detail: unknown + ", count")])) {
+            try FreeQueuesInput(try JSONValue(parsing: Array(#"{"consumer": "vm", "x": 1}"#.utf8)))
+        }
+    }
+
     @Test func aDocumentThatWasReadMayBeSentBack() throws {
         let text = #"""
             {"metadata": {"name": "web0", "uid": "x", "generation": 3, "resourceVersion": "417", "createdAt": "y",

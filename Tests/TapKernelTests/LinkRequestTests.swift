@@ -87,23 +87,20 @@ import Testing
     }
 
     @Test func theControllerComesAfterTheMTU() throws {
-        var change = LinkChange()
-        change.mtu = try MTU(9_000)
-        change.controller = .join(try InterfaceName("br0"), LinkIndex(rawValue: 2))
-        change.alias = "ab"
+        let joining: LinkChange = [
+            .mtu(try MTU(9_000)), .alias(try LinkAlias("ab")),
+            .controller(.join(try InterfaceName("br0"), LinkIndex(rawValue: 2))),
+        ]
         // IFLA_MTU 4, IFLA_IFALIAS 20 without a NUL, IFLA_MASTER 10.
         #expect(
-            Self.bytes(.change(Self.index, change))
+            Self.bytes(.change(Self.index, joining))
                 == Golden.bytes(
                     """
                     38000000 1300 0500 01000000 00000000 00000000 05000000 00000000 00000000
                     0800 0400 28230000 0600 1400 6162 0000 0800 0a00 02000000
                     """))
-        change = LinkChange()
-        change.controller = .leave
-        change.alias = ""
         #expect(
-            Self.bytes(.change(Self.index, change))
+            Self.bytes(.change(Self.index, [.alias(nil), .controller(.leave)]))
                 == Golden.bytes(
                     """
                     2c000000 1300 0500 01000000 00000000 00000000 05000000 00000000 00000000
@@ -112,11 +109,9 @@ import Testing
     }
 
     @Test func writesThePromotionOfAddresses() {
-        var change = LinkChange()
-        change.promotesSecondaries = true
         // IFLA_AF_SPEC 26, AF_INET 2, IFLA_INET_CONF 1, all nested; IPV4_DEVCONF_PROMOTE_SECONDARIES 20.
         #expect(
-            Self.bytes(.change(Self.index, change))
+            Self.bytes(.change(Self.index, [.promoteSecondaries]))
                 == Golden.bytes(
                     """
                     34000000 1300 0500 01000000 00000000 00000000 05000000 00000000 00000000

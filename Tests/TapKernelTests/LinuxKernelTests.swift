@@ -129,10 +129,9 @@ import Testing
     @Test func refusedLinkChangesCarryTheKernelsNumber() async throws {
         try await inNamespace {
             let kernel = try Self.open()
-            var change = LinkChange()
-            change.mtu = .ethernet
             let error = #expect(throws: KernelError.self) {
-                try Self.perform([.setLink(change)], on: try DeviceName("gone"), at: LinkIndex(rawValue: 999), kernel)
+                try Self.perform(
+                    [.setLink([.mtu(.ethernet)])], on: try DeviceName("gone"), at: LinkIndex(rawValue: 999), kernel)
             }
             #expect(error == KernelError("set_link", .noDevice))
         }

@@ -53,10 +53,9 @@ import Testing
     }
 
     @Test func writesALinkChange() throws {
-        var change = LinkChange()
-        change.mtu = try MTU(9_000)
-        change.macAddress = try MACAddress("02:00:00:00:00:01")
-        change.up = true
+        let change: LinkChange = [
+            .mtu(try MTU(9_000)), .macAddress(try MACAddress("02:00:00:00:00:01")), .up(true),
+        ]
         var writer = NetlinkWriter()
         LinkRequest.change(LinkIndex(rawValue: 5), change).encode(into: &writer, sequence: 1)
         // RTM_SETLINK 19, NLM_F_REQUEST|ACK 5; ifi_flags and ifi_change IFF_UP; IFLA_MTU 4; IFLA_ADDRESS 1, padded.

@@ -387,6 +387,25 @@ import Yams
         }
     }
 
+    /// The contract and the code have the same words for what happened.
+    @Test func theContractListsExactlyTheEventReasons() throws {
+        let yaml = try #require(
+            try Yams.load(yaml: String(decoding: OpenAPIDocument.yaml, as: UTF8.self)) as? [String: Any])
+        let schemas = try #require((yaml["components"] as? [String: Any])?["schemas"] as? [String: [String: Any]])
+        let properties = try #require(schemas["Event"]?["properties"] as? [String: [String: Any]])
+        let events = try #require((properties["reason"]?["anyOf"] as? [[String: Any]])?.first?["enum"] as? [String])
+        let notReady = try #require(schemas["NotReadyReason"]?["enum"] as? [String])
+        #expect((events + notReady).sorted() == EventReason.allCases.map(\.rawValue).sorted())
+    }
+
+    /// A handler asks for a part of the path by the name that it has in the pattern.
+    @Test func everyNameInAPatternIsKnown() async throws {
+        try await withWorld { (world) throws in
+            let named = world.routes.flatMap { $0.split(separator: "/") }.filter { $0.hasPrefix("{") }
+            #expect(Set(named) == Set(PathParameter.allCases.map { "{\($0.rawValue)}" }))
+        }
+    }
+
     /// The contract and the router name the same operations.
     @Test func theContractListsExactlyTheRoutes() async throws {
         try await withWorld { (world) throws in

@@ -37,6 +37,20 @@ import Testing
         }
     }
 
+    /// The document promises a link step at least one argument.
+    @Test func theStepBeforeAnAddressGoesSaysWhatItSets() async throws {
+        try await withWorld { (world) throws in
+            let both = #"{"link": {"addresses": ["192.0.2.1/24", "192.0.2.2/24"]}}"#
+            let one = #"{"link": {"addresses": ["192.0.2.2/24"]}}"#
+            #expect(try world.send("POST", "/v1/apply?wait=5s", Self.document(["web0"], both)).status == 200)
+            let answer = try world.send("POST", "/v1/apply?dryRun=true", Self.document(["web0"], one))
+            let plan = try #require((answer["plan"] as? [[String: Any]])?.first)
+            let steps = try #require(plan["steps"] as? [[String: Any]])
+            #expect(steps.map { $0["step"] as? String } == ["set_link", "remove_address"])
+            #expect(steps.first?["arguments"] as? [String: Bool] == ["promoteSecondaries": true])
+        }
+    }
+
     @Test func oneTransactionOneRevision() async throws {
         try await withWorld { (world) throws in
             let first = try world.send("POST", "/v1/apply?wait=5s", Self.document(["a", "b", "c"]))

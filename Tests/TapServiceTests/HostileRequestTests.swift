@@ -100,6 +100,9 @@ struct HostileRequest: Sendable, CustomTestStringConvertible {
         malformed("a control character in a value", get("/livez", "Host: x\r\nX: a\u{1}b\r\n")),
         malformed("a NUL in the path", get("/livez\0/x")),
         malformed("a NUL in the query", get("/livez?verbose\0&x=y")),
+        malformed("a space in the target", get("/livez /x")),
+        malformed("a space in the query", get("/livez?x=y z")),
+        malformed("three spaces before the version", "GET /livez   HTTP/1.1\r\nHost: x\r\n\r\n"),
         malformed("two spaces before the target", "GET  /livez HTTP/1.1\r\nHost: x\r\n\r\n"),
         malformed("a method that is no token", "G(T /livez HTTP/1.1\r\nHost: x\r\n\r\n"),
         malformed("HTTP/0.9", "GET /livez\r\n\r\n"),
@@ -124,7 +127,6 @@ struct HostileRequest: Sendable, CustomTestStringConvertible {
         target("half a percent sign", "/livez%2"),
         target("a percent sign with letters", "/livez%zz"),
         target("overlong UTF-8", "/%c0%af"),
-        target("a space", "/livez /x"),
         target("a fragment", "/livez#x"),
         target("no path", "livez"),
         HostileRequest("an asterisk", get("*"), 404, "ROUTE_NOT_FOUND", nil),
@@ -180,7 +182,10 @@ struct HostileRequest: Sendable, CustomTestStringConvertible {
                 let client = try HTTPClient(socket: world.socket)
                 // The server may answer, and close, before it has read all.
                 try? client.write(String(decoding: request.bytes, as: UTF8.self))
-                let answer = try client.readAnswer()
+                guard let answer = try? client.readAnswer() else {
+                    Issue.record("no answer: \(request.name)")
+                    continue
+                }
                 #expect(answer.status == request.status, "\(request.name): \(answer.headers) \(answer.text)")
                 #expect(answer.headers["content-type"] == "application/problem+json", "\(request.name)")
                 #expect(answer["code"] as? String == request.code, "\(request.name): \(answer.headers) \(answer.text)")
@@ -250,15 +255,38 @@ struct HostileRequest: Sendable, CustomTestStringConvertible {
         }
     }
 
-    /// Here the library would send the headers of an answer twice; so it sends nothing.
-    @Test(arguments: ["-1", "+5", "0x5", "5, 5", "", "5x", "99999999999999999999999"])
-    func aBadLengthIsCutOffAndCounted(length: String) async throws {
+    /// The library answers these by itself; libmicrohttpd 0.9.75 would send the headers of its answer twice.
+    @Test(arguments: [
+        ("-1", 400), ("+5", 400), ("0x5", 400), ("5, 5", 400), ("", 400), ("5x", 400),
+        ("99999999999999999999999", 413),
+    ])
+    func aBadLengthIsRefusedOnceAndCounted(length: String, status: Int) async throws {
         try await Self.withHealthyWorld { world in
             let client = try HTTPClient(socket: world.socket)
             try client.write("POST /v1/devices HTTP/1.1\r\nHost: x\r\nContent-Length: \(length)\r\n\r\n")
+            let answer = try client.readAnswer()
+            #expect(answer.status == status)
+            #expect(answer["code"] as? String == (status == 413 ? "BODY_TOO_LARGE" : "MALFORMED_REQUEST"))
             #expect(client.isClosed())
-            #expect(throws: TestFailure.self) { try client.readAnswer() }
             try eventually("it is counted") { try world.metric("tapster_http_rejected_total", "reason=") == 1 }
+        }
+    }
+
+    /// Each ends another way in each version of the library, which closes some connections without an answer.
+    @Test(arguments: [
+        "GET /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",
+        "GET /li\u{B}vez HTTP/1.1\r\nHost: x\r\n\r\n",
+        "BREW /livez\r\n\r\n", "GET /livez\0 HTTP/1.1\r\nHost: x\r\n\r\n", "GET /li\rvez HTTP/1.1\r\nHost: x\r\n\r\n",
+    ])
+    func whatTheLibraryRejectsIsAnsweredOnce(text: String) async throws {
+        try await Self.withHealthyWorld { world in
+            let client = try HTTPClient(socket: world.socket)
+            try client.write(text)
+            let answer = try client.readAnswer()
+            #expect([400, 501].contains(answer.status))
+            #expect(answer["status"] as? Int == answer.status)
+            #expect(answer.headers["date"]?.hasSuffix(" GMT") == true)
+            #expect(client.isClosed())
         }
     }
 
@@ -272,14 +300,18 @@ struct HostileRequest: Sendable, CustomTestStringConvertible {
         }
     }
 
-    @Test func chunksAreServed() async throws {
+    /// libmicrohttpd 1.0 counts the line end of a chunk with an extension as the chunk's first byte, at every level of
+    /// strictness, so that the chunk's end is malformed.
+    @Test(arguments: ["", ";a=b"])
+    func chunksAreServed(extension: String) async throws {
         try await Self.withHealthyWorld { world in
             let client = try HTTPClient(socket: world.socket)
             try client.write(
                 "PUT /v1/devices/web0 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-                    + "Transfer-Encoding: Chunked\r\n\r\n1;a=b\r\n{\r\n1\r\n}\r\n0\r\nX: trailer\r\n\r\n")
+                    + "Transfer-Encoding: Chunked\r\n\r\n1\(`extension`)\r\n{\r\n1\r\n}\r\n0\r\nX: trailer\r\n\r\n")
             let answer = try client.readAnswer()
-            #expect(answer.status == 201, "\(answer.text)")
+            let isRefused = !`extension`.isEmpty && !HTTPLibrary.version.hasPrefix("0.")
+            #expect(answer.status == (isRefused ? 400 : 201), "\(answer.text)")
             #expect(client.isClosed())
         }
     }

@@ -74,6 +74,25 @@ import Testing
 
 /// Scrapes of the whole service, where the kernel is in memory.
 @Suite struct ScrapeTests {
+    /// An instrument registers itself; this list says in which place.
+    @Test func everyInstrumentIsWrittenAndInItsPlace() async throws {
+        try await withWorld { (world) throws in
+            let types = try world.send("GET", "/metrics").text.split(separator: "\n").filter { $0.hasPrefix("# TYPE ") }
+            let families = types.map { String($0.split(separator: " ")[2]) }
+            let first = try #require(families.firstIndex(of: "tapster_reconcile_passes_total"))
+            #expect(
+                families[first...].prefix { $0.hasPrefix("tapster_") } == [
+                    "tapster_reconcile_passes_total", "tapster_drift_repairs_total", "tapster_kernel_operations_total",
+                    "tapster_kernel_errors_total", "tapster_netlink_overruns_total", "tapster_http_rejected_total",
+                    "tapster_lease_handoffs_total", "tapster_leases_ended_total", "tapster_watch_dropped_total",
+                    "tapster_http_requests_total", "tapster_reconcile_last_success_timestamp_seconds",
+                    "tapster_reconcile_pass_devices", "tapster_reconcile_pass_devices_left", "tapster_watchers",
+                    "tapster_reconcile_duration_seconds", "tapster_workqueue_wait_seconds",
+                    "tapster_http_request_duration_seconds", "tapster_database_commit_duration_seconds",
+                ])
+        }
+    }
+
     private static let success = #"tapster_statistics_success{network_namespace=""}"#
 
     private static func count(_ world: World, _ device: String) throws {

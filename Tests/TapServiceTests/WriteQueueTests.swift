@@ -96,7 +96,7 @@ import Testing
             parts.group {
                 parts.add("good") { (group) throws(Problem) in _ = try group.commit([.create(good)], by: Self.author) }
                 parts.add("told") { (group) throws(Problem) in
-                    group.tell(EventRecord(at: .now(), device: nil, reason: "Test", message: "it has only told"))
+                    group.tell(EventRecord(at: .now(), device: nil, reason: .backedUp, message: "it has only told"))
                     throw .stopping
                 }
                 parts.add("bad") { (group) throws(Problem) in

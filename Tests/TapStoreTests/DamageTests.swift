@@ -35,7 +35,7 @@ import Testing
                 try transaction.claim(claim, for: saved.name)
                 try transaction.append(
                     EventRecord(
-                        at: Timestamp(microseconds: 1), device: saved.name, reason: "Test", message: "\(number)"))
+                        at: Timestamp(microseconds: 1), device: saved.name, reason: .converged, message: "\(number)"))
             }
         }
         return try store.load().devices

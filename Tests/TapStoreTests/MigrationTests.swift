@@ -122,7 +122,8 @@ import Testing
             #expect(try store.events(after: 0, device: nil, limit: 10).first?.author?.name == "uid:0")
             try store.record {
                 try $0.append(
-                    EventRecord(at: Timestamp(microseconds: 2), device: nil, reason: "Test", message: "the next one"))
+                    EventRecord(
+                        at: Timestamp(microseconds: 2), device: nil, reason: .converged, message: "the next one"))
             }
             #expect(try store.events(after: 41, device: nil, limit: 10).map(\.id) == [42])
             let places = try store.reading.read {

@@ -172,7 +172,7 @@ import Testing
                     try transaction.append(
                         EventRecord(
                             at: Timestamp(microseconds: Int64(number)), device: number % 2 == 0 ? web : db,
-                            severity: .warning, reason: "Test", message: "\(number)",
+                            severity: .warning, reason: .converged, message: "\(number)",
                             difference: EventDifference(field: "link.mtu", wanted: 1_500, observed: .null)))
                 }
             }
@@ -205,7 +205,7 @@ import Testing
                 for number in 1...count {
                     try transaction.append(
                         EventRecord(
-                            at: Timestamp(microseconds: Int64(number)), device: nil, reason: "Test",
+                            at: Timestamp(microseconds: Int64(number)), device: nil, reason: .converged,
                             message: "\(number)", author: number % 100 == 0 ? author : nil))
                 }
             }

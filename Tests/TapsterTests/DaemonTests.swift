@@ -1,6 +1,7 @@
 import CLinux
 import Foundation
 import Glibc
+import TapHTTP
 import TestSupport
 import Testing
 
@@ -54,6 +55,24 @@ import Testing
             #expect(tun["user"] as? String == "root")
             #expect(link["qdisc"] as? String == "noqueue")
             #expect((link["flags"] as? [String])?.contains("UP") == true)
+        }
+    }
+
+    /// Here the library says that it is of the other kind, so that the daemon takes it for one that it is not.
+    @Test func aLibraryThatReadsRequestsDifferentlyEndsTheStart() async throws {
+        try await inNamespace {
+            try withTemporaryDirectory { directory in
+                let other = HTTPLibrary.version.hasPrefix("0.") ? "1.0.1" : "0.9.75"
+                let daemon = Daemon(stoppedIn: directory)
+                let library = URL(fileURLWithPath: Daemon.binary).deletingLastPathComponent()
+                    .appending(path: "libFaults.so")
+                let process = try daemon.launch(
+                    environment: ["LD_PRELOAD": library.path, "TAPSTER_TEST_HTTP_VERSION": other])
+                #expect(process.wait() == 1)
+                #expect(daemon.log.contains("libmicrohttpd \(other) "), "\(daemon.log)")
+                #expect(daemon.log.contains("Install libmicrohttpd 0.9.75 to 1.0"), "\(daemon.log)")
+                #expect(!FileManager.default.fileExists(atPath: daemon.database))
+            }
         }
     }
 

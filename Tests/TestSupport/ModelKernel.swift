@@ -279,7 +279,7 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
         case .persist: link.tun?.persistent = true
         case .setQueueDiscipline(let discipline):
             link.queueDiscipline = discipline == .noqueue ? "noqueue" : "mq"
-        case .setLink(let change): try apply(change, to: &link)
+        case .setLink(let change): for attribute in change { try apply(attribute, to: &link) }
         case .addAltNames(let names): link.altNames += names.map(\.text)
         case .removeAltNames(let names): link.altNames.removeAll { names.contains($0) }
         case .addAddress(let address): addressesByLink[index, default: []].append(.init(address, isOurs: true))
@@ -301,20 +301,21 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
         return index
     }
 
-    private func apply(_ change: LinkChange, to link: inout ObservedLink) throws(Errno) {
-        if let name = change.name { link.name = name.text }
-        if let mtu = change.mtu { link.mtu = mtu.value }
-        if let address = change.macAddress { link.macAddress = address }
-        if let length = change.transmitQueueLength { link.transmitQueueLength = length.value }
-        if let alias = change.alias { link.alias = alias.isEmpty ? nil : alias }
-        switch change.controller {
-        case .join(_, let controller):
+    private func apply(_ attribute: LinkAttribute, to link: inout ObservedLink) throws(Errno) {
+        switch attribute {
+        case .name(let name): link.name = name.text
+        case .mtu(let mtu): link.mtu = mtu.value
+        case .macAddress(let address): link.macAddress = address
+        case .transmitQueueLength(let length): link.transmitQueueLength = length.value
+        case .alias(let alias): link.alias = alias?.text
+        case .controller(.join(_, let controller)):
             guard devices[controller] != nil else { throw .noDevice }
             link.controller = controller
-        case .leave: link.controller = nil
-        case nil: break
+        case .controller(.leave): link.controller = nil
+        // Here an address never goes with another one.
+        case .promoteSecondaries: break
+        case .up(let up): link.up = up
         }
-        if let up = change.up { link.up = up }
     }
 
     private func create(_ name: DeviceName, _ flags: CreationFlags) throws(Errno) -> LinkIndex {

@@ -2,11 +2,23 @@
 #pragma once
 #include <microhttpd.h>
 #include <stdarg.h>
+#include <stddef.h>
 
-// Has the library send `page` instead of the next page that it makes on this thread, with its own status. NULL takes
-// back what it has not sent. The page is the library's from here on.
-void tapster_error_page_set(struct MHD_Response *page);
+// Has the next request that the library refuses on this thread be answered with a copy of the bytes, a whole response,
+// and its connection closed. NULL takes back bytes that were not sent.
+void tapster_refusal_set(const void *bytes, size_t count);
 
-// The status that the library is about to answer, from what it logs before (MHD_LogCallback); 0 when it logs
-// something else.
-unsigned tapster_error_page_status(const char *format, va_list arguments);
+// MHD_queue_response for a response of ours.
+enum MHD_Result tapster_queue_response(
+    struct MHD_Connection *connection, unsigned status, struct MHD_Response *response);
+
+// What the library is about to do, from what it logs before (MHD_LogCallback).
+struct tapster_library_notice {
+    // Of the error page; 0 when it makes none.
+    unsigned status;
+    // Its text, or the reason why it closes the connection without an answer; NULL when it does neither. The library
+    // owns it.
+    const char *text;
+};
+
+struct tapster_library_notice tapster_library_notice(const char *format, va_list arguments);

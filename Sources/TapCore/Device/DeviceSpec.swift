@@ -121,127 +121,45 @@ public struct DeviceSpecDraft: Hashable, Sendable {
 }
 
 /// The wanted state of a device. One that the kernel could not make true cannot exist.
+///
+/// Every field is the draft's, under the draft's name: `spec.kind`, `spec.link`.
+@dynamicMemberLookup
 public struct DeviceSpec: Hashable, Sendable {
-    public let kind: DeviceKind
-    public let queues: QueueLayout
-    public let access: DeviceAccess
-    public let networkNamespace: NetworkNamespace?
-    public let packetInfo: Bool
-    public let vnetHeader: Bool
-    public let vnetHeaderSize: VnetHeaderSize
-    public let offloads: Offloads
-    public let sendBuffer: SendBufferBytes?
-    public let owner: Principal?
-    public let group: Principal?
-    public let napi: Bool
-    public let napiFrags: Bool
-    public let link: LinkSpec
-    public let adoption: AdoptionPolicy
-    public let driftPolicy: DriftPolicy
+    /// Checked, and with its offloads filled in.
+    @usableFromInline let draft: DeviceSpecDraft
+
+    /// Inlined, so that a key path in the source becomes a plain load.
+    @inlinable public subscript<Value>(dynamicMember field: KeyPath<DeviceSpecDraft, Value>) -> Value {
+        draft[keyPath: field]
+    }
+
+    public var offloads: Offloads { draft.offloads ?? [] }
 
     /// - Throws: `SpecContradictions` with every pair of fields that cannot stand together.
     public init(_ draft: DeviceSpecDraft) throws(SpecContradictions) {
-        let offloads = draft.offloads ?? (draft.vnetHeader ? [.checksum, .tso4, .tso6] : [])
-        var found: [SpecContradictions.Contradiction] = []
-        if let contradiction = offloads.contradiction {
-            found.append(.init(.offloads, contradiction))
-        } else if !offloads.isEmpty, !draft.vnetHeader {
-            found.append(.init(.offloads, "offloads need the vnet header: set vnetHeader to true, or offloads to []"))
-        }
-        if draft.link.mtu.value > draft.kind.mtuMax {
-            found.append(
-                .init(.mtu, "the MTU is \(draft.link.mtu.value), but a \(draft.kind) has at most \(draft.kind.mtuMax)"))
-        }
-        if draft.kind == .tun, draft.link.macAddress != nil {
-            found.append(.init(.macAddress, "a tun carries IP packets and has no MAC address; leave it out"))
-        }
-        if draft.access == .open, draft.sendBuffer != nil {
-            found.append(
-                .init(
-                    .sendBuffer,
-                    "it belongs to each queue, and with access 'open' the consumers open them; leave it out, and let "
-                        + "them set it (TUNSETSNDBUF)"))
-        }
-        if draft.napi, draft.access == .open {
-            found.append(
-                .init(
-                    .napi,
-                    "it belongs to each queue, and with access 'open' the consumers open them; leave it out, and let "
-                        + "them set it (IFF_NAPI)"))
-        }
-        if draft.napiFrags, !draft.napi || draft.kind == .tun {
-            found.append(.init(.napiFrags, "the kernel does it only on a tap, and only with napi: true"))
-        }
-        if draft.link.carrier == .on, !draft.queues.isMultiple {
-            found.append(
-                .init(
-                    .carrier,
-                    "'on' needs a queue that keeps the carrier, and a device with multiQueue: false has no place for "
-                        + "it"))
-        }
-        let hosts = draft.link.addresses.filter(\.isIPv6).map(\.bytes)
-        if Set(hosts).count < hosts.count {
-            found.append(.init(.addresses, "an IPv6 address cannot be there twice, with another prefix length either"))
-        }
-        if draft.link.mtu.value < Self.ipv6MTUMin, draft.link.addresses.contains(where: \.isIPv6) {
-            found.append(
-                .init(
-                    .addresses,
-                    "IPv6 needs an MTU of at least \(Self.ipv6MTUMin) (RFC 8200), but it is \(draft.link.mtu.value)"))
-        }
+        var draft = draft
+        if draft.offloads == nil { draft.offloads = draft.vnetHeader ? [.checksum, .tso4, .tso6] : [] }
+        let found = draft.contradictions
         guard found.isEmpty else { throw SpecContradictions(found: found) }
-        kind = draft.kind
-        queues = draft.queues
-        access = draft.access
-        networkNamespace = draft.networkNamespace
-        packetInfo = draft.packetInfo
-        vnetHeader = draft.vnetHeader
-        vnetHeaderSize = draft.vnetHeaderSize
-        self.offloads = offloads
-        sendBuffer = draft.sendBuffer
-        owner = draft.owner
-        group = draft.group
-        napi = draft.napi
-        napiFrags = draft.napiFrags
-        link = draft.link
-        adoption = draft.adoption
-        driftPolicy = draft.driftPolicy
+        self.draft = draft
     }
-
-    /// Below it the kernel takes IPv6 off an interface (`IPV6_MIN_MTU`).
-    private static let ipv6MTUMin = 1_280
 
     /// The fields that differ from `other` although the kernel fixes them when a device is created.
     public func immutableFieldsDiffering(from other: DeviceSpec) -> [DeviceField] {
         var fields: [DeviceField] = []
-        if networkNamespace != other.networkNamespace { fields.append(.networkNamespace) }
-        if kind != other.kind { fields.append(.kind) }
-        if queues.isMultiple != other.queues.isMultiple { fields.append(.multiQueue) }
-        if packetInfo != other.packetInfo { fields.append(.packetInfo) }
-        if vnetHeader != other.vnetHeader { fields.append(.vnetHeader) }
+        if draft.networkNamespace != other.networkNamespace { fields.append(.networkNamespace) }
+        if draft.kind != other.kind { fields.append(.kind) }
+        if draft.queues.isMultiple != other.queues.isMultiple { fields.append(.multiQueue) }
+        if draft.packetInfo != other.packetInfo { fields.append(.packetInfo) }
+        if draft.vnetHeader != other.vnetHeader { fields.append(.vnetHeader) }
         // TUNSETOWNER and TUNSETGROUP take no "nobody": once set, an owner can be changed but not cleared.
-        if access == .open {
-            if owner == nil, other.kernelOwnerIsSet { fields.append(.owner) }
-            if group == nil, other.access == .open, other.group != nil { fields.append(.group) }
+        if draft.access == .open {
+            if draft.owner == nil, other.kernelOwnerIsSet { fields.append(.owner) }
+            if draft.group == nil, other.access == .open, other.group != nil { fields.append(.group) }
         }
         return fields
     }
 
     /// A brokered device belongs to the daemon's user, an open one to whom its spec names.
-    private var kernelOwnerIsSet: Bool { access == .brokered || owner != nil }
-}
-
-/// The fields of one spec that cannot stand together.
-public struct SpecContradictions: Error, Hashable, Sendable {
-    public struct Contradiction: Hashable, Sendable {
-        public let field: DeviceField
-        public let detail: String
-
-        public init(_ field: DeviceField, _ detail: String) {
-            self.field = field
-            self.detail = detail
-        }
-    }
-
-    public let found: [Contradiction]
+    private var kernelOwnerIsSet: Bool { draft.access == .brokered || draft.owner != nil }
 }

@@ -46,6 +46,14 @@ public struct ObservedLink: Hashable, Sendable {
         self.index = index
         self.name = name
     }
+
+    /// An interface as `TUNSETIFF` makes it (`tun_net_initialize()` in `drivers/net/tun.c`), before it has a number.
+    init(fresh name: DeviceName, kind: DeviceKind) {
+        self.init(index: LinkIndex(rawValue: 0), name: name.text)
+        mtu = MTU.ethernet.value
+        transmitQueueLength = kind == .tap ? 1_000 : 500
+        queueDiscipline = "noop"
+    }
 }
 
 /// What rtnetlink adds for a tap or tun device (`IFLA_INFO_DATA`, the `IFLA_TUN_` attributes).

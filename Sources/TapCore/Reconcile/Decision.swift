@@ -149,10 +149,10 @@ extension WantedDevice {
 extension DeviceSpec {
     /// What keeps the device from joining its controller, if anything does.
     public func controllerObstacle(in namespace: ObservedNamespace) -> Obstacle? {
-        guard let name = link.controller else { return nil }
+        guard let name = draft.link.controller else { return nil }
         guard let controller = namespace[name.text] else { return .controllerMissing(name) }
         switch controller.kind {
-        case "bridge" where kind == .tap:
+        case "bridge" where draft.kind == .tap:
             return namespace.ports(of: controller.index) >= Obstacle.bridgePortsMax ? .controllerFull(name) : nil
         case "vrf": return nil
         default: return .controllerUnsuitable(name, kind: controller.kind)
@@ -164,7 +164,7 @@ extension DeviceSpec {
     public func isStrangersDoing(_ difference: Difference) -> Bool {
         switch difference.field {
         case .anchor: false
-        case .carrier: link.carrier != .automatic
+        case .carrier: draft.link.carrier != .automatic
         case .offloads, .vnetHeaderSize: difference.observed != .nothing
         default: true
         }

@@ -54,11 +54,22 @@ extension WantedDevice {
         comparison.compare(.name, name.text, link.name) { .text($0) }
         compareCreation(tun, &comparison)
         compareSettings(link, tun, in: namespace, &comparison)
-        compareLink(link, &comparison)
-        compareNeighbours(link, in: namespace, &comparison)
+        compareLink(link, in: namespace, &comparison)
         comparison.compare(.anchor, wantsAnchor, namespace.anchored.contains(link.index)) { .bool($0) }
         if let carrier = wantedCarrier(tun) { comparison.compare(.carrier, carrier, link.carrier) { .bool($0) } }
         return comparison.found
+    }
+
+    /// Those that rtnetlink messages put right.
+    func linkDifferences(from link: ObservedLink, in namespace: ObservedNamespace) -> [Difference] {
+        var comparison = Comparison()
+        compareLink(link, in: namespace, &comparison)
+        return comparison.found
+    }
+
+    private func compareLink(_ link: ObservedLink, in namespace: ObservedNamespace, _ comparison: inout Comparison) {
+        compareAttributes(link, &comparison)
+        compareNeighbours(link, in: namespace, &comparison)
     }
 
     /// Whether a carrier shall be there now; nothing where only the kernel knows what is attached.
@@ -104,7 +115,7 @@ extension WantedDevice {
         }
     }
 
-    private func compareLink(_ link: ObservedLink, _ comparison: inout Comparison) {
+    private func compareAttributes(_ link: ObservedLink, _ comparison: inout Comparison) {
         comparison.compare(.mtu, spec.link.mtu.value, link.mtu) { .integer($0) }
         if let macAddress { comparison.compare(.macAddress, macAddress, link.macAddress) { .text("\($0)") } }
         comparison.compare(

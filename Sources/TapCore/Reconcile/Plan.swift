@@ -8,18 +8,10 @@ extension WantedDevice {
         steps += stepsToSet(settings)
         // The order is what makes a crash harmless: proof first, persistence second.
         steps += [.claim(settings), .persist]
-        // The first ifup of a device without a qdisc builds 256 of them, so the qdisc comes before the link.
-        if spec.link.queueDiscipline == .noqueue { steps.append(.setQueueDiscipline(.noqueue)) }
-        var change = LinkChange()
-        change.macAddress = macAddress
-        if spec.link.mtu != .ethernet { change.mtu = spec.link.mtu }
-        if spec.link.transmitQueueLength != .standard { change.transmitQueueLength = spec.link.transmitQueueLength }
-        change.controller = joining(in: namespace)
-        change.alias = spec.link.alias?.text
-        if spec.link.up { change.up = true }
-        if !change.isEmpty { steps.append(.setLink(change)) }
-        if !spec.link.altNames.isEmpty { steps.append(.addAltNames(spec.link.altNames)) }
-        steps += spec.link.addresses.map { .addAddress($0) }
+        let fresh = ObservedLink(fresh: name, kind: spec.kind)
+        let fields = Set(linkDifferences(from: fresh, in: namespace).map(\.field))
+        steps += linkSteps(fields, of: fresh, in: namespace) + nameSteps(fields, of: fresh)
+        steps += stepsToAddAddresses(fields, of: fresh, in: namespace)
         return steps + stepsToEndCreation
     }
 
@@ -85,29 +77,41 @@ extension WantedDevice {
     private func linkSteps(
         _ fields: Set<DeviceField>, of link: ObservedLink, in namespace: ObservedNamespace
     ) -> [Step] {
+        var fields = fields
         var steps: [Step] = []
+        // The first ifup of a device without a qdisc builds 256 of them, so the qdisc comes before the link.
         if fields.contains(.queueDiscipline) { steps.append(.setQueueDiscipline(spec.link.queueDiscipline)) }
-        var change = LinkChange()
-        if fields.contains(.name) {
-            change.name = name
-            if link.up {
-                // Kernels before 6.2 rename nothing that is up.
-                var down = LinkChange()
-                down.up = false
-                steps.append(.setLink(down))
-                change.up = spec.link.up
-            }
+        if fields.contains(.name), link.up {
+            // Kernels before 6.2 rename nothing that is up.
+            steps.append(.setLink([.up(false)]))
+            fields.insert(.up)
         }
-        if fields.contains(.mtu) { change.mtu = spec.link.mtu }
-        if fields.contains(.macAddress) { change.macAddress = macAddress }
-        if fields.contains(.transmitQueueLength) { change.transmitQueueLength = spec.link.transmitQueueLength }
-        if fields.contains(.controller) {
-            change.controller = spec.link.controller == nil ? .leave : joining(in: namespace)
-        }
-        if fields.contains(.alias) { change.alias = spec.link.alias?.text ?? "" }
-        if fields.contains(.up) { change.up = spec.link.up }
+        let change = linkChange(fields, in: namespace)
         if !change.isEmpty { steps.append(.setLink(change)) }
         return steps
+    }
+
+    /// The attributes that give link fields their wanted values, on a new link as on one that is repaired.
+    private func linkChange(_ fields: Set<DeviceField>, in namespace: ObservedNamespace) -> LinkChange {
+        DeviceField.allCases.filter(fields.contains).compactMap { attribute(of: $0, in: namespace) }
+    }
+
+    /// - Returns: `nil` for a field that another step sets, and for a controller that cannot be joined now.
+    private func attribute(of field: DeviceField, in namespace: ObservedNamespace) -> LinkAttribute? {
+        switch field {
+        case .name: .name(name)
+        case .up: .up(spec.link.up)
+        case .mtu: .mtu(spec.link.mtu)
+        case .macAddress: macAddress.map { .macAddress($0) }
+        case .transmitQueueLength: .transmitQueueLength(spec.link.transmitQueueLength)
+        case .controller:
+            spec.link.controller == nil ? .controller(.leave) : joining(in: namespace).map { .controller($0) }
+        case .alias: .alias(spec.link.alias)
+        case .device, .kind, .multiQueue, .packetInfo, .vnetHeader, .vnetHeaderSize, .offloads, .networkNamespace,
+            .napi, .napiFrags, .sendBuffer, .owner, .group, .persistent, .anchor, .queueDiscipline, .carrier,
+            .altNames, .addresses:
+            nil
+        }
     }
 
     private func nameSteps(_ fields: Set<DeviceField>, of link: ObservedLink) -> [Step] {
@@ -126,9 +130,7 @@ extension WantedDevice {
         var steps: [Step] = []
         if stale.contains(where: { !$0.isIPv6 }) {
             // Or else the kernel takes away all of an IPv4 network's addresses with its first one, others' included.
-            var promotion = LinkChange()
-            promotion.promotesSecondaries = true
-            steps.append(.setLink(promotion))
+            steps.append(.setLink([.promoteSecondaries]))
         }
         return steps + stale.map { .removeAddress($0) }
     }

@@ -26,30 +26,6 @@ public struct CreationFlags: Hashable, Sendable {
     }
 }
 
-/// Joining or leaving a bridge or VRF (`IFLA_MASTER`).
-public enum ControllerChange: Hashable, Sendable {
-    case join(InterfaceName, LinkIndex)
-    case leave
-}
-
-/// Fields of a link that one `RTM_SETLINK` changes together; nothing means: leave it.
-public struct LinkChange: Hashable, Sendable {
-    public var name: DeviceName?
-    public var mtu: MTU?
-    public var macAddress: MACAddress?
-    public var transmitQueueLength: TransmitQueueLength?
-    public var controller: ControllerChange?
-    /// An empty text removes it.
-    public var alias: String?
-    /// Whether the other addresses of a network stay when its first one goes (`promote_secondaries`).
-    public var promotesSecondaries = false
-    public var up: Bool?
-
-    public init() {}
-
-    public var isEmpty: Bool { self == LinkChange() }
-}
-
 /// One thing to do to the kernel or, for `claim` and `forget`, to the database. A plan is a list of them.
 public enum Step: Hashable, Sendable {
     /// Makes the device, not yet persistent, and holds its first descriptor. Refuses an existing name (`IFF_TUN_EXCL`).

@@ -232,7 +232,10 @@ final class LinuxNamespace: KernelNamespace {
             try queue(index).detach()
             try queue(index).keep(as: Self.anchorPrefix(host) + String(index.rawValue))
             anchored.insert(index)
-        default: throw .invalid
+        // Done by a message, by the store, or for many devices together.
+        case .create, .setQueueDiscipline, .setLink, .addAltNames, .removeAltNames, .addAddress, .removeAddress,
+            .setCarrier, .claim, .forget, .delete:
+            throw .invalid
         }
         return index
     }
@@ -358,7 +361,9 @@ extension Step {
         switch self {
         case .setLink, .setQueueDiscipline, .setCarrier, .addAltNames, .removeAltNames, .addAddress, .removeAddress:
             true
-        default: false
+        case .create, .attach, .setOwner, .setGroup, .setVnetHeaderSize, .setOffloads, .claim, .persist, .anchor,
+            .release, .delete, .forget:
+            false
         }
     }
 }
@@ -374,7 +379,9 @@ extension LinkRequest {
         case .removeAltNames(let names): self = .removeAltNames(index, names)
         case .addAddress(let address): self = .addAddress(index, address)
         case .removeAddress(let address): self = .removeAddress(index, address)
-        default: return nil
+        case .create, .attach, .setOwner, .setGroup, .setVnetHeaderSize, .setOffloads, .claim, .persist, .anchor,
+            .release, .delete, .forget:
+            return nil
         }
     }
 }

@@ -33,6 +33,42 @@ enum LinkMessage {
         return link
     }
 
+    /// Writes the body of an `RTM_SETLINK`.
+    static func append(_ change: LinkChange, to index: LinkIndex, _ writer: inout NetlinkWriter) {
+        let isUp = change.contains(.up(true))
+        let changesUp = isUp || change.contains(.up(false))
+        writer.appendInterface(index: index.rawValue, flags: isUp ? 1 : 0, change: changesUp ? 1 : 0)  // IFF_UP
+        for attribute in change { append(attribute, &writer) }
+    }
+
+    private static func append(_ attribute: LinkAttribute, _ writer: inout NetlinkWriter) {
+        switch attribute {
+        case .name(let name): writer.attribute(Int(IFLA_IFNAME), text: name.text)
+        case .mtu(let mtu): writer.attribute(Int(IFLA_MTU), UInt32(mtu.value))
+        case .macAddress(let address): writer.attribute(Int(IFLA_ADDRESS), bytes: address.bytes)
+        case .transmitQueueLength(let length): writer.attribute(Int(IFLA_TXQLEN), UInt32(length.value))
+        case .alias(let alias): writer.attribute(Int(IFLA_IFALIAS), bytes: Array((alias?.text ?? "").utf8))
+        case .controller(.join(_, let controller)):
+            writer.attribute(Int(IFLA_MASTER), UInt32(bitPattern: controller.rawValue))
+        case .controller(.leave): writer.attribute(Int(IFLA_MASTER), UInt32(0))
+        case .promoteSecondaries: appendPromotion(&writer)
+        // In the header.
+        case .up: break
+        }
+    }
+
+    private static func appendPromotion(_ writer: inout NetlinkWriter) {
+        let nested = Int(NLA_F_NESTED)
+        writer.attribute(Int(IFLA_AF_SPEC) | nested) { families in
+            families.attribute(Int(AF_INET) | nested) { family in
+                family.attribute(Int(IFLA_INET_CONF) | nested) { $0.attribute(promoteSecondaries, UInt32(1)) }
+            }
+        }
+    }
+
+    /// `IPV4_DEVCONF_PROMOTE_SECONDARIES` of `linux/ip.h`.
+    private static let promoteSecondaries = 20
+
     /// The interface that a link or qdisc message is about: `struct ifinfomsg` and `struct tcmsg` begin alike.
     static func index(_ payload: RawSpan) throws(MalformedNetlink) -> LinkIndex {
         guard payload.byteCount >= interfaceBytes else {

@@ -47,21 +47,7 @@ enum LinkRequest {
             writer.appendStatistics(index: 0, filter: StatisticsMessage.filter)
         case .change(let index, let change):
             begin(&writer, type: RTM_SETLINK, sequence: sequence)
-            writer.appendInterface(
-                index: index.rawValue, flags: change.up == true ? 1 : 0, change: change.up == nil ? 0 : 1)
-            if let name = change.name { writer.attribute(Int(IFLA_IFNAME), text: name.text) }
-            if let mtu = change.mtu { writer.attribute(Int(IFLA_MTU), UInt32(mtu.value)) }
-            if let address = change.macAddress { writer.attribute(Int(IFLA_ADDRESS), bytes: address.bytes) }
-            if let length = change.transmitQueueLength {
-                writer.attribute(Int(IFLA_TXQLEN), UInt32(length.value))
-            }
-            if let alias = change.alias { writer.attribute(Int(IFLA_IFALIAS), bytes: Array(alias.utf8)) }
-            switch change.controller {
-            case .join(_, let controller): writer.attribute(Int(IFLA_MASTER), UInt32(bitPattern: controller.rawValue))
-            case .leave: writer.attribute(Int(IFLA_MASTER), UInt32(0))
-            case nil: break
-            }
-            if change.promotesSecondaries { appendPromotion(&writer) }
+            LinkMessage.append(change, to: index, &writer)
         case .setCarrier(let index, let on):
             begin(&writer, type: RTM_SETLINK, sequence: sequence)
             writer.appendInterface(index: index.rawValue)
@@ -118,18 +104,6 @@ enum LinkRequest {
             for name in names { list.attribute(Int(IFLA_ALT_IFNAME), text: name) }
         }
     }
-
-    private func appendPromotion(_ writer: inout NetlinkWriter) {
-        let nested = Int(NLA_F_NESTED)
-        writer.attribute(Int(IFLA_AF_SPEC) | nested) { families in
-            families.attribute(Int(AF_INET) | nested) { family in
-                family.attribute(Int(IFLA_INET_CONF) | nested) { $0.attribute(Self.promoteSecondaries, UInt32(1)) }
-            }
-        }
-    }
-
-    /// `IPV4_DEVCONF_PROMOTE_SECONDARIES` of `linux/ip.h`.
-    private static let promoteSecondaries = 20
 
     private func appendAddress(_ writer: inout NetlinkWriter, _ index: LinkIndex, _ address: InterfaceAddress) {
         writer.appendAddress(

@@ -93,7 +93,7 @@ struct ApplyRoutes: Sendable {
     // MARK: Trials
 
     @Sendable private func confirm(_ call: Call) throws(Problem) {
-        let revision = try Self.revision(call)
+        let revision = try call.revision { .trialNotFound($0) }
         try writes.enqueue(call) { (group) throws(Problem) in
             try trials.confirm(revision, by: call.author, in: &group)
             return {
@@ -104,7 +104,7 @@ struct ApplyRoutes: Sendable {
     }
 
     @Sendable private func rollBack(_ call: Call) throws(Problem) {
-        let (revision, wait) = (try Self.revision(call), try call.wait())
+        let (revision, wait) = (try call.revision { .trialNotFound($0) }, try call.wait())
         try writes.enqueue(call) { (group) throws(Problem) in
             let records = try trials.rollBack(
                 revision, because: "somebody asked for it", by: call.author, in: &group)
@@ -116,11 +116,5 @@ struct ApplyRoutes: Sendable {
                 }
             }
         }
-    }
-
-    private static func revision(_ call: Call) throws(Problem) -> Int {
-        let text = call.request.head.segments[2]
-        guard let revision = Int(text), revision > 0, String(revision) == text else { throw .trialNotFound(text) }
-        return revision
     }
 }

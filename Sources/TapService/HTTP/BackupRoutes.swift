@@ -1,3 +1,4 @@
+internal import TapCore
 internal import TapDocument
 internal import TapHTTP
 internal import TapStore
@@ -27,7 +28,7 @@ struct BackupRoutes: Sendable {
             try writes.enqueue(call) { (group) throws(Problem) in
                 group.tell(
                     EventRecord(
-                        at: backup.createdAt, device: nil, reason: "BackedUp",
+                        at: backup.createdAt, device: nil, reason: .backedUp,
                         message: "the database is copied to \(backup.path)", author: call.author))
                 try Repetition(call)?.remember(response, in: &group)
                 return { call.answer(response) }

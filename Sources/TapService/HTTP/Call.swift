@@ -1,3 +1,4 @@
+internal import HashTreeCollections
 internal import TapCore
 internal import TapDocument
 internal import TapHTTP
@@ -11,6 +12,8 @@ struct Call: Sendable {
     let request: HTTPRequest
     let exchange: HTTPExchange
     let route: String
+    /// Of the route's pattern.
+    let places: [PathParameter: Int]
     let metrics: Metrics
     let identity: Identity
 
@@ -128,20 +131,55 @@ struct Call: Sendable {
 
     // MARK: What the request says
 
+    /// What the path has in place of a name in braces. A name that the route's pattern does not have is a programmer's
+    /// error, for which the text is empty.
+    func parameter(_ parameter: PathParameter) -> String {
+        guard let place = places[parameter] else {
+            assertionFailure("\(route) has no {\(parameter.rawValue)}")
+            return ""
+        }
+        return request.head.segments[place]
+    }
+
+    /// A query parameter as what `read` makes of it; `nil` if the request does not name it.
+    ///
+    /// - Throws: `Problem.invalidParameter`.
+    func query<Value>(_ name: String, _ read: (String) throws(ValidationError) -> Value) throws(Problem) -> Value? {
+        guard let text = request.head.query[name] else { return nil }
+        do throws(ValidationError) { return try read(text) } catch {
+            throw .invalidParameter(name: name, detail: error.detail)
+        }
+    }
+
     /// The device that the path names.
     func name() throws(Problem) -> DeviceName {
-        do throws(ValidationError) {
-            return try DeviceName(request.head.segments[2])
-        } catch {
+        do throws(ValidationError) { return try DeviceName(parameter(.name)) } catch {
             throw .invalidName(error.detail)
         }
     }
 
+    /// The device that the path names, as it is in a snapshot.
+    ///
+    /// - Throws: `Problem.invalidName`, `Problem.deviceNotFound`.
+    func device(in snapshot: Snapshot) throws(Problem) -> DeviceView {
+        let name = try name()
+        guard let view = snapshot.devices[name] else { throw .deviceNotFound(name.text) }
+        return view
+    }
+
+    /// The revision that the path names: a positive number, written as this API writes it.
+    func revision(orElse problem: (String) -> Problem) throws(Problem) -> Int {
+        let text = parameter(.revision)
+        guard let revision = Int(text), revision > 0, String(revision) == text else { throw problem(text) }
+        return revision
+    }
+
     /// The consumer that the query names, if it names one.
     func consumer() throws(Problem) -> ConsumerName? {
-        guard let text = request.head.query["consumer"] else { return nil }
-        do throws(ValidationError) { return try ConsumerName(text) } catch {
-            throw .invalidParameter(name: "consumer", detail: "is no name: \(error.detail)")
+        try query("consumer") { (text) throws(ValidationError) in
+            do throws(ValidationError) { return try ConsumerName(text) } catch {
+                throw ValidationError("is no name: \(error.detail)")
+            }
         }
     }
 
@@ -160,31 +198,22 @@ struct Call: Sendable {
     }
 
     func labelSelector() throws(Problem) -> LabelSelector? {
-        guard let text = request.head.query["labelSelector"] else { return nil }
-        do throws(ValidationError) { return try LabelSelector(text) } catch {
-            throw .invalidParameter(name: "labelSelector", detail: error.detail)
-        }
+        try query("labelSelector") { (text) throws(ValidationError) in try LabelSelector(text) }
     }
 
     func continueToken() throws(Problem) -> ContinueToken? {
-        guard let text = request.head.query["continue"] else { return nil }
-        do throws(ValidationError) { return try ContinueToken(text) } catch {
-            throw .invalidParameter(name: "continue", detail: error.detail)
-        }
+        try query("continue") { (text) throws(ValidationError) in try ContinueToken(text) }
     }
 
-    /// A duration within bounds; nothing when the request does not name it.
+    /// A duration within bounds; `nil` if the request does not name it.
     func duration(_ parameter: String, in bounds: ClosedRange<Duration>) throws(Problem) -> Duration? {
-        guard let text = request.head.query[parameter] else { return nil }
-        do throws(ValidationError) {
+        try query(parameter) { (text) throws(ValidationError) in
             let duration = try Duration(text: text)
             guard bounds.contains(duration) else {
                 throw ValidationError(
                     "is \(text), but must be \(bounds.lowerBound.inSeconds) to \(bounds.upperBound.inSeconds)")
             }
             return duration
-        } catch {
-            throw .invalidParameter(name: parameter, detail: error.detail)
         }
     }
 

@@ -67,7 +67,7 @@ struct DeviceRoutes: Sendable {
     }
 
     @Sendable private func read(_ call: Call) throws(Problem) {
-        let view = try device(try call.name())
+        let view = try call.device(in: board.snapshot)
         if Preconditions(call.request).isUnmodified(view.entityTag) {
             call.answer(HTTPResponse(status: 304, headers: [("ETag", view.entityTag)]))
         } else {
@@ -124,11 +124,6 @@ struct DeviceRoutes: Sendable {
             try preconditions.check(view.entityTag)
             return DeviceChange.deletion(of: view.record)
         }
-    }
-
-    private func device(_ name: DeviceName) throws(Problem) -> DeviceView {
-        guard let view = board.snapshot.devices[name] else { throw .deviceNotFound(name.text) }
-        return view
     }
 
     @Sendable private static func ready(_ record: DeviceRecord) -> Board.Goal {

@@ -31,18 +31,13 @@ struct KernelRoutes: Sendable {
 
     @Sendable private func reconcile(_ call: Call) throws(Problem) {
         let wait = try call.wait()
-        var device: DeviceName?
-        if let text = call.request.head.query["device"] {
-            let name: DeviceName
-            do throws(ValidationError) { name = try DeviceName(text) } catch {
-                throw .invalidParameter(name: "device", detail: error.detail)
-            }
-            guard board.snapshot.devices[name] != nil else { throw .deviceNotFound(text) }
-            queue.add([name])
-            device = name
+        let device = try call.query("device") { (text) throws(ValidationError) in try DeviceName(text) }
+        if let device {
+            guard board.snapshot.devices[device] != nil else { throw .deviceNotFound(device.text) }
+            queue.add([device])
         }
         let event = EventRecord(
-            at: .now(), device: device, reason: "ReconcileRequested",
+            at: .now(), device: device, reason: .reconcileRequested,
             message: device == nil ? "a look at everything was asked for" : "a look was asked for",
             author: call.author)
         let answer: @Sendable (Bool) -> Void = { [writes] looked in
@@ -74,15 +69,10 @@ struct KernelRoutes: Sendable {
 
     /// Takes a device over as it is: its spec says what the kernel says.
     @Sendable private func adopt(_ call: Call) throws(Problem) {
-        let text = call.request.head.segments[2]
+        let text = call.parameter(.name)
         let wait = try call.wait()
-        let namespace: NetworkNamespace?
-        do throws(ValidationError) {
-            namespace = try call.request.head.query["networkNamespace"].map { (text) throws(ValidationError) in
-                try NetworkNamespace(text)
-            }
-        } catch {
-            throw .invalidParameter(name: "networkNamespace", detail: error.detail)
+        let namespace = try call.query("networkNamespace") { (text) throws(ValidationError) in
+            try NetworkNamespace(text)
         }
         // First in the writer's turn: it knows whether this request has been answered before.
         try writes.enqueue(call) { _ in { look(for: text, in: namespace, call, wait: wait) } }

@@ -81,13 +81,13 @@ struct LeaseRoutes: Sendable {
     /// The lease has ended whether or not the database takes a note of it.
     private func tell(_ call: Call, _ id: LeaseIdentifier, of device: DeviceName) {
         let event = EventRecord(
-            at: .now(), device: device, reason: "LeaseRevoked", message: "lease \(id) was taken back",
+            at: .now(), device: device, reason: .leaseRevoked, message: "lease \(id) was taken back",
             author: call.author)
         writes.note(event) { call.answer(HTTPResponse(status: 204)) }
     }
 
     private static func identifier(_ call: Call) throws(Problem) -> LeaseIdentifier {
-        let text = call.request.head.segments[2]
+        let text = call.parameter(.id)
         guard let id = LeaseIdentifier(text) else { throw .leaseNotFound(text) }
         return id
     }

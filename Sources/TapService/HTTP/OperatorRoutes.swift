@@ -71,13 +71,8 @@ struct OperatorRoutes: Sendable {
     @Sendable private func events(_ call: Call) throws(Problem) {
         let after = try call.integer("after", in: 0...Int.max, default: 0)
         let limit = try call.integer("limit", in: 1...Self.eventsLimitMax, default: 100)
-        var device: DeviceName?
-        if let text = call.request.head.query["device"] {
-            do throws(ValidationError) { device = try DeviceName(text) } catch {
-                throw .invalidParameter(name: "device", detail: error.detail)
-            }
-        }
-        try call.read(on: reader) { [device] () throws(StoreError) in
+        let device = try call.query("device") { (text) throws(ValidationError) in try DeviceName(text) }
+        try call.read(on: reader) { () throws(StoreError) in
             let events = try store.events(after: after, device: device, limit: limit)
             call.answer(json: ["items": .array(events.map(\.document))])
         }

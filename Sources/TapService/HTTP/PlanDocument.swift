@@ -43,19 +43,24 @@ extension CreationFlags {
 }
 
 extension LinkChange {
+    /// Never empty: a step whose arguments say nothing would hide what it does.
     fileprivate var document: JSONValue {
-        var members: [String: JSONValue] = [:]
-        if let name { members["name"] = .string(name.text) }
-        if let mtu { members["mtu"] = .integer(mtu.value) }
-        if let macAddress { members["macAddress"] = .string(macAddress.description) }
-        if let transmitQueueLength { members["txQueueLength"] = .integer(transmitQueueLength.value) }
-        if let alias { members["alias"] = alias.isEmpty ? .null : .string(alias) }
-        switch controller {
-        case .join(let name, _): members["controller"] = .string(name.text)
-        case .leave: members["controller"] = .null
-        case nil: break
+        .object(Dictionary(map(\.member), uniquingKeysWith: { _, last in last }))
+    }
+}
+
+extension LinkAttribute {
+    fileprivate var member: (String, JSONValue) {
+        switch self {
+        case .name(let name): ("name", .string(name.text))
+        case .mtu(let mtu): ("mtu", .integer(mtu.value))
+        case .macAddress(let address): ("macAddress", .string(address.description))
+        case .transmitQueueLength(let length): ("txQueueLength", .integer(length.value))
+        case .alias(let alias): ("alias", JSONValue(alias?.text))
+        case .controller(.join(let name, _)): ("controller", .string(name.text))
+        case .controller(.leave): ("controller", .null)
+        case .promoteSecondaries: ("promoteSecondaries", .bool(true))
+        case .up(let up): ("up", .bool(up))
         }
-        if let up { members["up"] = .bool(up) }
-        return .object(members)
     }
 }

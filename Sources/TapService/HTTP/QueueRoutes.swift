@@ -52,18 +52,18 @@ struct QueueRoutes: Sendable {
     // MARK: Read
 
     @Sendable private func list(_ call: Call) throws(Problem) {
-        let view = try device(try call.name())
+        let view = try call.device(in: board.snapshot)
         call.answer(json: ["items": .array(view.record.queues.map { Self.queueDocument($0, of: view) })])
     }
 
     @Sendable private func read(_ call: Call) throws(Problem) {
-        let view = try device(try call.name())
+        let view = try call.device(in: board.snapshot)
         let index = try Self.index(call, of: view.record)
         call.answer(json: Self.queueDocument(index, of: view), unless: view.record.entityTag(of: index))
     }
 
     @Sendable private func readAssignment(_ call: Call) throws(Problem) {
-        let record = try device(try call.name()).record
+        let record = try call.device(in: board.snapshot).record
         let index = try Self.index(call, of: record)
         guard let assignment = record.assignments[index] else {
             throw .assignmentNotFound(record.name, queue: index)
@@ -159,14 +159,9 @@ struct QueueRoutes: Sendable {
         }
     }
 
-    private func device(_ name: DeviceName) throws(Problem) -> DeviceView {
-        guard let view = board.snapshot.devices[name] else { throw .deviceNotFound(name.text) }
-        return view
-    }
-
     /// The queue that the path names.
     private static func index(_ call: Call, of record: DeviceRecord) throws(Problem) -> Int {
-        let text = call.request.head.segments[4]
+        let text = call.parameter(.index)
         guard let index = Int(text), record.queues.contains(index), String(index) == text else {
             throw .queueNotFound(device: record.name, index: text, count: record.queues.count)
         }

@@ -32,7 +32,7 @@ struct RevisionRoutes: Sendable {
     }
 
     @Sendable private func read(_ call: Call) throws(Problem) {
-        let revision = try Self.revision(call)
+        let revision = try call.revision(orElse: Self.notFound)
         try call.read(on: reader) { () throws(StoreError) in
             switch try store.statement(revision) {
             case .known(let change, let devices):
@@ -46,7 +46,7 @@ struct RevisionRoutes: Sendable {
     }
 
     @Sendable private func rollBack(_ call: Call) throws(Problem) {
-        let revision = try Self.revision(call)
+        let revision = try call.revision(orElse: Self.notFound)
         let options = try Statements.Options(call)
         try writes.enqueue(call) { (group) throws(Problem) in
             switch try group.read({ try $0.statement(revision) }) {
@@ -58,13 +58,7 @@ struct RevisionRoutes: Sendable {
         }
     }
 
-    private static func revision(_ call: Call) throws(Problem) -> Int {
-        let text = call.request.head.segments[2]
-        guard let revision = Int(text), revision > 0, String(revision) == text else {
-            throw .revisionNotFound(text, nearest: nil)
-        }
-        return revision
-    }
+    private static func notFound(_ text: String) -> Problem { .revisionNotFound(text, nearest: nil) }
 }
 
 extension PastChange {

@@ -26,6 +26,8 @@ struct Route: Sendable {
     static let wait = "wait"
 
     private let segments: [String]
+    /// Where the path has what a name in braces stands for.
+    let places: [PathParameter: Int]
 
     init(
         _ method: String, _ pattern: String, _ permission: Permission, parameters: Set<String> = [],
@@ -40,11 +42,27 @@ struct Route: Sendable {
         self.answers = answers
         self.handler = handler
         segments = pattern.split(separator: "/").map { String($0) }
+        places = Dictionary(
+            segments.enumerated().compactMap { place, segment in PathParameter(segment: segment).map { ($0, place) } },
+            uniquingKeysWith: { first, _ in first })
     }
 
     fileprivate func matches(_ path: [String]) -> Bool {
         path.count == segments.count
             && zip(path, segments).allSatisfy { $1.utf8.first == UInt8(ascii: "{") ? !$0.isEmpty : $0 == $1 }
+    }
+}
+
+/// What a pattern may have in braces.
+enum PathParameter: String, CaseIterable, Sendable {
+    case name
+    case index
+    case id
+    case revision
+
+    fileprivate init?(segment: String) {
+        guard segment.utf8.first == UInt8(ascii: "{"), segment.utf8.last == UInt8(ascii: "}") else { return nil }
+        self.init(rawValue: String(segment.dropFirst().dropLast()))
     }
 }
 

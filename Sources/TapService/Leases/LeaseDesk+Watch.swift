@@ -107,7 +107,7 @@ extension LeaseDesk {
                 devices[name]?.order.detach(index)
             }
         } catch {
-            metrics.kernelErrors.increment([error.operation, error.errno.description])
+            metrics.countRefusal(error)
             throw .kernelRefused(error)
         }
         metrics.operations.increment([isEnabled ? "attach_queue" : "detach_queue"])
@@ -156,7 +156,7 @@ extension LeaseDesk {
             do throws(KernelError) {
                 try site.kernel.setReceiveCPUs(wanted[kernelIndex] ?? [], of: index, at: kernelIndex)
             } catch {
-                metrics.kernelErrors.increment([error.operation, error.errno.description])
+                metrics.countRefusal(error)
                 log.warning("the CPUs of a queue cannot be set", metadata: ["device": "\(name)", "error": "\(error)"])
             }
         }

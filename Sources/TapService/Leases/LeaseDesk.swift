@@ -67,7 +67,7 @@ final class LeaseDesk {
                     queue.run { $0?.grant(request, call) ?? call.fail(.stopping) }
                     return
                 }
-                metrics.kernelErrors.increment([refusal.operation, refusal.errno.description])
+                metrics.countRefusal(refusal)
             }
             metrics.leaseHandoffs.increment(["refused"])
             return call.fail(error)
@@ -170,7 +170,7 @@ final class LeaseDesk {
                 try connection.send(line, with: queues)
             }
         } catch {
-            metrics.kernelErrors.increment([error.operation, error.errno.description])
+            metrics.countRefusal(error)
             return end(lease, .failed)
         }
         // Not before all is sent: a lease that is found again is a whole one.
@@ -187,7 +187,7 @@ final class LeaseDesk {
     /// A lease that cannot be remembered goes on all the same; only the next process will not know it.
     func remember(_ body: () throws(KernelError) -> Void) {
         do throws(KernelError) { try body() } catch {
-            metrics.kernelErrors.increment([error.operation, error.errno.description])
+            metrics.countRefusal(error)
             log.warning("a lease will not outlive the daemon", metadata: ["error": "\(error)"])
         }
     }

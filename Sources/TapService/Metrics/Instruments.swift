@@ -1,7 +1,12 @@
 internal import Synchronization
 
+/// Counts or measures something, and writes it as one metric family of an exposition.
+protocol Instrument: Sendable {
+    func write(to text: inout MetricsText)
+}
+
 /// A number that only rises, one for each combination of label values.
-final class Counter: Sendable {
+final class Counter: Instrument {
     let name: String
     let help: String
     let labels: [String]
@@ -36,7 +41,7 @@ final class Counter: Sendable {
 }
 
 /// The one counter that every request raises: its key needs no memory of its own.
-final class RequestCounter: Sendable {
+final class RequestCounter: Instrument {
     private struct Key: Hashable, Sendable {
         let method: String
         let route: String
@@ -62,7 +67,7 @@ final class RequestCounter: Sendable {
 }
 
 /// A number that goes up and down.
-final class Gauge: Sendable {
+final class Gauge: Instrument {
     let name: String
     let help: String
     private let value = Mutex(0.0)
@@ -82,7 +87,7 @@ final class Gauge: Sendable {
 }
 
 /// How long something took, counted in buckets of seconds.
-final class Histogram: Sendable {
+final class Histogram: Instrument {
     private struct State {
         var counts: [UInt64]
         var sum = 0.0

@@ -64,7 +64,7 @@ final class Scrapes: Sendable {
                 bodies = [:]
                 statistics = read()
                 for error in statistics.failures {
-                    metrics.kernelErrors.increment([error.operation, error.errno.description])
+                    metrics.countRefusal(error)
                 }
                 made = .now
             }

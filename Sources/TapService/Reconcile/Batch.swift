@@ -205,7 +205,7 @@ struct Batch {
     }
 
     private func fail(_ job: Job, _ error: KernelError) {
-        metrics.kernelErrors.increment([error.operation, error.errno.description])
+        metrics.countRefusal(error)
         job.fail(error.description, isBusy: error.errno == .busy)
     }
 
@@ -286,7 +286,7 @@ struct Batch {
                     gone.append(job.view.record.name)
                     try transaction.append(
                         EventRecord(
-                            at: .now(), device: job.view.record.name, reason: "Deleted", message: "the device is gone"))
+                            at: .now(), device: job.view.record.name, reason: .deleted, message: "the device is gone"))
                 }
             } committed: {
                 board.remove(gone, revision: revision)

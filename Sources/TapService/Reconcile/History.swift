@@ -43,7 +43,7 @@ struct History {
         CrashPoint.reach(CrashPoint.settle)
         let recovery = failure.map { failure in
             EventRecord(
-                at: .now(), device: nil, severity: .warning, reason: "DatabaseRecovered",
+                at: .now(), device: nil, severity: .warning, reason: .databaseRecovered,
                 message: "the database takes changes again; it had refused one: \(failure)")
         }
         due = .now + .milliseconds(Self.retryMilliseconds)

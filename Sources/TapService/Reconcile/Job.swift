@@ -153,18 +153,19 @@ final class Job {
         status.observedGeneration = view.record.generation
         status.link = link
         status.lastError = nil
-        let words = words
+        let reason = readiness?.reason.rawValue ?? "Pending"
+        let message = readiness?.message ?? "there is something to do"
         switch outcome {
         case .failed(let reason): status.lastError = reason
         case .homeless(.unusable(let error)): status.lastError = error.description
         default: break
         }
-        status.set(.ready, holds: isSettled, reason: words.reason, message: words.message, at: now)
+        status.set(.ready, holds: isSettled, reason: reason, message: message, at: now)
         var isConflict = false
         if case .blocked(let obstacle) = outcome { isConflict = obstacle.isConflict }
         status.set(
-            .conflict, holds: isConflict, reason: isConflict ? words.reason : "None",
-            message: isConflict ? words.message : "nobody else is in the way", at: now)
+            .conflict, holds: isConflict, reason: isConflict ? reason : "None",
+            message: isConflict ? message : "nobody else is in the way", at: now)
         let left = driftLeft
         status.drift = left.map { difference in
             Drift(difference, since: view.status.drift.first { $0.difference == difference }?.since ?? now)
@@ -179,27 +180,27 @@ final class Job {
         return status
     }
 
-    /// Why the device is or is not ready.
-    private var words: (reason: String, message: String) {
+    /// Why the device is or is not ready; `nil` before that is decided.
+    private var readiness: (reason: EventReason, message: String)? {
         switch outcome {
-        case .settled: ("Converged", "the kernel matches the spec")
+        case .settled: (.converged, "the kernel matches the spec")
         case .blocked(let obstacle): (obstacle.reason, obstacle.message(for: view.record.name))
         case .homeless(.missing(let detail)):
             (
-                "NamespaceMissing",
+                .namespaceMissing,
                 "the network namespace '\(view.record.spec.networkNamespace?.text ?? "")' is not there: \(detail). "
                     + "The device is made as soon as it is ('ip netns add')"
             )
-        case .homeless(.unusable(let error)): ("NamespaceUnusable", "\(error); it will be tried again")
-        case .failed(let reason): ("StepFailed", reason + "; it will be tried again")
-        case .open, .closed: ("Pending", "there is something to do")
+        case .homeless(.unusable(let error)): (.namespaceUnusable, "\(error); it will be tried again")
+        case .failed(let reason): (.stepFailed, reason + "; it will be tried again")
+        case .open, .closed: nil
         }
     }
 
     /// What happened in this pass, for the history; nothing when it is what happened before.
     func events(_ status: DeviceStatus, at now: Timestamp) -> [EventRecord] {
         func event(
-            _ reason: String, _ message: String, _ severity: EventRecord.Severity = .normal,
+            _ reason: EventReason, _ message: String, _ severity: EventRecord.Severity = .normal,
             _ difference: EventDifference? = nil
         ) -> EventRecord {
             EventRecord(
@@ -207,17 +208,17 @@ final class Job {
                 difference: difference)
         }
         let repaired = repairs.map { difference in
-            event("DriftRepaired", message(for: difference), .warning, EventDifference(difference))
+            event(.driftRepaired, message(for: difference), .warning, EventDifference(difference))
         }
         switch outcome {
         case .settled:
             if view.record.settledGeneration != view.record.generation {
                 let index = link.map { " as interface \($0.index.rawValue)" } ?? ""
-                return [event("Converged", "generation \(view.record.generation) is in the kernel\(index)")]
+                return [event(.converged, "generation \(view.record.generation) is in the kernel\(index)")]
             }
             if repaired.isEmpty, found?.contains(where: { $0.field == .device }) == true {
                 return [
-                    event("Recreated", "the device did not exist on this boot, or in this namespace, and has been made")
+                    event(.recreated, "the device did not exist on this boot, or in this namespace, and has been made")
                 ]
             }
             return repaired
@@ -226,14 +227,16 @@ final class Job {
             }
             let found = fresh.map { drift in
                 event(
-                    "DriftFound",
+                    .driftFound,
                     "\(drift.difference.field.rawValue) was \(drift.difference.field == .device ? "removed" : "changed") by somebody else",
                     .warning,
                     EventDifference(drift.difference))
             }
             let old = view.status[.ready]
-            let isNews = old?.reason != words.reason || old?.message != words.message
-            return repaired + found + (isNews ? [event(words.reason, words.message, .warning)] : [])
+            guard let readiness, old?.reason != readiness.reason.rawValue || old?.message != readiness.message else {
+                return repaired + found
+            }
+            return repaired + found + [event(readiness.reason, readiness.message, .warning)]
         case .open, .closed: return []
         }
     }

@@ -10,20 +10,18 @@ extension Obstacle {
         }
     }
 
-    static let immutableReason = "ImmutableField"
-
     /// One word for machines.
-    var reason: String {
+    var reason: EventReason {
         switch self {
-        case .foreignDevice: "ForeignDevice"
-        case .nameTaken: "NameTaken"
-        case .immutable: Self.immutableReason
-        case .controllerMissing: "ControllerMissing"
-        case .controllerUnsuitable: "ControllerUnsuitable"
-        case .controllerFull: "ControllerFull"
-        case .inUse: "InUse"
-        case .reportOnly: "DriftReported"
-        case .contested: "Contested"
+        case .foreignDevice: .foreignDevice
+        case .nameTaken: .nameTaken
+        case .immutable: .immutableField
+        case .controllerMissing: .controllerMissing
+        case .controllerUnsuitable: .controllerUnsuitable
+        case .controllerFull: .controllerFull
+        case .inUse: .inUse
+        case .reportOnly: .driftReported
+        case .contested: .contested
         }
     }
 

@@ -119,7 +119,7 @@ final class Worker: @unchecked Sendable {
         if board.snapshot.workerFailure != error.description {
             log.error("the kernel cannot be observed", metadata: ["error": "\(error)"])
         }
-        metrics.kernelErrors.increment([error.operation, error.errno.description])
+        metrics.countRefusal(error)
         metrics.passes.increment(["error"])
         board.setWorkerFailure(error.description)
         isBlind = true
@@ -189,7 +189,7 @@ final class Worker: @unchecked Sendable {
     private func abandon(_ location: NetworkNamespace?, _ error: KernelError) {
         log.warning(
             "a network namespace is left", metadata: ["namespace": "\(location?.text ?? "")", "error": "\(error)"])
-        metrics.kernelErrors.increment([error.operation, error.errno.description])
+        metrics.countRefusal(error)
         sites.close(location)
         nextResync = .now
     }
@@ -343,7 +343,7 @@ final class Worker: @unchecked Sendable {
         switch job.outcome {
         case .failed: retryLater(name)
         case .homeless(.unusable(let error)):
-            metrics.kernelErrors.increment([error.operation, error.errno.description])
+            metrics.countRefusal(error)
             retryLater(name)
         case .blocked:
             // Among what is withheld may be a field that is contested, whatever else is in the way.

@@ -7,14 +7,14 @@ struct QueueChange: Sendable {
     let before: DeviceRecord
     private(set) var record: DeviceRecord
     /// What people shall read about it; nothing where nothing changes.
-    private(set) var story: (reason: String, message: String, at: Timestamp)?
+    private(set) var story: (reason: EventReason, message: String, at: Timestamp)?
 
     private init(_ record: DeviceRecord) {
         before = record
         self.record = record
     }
 
-    private mutating func tell(_ reason: String, _ message: String, at now: Timestamp) {
+    private mutating func tell(_ reason: EventReason, _ message: String, at now: Timestamp) {
         story = (reason, message, now)
     }
 }
@@ -41,7 +41,7 @@ extension QueueChange {
         // With other processors it is still the consumer's since it became his.
         let assignment = Assignment(wanted, since: old?.assignedAt ?? wanted.assignedAt)
         change.record.assignments[queue] = assignment
-        change.tell("QueueAssigned", "queue \(queue) \(assignment.words)", at: wanted.assignedAt)
+        change.tell(.queueAssigned, "queue \(queue) \(assignment.words)", at: wanted.assignedAt)
         return (change, isNew: old == nil)
     }
 
@@ -60,7 +60,7 @@ extension QueueChange {
         var change = QueueChange(record)
         for queue in queues { change.record.assignments[queue] = wanted }
         let which = queues.count == 1 ? "queue \(queues[0])" : "queues \(queues.words)"
-        change.tell("QueueAssigned", "\(which) \(wanted.words)", at: wanted.assignedAt)
+        change.tell(.queueAssigned, "\(which) \(wanted.words)", at: wanted.assignedAt)
         return (change, queues)
     }
 
@@ -69,7 +69,7 @@ extension QueueChange {
         guard let old = record.assignments[queue] else { throw .assignmentNotFound(record.name, queue: queue) }
         var change = QueueChange(record)
         change.record.assignments[queue] = nil
-        change.tell("QueueReleased", "queue \(queue) no longer belongs to \(old.consumer)", at: now)
+        change.tell(.queueReleased, "queue \(queue) no longer belongs to \(old.consumer)", at: now)
         return change
     }
 
@@ -82,10 +82,10 @@ extension QueueChange {
         guard enabled == record.disabledQueues.contains(queue) else { return change }
         if enabled {
             change.record.disabledQueues.remove(queue)
-            change.tell("QueueEnabled", "queue \(queue) shall be attached while it is leased", at: now)
+            change.tell(.queueEnabled, "queue \(queue) shall be attached while it is leased", at: now)
         } else {
             change.record.disabledQueues.insert(queue)
-            change.tell("QueueDisabled", "queue \(queue) shall be detached", at: now)
+            change.tell(.queueDisabled, "queue \(queue) shall be detached", at: now)
         }
         return change
     }

@@ -66,7 +66,8 @@ extension DeviceChange {
         let homeless = record.assignments(beyond: input.spec.queues)
         guard homeless.isEmpty else { throw .queuesTaken(record.name, homeless, wanted: input.spec.queues) }
         // A stranger may have changed what cannot be changed back.
-        let recreates = mayRecreate && (!fixed.isEmpty || old.status[.ready]?.reason == Obstacle.immutableReason)
+        let isFixedInKernel = old.status[.ready]?.reason == EventReason.immutableField.rawValue
+        let recreates = mayRecreate && (!fixed.isEmpty || isFixedInKernel)
         guard recreates || record.spec != input.spec || record.labels != input.labels else { return .nothing(record) }
         if recreates || record.spec != input.spec { record.generation += 1 }
         if recreates { record.recreateGeneration = record.generation }
@@ -99,12 +100,12 @@ extension DeviceChange {
     }
 
     /// For people; nothing where somebody else tells it.
-    var story: (reason: String, message: String)? {
+    var story: (reason: EventReason, message: String)? {
         switch self {
-        case .create: ("Created", "the device is stated")
-        case .restore: ("Restored", "the device is stated again, as it was")
-        case .update(let new, let old): ("Updated", Self.words(from: old, to: new))
-        case .delete: ("DeletionRequested", "the device shall be deleted")
+        case .create: (.created, "the device is stated")
+        case .restore: (.restored, "the device is stated again, as it was")
+        case .update(let new, let old): (.updated, Self.words(from: old, to: new))
+        case .delete: (.deletionRequested, "the device shall be deleted")
         case .queues, .nothing: nil
         }
     }

@@ -48,7 +48,7 @@ final class Trials: Sendable {
         try group.write { try $0.end(revision, .confirmed) }
         group.tell(
             EventRecord(
-                at: .now(), device: nil, reason: "Confirmed", message: "change \(revision) is confirmed",
+                at: .now(), device: nil, reason: .confirmed, message: "change \(revision) is confirmed",
                 author: author))
     }
 
@@ -72,14 +72,14 @@ final class Trials: Sendable {
             case .overtaken(let reason):
                 events.append(
                     EventRecord(
-                        at: .now(), device: device.name, severity: .warning, reason: "RollbackSkipped",
+                        at: .now(), device: device.name, severity: .warning, reason: .rollbackSkipped,
                         message: "change \(revision) is taken back, but not for this device: \(reason)"))
             }
         }
         let commit = try group.commit(changes, by: author, endingLeases: true)
         events.append(
             EventRecord(
-                at: .now(), device: nil, severity: .warning, reason: "RolledBack",
+                at: .now(), device: nil, severity: .warning, reason: .rolledBack,
                 message: "change \(revision) is taken back for \(changes.count) devices: \(reason)", author: author,
                 revision: commit.changed.isEmpty ? nil : commit.revision))
         try group.write { try $0.end(revision, .rolledBack) }

@@ -13,7 +13,7 @@ public struct EventRecord: Hashable, Sendable {
     public let at: Timestamp
     public let device: DeviceName?
     public let severity: Severity
-    /// One word in CamelCase.
+    /// The raw value of an `EventReason`; in an event that an earlier version stored, perhaps another word.
     public let reason: String
     public let message: String
     public let difference: EventDifference?
@@ -23,8 +23,17 @@ public struct EventRecord: Hashable, Sendable {
     public let revision: Int?
 
     public init(
-        at: Timestamp, device: DeviceName?, severity: Severity = .normal, reason: String, message: String,
+        at: Timestamp, device: DeviceName?, severity: Severity = .normal, reason: EventReason, message: String,
         difference: EventDifference? = nil, author: Author? = nil, revision: Int? = nil
+    ) {
+        self.init(
+            at: at, device: device, severity: severity, storedReason: reason.rawValue, message: message,
+            difference: difference, author: author, revision: revision)
+    }
+
+    init(
+        at: Timestamp, device: DeviceName?, severity: Severity, storedReason reason: String, message: String,
+        difference: EventDifference?, author: Author?, revision: Int?
     ) {
         self.at = at
         self.device = device

@@ -64,7 +64,7 @@ enum EventRow {
         }
         var event = EventRecord(
             at: Timestamp(microseconds: row["at"]), device: try (row["device"] as String?).map { try DeviceName($0) },
-            severity: EventRecord.Severity(rawValue: row["type"]) ?? .normal, reason: row["reason"],
+            severity: EventRecord.Severity(rawValue: row["type"]) ?? .normal, storedReason: row["reason"],
             message: row["message"], difference: difference, author: Author(row), revision: row["revision"])
         event.id = row["id"]
         return event

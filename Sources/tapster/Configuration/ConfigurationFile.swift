@@ -141,6 +141,12 @@ struct AccessRules {
 }
 
 extension Role {
+    /// Every role, as a sentence names them.
+    static var names: String {
+        let names = allCases.map(\.rawValue)
+        return names.dropLast().joined(separator: ", ") + " or " + (names.last ?? "")
+    }
+
     init(text: String) throws(ValidationError) {
         guard let role = Role(rawValue: text) else {
             let known = Role.allCases.map(\.rawValue)

@@ -5,6 +5,8 @@
 //
 // It also appends what is done to a database, its journal and its write-ahead log to the file that TAPSTER_TEST_RECORD
 // names, so that a test can play a power cut at any point of it.
+//
+// TAPSTER_TEST_HTTP_VERSION is the version that libmicrohttpd then says it has.
 #pragma once
 
 #include <stdint.h>

@@ -24,7 +24,11 @@ func checkRequestTarget(_ bytes: [UInt8]) throws(BrokenProperty) {
 
 extension RequestTarget {
     fileprivate init?(_ bytes: [UInt8]) {
-        let read = bytes.withUnsafeBytes { RequestTarget($0, parametersMax: 64) }
+        let read = bytes.withUnsafeBytes { bytes -> RequestTarget? in
+            do throws(HTTPRejection) { return try RequestTarget(bytes, parametersMax: 64) } catch {
+                return nil
+            }
+        }
         guard let read else { return nil }
         self = read
     }
@@ -38,21 +42,14 @@ private func encoded(_ byte: UInt8) -> [UInt8] {
 
 /// Header fields, one a line: what is let through has one length, one host and one encoding at most, and few fields.
 func checkFields(_ bytes: [UInt8]) throws(BrokenProperty) {
-    // As they come; and as the library leaves them, with a NUL for each separator that it understood.
-    try checkBlock(bytes)
-    var block: [UInt8] = [0, 0]
-    for line in bytes.split(separator: UInt8(ascii: "\n")) {
-        let colon = line.firstIndex(of: UInt8(ascii: ":")) ?? line.endIndex
-        block += line[..<colon] + [0] + line[colon...].dropFirst() + [0, 0]
-    }
-    try checkBlock(block + [0, 0])
-}
-
-private func checkBlock(_ block: [UInt8]) throws(BrokenProperty) {
+    try checkLenientHead(bytes)
     let limits = HTTPLimits()
-    let fields: HeaderFields
+    var fields = HeaderFields()
     do throws(HTTPRejection) {
-        fields = try HeaderFields(block, fieldsMax: limits.headersMax)
+        for line in bytes.split(separator: UInt8(ascii: "\n")) {
+            let colon = line.firstIndex(of: UInt8(ascii: ":")) ?? line.endIndex
+            try fields.append(name: Array(line[..<colon]), value: Array(line[colon...].dropFirst()))
+        }
         _ = try RequestFraming(fields, authority: nil, isHTTP10: false, bodyBytesMax: limits.bodyBytesMax)
     } catch { return }
     let lengths = fields.values("content-length")
@@ -65,13 +62,43 @@ private func checkBlock(_ block: [UInt8]) throws(BrokenProperty) {
     }
 }
 
+/// A head as libmicrohttpd before 1.0 leaves it: what is let through has as many line ends as lines.
+private func checkLenientHead(_ bytes: [UInt8]) throws(BrokenProperty) {
+    let line: [UInt8] = Array("GET".utf8) + [0] + Array("/".utf8) + [0] + Array("HTTP/1.1".utf8)
+    let heads = [
+        line + bytes,
+        bytes.split(separator: UInt8(ascii: "\n")).reduce(line + [0, 0]) { head, line in
+            let colon = line.firstIndex(of: UInt8(ascii: ":")) ?? line.endIndex
+            return head + line[..<colon] + [0] + line[colon...].dropFirst() + [0, 0]
+        } + [0, 0],
+    ]
+    for head in heads where isLetThrough(head) {
+        let fields = head.dropFirst(line.count).split(separator: 0, omittingEmptySubsequences: false).count
+        try hold(fields >= 4 && head.suffix(4) == [0, 0, 0, 0], "a head without an end")
+        try hold(!head.contains(UInt8(ascii: "\n")) && !head.contains(UInt8(ascii: "\r")), "a line end is left")
+    }
+}
+
+private func isLetThrough(_ head: [UInt8]) -> Bool {
+    head.withUnsafeBytes { head in
+        do throws(HTTPRejection) {
+            try LenientHead(head, targetStart: 4, versionStart: 6, targetBytes: 1).check()
+            return true
+        } catch { return false }
+    }
+}
+
 extension HeaderFields {
-    fileprivate init(_ block: [UInt8], fieldsMax: Int) throws(HTTPRejection) {
-        let read = block.withUnsafeBytes { block -> Result<HeaderFields, HTTPRejection> in
-            do throws(HTTPRejection) { return .success(try HeaderFields(block, fieldsMax: fieldsMax)) } catch {
-                return .failure(error)
+    fileprivate mutating func append(name: [UInt8], value: [UInt8]) throws(HTTPRejection) {
+        let outcome = name.withUnsafeBytes { name in
+            value.withUnsafeBytes { value -> Result<HeaderFields, HTTPRejection> in
+                do throws(HTTPRejection) {
+                    var fields = self
+                    try fields.append(name: name, value: value)
+                    return .success(fields)
+                } catch { return .failure(error) }
             }
         }
-        self = try read.get()
+        self = try outcome.get()
     }
 }

@@ -1,0 +1,104 @@
+internal import CMicroHTTPD
+internal import Glibc
+
+/// The libmicrohttpd that this process has loaded. It may be another version than the one it was built with: all have one
+/// soname.
+public enum HTTPLibrary {
+    /// For example `0.9.75`.
+    public static var version: String { unsafe String(cString: MHD_get_version()) }
+
+    private static let answerSecondsMax = 10
+    private static let answerBytesMax = 4_096
+
+    /// A request with all that is read of one, and how it must be read.
+    private static let request =
+        "PUT /v1/a%20b/c?x=1&y=%C3%A9 HTTP/1.1\r\nHost: localhost\r\nX-A:  two  \r\nx-a:\tthree\r\nX-Empty:\r\n"
+        + "Connection: close\r\nContent-Length: 2\r\n\r\n{}"
+    private static let reading = #"PUT /v1/a%20b/c ["v1", "a b", "c"] x=1 y=é localhost two,three "" {}"#
+
+    /// Requests that two parties could read differently; each must be rejected.
+    private static let ambiguous = [
+        ("a lone LF after the request line", "GET / HTTP/1.1\nHost: x\r\n\r\n"),
+        ("a lone LF after a header field", "GET / HTTP/1.1\r\nHost: x\nX: y\r\n\r\n"),
+        ("a folded header field", "GET / HTTP/1.1\r\nHost: x\r\nX: y\r\n z\r\n\r\n"),
+        ("a blank before a colon", "GET / HTTP/1.1\r\nHost : x\r\n\r\n"),
+        ("a NUL in a value", "GET / HTTP/1.1\r\nHost: x\0y\r\n\r\n"),
+        ("two lengths", "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n"),
+    ]
+
+    /// Proves that requests are read as they must be, by sending some through socket pairs. It takes some milliseconds.
+    ///
+    /// - Throws: `HTTPServerError` when a request is read differently: the loaded library is none of those that this
+    ///   program knows.
+    public static func check() throws(HTTPServerError) {
+        let server = HTTPServer(listener: HTTPListener(), handler: CheckHandler())
+        do throws(HTTPServerError) { try server.start() } catch { throw unusable("does not start: \(error)") }
+        defer { server.stop() }
+        let found = try answer(to: request, by: server)
+        guard found.hasSuffix(reading) else { throw mismatch("a request", found) }
+        for (name, text) in ambiguous {
+            let found = try answer(to: text, by: server)
+            guard found.hasSuffix(CheckHandler.rejected) else { throw mismatch(name, found) }
+        }
+    }
+
+    private static func mismatch(_ name: String, _ found: String) -> HTTPServerError {
+        unusable(
+            "reads \(name) differently from the versions that are known; it answered \(found.debugDescription)")
+    }
+
+    private static func unusable(_ why: String) -> HTTPServerError {
+        HTTPServerError(description: "libmicrohttpd \(version) \(why). Install libmicrohttpd 0.9.75 to 1.0")
+    }
+
+    /// - Returns: All that the server sends until it closes the connection; empty when it sends nothing.
+    private static func answer(to text: String, by server: HTTPServer) throws(HTTPServerError) -> String {
+        var pair: (Int32, Int32) = (-1, -1)
+        // SAFETY: socketpair(2) writes two descriptors, which the pair holds one after the other.
+        let made = unsafe withUnsafeMutableBytes(of: &pair) {
+            unsafe socketpair(
+                AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0,
+                $0.assumingMemoryBound(to: Int32.self).baseAddress)
+        }
+        guard made == 0 else {
+            throw HTTPServerError(description: "libmicrohttpd cannot be checked: too many files are open")
+        }
+        defer { close(pair.0) }
+        guard server.add(connected: pair.1) else {
+            throw unusable("does not take a connection")
+        }
+        var wait = timeval(tv_sec: answerSecondsMax, tv_usec: 0)
+        // SAFETY: the calls read the locals.
+        _ = unsafe setsockopt(pair.0, SOL_SOCKET, SO_RCVTIMEO, &wait, socklen_t(MemoryLayout<timeval>.size))
+        let bytes = Array(text.utf8)
+        _ = unsafe send(pair.0, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+        var answer: [UInt8] = []
+        var part = [UInt8](repeating: 0, count: answerBytesMax)
+        while answer.count < answerBytesMax {
+            let count = unsafe recv(pair.0, &part, part.count, 0)
+            if count > 0 { answer += part[..<count] } else if count == 0 || errno != EINTR { break }
+        }
+        return String(decoding: answer, as: UTF8.self)
+    }
+}
+
+/// Answers with what it has read.
+private struct CheckHandler: HTTPHandler {
+    static let rejected = "rejected"
+
+    func handle(_ request: HTTPRequest, _ exchange: HTTPExchange) {
+        let head = request.head
+        let query = head.query.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
+        let text =
+            "\(head.method) \(head.path) \(head.segments) \(query) \(head.header("host") ?? "nil") "
+            + "\(head.list("x-a") ?? "nil") \((head.header("x-empty") ?? "nil").debugDescription) "
+            + String(decoding: request.body, as: UTF8.self)
+        exchange.respond(HTTPResponse(status: 200, body: HTTPBody(text)))
+    }
+
+    func refuse(_ rejection: HTTPRejection, _ request: HTTPRequest?, limits: HTTPLimits) -> HTTPResponse {
+        HTTPResponse(status: 400, body: HTTPBody(Self.rejected))
+    }
+
+    func wasCutOff(_ reason: HTTPCutOff) {}
+}
