@@ -1,4 +1,4 @@
-# `make run` and `make test` do all set-up themselves, on a fresh Debian 12 with the Swift toolchain.
+# `make run` and `make test` do all set-up themselves, on a fresh Debian 12 or 13 with the Swift toolchain.
 
 SHELL := /bin/bash
 binary := .build/release/tapster
