@@ -1,13 +1,13 @@
-# `make run` and `make test` do all set-up themselves, on a fresh Debian 12 with the Swift toolchain.
+# `make run` and `make test` do all set-up themselves, on a fresh Debian 12 or 13 with the Swift toolchain.
 
 SHELL := /bin/bash
 binary := .build/release/tapster
 swift_sources := $(wildcard Sources Tests migrations openapi Package.swift)
 
-.PHONY: help run clean-run test soak fuzz bench build lint format clean
+.PHONY: help run clean-run test test-kernels soak fuzz bench build lint format clean
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # A host that cannot run it is told so before the long build. With job control, scripts/run is the terminal's foreground
 # job alone: Control-C then ends it and not make, which would call that an error. Should make die, the script ends too.
@@ -22,6 +22,11 @@ clean-run: ## Remove what `make run` made
 
 test: ## Check format, contract and behaviour
 	@scripts/test
+
+test-kernels: ## Run the tests of Tests/Kernels/tests on Debian's own kernels and libraries
+	@scripts/setup test
+	swift build --build-tests
+	Tests/Kernels/run
 
 soak: ## Walk 20,000 random steps, and 10,000 leases, with kills among them, against a model; cut the power 20,000 times
 	@scripts/setup test

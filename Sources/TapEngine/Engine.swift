@@ -184,6 +184,7 @@ package final class Engine: ChangeFeed {
     /// Where a reader of changes begins.
     ///
     /// - Parameter revision: What it has seen; `nil` begins with all devices.
+    /// - Returns: The place, and what the reader knows there.
     /// - Throws: `Refusal.resourceVersionGone` when the changes since are not known any more.
     package func watch(after revision: Int?) throws(Refusal) -> WatchStart { try board.start(after: revision) }
 

@@ -23,6 +23,7 @@ public struct Errno: Error, Hashable, Sendable, CustomStringConvertible {
     public static let tooManyOpenFiles = Errno(rawValue: 24)
     public static let notADirectory = Errno(rawValue: 20)
     public static let notATerminal = Errno(rawValue: 25)
+    public static let outOfRange = Errno(rawValue: 34)
     public static let tooManySymbolicLinks = Errno(rawValue: 40)
     public static let full = Errno(rawValue: 54)
     public static let addressNotAvailable = Errno(rawValue: 99)

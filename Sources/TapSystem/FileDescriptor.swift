@@ -16,6 +16,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
     ///   - path: The file's.
     ///   - flags: `O_RDONLY` and the like.
     ///   - mode: Of a file that the call makes (`O_CREAT`), less the umask.
+    /// - Throws: ENOENT, EACCES, EEXIST, ENOTDIR, ELOOP, EMFILE and what else open(2) has.
     public init(opening path: String, flags: Int32, mode: UInt32 = 0) throws(Errno) {
         // SAFETY: the call copies the path.
         number = try systemCall { unsafe clinux_open(path, flags | O_CLOEXEC, mode) }
@@ -86,6 +87,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
     /// - Parameters:
     ///   - user: `nil` leaves the owner.
     ///   - group: `nil` leaves the group.
+    /// - Throws: EPERM when the process may not give the file away.
     public func setOwner(user: UInt32?, group: UInt32?) throws(Errno) {
         try systemCall { fchown(number, user ?? UInt32.max, group ?? UInt32.max) }
     }

@@ -9,6 +9,7 @@ public enum Poll {
     ///   - numbers: Descriptors.
     ///   - deadline: `nil` waits for as long as it takes.
     /// - Returns: Those that are readable; none if the deadline has come before.
+    /// - Throws: EINVAL for more descriptors than the process may have open; ENOMEM.
     public static func waitUntilReadable(
         _ numbers: [Int32], until deadline: ContinuousClock.Instant?
     ) throws(Errno) -> Set<Int32> {

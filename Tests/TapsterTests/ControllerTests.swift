@@ -122,6 +122,8 @@ import Testing
             try eventually("both are put right") {
                 try Interface("web0")?.controller == "br0" && Interface("web0")?.mtu == 9_000
             }
+            // Of the bridge itself the kernel may have told nothing yet.
+            try run("ip", "link", "set", "br0", "alias", "told")
             try run("ip", "link", "add", "the-end", "type", "bridge")
             try eventually("the monitor has told all") { told().contains("the-end") }
             let ofBridge = told().split(separator: "\n").filter { $0.contains(": br0: ") }

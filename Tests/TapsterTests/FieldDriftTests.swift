@@ -75,7 +75,11 @@ import Testing
             var repairs: [String: Int] = [:]
             for drift in Self.drifts {
                 let comment = Comment(rawValue: drift.command.joined(separator: " "))
-                try run(drift.command[0], Array(drift.command.dropFirst()))
+                if drift.field == "name" {
+                    try daemon.renameInterface("web0", to: "stolen")
+                } else {
+                    try run(drift.command[0], Array(drift.command.dropFirst()))
+                }
                 repairs[drift.field, default: 0] += 1
                 let metric = "tapster_drift_repairs_total{field=\"\(drift.field)\"}"
                 do {

@@ -32,6 +32,9 @@ import Testing
     @Test func theLinkChangesUnderItsConsumer() async throws {
         try await withDaemon { (daemon) throws in
             let longest = String(repeating: "n", count: 127)
+            // Debian's 6.1 and 6.12 of 2026 take no more; others take the API's maximum.
+            let isBounded = (try? run("unshare", "--net", "ip", "link", "set", "lo", "txqueuelen", "65536")) == nil
+            let queueLengthMax = isBounded ? 32_767 : 65_536
             let derived = try #require(try daemon.create("web0")["status", "macAddress"] as? String)
             let consumer = try Consumer("web0")
             try eventually("the carrier is on") { try Interface("web0")?.hasCarrier == true }
@@ -44,7 +47,9 @@ import Testing
                     Change(#"{"link": {"macAddress": "02:00:00:00:00:17"}}"#) { $0.macAddress == "02:00:00:00:00:17" },
                     Change(#"{"link": {"macAddress": null}}"#) { $0.macAddress == derived },
                     Change(#"{"link": {"txQueueLength": 77}}"#) { $0.transmitQueueLength == 77 },
-                    Change(#"{"link": {"txQueueLength": 65536}}"#) { $0.transmitQueueLength == 65_536 },
+                    Change(#"{"link": {"txQueueLength": \#(queueLengthMax)}}"#) {
+                        $0.transmitQueueLength == queueLengthMax
+                    },
                     Change(#"{"link": {"txQueueLength": null}}"#) { $0.transmitQueueLength == 1_000 },
                     Change(#"{"link": {"gsoMaxBytes": 512}}"#) { $0.gsoMaxBytes == 512 },
                     Change(#"{"link": {"gsoMaxBytes": 65536}}"#) { $0.gsoMaxBytes == 65_536 },

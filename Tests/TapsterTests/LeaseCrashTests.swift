@@ -225,6 +225,28 @@ import Testing
         }
     }
 
+    @Test func packetsGoOnWhileItIsKilled() async throws {
+        try await Self.withKeptDaemon { (daemon) throws in
+            try daemon.create("web0", spec: #"{"queues": 4}"#)
+            let holder = try LeaseHolder(daemon, "web0")
+            let before = try #require(try Interface("web0"))
+            let frames = try SteeredFrames(to: holder.interfaceIndex, by: try #require(holder.queues[0]))
+            let steady = SteadyFrames(frames, to: (0..<4).compactMap { holder.queues[$0] }, every: 5)
+            for _ in 0..<3 {
+                let received = steady.received
+                try eventually("packets come") { steady.received > received + 20 }
+                daemon.kill()
+                try daemon.start()
+            }
+            let result = try steady.finish()
+            #expect(result.lost == [], "of \(result.sent)")
+            #expect(!holder.isOver)
+            let after = try #require(try Interface("web0"))
+            #expect(after.index == before.index)
+            #expect(after.carrierChanges == before.carrierChanges)
+        }
+    }
+
     /// While nobody looks, leases end, queues are toggled and an interface goes.
     @Test func whatHappensMeanwhileIsSeen() async throws {
         try await Self.withKeptDaemon { (daemon) throws in

@@ -185,7 +185,7 @@ import Testing
                     #expect(try daemon.create("\(access)\(number)", spec: spec).status == 201)
                 }
             }
-            let before = try places.map { try $0.ip("-j", "link") }
+            let before = try places.map { try settledInterfaces(in: $0.path) }
             daemon.kill()
             try daemon.start()
             for (number, place) in places.enumerated() {

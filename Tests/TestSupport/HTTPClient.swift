@@ -42,8 +42,8 @@ public final class HTTPClient {
             }
         }
         // A server that never answers fails the test instead of holding it.
-        var patience = timeval(tv_sec: 60, tv_usec: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        var limit = timeval(tv_sec: Int(60 * patience), tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         guard result == 0 else {
             let reason = String(cString: strerror(errno))
             close(descriptor)

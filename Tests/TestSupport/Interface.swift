@@ -7,6 +7,16 @@ public func run(in namespace: String?, _ words: [String]) throws -> String {
     return try run("nsenter", ["--net=\(namespace)"] + words)
 }
 
+/// All interfaces as `ip` shows them, when the kernel knows the operational state of each: it takes its time for that.
+public func settledInterfaces(in namespace: String? = nil) throws -> String {
+    var text = ""
+    try eventually("all operational states are known") {
+        text = try run(in: namespace, ["ip", "-j", "link"])
+        return !text.contains(#""operstate":"UNKNOWN""#)
+    }
+    return text
+}
+
 /// An interface as `ip` shows it, in the calling thread's network namespace or in another one.
 public struct Interface {
     private let link: [String: Any]

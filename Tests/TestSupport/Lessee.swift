@@ -4,7 +4,7 @@ import Glibc
 
 /// Somebody who asks for a lease by the wire protocol, well or badly, from this very process.
 public final class Lessee {
-    private static let patienceMilliseconds: Int32 = 30_000
+    private static let patienceMilliseconds = Int32(30_000 * patience)
 
     /// The connection, which is the lease.
     public let socket: Int32

@@ -39,7 +39,10 @@ public func onThread(_ body: @escaping @Sendable () throws -> Void) async throws
     }
 }
 
-private let places = DispatchSemaphore(value: 4)
+private let places = DispatchSemaphore(value: min(4, 2 * ProcessInfo.processInfo.activeProcessorCount))
+
+/// How many times as long as elsewhere things may take here: more than one where the processor is emulated.
+public let patience = max(1, ProcessInfo.processInfo.environment["TAPSTER_PATIENCE"].flatMap(Double.init) ?? 1)
 
 public struct TestFailure: Error, CustomStringConvertible {
     public let description: String
@@ -61,13 +64,17 @@ public func withTemporaryDirectory<Value>(in parent: String = "/tmp", _ body: (S
 
 /// Asks until the answer is yes.
 ///
+/// - Parameters:
+///   - what: Is told when it does not come true.
+///   - seconds: At most, times `patience`.
+///   - isSo: The question.
 /// - Throws: `TestFailure` after ten seconds: far more than anything here takes, so that a slow machine fails nothing.
 public func eventually(
     _ what: String, within seconds: Double = 10, _ isSo: () throws -> Bool
 ) throws {
-    let deadline = Date(timeIntervalSinceNow: seconds)
+    let deadline = Date(timeIntervalSinceNow: seconds * patience)
     while try !isSo() {
-        guard Date() < deadline else { throw TestFailure("not within \(seconds) s: \(what)") }
-        usleep(5_000)
+        guard Date() < deadline else { throw TestFailure("not within \(seconds * patience) s: \(what)") }
+        usleep(UInt32(5_000 * patience))
     }
 }

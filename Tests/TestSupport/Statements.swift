@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 
 /// Runs `body` with a daemon of its own in a network namespace of its own.
 public func withDaemon(
@@ -46,6 +47,17 @@ extension Daemon {
     /// Waits until it is gone.
     @discardableResult
     public func delete(_ name: String) throws -> Answer { try send("DELETE", "/v1/devices/\(name)?wait=10s") }
+
+    /// Somebody renames an interface. Kernels before 6.2 rename nothing that is up: there it is down meanwhile, which the
+    /// daemon does not see.
+    public func renameInterface(_ name: String, to other: String) throws {
+        guard (try? run("ip", "link", "set", name, "name", other)) == nil else { return }
+        process?.pause()
+        defer { process?.signal(SIGCONT) }
+        try run("ip", "link", "set", name, "down")
+        try run("ip", "link", "set", name, "name", other)
+        try run("ip", "link", "set", other, "up")
+    }
 
     public func phase(_ name: String) throws -> String? {
         try send("GET", "/v1/devices/\(name)")["status", "phase"] as? String

@@ -2,6 +2,7 @@ import CLinux
 import Foundation
 import Glibc
 import Steering
+import Synchronization
 
 /// Sends frames to the queues of one tap, each to a queue of the test's choice.
 public final class SteeredFrames {
@@ -89,4 +90,92 @@ public func inNetwork<Value>(_ path: String?, _ body: () throws -> Value) throws
     }
     defer { _ = clinux_enter_network(home) }
     return try body()
+}
+
+/// Frames that do not cease: a thread sends one to each of the kernel's queues in turn, and reads what comes out.
+public final class SteadyFrames {
+    private let flow: Flow
+
+    /// Begins.
+    ///
+    /// - Parameters:
+    ///   - frames: Sends them, and is this object's alone from now on.
+    ///   - queues: All that are attached. They are this object's alone until it has ended.
+    ///   - milliseconds: The pace.
+    public init(_ frames: SteeredFrames, to queues: [Consumer], every milliseconds: UInt32) {
+        flow = Flow(frames, queues)
+        Thread.detachNewThread { [flow] in flow.run(every: milliseconds) }
+    }
+
+    deinit {
+        flow.end()
+    }
+
+    /// How many have come out so far.
+    public var received: Int { flow.state.withLock(\.received.count) }
+
+    /// Ends, when the last ones have had their time.
+    ///
+    /// - Returns: How many were sent, and the numbers of those that came out nowhere.
+    /// - Throws: `TestFailure` when one could not be sent.
+    public func finish() throws -> (sent: Int, lost: [UInt32]) {
+        flow.end()
+        let state = flow.state.withLock { $0 }
+        if let failure = state.failure { throw failure }
+        return (state.sent.count, state.sent.subtracting(state.received).sorted())
+    }
+}
+
+/// What the sending thread shares with the object that ends it.
+private final class Flow: @unchecked Sendable {
+    // Unchecked: frames and queues are the thread's alone.
+    struct State {
+        var sent: Set<UInt32> = []
+        var received: Set<UInt32> = []
+        var failure: TestFailure?
+        var isEnding = false
+    }
+
+    let state = Mutex(State())
+    private let hasEnded = DispatchSemaphore(value: 0)
+    private let frames: SteeredFrames
+    private let queues: [Consumer]
+
+    init(_ frames: SteeredFrames, _ queues: [Consumer]) {
+        self.frames = frames
+        self.queues = queues
+    }
+
+    /// Waits until the thread has ended.
+    func end() {
+        state.withLock { $0.isEnding = true }
+        hasEnded.wait()
+        // For another one who asks.
+        hasEnded.signal()
+    }
+
+    func run(every milliseconds: UInt32) {
+        var index = 0
+        do {
+            while !state.withLock(\.isEnding) {
+                let number = try frames.send(to: index % queues.count)
+                index += 1
+                state.withLock { _ = $0.sent.insert(number) }
+                receive()
+                usleep(milliseconds * 1_000)
+            }
+            usleep(100_000)
+            receive()
+        } catch {
+            state.withLock { $0.failure = TestFailure("\(error)") }
+        }
+        hasEnded.signal()
+    }
+
+    private func receive() {
+        for queue in queues {
+            let numbers = queue.receive()
+            state.withLock { $0.received.formUnion(numbers) }
+        }
+    }
 }

@@ -58,4 +58,10 @@ extension LinkChange {
         for case .controller(let change) in self { return change }
         return nil
     }
+
+    public var setsTransmitQueueLength: Bool {
+        contains { attribute in
+            if case .transmitQueueLength = attribute { true } else { false }
+        }
+    }
 }

@@ -289,6 +289,8 @@ final class LinuxNamespace: KernelNamespace {
         case (.addAltNames, .exists): "another interface has one of the names"
         case (.setLink(let change), .full) where change.controller != nil:
             "the bridge has all the \(Obstacle.bridgePortsMax) ports that the kernel gives it"
+        case (.setLink(let change), .outOfRange) where change.setsTransmitQueueLength:
+            "this kernel takes a smaller txQueueLength only: some take at most 32767"
         case (.addAddress(let address), .noPermission), (.addAddress(let address), .accessDenied):
             "the kernel refuses \(address); is IPv6 disabled on the interface (net.ipv6.conf)?"
         case (_, .tooManyOpenFiles): "raise the limit of open files (LimitNOFILE=)"
