@@ -20,6 +20,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -28,7 +29,6 @@
 
 // Shared with the test.
 static struct faults_control *control;
-static int first_epoll = -1;
 // Where operations on the database's files are noted.
 static int record = -1;
 static pthread_mutex_t recording = PTHREAD_MUTEX_INITIALIZER;
@@ -285,13 +285,11 @@ ssize_t recv(int fd, void *bytes, size_t count, int flags) {
     return syscall(SYS_recvfrom, fd, bytes, count, flags, NULL, NULL);
 }
 
-int epoll_create1(int flags) {
-    int fd = (int)syscall(SYS_epoll_create1, flags);
-    if (first_epoll < 0) first_epoll = fd;
-    return fd;
-}
-
 int epoll_wait(int epoll, struct epoll_event *events, int count, int milliseconds) {
-    if (epoll == first_epoll && fails("epoll_wait")) return -1;
+    if (is_armed("epoll_wait")) {
+        char name[16] = "";
+        prctl(PR_GET_NAME, name, 0, 0, 0);
+        if (strcmp(name, "tapster-worker") == 0 && fails("epoll_wait")) return -1;
+    }
     return (int)syscall(SYS_epoll_pwait, epoll, events, count, milliseconds, NULL, 8);
 }

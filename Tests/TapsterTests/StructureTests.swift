@@ -57,6 +57,34 @@ import Testing
         }
     }
 
+    /// The engine serves any protocol: it names nothing of HTTP.
+    @Test func theEngineKnowsNoProtocol() throws {
+        for (path, text) in try Self.sources("TapEngine") {
+            for word in ["HTTP", "HTTPS", "URL", "TapHTTP", "JSONWriter.response"] {
+                let names = text.split { !$0.isLetter && !$0.isNumber && $0 != "_" }.filter { $0.hasPrefix(word) }
+                #expect(names.isEmpty, "TapEngine/\(path) names \(names.joined(separator: ", "))")
+            }
+        }
+    }
+
+    /// Raw system calls are made in TapSystem and, for what is its own, in TapKernel; elsewhere only those that tell who or
+    /// where the process is, and what libmicrohttpd and SQLite want.
+    @Test(arguments: ["TapCore", "TapDocument", "TapStore", "TapEngine", "TapAPI", "tapster"])
+    func systemCallsHaveOneRoom(room: String) throws {
+        let calls: Set<String> = [
+            "open", "openat", "close", "pread", "pwrite", "fsync", "fdatasync", "flock", "fchmod", "chmod", "chown",
+            "fchown", "fstat", "lstat", "socket", "socketpair", "bind", "connect", "listen", "poll", "recv", "sendmsg",
+            "unlink", "unlinkat", "rename", "renameat", "ioctl", "pthread_create",
+        ]
+        for (path, text) in try Self.sources(room) {
+            for line in text.split(separator: "\n") where !line.drop(while: { $0 == " " }).hasPrefix("//") {
+                for call in line.matches(of: /unsafe ([a-z_]+)\(/) where calls.contains(String(call.1)) {
+                    Issue.record("\(room)/\(path) calls \(call.1)(2): \(line)")
+                }
+            }
+        }
+    }
+
     @Test func everyRoomIsKnown() throws {
         let folders = try FileManager.default.contentsOfDirectory(atPath: Self.root.appending(path: "Sources").path)
         #expect(Set(folders).subtracting(["CLinux", "CMicroHTTPD", "CGnuTLS", "CErrorPage"]) == Set(Self.allowed.keys))

@@ -59,7 +59,7 @@ package final class DeviceView: Sendable {
             && status == other.status && leases == other.leases
     }
 
-    /// The version of the statement as HTTP quotes it.
+    /// The version of the wanted state, in quotes (an ETag, RFC 9110, section 8.8.3).
     package let entityTag: String
 
     package var phase: DevicePhase {

@@ -9,7 +9,7 @@ internal import TapSystem
 /// longer.
 package struct Waiters {
     /// Above it a request with `wait` is answered at once.
-    /// Each holds a connection, so there are fewer than `HTTPLimits.connectionsMax`: others shall get through.
+    /// Each holds a connection, so there are fewer than connections: other requests shall get through.
     package static let countMax = 256
 
     /// What a parked request waits for.

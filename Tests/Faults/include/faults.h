@@ -28,7 +28,7 @@ struct faults_control {
     //   open_tun           open(2) of /dev/net/tun
     //   open_namespace     open(2) of a network namespace
     //   setns              setns(2)
-    //   epoll_wait         epoll_wait(2) of the first epoll that the process made: its worker's
+    //   epoll_wait         epoll_wait(2) on the worker's thread
     //   ask, change        send(2) of a netlink question, or of anything else
     //   answer, event      recv(2) from a netlink socket: one that asks, or one that listens to groups
     //   database_write     pwrite(2) and write(2) to a database, its journal or its write-ahead log
