@@ -6,9 +6,6 @@ internal import TapStore
 
 /// Leases: taking one leaves HTTP, the rest is about those that are.
 struct LeaseRoutes: Sendable {
-    /// The protocol behind the 101 (`Upgrade`, RFC 9110, section 7.8).
-    static let protocolName = "tapster-lease/1"
-
     let board: Board
     let queue: WorkQueue
     let writes: WriteQueue
@@ -27,7 +24,7 @@ struct LeaseRoutes: Sendable {
     @Sendable private func lease(_ call: Call) throws(Problem) {
         let device = try call.name()
         guard case .local(let peer) = call.exchange.origin else { throw .unixSocketRequired }
-        guard call.request.head.offers(Self.protocolName) else { throw .upgradeRequired }
+        guard call.request.head.offers(LeaseMessage.protocolName) else { throw .upgradeRequired }
         let request = LeaseRequest(
             device: device, consumer: try call.consumer(), queues: try Self.queues(call), peer: peer,
             isAllowedByRole: call.identity.permissions.contains(Permission.lease),
@@ -57,7 +54,7 @@ struct LeaseRoutes: Sendable {
     @Sendable private func list(_ call: Call) throws(Problem) {
         let leases = board.snapshot.devices.values.flatMap(\.leases)
             .sorted { ($0.device, $0.indexes.first ?? 0) < ($1.device, $1.indexes.first ?? 0) }
-        call.answer(json: ["items": .array(leases.map(\.document))])
+        call.answer(json: ItemList(leases.map(LeaseDocument.init)).document)
     }
 
     @Sendable private func read(_ call: Call) throws(Problem) {
@@ -65,7 +62,7 @@ struct LeaseRoutes: Sendable {
         guard let lease = board.snapshot.devices.values.lazy.flatMap(\.leases).first(where: { $0.id == id }) else {
             throw .leaseNotFound(id.text)
         }
-        call.answer(json: lease.document)
+        call.answer(json: LeaseDocument(lease).document)
     }
 
     @Sendable private func revoke(_ call: Call) throws(Problem) {

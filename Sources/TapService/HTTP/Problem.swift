@@ -194,9 +194,10 @@ extension Problem {
         case .upgradeRequired:
             Words(
                 status: 426, code: "UPGRADE_REQUIRED", title: "A lease leaves HTTP",
-                detail: "send 'Connection: Upgrade' and 'Upgrade: \(LeaseRoutes.protocolName)', and receive the queues "
+                detail:
+                    "send 'Connection: Upgrade' and 'Upgrade: \(LeaseMessage.protocolName)', and receive the queues "
                     + "with recvmsg(2) behind the 101; 'tapster exec' does it for a command",
-                headers: [("Upgrade", LeaseRoutes.protocolName)])
+                headers: [("Upgrade", LeaseMessage.protocolName)])
         case .leaseForbidden(let name, let user):
             Words(
                 status: 403, code: "LEASE_FORBIDDEN", title: "The queues are not for this user",

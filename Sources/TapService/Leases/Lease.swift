@@ -65,13 +65,10 @@ final class Lease {
     func messages(vnetHeaderSize: Int?, networkNamespace: NetworkNamespace?) -> [([UInt8], [any KernelQueue])] {
         let parts = indexes.chunked(Self.queuesPerMessageMax)
         return parts.enumerated().map { position, part in
-            let line: JSONValue = [
-                "lease": .string(id.text), "device": .string(device.text),
-                "ifindex": .integer(Int(place.index.rawValue)), "networkNamespace": JSONValue(networkNamespace?.text),
-                "vnetHeaderSize": JSONValue(vnetHeaderSize), "queues": .array(part.map { .integer($0) }),
-                "last": .bool(position == parts.count - 1),
-            ]
-            return (line.bytes + [UInt8(ascii: "\n")], part.compactMap { queues[$0] })
+            let message = LeaseMessage(
+                lease: id, device: device, index: place.index, networkNamespace: networkNamespace,
+                vnetHeaderSize: vnetHeaderSize, queues: part, isLast: position == parts.count - 1)
+            return (message.line, part.compactMap { queues[$0] })
         }
     }
 

@@ -1,6 +1,7 @@
 internal import HashTreeCollections
 internal import Logging
 internal import TapCore
+internal import TapDocument
 internal import TapHTTP
 internal import TapStore
 internal import TapSystem
@@ -74,7 +75,7 @@ final class LeaseDesk {
             return call.fail(error)
         }
         ended[request.device] = nil
-        call.upgrade(to: LeaseRoutes.protocolName) { [queue] socket in
+        call.upgrade(to: LeaseMessage.protocolName) { [queue] socket in
             // Without a desk, the worker has ended, and the lease with it.
             queue.run { $0?.handOver(opened.id, of: request.device, opened.vnetHeaderSize, socket) }
         }

@@ -1,4 +1,5 @@
 internal import TapCore
+internal import TapDocument
 internal import TapStore
 internal import TapSystem
 

@@ -63,7 +63,7 @@ struct History {
 extension Logger {
     /// What goes as it should is in the history; a line for each of a thousand devices would be noise.
     func log(_ event: EventRecord) {
-        let level: Level = event.severity == .warning ? .warning : .debug
+        let level: Level = event.severity.known == .warning ? .warning : .debug
         guard logLevel <= level else { return }
         var metadata: Metadata = ["reason": "\(event.reason)"]
         if let device = event.device { metadata["device"] = "\(device)" }

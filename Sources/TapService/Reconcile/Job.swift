@@ -201,14 +201,14 @@ final class Job {
     func events(_ status: DeviceStatus, at now: Timestamp) -> [EventRecord] {
         func event(
             _ reason: EventReason, _ message: String, _ severity: EventRecord.Severity = .normal,
-            _ difference: EventDifference? = nil
+            _ difference: FieldDifference? = nil
         ) -> EventRecord {
             EventRecord(
                 at: now, device: view.record.name, severity: severity, reason: reason, message: message,
                 difference: difference)
         }
         let repaired = repairs.map { difference in
-            event(.driftRepaired, message(for: difference), .warning, EventDifference(difference))
+            event(.driftRepaired, message(for: difference), .warning, FieldDifference(difference))
         }
         switch outcome {
         case .settled:
@@ -230,7 +230,7 @@ final class Job {
                     .driftFound,
                     "\(drift.difference.field.rawValue) was \(drift.difference.field == .device ? "removed" : "changed") by somebody else",
                     .warning,
-                    EventDifference(drift.difference))
+                    FieldDifference(drift.difference))
             }
             let old = view.status[.ready]
             guard let readiness, old?.reason != readiness.reason.rawValue || old?.message != readiness.message else {
@@ -247,13 +247,5 @@ final class Job {
         }
         let index = link.map { " as interface \($0.index.rawValue)" } ?? ""
         return "the device was removed by somebody else and has been made again\(index)"
-    }
-}
-
-extension EventDifference {
-    fileprivate init(_ difference: Difference) {
-        self.init(
-            field: difference.field.rawValue, wanted: difference.wanted.document,
-            observed: difference.observed.document)
     }
 }

@@ -2,6 +2,7 @@ internal import Foundation
 internal import HashTreeCollections
 internal import Logging
 internal import TapCore
+internal import TapDocument
 internal import TapHTTP
 internal import TapStore
 internal import TapSystem

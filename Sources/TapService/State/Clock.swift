@@ -1,9 +1,9 @@
 internal import Foundation
-internal import TapCore
+public import TapCore
 
 extension Timestamp {
-    /// The wall clock.
-    static func now() -> Timestamp {
+    /// The wall clock, in UTC.
+    public static func now() -> Timestamp {
         Timestamp(microseconds: Int64(Date().timeIntervalSince1970 * 1e6))
     }
 

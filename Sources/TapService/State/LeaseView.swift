@@ -26,18 +26,18 @@ struct LeaseView: Hashable, Sendable {
 
     var indexes: [Int] { queues.keys.sorted() }
 
-    var document: JSONValue {
-        [
-            "id": .string(id.text), "device": .string(device.text), "consumer": JSONValue(consumer?.text),
-            "queues": .array(indexes.map { .integer($0) }), "pid": .integer(Int(process)),
-            "uid": .integer(Int(user)), "gid": .integer(Int(group)), "since": .string(since.text),
-        ]
-    }
-
     /// For people: who holds it.
     var holder: String {
         (consumer.map { "'\($0)', " } ?? "") + "pid \(process)" + (user == 0 ? "" : " of user \(user)")
             + ", since \(since.text)"
+    }
+}
+
+extension LeaseDocument {
+    init(_ lease: LeaseView) {
+        self.init(
+            id: lease.id, device: lease.device, consumer: lease.consumer, queues: lease.indexes,
+            process: lease.process, user: lease.user, group: lease.group, since: lease.since)
     }
 }
 

@@ -91,14 +91,13 @@ struct Statements: Sendable {
 
     /// The very plan that the worker would run: the worker makes it, right after a look at the kernel.
     private func answerPlan(_ call: Call, _ items: [Item]) {
-        let changes = Self.document(items)
+        let changes = items.map(\.changed)
         let isTaken = queue.ask { survey in
             guard let survey else { return call.fail(.noLook) }
             let plans = survey.plans(for: items.map(\.change.record))
                 .filter { !$0.steps.isEmpty || $0.obstacle != nil }
-            call.answer(json: [
-                "revision": .null, "changes": changes, "plan": .array(plans.map(\.document)), "confirmBy": .null,
-            ])
+            let answer = ApplyDocument(revision: nil, changes: changes, plan: plans.map(PlanDocument.init))
+            call.answer(json: answer.document)
         }
         if !isTaken { call.fail(.tooManyQuestions) }
     }
@@ -118,19 +117,18 @@ struct Statements: Sendable {
                     devices: items.compactMap(\.trialDevice))
         }
         if let trial { try group.write { try $0.begin(trial) } }
-        let answer: JSONValue = [
-            "revision": .string(String(commit.revision)), "changes": Self.document(items), "plan": .null,
-            "confirmBy": JSONValue(trial?.confirmBy.text),
-        ]
-        try Repetition(call)?.remember(Call.response(json: answer, status: 200), in: &group)
+        let answer = ApplyDocument(
+            revision: commit.revision, changes: items.map(\.changed), confirmBy: trial?.confirmBy)
+        try Repetition(call)?.remember(Call.response(json: answer.document, status: 200), in: &group)
         return {
             if let trial { trials.begin(trial) }
-            guard let wait = options.wait else { return call.answer(json: answer) }
+            guard let wait = options.wait else { return call.answer(json: answer.document) }
             let goals = Self.goals(commit.records)
             board.wait(for: goals, atMost: wait) { snapshot, isReached in
-                if isReached { return call.answer(json: answer) }
-                let unreached = Self.unreached(goals, in: snapshot)
-                call.answer(json: answer.merging(["unreached": unreached]), status: DeviceWrites.unreached)
+                if isReached { return call.answer(json: answer.document) }
+                var answer = answer
+                answer.unreached = Self.unreached(goals, in: snapshot)
+                call.answer(json: answer.document, status: DeviceWrites.unreached)
             }
         }
     }
@@ -145,28 +143,22 @@ struct Statements: Sendable {
     }
 
     /// The first of those that are not as they are stated.
-    private static func unreached(_ goals: [DeviceName: Board.Goal], in snapshot: Snapshot) -> JSONValue {
+    private static func unreached(_ goals: [DeviceName: Board.Goal], in snapshot: Snapshot) -> [DeviceName] {
         let names = goals.filter { name, goal in goal.isReached(by: snapshot.devices[name]) != true }.keys.sorted()
-        return .array(names.prefix(unreachedMax).map { .string($0.text) })
-    }
-
-    private static func document(_ items: [Item]) -> JSONValue {
-        .array(
-            items.map { item in
-                let name = JSONValue.string(item.change.record.name.text)
-                return ["name": name, "change": .string(item.word)]
-            })
+        return Array(names.prefix(unreachedMax))
     }
 }
 
 extension Statements.Item {
-    fileprivate var word: String {
-        switch change {
-        case .create: "created"
-        case .update, .restore, .queues: "updated"
-        case .delete: "deleted"
-        case .nothing: "unchanged"
-        }
+    fileprivate var changed: ChangedDevice {
+        let kind: ChangedDevice.Change =
+            switch change {
+            case .create: .created
+            case .update, .restore, .queues: .updated
+            case .delete: .deleted
+            case .nothing: .unchanged
+            }
+        return ChangedDevice(name: change.record.name, change: kind)
     }
 
     /// What to go back to; nothing where nothing changes.

@@ -2,6 +2,7 @@ internal import Dispatch
 internal import HashTreeCollections
 internal import Synchronization
 internal import TapCore
+internal import TapDocument
 internal import TapStore
 internal import TapSystem
 

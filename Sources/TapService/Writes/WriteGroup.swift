@@ -1,5 +1,6 @@
 internal import HashTreeCollections
 internal import TapCore
+internal import TapDocument
 internal import TapStore
 
 /// Writes that share a transaction: what is committed, and on top of it what they have decided so far.

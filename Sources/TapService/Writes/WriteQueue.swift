@@ -1,3 +1,4 @@
+internal import TapDocument
 internal import TapStore
 internal import TapSystem
 
