@@ -52,7 +52,7 @@ public import TapSystem
     public var origin: HTTPOrigin { client.origin }
 
     /// The process on the other side; nothing but for a Unix socket.
-    public var peer: HTTPPeer? {
+    public var peer: PeerCredentials? {
         if case .local(let peer) = origin { peer } else { nil }
     }
 

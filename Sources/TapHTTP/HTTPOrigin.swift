@@ -1,7 +1,9 @@
+public import TapSystem
+
 /// Who is on the other side of a connection.
 public enum HTTPOrigin: Hashable, Sendable {
     /// A process of this host, on the Unix socket.
-    case local(HTTPPeer)
+    case local(PeerCredentials)
     case network(HTTPNetworkPeer)
 }
 

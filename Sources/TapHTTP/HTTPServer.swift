@@ -162,7 +162,7 @@ public final class HTTPServer: Sendable {
     }
 
     private func origin(of connection: OpaquePointer, socket: Int32) -> HTTPOrigin? {
-        if listener.isUnix { return HTTPPeer(socket: socket).map { .local($0) } }
+        if listener.isUnix { return PeerCredentials(socket: socket).map { .local($0) } }
         // SAFETY: the library keeps the whole address alive as long as the connection.
         guard let address = unsafe tapster_mhd_address(connection),
             let found = unsafe NetworkAddress(address)

@@ -89,7 +89,7 @@ public final class LinuxKernel: Kernel {
         guard let manager else { return }
         do throws(Errno) {
             guard let connection = connection as? LinuxConnection else { throw .badDescriptor }
-            let numbers = [connection.number] + queues.compactMap { ($0 as? LinuxQueue)?.number }
+            let numbers = [connection.number] + queues.compactMap { ($0 as? TunQueue)?.number }
             for (part, first) in DescriptorBundle.parts(of: numbers.count).enumerated() {
                 let bundle = try DescriptorBundle(numbers[first...].prefix(DescriptorBundle.descriptorsMax))
                 try manager.keep(bundle.number, as: Self.name(name, part: part))
@@ -126,10 +126,7 @@ public final class LinuxKernel: Kernel {
             }
             taken.bundles[name] = .init(
                 connection: try? watch(FileDescriptor(owning: first.take())),
-                queues: descriptors.dropFirst().map { descriptor in
-                    let queue = TunQueue(owning: FileDescriptor(owning: descriptor.take()))
-                    return LinuxQueue(HeldQueue(queue, manager: nil))
-                })
+                queues: descriptors.dropFirst().map { TunQueue(taking: $0) })
         }
         for name in kept.keys { discard(name, into: &taken) }
         kept = [:]

@@ -43,30 +43,27 @@ public final class Service: Sendable {
         self.watchers = watchers
         let board = Board { watchers.wake() }
         self.board = board
-        let queue = WorkQueue(waker: kernel.waker)
+        let inbox = WorkerInbox(waker: kernel.waker)
         let (devices, revision) = try store.load()
         board.load(devices, revision: revision)
-        writes = WriteQueue(store: store, board: board, queue: queue, metrics: metrics)
+        writes = WriteQueue(store: store, board: board, inbox: inbox, metrics: metrics)
         reader = SerialThread("tapster-reader", waitingMax: Self.readsMax) { for read in $0 { read() } }
         worker = Worker(
-            kernel: kernel, store: store, board: board, queue: queue, accounts: accounts, metrics: metrics, log: log,
+            kernel: kernel, store: store, board: board, inbox: inbox, accounts: accounts, metrics: metrics, log: log,
             onReady: onReady)
         let deviceWrites = DeviceWrites(
-            board: board, writes: writes, accounts: accounts, features: kernel.features)
-        let deviceRoutes = DeviceRoutes(
-            board: board,
-            writes: deviceWrites)
-        let queueRoutes = QueueRoutes(board: board, writes: deviceWrites, queueSwitch: LeasedQueueSwitch(queue: queue))
-        let leaseRoutes = LeaseRoutes(board: board, queue: queue, writes: writes)
+            board: board, writes: writes, reader: DeviceReader(accounts: accounts, features: kernel.features))
+        let deviceRoutes = DeviceRoutes(board: board, writes: deviceWrites)
+        let queueRoutes = QueueRoutes(board: board, writes: deviceWrites, inbox: inbox)
+        let leaseRoutes = LeaseRoutes(board: board, inbox: inbox, writes: writes)
         let trials = try Trials(store: store, writes: writes)
-        let statements = Statements(board: board, queue: queue, trials: trials)
-        let applyRoutes = ApplyRoutes(reader: reader, writes: deviceWrites, statements: statements, trials: trials)
-        let revisionRoutes = RevisionRoutes(
-            store: store, reader: reader, writes: deviceWrites, statements: statements)
+        let answers = ApplyAnswers(board: board, apply: Apply(inbox: inbox, trials: trials))
+        let applyRoutes = ApplyRoutes(reader: reader, writes: deviceWrites, answers: answers, trials: trials)
+        let revisionRoutes = RevisionRoutes(store: store, reader: reader, writes: deviceWrites, answers: answers)
         let backupRoutes = BackupRoutes(store: store, reader: reader, writes: deviceWrites)
-        let kernelRoutes = KernelRoutes(board: board, queue: queue, writes: deviceWrites)
+        let kernelRoutes = KernelRoutes(board: board, inbox: inbox, writes: deviceWrites)
         let watchRoutes = WatchRoutes(board: board, watchers: watchers, gate: gate, metrics: metrics)
-        let healthState = Health(board: board, store: store, queue: queue)
+        let healthState = Health(board: board, store: store, inbox: inbox)
         scrapes = Scrapes(health: healthState, metrics: metrics)
         let operatorRoutes = OperatorRoutes(
             health: healthState, store: store, scrapes: scrapes, reader: reader, metrics: metrics)

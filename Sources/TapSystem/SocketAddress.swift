@@ -77,9 +77,10 @@ public struct NetworkAddress: Hashable, Sendable, CustomStringConvertible {
 
     /// `nil` unless the text is an IPv4 address and a port, or an IPv6 address in brackets and a port.
     public init?(_ text: String) {
-        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
-            return nil
-        }
+        guard let colon = text.lastIndex(of: ":") else { return nil }
+        let digits = text[text.index(after: colon)...]
+        // No sign: UInt16 takes +1.
+        guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let port = UInt16(digits) else { return nil }
         let host = text[..<colon]
         let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
         let bare = String(isBracketed ? host.dropFirst().dropLast() : host)

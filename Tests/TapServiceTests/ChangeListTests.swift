@@ -69,7 +69,7 @@ import Testing
         #expect(dropped == [.behind])
         while let event = quick.text { #expect(event != "ERROR") }
         // Beside the newest ones, nothing is known any more.
-        #expect(throws: Problem.self) { try board.start(after: 2) }
+        #expect(throws: Refusal.self) { try board.start(after: 2) }
         #expect(try watcher(after: count * 2 + 1).text == "BOOKMARK")
         // One who begins misses nothing.
         #expect(try watcher(after: nil).text == "BOOKMARK")

@@ -328,16 +328,20 @@ import Testing
         }
     }
 
-    private final class Recorder: QueueSwitch {
+    /// Carries out the commands of an inbox as the worker would, and fails the third.
+    private final class Recorder: Waker {
         let calls = Gathered<String>()
+        let inbox = Mutex<WorkerInbox?>(nil)
 
-        func setQueue(
-            _ name: DeviceName, _ index: Int, isEnabled: Bool, completion: @escaping @Sendable (Problem?) -> Void
-        ) {
-            calls.add("\(name) \(index) \(isEnabled)")
-            let problem: Problem? = calls.all.count == 3 ? .noLook : nil
-            // From another thread, as the worker would.
-            DispatchQueue.global().async { completion(problem) }
+        func wake() {
+            // On another thread, as the worker.
+            DispatchQueue.global().async { [self] in
+                for command in inbox.withLock({ $0 })?.takeCommands() ?? [] {
+                    guard case .setQueue(let name, let index, let isEnabled, let reply) = command else { continue }
+                    calls.add("\(name) \(index) \(isEnabled)")
+                    reply(calls.all.count == 3 ? .noLook : nil)
+                }
+            }
         }
     }
 
@@ -353,15 +357,17 @@ import Testing
             let kernel = ModelKernel()
             store = try Store(path: directory + "/t.db")
             writes = WriteQueue(
-                store: store, board: board, queue: WorkQueue(waker: kernel.waker), metrics: metrics)
+                store: store, board: board, inbox: WorkerInbox(waker: kernel.waker), metrics: metrics)
+            try writes.start()
             devices = DeviceWrites(
-                board: board, writes: writes, accounts: OnlyRoot(), features: kernel.features)
+                board: board, writes: writes,
+                reader: DeviceReader(accounts: OnlyRoot(), features: kernel.features))
         }
 
         func commit(_ changes: [DeviceChange]) throws -> WriteGroup.Commit {
-            let result = Mutex<Result<WriteGroup.Commit, Problem>?>(nil)
+            let result = Mutex<Result<WriteGroup.Commit, Refusal>?>(nil)
             let isOver = DispatchSemaphore(value: 0)
-            let write = WriteQueue.Write { (group) throws(Problem) in
+            let write = WriteQueue.Write { (group) throws(Refusal) in
                 let commit = try group.commit(
                     changes, by: Author(name: "uid:0", source: "pid 1", request: "r"))
                 result.withLock { $0 = .success(commit) }
@@ -377,12 +383,14 @@ import Testing
     }
 
     private static func serve(
-        _ directory: String, _ queueSwitch: some QueueSwitch
+        _ directory: String, _ recorder: Recorder
     ) throws -> (server: HTTPServer, writes: WriteQueue) {
         let parts = try Parts(directory)
+        let inbox = WorkerInbox(waker: recorder)
+        recorder.inbox.withLock { $0 = inbox }
         let routes =
             DeviceRoutes(board: parts.board, writes: parts.devices).routes
-            + QueueRoutes(board: parts.board, writes: parts.devices, queueSwitch: queueSwitch).routes
+            + QueueRoutes(board: parts.board, writes: parts.devices, inbox: inbox).routes
         let server = HTTPServer(
             listener: try HTTPListener(unix: directory + "/s", group: nil),
             handler: RoutedHandler(

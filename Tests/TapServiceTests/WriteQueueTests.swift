@@ -20,14 +20,15 @@ import Testing
         init(_ directory: String) throws {
             store = try Store(path: directory + "/t.db")
             writes = WriteQueue(
-                store: store, board: board, queue: WorkQueue(waker: ModelKernel().waker), metrics: metrics)
+                store: store, board: board, inbox: WorkerInbox(waker: ModelKernel().waker), metrics: metrics)
+            try writes.start()
         }
 
         /// Adds a write that says in `outcomes` how it went.
         func add(
-            _ name: String, _ turn: @escaping @Sendable (inout WriteGroup) throws(Problem) -> Void
+            _ name: String, _ turn: @escaping @Sendable (inout WriteGroup) throws(Refusal) -> Void
         ) {
-            let write = WriteQueue.Write { [outcomes] (group) throws(Problem) in
+            let write = WriteQueue.Write { [outcomes] (group) throws(Refusal) in
                 try turn(&group)
                 return { outcomes.add("\(name) is written") }
             } fail: { [outcomes] problem in
@@ -71,7 +72,7 @@ import Testing
             let devices = try (0..<20).map { try Self.device("d\($0)") }
             parts.group {
                 for device in devices {
-                    parts.add("\(device.name)") { (group) throws(Problem) in
+                    parts.add("\(device.name)") { (group) throws(Refusal) in
                         // Of what was decided before in the same group it sees all.
                         #expect(group.devices.count == devices.firstIndex(of: device))
                         _ = try group.commit([.create(device)], by: Self.author)
@@ -94,20 +95,20 @@ import Testing
             let parts = try Parts(directory)
             let (good, bad, late) = (try Self.device("good"), try Self.device("bad"), try Self.device("late"))
             parts.group {
-                parts.add("good") { (group) throws(Problem) in _ = try group.commit([.create(good)], by: Self.author) }
-                parts.add("told") { (group) throws(Problem) in
+                parts.add("good") { (group) throws(Refusal) in _ = try group.commit([.create(good)], by: Self.author) }
+                parts.add("told") { (group) throws(Refusal) in
                     group.tell(EventRecord(at: .now(), device: nil, reason: .backedUp, message: "it has only told"))
                     throw .stopping
                 }
-                parts.add("bad") { (group) throws(Problem) in
+                parts.add("bad") { (group) throws(Refusal) in
                     _ = try group.commit([.create(bad)], by: Self.author)
                     throw .stopping
                 }
-                parts.add("twice") { (group) throws(Problem) in
+                parts.add("twice") { (group) throws(Refusal) in
                     // SQLite refuses it: the interface of a device that does not exist.
                     try group.write { try $0.claim(Self.claim, for: bad.name) }
                 }
-                parts.add("late") { (group) throws(Problem) in
+                parts.add("late") { (group) throws(Refusal) in
                     #expect(group.devices[bad.name] == nil)
                     _ = try group.commit([.create(late)], by: Self.author)
                 }
@@ -115,8 +116,8 @@ import Testing
             #expect(try parts.store.load().devices.map(\.name.text).sorted() == ["good", "late"])
             #expect(parts.board.snapshot.devices.keys.map(\.text).sorted() == ["good", "late"])
             #expect(parts.outcomes.all.count == 6)
-            #expect(parts.outcomes.all[2] == "told failed: \(Problem.stopping)")
-            #expect(parts.outcomes.all[3] == "bad failed: \(Problem.stopping)")
+            #expect(parts.outcomes.all[2] == "told failed: \(Refusal.stopping)")
+            #expect(parts.outcomes.all[3] == "bad failed: \(Refusal.stopping)")
             #expect(parts.outcomes.all[4].hasPrefix("twice failed: store("))
             #expect(parts.outcomes.all[5] == "late is written")
             // As if the others had never come.
@@ -137,19 +138,19 @@ import Testing
             let parts = try Parts(directory)
             let device = try Self.device("web0")
             parts.group {
-                parts.add("create") { (group) throws(Problem) in
+                parts.add("create") { (group) throws(Refusal) in
                     _ = try group.commit([.create(device)], by: Self.author)
                 }
-                parts.add("again") { (group) throws(Problem) in
+                parts.add("again") { (group) throws(Refusal) in
                     #expect(group.devices[device.name] != nil)
                     throw .deviceExists(device.name)
                 }
-                parts.add("full") { (_) throws(Problem) in throw .store(.full) }
+                parts.add("full") { (_) throws(Refusal) in throw .store(.full) }
             }
             #expect(try parts.store.load().devices.isEmpty)
             #expect(parts.board.snapshot.devices.isEmpty)
             #expect(parts.board.snapshot.storeFailure == StoreError.full.description)
-            let failed = "failed: \(Problem.store(.full))"
+            let failed = "failed: \(Refusal.store(.full))"
             #expect(
                 parts.outcomes.all == ["first is written", "create \(failed)", "again \(failed)", "full \(failed)"])
         }

@@ -35,8 +35,12 @@ public enum DeviceField: String, CaseIterable, Hashable, Sendable {
     /// Whether who has an open device's queue may set it, so that its repair is no fight.
     public var isSetByConsumers: Bool { self == .vnetHeaderSize || self == .offloads }
 
+    private static let linkPrefix = "link."
+
     /// Its name in the object that has it, such as `mtu`.
-    public var key: String { rawValue.split(separator: ".").last.map { String($0) } ?? rawValue }
+    public var key: String {
+        rawValue.hasPrefix(Self.linkPrefix) ? String(rawValue.dropFirst(Self.linkPrefix.utf8.count)) : rawValue
+    }
 
     /// The field's place in a device's JSON document (RFC 6901).
     public var pointer: String {

@@ -53,11 +53,6 @@ public struct LinkAlias: Hashable, Sendable, CustomStringConvertible {
 
     public let text: String
 
-    /// As the kernel shows it: another program may have set what `init(_:)` refuses.
-    init(unchecked text: String) {
-        self.text = text
-    }
-
     /// - Throws: `ValidationError` when it is empty, too long for the kernel, or has control characters.
     public init(_ text: String) throws(ValidationError) {
         guard !text.isEmpty, text.utf8.count <= Self.bytesMax else {

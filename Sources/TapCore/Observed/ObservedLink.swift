@@ -28,16 +28,9 @@ public struct ObservedLink: Hashable, Sendable {
     /// Present on tap and tun devices.
     public var tun: ObservedTun?
 
-    /// What the kernel shows of a field; `nil` for one that it does not have, or that no attribute is about.
+    /// What the kernel shows of a field of `attributes`; `nil` if it does not have it.
     func attribute(of field: DeviceField) -> LinkAttribute? {
-        switch field {
-        case .mtu: .mtu(MTU(unchecked: mtu))
-        case .macAddress: macAddress.map { .macAddress($0) }
-        case .transmitQueueLength: .transmitQueueLength(TransmitQueueLength(unchecked: transmitQueueLength))
-        case .up: .up(up)
-        case .alias: .alias(alias.map { LinkAlias(unchecked: $0) })
-        default: attributes.first { $0.setting.field == field }
-        }
+        attributes.first { $0.setting.field == field }
     }
 
     /// All by which it may be found.

@@ -16,12 +16,17 @@ public struct Difference: Hashable, Sendable {
 /// Gathers differences, and makes words only of those: most of the time there are none.
 private struct Comparison {
     var found: [Difference] = []
+    /// Whether the values are asked for, or the fields alone.
+    var makesWords = true
 
     mutating func compare<Value: Equatable>(
         _ field: DeviceField, _ wanted: Value, _ observed: Value, _ word: (Value) -> Difference.Value
     ) {
         if wanted != observed {
-            found.append(Difference(field, wanted: word(wanted), observed: word(observed)))
+            found.append(
+                makesWords
+                    ? Difference(field, wanted: word(wanted), observed: word(observed))
+                    : Difference(field, wanted: .nothing, observed: .nothing))
         }
     }
 
@@ -29,8 +34,9 @@ private struct Comparison {
         _ field: DeviceField, _ wanted: Value?, _ observed: Value?, _ word: (Value) -> Difference.Value
     ) {
         if wanted != observed {
-            found.append(
-                Difference(field, wanted: wanted.map(word) ?? .nothing, observed: observed.map(word) ?? .nothing))
+            let wanted = makesWords ? wanted.map(word) : nil
+            let observed = makesWords ? observed.map(word) : nil
+            found.append(Difference(field, wanted: wanted ?? .nothing, observed: observed ?? .nothing))
         }
     }
 }
@@ -54,11 +60,11 @@ extension WantedDevice {
         return comparison.found
     }
 
-    /// Those that rtnetlink messages put right.
-    func linkDifferences(from link: ObservedLink, in namespace: ObservedNamespace) -> [Difference] {
-        var comparison = Comparison()
+    /// The fields that rtnetlink messages have to set on a link, but for its name.
+    func linkFields(differingFrom link: ObservedLink, in namespace: ObservedNamespace) -> Set<DeviceField> {
+        var comparison = Comparison(makesWords: false)
         compareLink(link, in: namespace, &comparison)
-        return comparison.found
+        return Set(comparison.found.map(\.field))
     }
 
     private func compareLink(_ link: ObservedLink, in namespace: ObservedNamespace, _ comparison: inout Comparison) {
@@ -109,18 +115,31 @@ extension WantedDevice {
         }
     }
 
-    /// Fields whose attributes are compared as they are; the name is compared before.
-    private static let attributeFields = DeviceField.allCases.filter { $0 != .name }
+    /// Link fields of which the kernel shows an attribute as it is, and no comparison is made but that.
+    private static let attributeFields = DeviceField.allCases.filter { field in
+        switch field {
+        case .mtu, .macAddress, .transmitQueueLength, .up, .queueDiscipline, .carrier, .controller, .alias, .altNames,
+            .addresses:
+            false
+        default: field.rawValue.hasPrefix("link.")
+        }
+    }
 
     private func compareAttributes(_ link: ObservedLink, _ comparison: inout Comparison) {
+        comparison.compare(.mtu, spec.link.mtu.value, link.mtu) { .integer($0) }
+        if let macAddress { comparison.compare(.macAddress, macAddress, link.macAddress) { .text("\($0)") } }
+        comparison.compare(
+            .transmitQueueLength, spec.link.transmitQueueLength.value, link.transmitQueueLength
+        ) { .integer($0) }
+        comparison.compare(.up, spec.link.up, link.up) { .bool($0) }
         for field in Self.attributeFields {
             guard let wanted = attribute(of: field) else { continue }
             let observed = link.attribute(of: field)
-            guard wanted != observed else { continue }
-            // Every kernel has a MAC address to show, if the interface has one.
-            let missing: Difference.Value = field == .macAddress ? .nothing : .unsupported
-            comparison.found.append(
-                Difference(field, wanted: wanted.setting.value, observed: observed?.setting.value ?? missing))
+            if wanted != observed {
+                comparison.found.append(
+                    Difference(
+                        field, wanted: wanted.setting.value, observed: observed?.setting.value ?? .unsupported))
+            }
         }
         switch spec.link.queueDiscipline {
         case .noqueue: comparison.compare(.queueDiscipline, "noqueue", link.queueDiscipline) { .text($0) }
@@ -130,6 +149,7 @@ extension WantedDevice {
                 comparison.compare(.queueDiscipline, "kernelDefault", "noqueue") { .text($0) }
             }
         }
+        comparison.compare(.alias, spec.link.alias?.text, link.alias) { .text($0) }
         if !spec.link.altNames.isEmpty || !link.altNames.isEmpty {
             comparison.compare(.altNames, spec.link.altNames.map(\.text).sorted(), link.altNames.sorted()) {
                 .words($0)

@@ -46,9 +46,6 @@ extension LinkAttribute {
         case .gsoIPv4MaxBytes(let size): (.gsoIPv4MaxBytes, .integer(size.value))
         }
     }
-
-    /// Its name in a plan and in a list of interfaces.
-    public var key: String { setting.field?.key ?? "promoteSecondaries" }
 }
 
 /// Attributes that one `RTM_SETLINK` changes together, each at most once. The kernel applies them in its own order:

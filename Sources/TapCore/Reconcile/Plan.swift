@@ -9,7 +9,7 @@ extension WantedDevice {
         // The order is what makes a crash harmless: proof first, persistence second.
         steps += [.claim(settings), .persist]
         let fresh = ObservedLink(fresh: name, kind: spec.kind)
-        let fields = Set(linkDifferences(from: fresh, in: namespace).map(\.field))
+        let fields = linkFields(differingFrom: fresh, in: namespace)
         steps += linkSteps(fields, of: fresh, in: namespace) + nameSteps(fields, of: fresh)
         steps += stepsToAddAddresses(fields, of: fresh, in: namespace)
         return steps + stepsToEndCreation

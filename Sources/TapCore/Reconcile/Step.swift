@@ -42,7 +42,8 @@ public enum Step: Hashable, Sendable {
     /// From here on the device outlives its descriptors, and the daemon.
     case persist
     case setQueueDiscipline(QueueDiscipline)
-    /// One message, in which the kernel changes the MTU before it lets the link join a controller, and then brings it up.
+    /// One message, in which the kernel changes the MTU before it lets the link join a controller, and then brings it
+    /// up.
     case setLink(LinkChange)
     case addAltNames([AlternativeName])
     case removeAltNames([String])

@@ -63,6 +63,11 @@ extension FieldValue {
 extension LinkChange {
     /// Each attribute's value by its name.
     public var members: [String: JSONValue] {
-        Dictionary(map { ($0.key, $0.setting.value.document) }, uniquingKeysWith: { _, last in last })
+        var members: [String: JSONValue] = [:]
+        for attribute in self {
+            let (field, value) = attribute.setting
+            members[field?.key ?? "promoteSecondaries"] = value.document
+        }
+        return members
     }
 }

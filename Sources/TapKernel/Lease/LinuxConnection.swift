@@ -22,7 +22,7 @@ final class LinuxConnection: KernelConnection {
     var number: Int32 { descriptor.number }
 
     func send(_ message: [UInt8], with queues: [any KernelQueue]) throws(KernelError) {
-        let numbers = queues.compactMap { ($0 as? LinuxQueue)?.number }
+        let numbers = queues.compactMap { ($0 as? TunQueue)?.number }
         do throws(Errno) {
             guard numbers.count == queues.count else { throw .badDescriptor }
             try DescriptorPassing.send(message, with: numbers, over: descriptor.number, flags: Int32(MSG_DONTWAIT))

@@ -26,8 +26,8 @@ extension LinuxNamespace {
     /// Puts the devices into a group of their own and deletes that in one call: one by one, each would wait 16 to 25 ms
     /// for the kernel's readers.
     ///
-    /// - Returns: Which could not be put there; nothing, and no device is deleted, when one that is not among them is in
-    ///   the group.
+    /// - Returns: Those that could not be put there; `nil`, and no device is deleted, if the group has a device that is
+    ///   not among them.
     /// - Throws: `KernelError` when the group cannot be looked at or deleted; no device is in it then.
     func delete(_ indexes: [LinkIndex], as group: UInt32) throws(KernelError) -> [LinkIndex: KernelError]? {
         var refused: [LinkIndex: KernelError] = [:]

@@ -8,12 +8,11 @@ extension LinuxNamespace {
     func openQueues(of index: LinkIndex, _ opening: QueueOpening) throws(KernelError) -> OpenedQueues {
         let name: String
         do throws(Errno) { name = try self.name(of: index) } catch { throw KernelError("open_queue", error) }
-        var queues: [HeldQueue] = []
+        var queues: [TunQueue] = []
         do throws(Errno) {
             for _ in 0..<opening.count {
-                let queue = try TunQueue(
-                    attachingTo: name, flags: opening.flags, carrier: opening.carrier, in: door)
-                queues.append(HeldQueue(queue, manager: manager))
+                queues.append(
+                    try TunQueue(attachingTo: name, flags: opening.flags, carrier: opening.carrier, in: door))
             }
             // It may have been renamed or removed meanwhile; then the queues have made another device, and end it too.
             guard try self.index(of: name) == index else { throw .noDevice }
@@ -21,15 +20,14 @@ extension LinuxNamespace {
             throw KernelError("open_queue", error, advice: Self.openAdvice(error))
         }
         guard let first = queues.first else { return OpenedQueues(queues: [], vnetHeaderSize: nil) }
-        return OpenedQueues(
-            queues: queues.map(LinuxQueue.init), vnetHeaderSize: try prepare(first, of: name, opening))
+        return OpenedQueues(queues: queues, vnetHeaderSize: try prepare(first, of: name, opening))
     }
 
     /// Sets what the last consumer may have changed, and looks whether the kernel has it.
     ///
     /// - Returns: The size of the vnet header, if there is one.
     private func prepare(
-        _ queue: HeldQueue, of name: String, _ opening: QueueOpening
+        _ queue: TunQueue, of name: String, _ opening: QueueOpening
     ) throws(KernelError) -> Int? {
         var operation = "read_queue"
         do throws(Errno) {

@@ -12,9 +12,9 @@ final class LinuxNamespace: KernelNamespace {
     let door: NamespaceDoor?
     let netlink: NetlinkSocket
     private let monitor: LinkMonitor
-    let manager: ServiceManager?
+    private let manager: ServiceManager?
     /// Anchors, and the descriptors of devices whose plans run just now.
-    private var held: [LinkIndex: HeldQueue] = [:]
+    private var held: [LinkIndex: TunQueue] = [:]
     /// The queues' files, once somebody has needed them.
     private var queueFiles: QueueFiles?
 
@@ -50,8 +50,7 @@ final class LinuxNamespace: KernelNamespace {
         let prefix = Self.anchorPrefix(host)
         for (name, descriptor) in kept where name.hasPrefix(prefix) {
             kept[name] = nil
-            let queue = HeldQueue(
-                TunQueue(owning: FileDescriptor(owning: descriptor.take())), manager: manager, keptAs: name)
+            let queue = TunQueue(taking: descriptor, keptBy: manager, as: name)
             if let number = Int32(name.dropFirst(prefix.count)), case let index = LinkIndex(rawValue: number),
                 let state = try? queue.state(), !state.isAttached, (try? self.index(of: state.name)) == index
             {
@@ -215,7 +214,7 @@ final class LinuxNamespace: KernelNamespace {
 
     private func perform(_ step: Step, name: DeviceName, index: LinkIndex?) throws(Errno) -> LinkIndex? {
         if case .create(let flags) = step {
-            let queue = HeldQueue(try TunQueue(creating: name, flags: flags, in: door), manager: manager)
+            let queue = try TunQueue(creating: name, flags: flags, in: door)
             let created = try self.index(of: name.text)
             held[created] = queue
             return created
@@ -230,8 +229,10 @@ final class LinuxNamespace: KernelNamespace {
         case .setOffloads(let offloads): try queue(index).setOffloads(offloads)
         case .persist: try queue(index).persist()
         case .anchor:
-            try queue(index).detach()
-            try queue(index).keep(as: Self.anchorPrefix(host) + String(index.rawValue))
+            try queue(index).setAttached(false)
+            if let manager {
+                try queue(index).keep(as: Self.anchorPrefix(host) + String(index.rawValue), with: manager)
+            }
             anchored.insert(index)
         // Done by a message, by the store, or for many devices together.
         case .create, .setQueueDiscipline, .setLink, .addAltNames, .removeAltNames, .addAddress, .removeAddress,
@@ -243,8 +244,7 @@ final class LinuxNamespace: KernelNamespace {
 
     private func attach(to index: LinkIndex, _ flags: CreationFlags, carrier: Bool) throws(Errno) {
         let name = try name(of: index)
-        let queue = HeldQueue(
-            try TunQueue(attachingTo: name, flags: flags, carrier: carrier, in: door), manager: manager)
+        let queue = try TunQueue(attachingTo: name, flags: flags, carrier: carrier, in: door)
         // The device may have gone between the two calls; then this queue has made another one, which goes with it.
         guard try self.index(of: name) == index else { throw .noDevice }
         held[index] = queue
@@ -255,7 +255,7 @@ final class LinuxNamespace: KernelNamespace {
         anchored.remove(index)
     }
 
-    private func queue(_ index: LinkIndex) throws(Errno) -> HeldQueue {
+    private func queue(_ index: LinkIndex) throws(Errno) -> TunQueue {
         guard let queue = held[index] else { throw .noDevice }
         return queue
     }

@@ -9,6 +9,7 @@ enum LinkMessage {
         let flags = try payload.load(UInt32.self, at: 8)
         var link = ObservedLink(index: try index(payload), name: "")
         link.up = flags & 1 != 0  // IFF_UP
+        link.attributes.reserveCapacity(attributesExpected)
         try walkAttributes(payload, from: interfaceBytes) { (type, value) throws(MalformedNetlink) in
             switch type {
             case Int(IFLA_IFNAME): link.name = value.text()
@@ -94,6 +95,9 @@ enum LinkMessage {
 
     /// `IFLA_GSO_IPV4_MAX_SIZE` of `linux/if_link.h`, which older headers lack.
     private static let gsoIPv4MaxSize = 63
+
+    /// So many attributes take one allocation.
+    private static let attributesExpected = 2
 
     /// `sizeof(struct ifinfomsg)`.
     private static let interfaceBytes = 16

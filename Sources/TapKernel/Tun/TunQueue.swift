@@ -3,13 +3,23 @@ internal import Glibc
 internal import TapCore
 internal import TapSystem
 
-/// One queue of a tap or tun device: an open file description of `/dev/net/tun`, attached to the device.
+/// One queue of a tap or tun device: an open file description of `/dev/net/tun`, attached to the device. A consumer's,
+/// an anchor, or the one through which a plan works.
 ///
-/// See `Documentation/networking/tuntap.rst` and `linux/if_tun.h`. All of it takes the kernel's rtnl lock.
-struct TunQueue: ~Copyable {
+/// See `Documentation/networking/tuntap.rst` and `linux/if_tun.h`. All of it takes the kernel's rtnl lock. Each call
+/// throws EBADF once the queue is closed. Used on the worker's thread only.
+final class TunQueue: KernelQueue {
     private static let path = "/dev/net/tun"
 
-    private let descriptor: FileDescriptor
+    /// `nil` once closed.
+    private var descriptor: FileDescriptor?
+    /// The service manager's copy, which keeps the queue in the kernel when this process ends.
+    private var copy: Copy?
+
+    private struct Copy {
+        let manager: ServiceManager
+        let name: String
+    }
 
     /// Makes a device that lives as long as this queue, until `persist()`.
     ///
@@ -28,13 +38,26 @@ struct TunQueue: ~Copyable {
         descriptor = try Self.open(name, bits: flags.bits | (carrier ? 0 : IFF_NO_CARRIER), in: door)
     }
 
-    /// A queue that a former process of the service had opened.
-    init(owning descriptor: consuming FileDescriptor) {
-        self.descriptor = descriptor
+    /// A queue that a former process of the service had opened. Its number is taken out of `kept`, which others may hold
+    /// for longer than the queue shall live.
+    ///
+    /// - Parameters:
+    ///   - kept: The queue's descriptor.
+    ///   - manager: The service manager that has a copy to be forgotten with the queue; `nil` where the copy is not the
+    ///     queue's alone, as in a lease's bundle.
+    ///   - name: The copy's name there.
+    init(taking kept: OwnedDescriptor, keptBy manager: ServiceManager? = nil, as name: String = "") {
+        descriptor = FileDescriptor(owning: kept.take())
+        copy = manager.map { Copy(manager: $0, name: name) }
     }
 
-    /// For what passes it on; nobody keeps it.
-    var number: Int32 { descriptor.number }
+    /// For system calls and descriptor passing, while the object lives; −1 once closed, for which the kernel says EBADF.
+    var number: Int32 {
+        switch descriptor {
+        case .some(let descriptor): descriptor.number
+        case nil: -1
+        }
+    }
 
     /// The driver's features (`TUNGETFEATURES`), asked without a device.
     static func features() throws(Errno) -> KernelFeatures {
@@ -69,35 +92,35 @@ struct TunQueue: ~Copyable {
 
     /// `TUNSETPERSIST`: the device outlives its last queue.
     func persist() throws(Errno) {
-        try systemCall { clinux_tun_set_persist(descriptor.number, 1) }
+        try systemCall { clinux_tun_set_persist(number, 1) }
     }
 
     /// `TUNSETOWNER`: who may attach without `CAP_NET_ADMIN`.
     func setOwner(_ user: UInt32) throws(Errno) {
-        try systemCall { clinux_tun_set_owner(descriptor.number, user) }
+        try systemCall { clinux_tun_set_owner(number, user) }
     }
 
     /// `TUNSETGROUP`: with an owner set too, both must match.
     func setGroup(_ group: UInt32) throws(Errno) {
-        try systemCall { clinux_tun_set_group(descriptor.number, group) }
+        try systemCall { clinux_tun_set_group(number, group) }
     }
 
     /// `TUNSETOFFLOAD`. The kernel does not tell it back.
     func setOffloads(_ offloads: Offloads) throws(Errno) {
-        try systemCall { clinux_tun_set_offload(descriptor.number, offloads.rawValue) }
+        try systemCall { clinux_tun_set_offload(number, offloads.rawValue) }
     }
 
     /// `TUNSETVNETHDRSZ`, read back.
     ///
     /// - Throws: EBADMSG when the device now has another size.
     func setVnetHeaderSize(_ size: VnetHeaderSize) throws(Errno) {
-        try systemCall { clinux_tun_set_vnet_header_size(descriptor.number, Int32(size.value)) }
+        try systemCall { clinux_tun_set_vnet_header_size(number, Int32(size.value)) }
         guard try vnetHeaderSize() == size.value else { throw .badMessage }
     }
 
     /// `TUNSETSNDBUF`, in bytes, for all queues that are attached now.
     func setSendBuffer(_ size: SendBufferBytes) throws(Errno) {
-        try systemCall { clinux_tun_set_send_buffer(descriptor.number, Int32(size.value)) }
+        try systemCall { clinux_tun_set_send_buffer(number, Int32(size.value)) }
     }
 
     /// `TUNGETIFF`.
@@ -107,7 +130,7 @@ struct TunQueue: ~Copyable {
         var name = [CChar](repeating: 0, count: DeviceName.bytesMax + 1)
         var flags: UInt16 = 0
         // SAFETY: the shim writes IFNAMSIZ bytes.
-        try systemCall { unsafe clinux_tun_get_interface(descriptor.number, &name, &flags) }
+        try systemCall { unsafe clinux_tun_get_interface(number, &name, &flags) }
         let text: [UInt8] = name.prefix(while: { $0 != 0 }).map { UInt8(bitPattern: $0) }
         return State(
             name: String(decoding: text, as: UTF8.self), isAttached: Int32(flags) & IFF_DETACH_QUEUE == 0,
@@ -121,21 +144,54 @@ struct TunQueue: ~Copyable {
         let vnetHeader: Bool
     }
 
-    /// `TUNSETQUEUE` with `IFF_ATTACH_QUEUE`: it becomes the last one that the kernel steers to.
-    func attach() throws(Errno) {
-        try systemCall { clinux_tun_set_queue(descriptor.number, UInt16(IFF_ATTACH_QUEUE)) }
-    }
-
-    /// `TUNSETQUEUE` with `IFF_DETACH_QUEUE`: the kernel steers nothing here any more, but the queue pins the flags.
-    func detach() throws(Errno) {
-        try systemCall { clinux_tun_set_queue(descriptor.number, UInt16(IFF_DETACH_QUEUE)) }
+    /// `TUNSETQUEUE`. With `IFF_ATTACH_QUEUE` it becomes the last one that the kernel steers to. With `IFF_DETACH_QUEUE`
+    /// the kernel steers nothing here any more, but the queue pins the device's flags.
+    ///
+    /// - Throws: EINVAL when it is so already, or the device has a single queue.
+    func setAttached(_ attached: Bool) throws(Errno) {
+        try systemCall {
+            clinux_tun_set_queue(number, UInt16(attached ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE))
+        }
     }
 
     /// `TUNGETVNETHDRSZ`, in bytes.
     func vnetHeaderSize() throws(Errno) -> Int {
         var size: Int32 = 0
-        try systemCall { unsafe clinux_tun_get_vnet_header_size(descriptor.number, &size) }
+        try systemCall { unsafe clinux_tun_get_vnet_header_size(number, &size) }
         return Int(size)
+    }
+
+    // MARK: The port
+
+    func isAttached() throws(KernelError) -> Bool {
+        do throws(Errno) { return try state().isAttached } catch { throw KernelError("observe", error) }
+    }
+
+    func attach() throws(KernelError) {
+        do throws(Errno) { try setAttached(true) } catch { throw KernelError("attach_queue", error) }
+    }
+
+    func detach() throws(KernelError) {
+        do throws(Errno) { try setAttached(false) } catch { throw KernelError("detach_queue", error) }
+    }
+
+    func close() { descriptor = nil }
+
+    // MARK: The service manager's copy
+
+    /// Stores a copy with the service manager.
+    ///
+    /// - Throws: What `ServiceManager.keep` throws.
+    func keep(as name: String, with manager: ServiceManager) throws(Errno) {
+        try manager.keep(number, as: name)
+        copy = Copy(manager: manager, name: name)
+    }
+
+    /// Has the service manager drop its copy, which would keep the queue in the kernel.
+    func forget() {
+        guard let copy else { return }
+        try? copy.manager.forget(copy.name)
+        self.copy = nil
     }
 }
 

@@ -1,4 +1,5 @@
 internal import TapHTTP
+internal import TapSystem
 
 /// Who may what: what the configuration and the tokens' file say, once they are read.
 public final class AccessPolicy: Sendable {
@@ -40,7 +41,7 @@ public final class AccessPolicy: Sendable {
     /// What a process may: root and the daemon's own user all, others what their user and all their groups give together.
     ///
     /// - Returns: Nothing for whom no rule names, where there is no role for those.
-    func permissions(of peer: HTTPPeer, daemonUser: UInt32) -> Permissions? {
+    func permissions(of peer: PeerCredentials, daemonUser: UInt32) -> Permissions? {
         if peer.user == 0 || peer.user == daemonUser { return Role.admin.permissions }
         var roles = peers.users[peer.user] ?? []
         if !peers.groups.isEmpty {

@@ -1,10 +1,11 @@
 internal import TapHTTP
+internal import TapSystem
 
 /// Who asks, as it was established, and what he may.
 struct Identity: Sendable {
     enum Proof: Sendable {
         /// The kernel's word (`SO_PEERCRED`, unix(7)).
-        case peer(HTTPPeer)
+        case peer(PeerCredentials)
         case token(TokenName, address: String)
         case certificate(HTTPClientCertificate, address: String)
         /// None was asked for.

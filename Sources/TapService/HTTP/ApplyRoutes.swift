@@ -7,11 +7,11 @@ internal import TapSystem
 /// `/v1/apply`: many devices in one transaction, all or nothing.
 struct ApplyRoutes: Sendable {
     static let devicesMax = 10_000
-    private static let parameters = Statements.Options.parameters.union(["prune", "labelSelector"])
+    private static let parameters = ApplyAnswers.parameters.union(["prune", "labelSelector"])
 
     let reader: SerialThread<@Sendable () -> Void>
     let writes: DeviceWrites
-    let statements: Statements
+    let answers: ApplyAnswers
     let trials: Trials
 
     var routes: [Route] {
@@ -25,7 +25,8 @@ struct ApplyRoutes: Sendable {
     }
 
     @Sendable private func apply(_ call: Call) throws(Problem) {
-        let options = try Statements.Options(call)
+        let options = try ApplyAnswers.options(call)
+        let wait = try call.wait()
         let labelSelector = try call.labelSelector()
         let prunes = try call.flag("prune")
         if labelSelector != nil, !prunes {
@@ -34,9 +35,10 @@ struct ApplyRoutes: Sendable {
         }
         // It may be large: meanwhile a connection's thread has others to serve, and the writer others to write for.
         try call.perform(on: reader, whenFull: .tooManyWrites) { () throws(Problem) in
-            let inputs = try self.inputs(try call.document())
-            try writes.enqueue(call) { (group) throws(Problem) in
-                try statements.write(inputs, call, options, in: &group) { record in
+            let document = try call.document()
+            let inputs = try refusing { () throws(Refusal) in try self.inputs(document) }
+            try writes.enqueue(call) { (group, repetition) throws(Refusal) in
+                try answers.write(inputs, call, options, wait: wait, in: &group, repetition) { record in
                     prunes && labelSelector?.matches(record.labels) ?? true
                 }
             }
@@ -44,7 +46,7 @@ struct ApplyRoutes: Sendable {
     }
 
     /// The devices of the document; every mistake in all of them comes in one answer.
-    private func inputs(_ document: JSONValue) throws(Problem) -> [DeviceInput] {
+    private func inputs(_ document: JSONValue) throws(Refusal) -> [DeviceInput] {
         guard case .object(let members) = document else {
             throw .invalidDocument([FieldIssue(pointer: "", detail: "must be an object, found \(document.kind)")])
         }
@@ -75,7 +77,7 @@ struct ApplyRoutes: Sendable {
                         pointer: "/devices/\(place)/metadata/name",
                         detail: "'\(name)' is named by /devices/\(other) already"))
             }
-            let reading = writes.issues(document)
+            let reading = writes.reader.issues(document)
             issues += reading.issues.map {
                 FieldIssue(pointer: "/devices/\(place)\($0.pointer)", detail: $0.detail)
             }
@@ -94,8 +96,8 @@ struct ApplyRoutes: Sendable {
     // MARK: Trials
 
     @Sendable private func confirm(_ call: Call) throws(Problem) {
-        let revision = try call.revision { .trialNotFound($0) }
-        try writes.enqueue(call) { (group) throws(Problem) in
+        let revision = try call.revision { .refused(.trialNotFound($0)) }
+        try writes.enqueue(call) { (group, _) throws(Refusal) in
             try trials.confirm(revision, by: call.author, in: &group)
             return {
                 trials.ended(revision)
@@ -105,14 +107,14 @@ struct ApplyRoutes: Sendable {
     }
 
     @Sendable private func rollBack(_ call: Call) throws(Problem) {
-        let (revision, wait) = (try call.revision { .trialNotFound($0) }, try call.wait())
-        try writes.enqueue(call) { (group) throws(Problem) in
+        let (revision, wait) = (try call.revision { .refused(.trialNotFound($0)) }, try call.wait())
+        try writes.enqueue(call) { (group, _) throws(Refusal) in
             let records = try trials.rollBack(
                 revision, because: "somebody asked for it", by: call.author, in: &group)
             return {
                 trials.ended(revision)
                 guard let wait, !records.isEmpty else { return call.answer(HTTPResponse(status: 204)) }
-                writes.board.wait(for: Statements.goals(records), atMost: wait) { _, isReached in
+                writes.board.wait(for: Apply.goals(records), atMost: wait) { _, isReached in
                     call.answer(HTTPResponse(status: isReached ? 204 : DeviceWrites.unreached))
                 }
             }

@@ -14,7 +14,7 @@ struct BackupRoutes: Sendable {
 
     @Sendable private func backUp(_ call: Call) throws(Problem) {
         // First in the writer's turn: it knows whether this request has been answered before.
-        try writes.enqueue(call) { _ in
+        try writes.enqueue(call) { _, _ in
             {
                 do throws(Problem) {
                     try call.read(on: reader) { () throws(StoreError) in answer(call, try store.backUp(at: .now())) }
@@ -26,12 +26,12 @@ struct BackupRoutes: Sendable {
     private func answer(_ call: Call, _ backup: Backup) {
         let response = Call.response(json: backup.document, status: 201)
         do throws(Problem) {
-            try writes.enqueue(call) { (group) throws(Problem) in
+            try writes.enqueue(call) { (group, repetition) throws(Refusal) in
                 group.tell(
                     EventRecord(
                         at: backup.createdAt, device: nil, reason: .backedUp,
                         message: "the database is copied to \(backup.path)", author: call.author))
-                try Repetition(call)?.remember(response, in: &group)
+                try repetition?.remember(response, in: &group)
                 return { call.answer(response) }
             }
         } catch { call.fail(error) }

@@ -46,7 +46,7 @@ struct Call: Sendable {
         answer(problem.response(path: request.head.path, requestIdentifier: request.head.identifier))
     }
 
-    /// What is read has the digest of its bytes for a version where nothing better is known, so that who polls is told 304.
+    /// Without an entity tag of its own, the answer to a GET has the SHA-256 of its body, so that polling gets 304.
     func answer(json: JSONValue, status: Int = 200, entityTag: String? = nil) {
         if entityTag == nil, status == 200, ["GET", "HEAD"].contains(request.head.method) {
             let bytes = json.bytes
@@ -113,7 +113,7 @@ struct Call: Sendable {
         on reader: SerialThread<@Sendable () -> Void>, _ body: @escaping @Sendable () throws(StoreError) -> Void
     ) throws(Problem) {
         try perform(on: reader, whenFull: .tooManyReads) { () throws(Problem) in
-            do throws(StoreError) { try body() } catch { throw .store(error) }
+            do throws(StoreError) { try body() } catch { throw .refused(.store(error)) }
         }
     }
 
@@ -121,13 +121,13 @@ struct Call: Sendable {
     ///
     /// - Throws: `refusal` when too many wait for it.
     func perform(
-        on thread: SerialThread<@Sendable () -> Void>, whenFull refusal: Problem,
+        on thread: SerialThread<@Sendable () -> Void>, whenFull refusal: Refusal,
         _ body: @escaping @Sendable () throws(Problem) -> Void
     ) throws(Problem) {
         let isTaken = thread.add {
             do throws(Problem) { try body() } catch { self.fail(error) }
         }
-        if !isTaken { throw refusal }
+        if !isTaken { throw .refused(refusal) }
     }
 
     // MARK: What the request says
@@ -161,10 +161,10 @@ struct Call: Sendable {
 
     /// The device that the path names, as it is in a snapshot.
     ///
-    /// - Throws: `Problem.invalidName`, `Problem.deviceNotFound`.
+    /// - Throws: `Problem.invalidName`, `Refusal.deviceNotFound`.
     func device(in snapshot: Snapshot) throws(Problem) -> DeviceView {
         let name = try name()
-        guard let view = snapshot.devices[name] else { throw .deviceNotFound(name.text) }
+        guard let view = snapshot.devices[name] else { throw .refused(.deviceNotFound(name.text)) }
         return view
     }
 
@@ -249,7 +249,9 @@ struct Call: Sendable {
         _ types: [String] = ["application/json"], _ read: (JSONValue) throws(InvalidDocument) -> Input
     ) throws(Problem) -> Input {
         let document = try document(types)
-        do throws(InvalidDocument) { return try read(document) } catch { throw .invalidDocument(error.issues) }
+        do throws(InvalidDocument) { return try read(document) } catch {
+            throw .refused(.invalidDocument(error.issues))
+        }
     }
 }
 
@@ -291,8 +293,8 @@ struct Preconditions: Sendable {
     }
 
     /// - Parameter tag: The present version; nothing when there is none.
-    /// - Throws: `Problem.preconditionFailed`.
-    func check(_ tag: String?) throws(Problem) {
+    /// - Throws: `Refusal.preconditionFailed`.
+    func check(_ tag: String?) throws(Refusal) {
         if let ifMatch, !ifMatch.contain(tag, weakly: false) {
             throw .preconditionFailed(
                 tag.map {

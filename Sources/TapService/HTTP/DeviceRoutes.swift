@@ -70,8 +70,9 @@ struct DeviceRoutes: Sendable {
 
     @Sendable private func create(_ call: Call) throws(Problem) {
         let wait = try call.wait()
-        let input = try writes.input(try call.document())
-        try writes.submit(call, input.name, wait: wait, goal: Self.ready) { (view) throws(Problem) in
+        let document = try call.document()
+        let input = try refusing { () throws(Refusal) in try writes.reader.input(document) }
+        try writes.submit(call, input.name, wait: wait, goal: Self.ready) { (view) throws(Refusal) in
             guard view == nil else { throw .deviceExists(input.name) }
             return try DeviceChange.change(nil, to: input, mayRecreate: false)
         }
@@ -79,9 +80,10 @@ struct DeviceRoutes: Sendable {
 
     @Sendable private func replace(_ call: Call) throws(Problem) {
         let (name, wait, mayRecreate) = (try call.name(), try call.wait(), try call.flag("recreate"))
-        let input = try writes.input(try call.document(), name: name)
+        let document = try call.document()
+        let input = try refusing { () throws(Refusal) in try writes.reader.input(document, name: name) }
         let preconditions = Preconditions(call.request)
-        try writes.submit(call, name, wait: wait, goal: Self.ready) { (view) throws(Problem) in
+        try writes.submit(call, name, wait: wait, goal: Self.ready) { (view) throws(Refusal) in
             try preconditions.check(view?.entityTag)
             return try DeviceChange.change(view, to: input, mayRecreate: mayRecreate)
         }
@@ -91,17 +93,18 @@ struct DeviceRoutes: Sendable {
         let (name, wait, mayRecreate) = (try call.name(), try call.wait(), try call.flag("recreate"))
         let document = try call.document(["application/merge-patch+json", "application/json"])
         guard case .object = document else {
-            throw .invalidDocument([FieldIssue(pointer: "", detail: "must be an object, found \(document.kind)")])
+            throw .refused(
+                .invalidDocument([FieldIssue(pointer: "", detail: "must be an object, found \(document.kind)")]))
         }
         let unknown = DeviceInput.unknownFields(inPatch: document)
-        guard unknown.isEmpty else { throw .invalidDocument(InvalidDocument(unknown).issues) }
+        guard unknown.isEmpty else { throw .refused(.invalidDocument(InvalidDocument(unknown).issues)) }
         let preconditions = Preconditions(call.request)
-        try writes.submit(call, name, wait: wait, goal: Self.ready) { [writes] (view) throws(Problem) in
+        try writes.submit(call, name, wait: wait, goal: Self.ready) { [writes] (view) throws(Refusal) in
             guard let view else { throw .deviceNotFound(name.text) }
             try preconditions.check(view.entityTag)
             // The version counts only where the patch names one.
             let current = DeviceInput(name: name, labels: view.record.labels, spec: view.record.spec)
-            let input = try writes.input(current.document.merging(document), name: name)
+            let input = try writes.reader.input(current.document.merging(document), name: name)
             return try DeviceChange.change(view, to: input, mayRecreate: mayRecreate)
         }
     }
@@ -109,7 +112,7 @@ struct DeviceRoutes: Sendable {
     @Sendable private func delete(_ call: Call) throws(Problem) {
         let (name, wait) = (try call.name(), try call.wait())
         let preconditions = Preconditions(call.request)
-        try writes.submit(call, name, wait: wait, goal: { _ in .gone }) { (view) throws(Problem) in
+        try writes.submit(call, name, wait: wait, goal: { _ in .gone }) { (view) throws(Refusal) in
             guard let view else { throw .deviceNotFound(name.text) }
             try preconditions.check(view.entityTag)
             return DeviceChange.deletion(of: view.record)

@@ -10,7 +10,7 @@ internal import TapSystem
 /// What asks how the kernel is: drift, a look at once, and the devices of others.
 struct KernelRoutes: Sendable {
     let board: Board
-    let queue: WorkQueue
+    let inbox: WorkerInbox
     let writes: DeviceWrites
 
     var routes: [Route] {
@@ -35,8 +35,8 @@ struct KernelRoutes: Sendable {
         let wait = try call.wait()
         let device = try call.query("device") { (text) throws(ValidationError) in try DeviceName(text) }
         if let device {
-            guard board.snapshot.devices[device] != nil else { throw .deviceNotFound(device.text) }
-            queue.add([device])
+            guard board.snapshot.devices[device] != nil else { throw .refused(.deviceNotFound(device.text)) }
+            inbox.add([device])
         }
         let event = EventRecord(
             at: .now(), device: device, reason: .reconcileRequested,
@@ -49,20 +49,20 @@ struct KernelRoutes: Sendable {
             }
         }
         guard let wait, wait > .zero else {
-            guard queue.ask(retryingFailed: true, { _ in }) else { throw .tooManyQuestions }
+            guard inbox.ask(retryingFailed: true, { _ in }) else { throw .refused(.tooManyQuestions) }
             return answer(false)
         }
         let patience = Patience(wait, answer: answer)
-        let isTaken = queue.ask(retryingFailed: true) { patience.end(isReached: $0 != nil) }
+        let isTaken = inbox.ask(retryingFailed: true) { patience.end(isReached: $0 != nil) }
         guard isTaken else {
             patience.cancel()
-            throw .tooManyQuestions
+            throw .refused(.tooManyQuestions)
         }
     }
 
     @Sendable private func unmanaged(_ call: Call) throws(Problem) {
-        let isTaken = queue.ask { survey in
-            guard let survey else { return call.fail(.noLook) }
+        let isTaken = inbox.ask { survey in
+            guard let survey else { return call.fail(.refused(.noLook)) }
             let devices = survey.unmanaged().sorted { $0.link.name < $1.link.name }
             let holders = survey.holders(of: Set(devices.map(\.link.name)))
             let items = devices.map { device in
@@ -72,7 +72,7 @@ struct KernelRoutes: Sendable {
             }
             call.answer(json: ItemList(items).document)
         }
-        if !isTaken { throw .tooManyQuestions }
+        if !isTaken { throw .refused(.tooManyQuestions) }
     }
 
     /// Takes a device over as it is: its spec says what the kernel says.
@@ -83,22 +83,22 @@ struct KernelRoutes: Sendable {
             try NetworkNamespace(text)
         }
         // First in the writer's turn: it knows whether this request has been answered before.
-        try writes.enqueue(call) { _ in { look(for: text, in: namespace, call, wait: wait) } }
+        try writes.enqueue(call) { _, _ in { look(for: text, in: namespace, call, wait: wait) } }
     }
 
     private func look(for text: String, in namespace: NetworkNamespace?, _ call: Call, wait: Duration?) {
-        let isTaken = queue.ask { survey in
-            guard let survey else { return call.fail(.noLook) }
+        let isTaken = inbox.ask { survey in
+            guard let survey else { return call.fail(.refused(.noLook)) }
             do throws(Problem) {
                 let found = survey.unmanaged().first { $0.link.name == text && $0.namespace == namespace }
-                guard let found else { throw .unmanagedNotFound(text) }
+                guard let found else { throw .refused(.unmanagedNotFound(text)) }
                 let settings = survey.settings(of: found)
                 try adopt(call, found, settings, wait: wait)
             } catch {
                 call.fail(error)
             }
         }
-        if !isTaken { call.fail(.tooManyQuestions) }
+        if !isTaken { call.fail(.refused(.tooManyQuestions)) }
     }
 
     private func adopt(
@@ -116,17 +116,18 @@ struct KernelRoutes: Sendable {
             }
             spec = try DeviceSpec(stored: document.merging(["link": .object(sizes.members)]))
         } catch let error as ValidationError {
-            throw .notAdoptable(error.detail)
+            throw .refused(.notAdoptable(error.detail))
         } catch let error as InvalidDocument {
-            throw .notAdoptable(error.issues.map { "\($0.pointer): \($0.detail)" }.joined(separator: "; "))
+            throw .refused(.notAdoptable(error.issues.map { "\($0.pointer): \($0.detail)" }.joined(separator: "; ")))
         } catch let error as SpecContradictions {
-            throw .notAdoptable(error.found.map { "\($0.field.rawValue): \($0.detail)" }.joined(separator: "; "))
+            throw .refused(
+                .notAdoptable(error.found.map { "\($0.field.rawValue): \($0.detail)" }.joined(separator: "; ")))
         } catch {
-            throw .notAdoptable("\(error)")
+            throw .refused(.notAdoptable("\(error)"))
         }
         let claim = Claim(host: found.host, namespace: found.namespace, index: found.link.index, settings: settings)
         try writes.submit(call, name, wait: wait, goal: { .ready(generation: $0.generation) }) {
-            (view) throws(Problem) in
+            (view) throws(Refusal) in
             guard view == nil else { throw .deviceExists(name) }
             var record = DeviceRecord(
                 name: name, identifier: .random(), labels: .none, spec: spec, createdAt: .now())

@@ -7,7 +7,7 @@ internal import TapStore
 /// Leases: taking one leaves HTTP, the rest is about those that are.
 struct LeaseRoutes: Sendable {
     let board: Board
-    let queue: WorkQueue
+    let inbox: WorkerInbox
     let writes: WriteQueue
 
     var routes: [Route] {
@@ -29,11 +29,12 @@ struct LeaseRoutes: Sendable {
             device: device, consumer: try call.consumer(), queues: try Self.queues(call), peer: peer,
             isAllowedByRole: call.identity.permissions.contains(Permission.lease),
             mayView: call.identity.permissions.contains(Permission.view))
-        let isTaken = queue.run { desk in
-            guard let desk else { return call.fail(.stopping) }
-            desk.grant(request, call)
+        let reply = LeaseReply {
+            call.fail(.refused($0))
+        } accept: { handOver in
+            call.upgrade(to: LeaseMessage.protocolName, taker: handOver)
         }
-        if !isTaken { throw .tooManyLeases }
+        if !inbox.add(.grant(request, reply)) { throw .refused(.tooManyLeases) }
     }
 
     /// `queues=0,1`: each once.
@@ -60,19 +61,21 @@ struct LeaseRoutes: Sendable {
     @Sendable private func read(_ call: Call) throws(Problem) {
         let id = try Self.identifier(call)
         guard let lease = board.snapshot.devices.values.lazy.flatMap(\.leases).first(where: { $0.id == id }) else {
-            throw .leaseNotFound(id.text)
+            throw .refused(.leaseNotFound(id.text))
         }
         call.answer(json: LeaseDocument(lease).document)
     }
 
     @Sendable private func revoke(_ call: Call) throws(Problem) {
         let id = try Self.identifier(call)
-        let isTaken = queue.run { desk in
-            guard let desk else { return call.fail(.stopping) }
-            guard let device = desk.revoke(id) else { return call.fail(.leaseNotFound(id.text)) }
-            tell(call, id, of: device)
-        }
-        if !isTaken { throw .tooManyLeases }
+        let isTaken = inbox.add(
+            .revoke(id) { result in
+                switch result {
+                case .success(let device): tell(call, id, of: device)
+                case .failure(let refusal): call.fail(.refused(refusal))
+                }
+            })
+        if !isTaken { throw .refused(.tooManyLeases) }
     }
 
     /// The lease has ended whether or not the database takes a note of it.
@@ -85,28 +88,8 @@ struct LeaseRoutes: Sendable {
 
     private static func identifier(_ call: Call) throws(Problem) -> LeaseIdentifier {
         let text = call.parameter(.id)
-        guard let id = LeaseIdentifier(text) else { throw .leaseNotFound(text) }
+        guard let id = LeaseIdentifier(text) else { throw .refused(.leaseNotFound(text)) }
         return id
-    }
-}
-
-/// Has the worker attach and detach queues.
-struct LeasedQueueSwitch: QueueSwitch {
-    let queue: WorkQueue
-
-    func setQueue(
-        _ name: DeviceName, _ index: Int, isEnabled: Bool, completion: @escaping @Sendable (Problem?) -> Void
-    ) {
-        let isTaken = queue.run { desk in
-            guard let desk else { return completion(.stopping) }
-            do throws(Problem) {
-                try desk.setQueue(name, index, isEnabled: isEnabled)
-                completion(nil)
-            } catch {
-                completion(error)
-            }
-        }
-        if !isTaken { completion(.tooManyLeases) }
     }
 }
 

@@ -66,7 +66,7 @@ struct OperatorRoutes: Sendable {
         let isTaken = scrapes.add(format) { body in
             call.answer(HTTPResponse(status: 200, headers: [("Content-Type", format.contentType)], body: body))
         }
-        if !isTaken { throw .tooManyQuestions }
+        if !isTaken { throw .refused(.tooManyQuestions) }
     }
 
     @Sendable private func events(_ call: Call) throws(Problem) {

@@ -4,24 +4,11 @@ internal import TapDocument
 internal import TapHTTP
 internal import TapStore
 
-/// Attaches and detaches queues in the kernel, as they are stated.
-protocol QueueSwitch: Sendable {
-    /// Makes the kernel follow what has just been committed. Called in the order of the commits, and not to wait.
-    ///
-    /// - Parameters:
-    ///   - name: The device.
-    ///   - index: The queue.
-    ///   - isEnabled: What is wanted.
-    ///   - completion: Called once, from any thread: with nothing when the kernel has followed, or has nothing to follow.
-    func setQueue(
-        _ name: DeviceName, _ index: Int, isEnabled: Bool, completion: @escaping @Sendable (Problem?) -> Void)
-}
-
 /// The queues of devices, and to whom they belong.
 struct QueueRoutes: Sendable {
     let board: Board
     let writes: DeviceWrites
-    let queueSwitch: any QueueSwitch
+    let inbox: WorkerInbox
 
     var routes: [Route] {
         let queues = "/v1/devices/{name}/queues"
@@ -46,15 +33,15 @@ struct QueueRoutes: Sendable {
 
     @Sendable private func read(_ call: Call) throws(Problem) {
         let view = try call.device(in: board.snapshot)
-        let index = try Self.index(call, of: view.record)
+        let index = try refusing { () throws(Refusal) in try Self.index(call, of: view.record) }
         call.answer(json: QueueDocument(index, of: view).document, unless: view.record.entityTag(of: index))
     }
 
     @Sendable private func readAssignment(_ call: Call) throws(Problem) {
         let record = try call.device(in: board.snapshot).record
-        let index = try Self.index(call, of: record)
+        let index = try refusing { () throws(Refusal) in try Self.index(call, of: record) }
         guard let assignment = record.assignments[index] else {
-            throw .assignmentNotFound(record.name, queue: index)
+            throw .refused(.assignmentNotFound(record.name, queue: index))
         }
         call.answer(json: assignment.document, unless: assignment.entityTag)
     }
@@ -75,7 +62,7 @@ struct QueueRoutes: Sendable {
         let patch = try call.input(["application/merge-patch+json", "application/json"]) {
             (document) throws(InvalidDocument) in try QueuePatch(document)
         }
-        try change(call) { (record, group) throws(Problem) in
+        try change(call) { (record, group, _) throws(Refusal) in
             let index = try Self.index(call, of: record)
             try Preconditions(call.request).check(record.entityTag(of: index))
             let isEnabled = patch.isEnabled ?? !record.disabledQueues.contains(index)
@@ -86,16 +73,20 @@ struct QueueRoutes: Sendable {
 
     /// Even where that is what was wanted already: the consumer may have toggled it.
     private func setQueue(_ call: Call, _ name: DeviceName, _ index: Int, isEnabled: Bool) {
-        queueSwitch.setQueue(name, index, isEnabled: isEnabled) { problem in
-            if let problem { return call.fail(problem) }
-            guard let view = board.snapshot.devices[name] else { return call.fail(.deviceNotFound(name.text)) }
-            call.answer(json: QueueDocument(index, of: view).document, entityTag: view.record.entityTag(of: index))
-        }
+        let isTaken = inbox.add(
+            .setQueue(name, index, isEnabled: isEnabled) { refusal in
+                if let refusal { return call.fail(.refused(refusal)) }
+                guard let view = board.snapshot.devices[name] else {
+                    return call.fail(.refused(.deviceNotFound(name.text)))
+                }
+                call.answer(json: QueueDocument(index, of: view).document, entityTag: view.record.entityTag(of: index))
+            })
+        if !isTaken { call.fail(.refused(.tooManyLeases)) }
     }
 
     @Sendable private func assign(_ call: Call) throws(Problem) {
         let input = try call.input { (document) throws(InvalidDocument) in try AssignmentInput(document) }
-        try change(call) { (record, group) throws(Problem) in
+        try change(call) { (record, group, _) throws(Refusal) in
             let index = try Self.index(call, of: record)
             try Preconditions(call.request).check(record.assignments[index]?.entityTag)
             let (change, isNew) = try QueueChange.assign(index, of: record, to: Assignment(input, at: .now()))
@@ -108,7 +99,7 @@ struct QueueRoutes: Sendable {
     }
 
     @Sendable private func release(_ call: Call) throws(Problem) {
-        try change(call) { (record, group) throws(Problem) in
+        try change(call) { (record, group, _) throws(Refusal) in
             let index = try Self.index(call, of: record)
             let change = try QueueChange.release(index, of: record, at: .now())
             try Preconditions(call.request).check(record.assignments[index]?.entityTag)
@@ -119,7 +110,7 @@ struct QueueRoutes: Sendable {
 
     @Sendable private func assignFree(_ call: Call) throws(Problem) {
         let input = try call.input { (document) throws(InvalidDocument) in try FreeQueuesInput(document) }
-        try change(call) { (record, group) throws(Problem) in
+        try change(call) { (record, group, repetition) throws(Refusal) in
             let leases = board.snapshot.devices[record.name]?.leases ?? []
             let others = leases.filter { $0.consumer != input.assignment.consumer }
             let (change, queues) = try QueueChange.assign(
@@ -128,7 +119,7 @@ struct QueueRoutes: Sendable {
             let assigned = try group.commit(change, by: call.author)
             let response = Call.response(
                 json: ItemList(queues.compactMap { assigned.assignedQueue($0) }).document, status: 201)
-            try Repetition(call)?.remember(response, in: &group)
+            try repetition?.remember(response, in: &group)
             return { call.answer(response) }
         }
     }
@@ -137,18 +128,20 @@ struct QueueRoutes: Sendable {
     /// the same queue, the second sees that the first has it.
     private func change(
         _ call: Call,
-        _ decide: @escaping @Sendable (DeviceRecord, inout WriteGroup) throws(Problem) -> WriteQueue.Completion
+        _ decide:
+            @escaping @Sendable (DeviceRecord, inout WriteGroup, IdempotentRequest?) throws(Refusal) ->
+            WriteQueue.Completion
     ) throws(Problem) {
         let name = try call.name()
-        try writes.enqueue(call) { (group) throws(Problem) in
+        try writes.enqueue(call) { (group, repetition) throws(Refusal) in
             guard let record = group.devices[name]?.record else { throw .deviceNotFound(name.text) }
             guard record.deletionRequestedAt == nil else { throw .deviceDeleting(name) }
-            return try decide(record, &group)
+            return try decide(record, &group, repetition)
         }
     }
 
     /// The queue that the path names.
-    private static func index(_ call: Call, of record: DeviceRecord) throws(Problem) -> Int {
+    private static func index(_ call: Call, of record: DeviceRecord) throws(Refusal) -> Int {
         let text = call.parameter(.index)
         guard let index = Int(text), record.queues.contains(index), String(index) == text else {
             throw .queueNotFound(device: record.name, index: text, count: record.queues.count)
@@ -161,8 +154,8 @@ extension WriteGroup {
     /// Writes what becomes of a device's queues, with its event.
     ///
     /// - Returns: The record as it is then.
-    /// - Throws: `Problem.store`.
-    fileprivate mutating func commit(_ change: QueueChange, by author: Author) throws(Problem) -> DeviceRecord {
+    /// - Throws: `Refusal.store`.
+    fileprivate mutating func commit(_ change: QueueChange, by author: Author) throws(Refusal) -> DeviceRecord {
         guard let story = change.story else { return change.record }
         let commit = try commit([.queues(change.record, from: change.before)], by: author)
         tell(

@@ -11,14 +11,14 @@ struct RevisionRoutes: Sendable {
     let store: Store
     let reader: SerialThread<@Sendable () -> Void>
     let writes: DeviceWrites
-    let statements: Statements
+    let answers: ApplyAnswers
 
     var routes: [Route] {
         [
             Route("GET", "/v1/revisions", .view, parameters: ["before", "limit"], handler: list),
             Route("GET", "/v1/revisions/{revision}", .view, handler: read),
             Route(
-                "POST", "/v1/revisions/{revision}/rollback", .operate, parameters: Statements.Options.parameters,
+                "POST", "/v1/revisions/{revision}/rollback", .operate, parameters: ApplyAnswers.parameters,
                 handler: rollBack),
         ]
     }
@@ -38,26 +38,26 @@ struct RevisionRoutes: Sendable {
             switch try store.statement(revision) {
             case .known(let change, let devices):
                 call.answer(json: RevisionDocument(change, devices: devices.map(StatedDevice.init)).document)
-            case .forgotten(let oldest): call.fail(.revisionForgotten(revision, oldest: oldest))
-            case .none(let nearest): call.fail(.revisionNotFound(String(revision), nearest: nearest))
+            case .forgotten(let oldest): call.fail(.refused(.revisionForgotten(revision, oldest: oldest)))
+            case .none(let nearest): call.fail(.refused(.revisionNotFound(String(revision), nearest: nearest)))
             }
         }
     }
 
     @Sendable private func rollBack(_ call: Call) throws(Problem) {
         let revision = try call.revision(orElse: Self.notFound)
-        let options = try Statements.Options(call)
-        try writes.enqueue(call) { (group) throws(Problem) in
+        let (options, wait) = (try ApplyAnswers.options(call), try call.wait())
+        try writes.enqueue(call) { (group, repetition) throws(Refusal) in
             switch try group.read({ try $0.statement(revision) }) {
             case .known(_, let devices):
-                return try statements.write(devices, call, options, in: &group) { _ in true }
+                return try answers.write(devices, call, options, wait: wait, in: &group, repetition) { _ in true }
             case .forgotten(let oldest): throw .revisionForgotten(revision, oldest: oldest)
             case .none(let nearest): throw .revisionNotFound(String(revision), nearest: nearest)
             }
         }
     }
 
-    private static func notFound(_ text: String) -> Problem { .revisionNotFound(text, nearest: nil) }
+    private static func notFound(_ text: String) -> Problem { .refused(.revisionNotFound(text, nearest: nil)) }
 }
 
 extension RevisionDocument {

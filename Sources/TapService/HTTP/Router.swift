@@ -9,8 +9,8 @@ struct Route: Sendable {
     let permission: Permission
     /// Query parameters that are understood; others are refused, since ignoring one may do the wrong thing.
     let parameters: Set<String>
-    /// A longer body is refused, since to parse it would hold up others: 128 KiB are more than a device can need, whose longest
-    /// labels take 25.
+    /// A longer body is refused, since to parse it would hold up others: 128 KiB are more than a device can need, whose
+    /// longest labels take 25.
     let bodyBytesMax: Int
     /// What it answers with, as far as it is for the router to look at what the client takes.
     let answers: Answers

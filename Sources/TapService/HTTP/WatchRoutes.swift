@@ -27,7 +27,8 @@ struct WatchRoutes: Sendable {
             throw .notAcceptable(found: accept ?? "", offered: WatchFormat.allCases.map(\.rawValue))
         }
         let selector = try call.labelSelector()
-        let start = try board.start(after: try Self.revision(call))
+        let revision = try Self.revision(call)
+        let start = try refusing { () throws(Refusal) in try board.start(after: revision) }
         let headers = [
             ("Content-Type", format.rawValue), ("Cache-Control", "no-store"), ("Vary", "Accept"),
         ]

@@ -3,6 +3,7 @@ internal import TapCore
 internal import TapDocument
 internal import TapHTTP
 internal import TapStore
+internal import TapSystem
 
 /// Queues in somebody's hands. Used on the worker's thread only.
 final class Lease {

@@ -90,7 +90,7 @@ extension LeaseDesk {
     }
 
     /// Makes the queue follow what a user has just stated. Where it is not leased, there is nothing to follow.
-    func setQueue(_ name: DeviceName, _ index: Int, isEnabled: Bool) throws(Problem) {
+    func setQueue(_ name: DeviceName, _ index: Int, isEnabled: Bool) throws(Refusal) {
         guard let before = devices[name]?.order else { return }
         defer { tell(name, since: before) }
         for lease in notice(name) { finish(lease, .lost) }

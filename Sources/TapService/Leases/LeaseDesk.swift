@@ -35,17 +35,17 @@ final class LeaseDesk {
     private var ended: [DeviceName: ContinuousClock.Instant] = [:]
     /// It takes that long at most.
     private static let keptMillisecondsMax = 50
-    private let queue: WorkQueue
+    private let inbox: WorkerInbox
     private let accounts: any Accounts
 
     init(
-        kernel: any Kernel, sites: Sites, board: Board, queue: WorkQueue, accounts: any Accounts, metrics: Metrics,
+        kernel: any Kernel, sites: Sites, board: Board, inbox: WorkerInbox, accounts: any Accounts, metrics: Metrics,
         log: Logger
     ) {
         self.kernel = kernel
         self.sites = sites
         self.board = board
-        self.queue = queue
+        self.inbox = inbox
         self.accounts = accounts
         self.metrics = metrics
         self.log = log
@@ -54,30 +54,46 @@ final class LeaseDesk {
 
     // MARK: Hand over
 
+    func perform(_ command: LeaseCommand) {
+        switch command {
+        case .grant(let request, let reply): grant(request, reply)
+        case .handOver(let id, let device, let size, let socket): handOver(id, of: device, size, socket)
+        case .revoke(let id, let reply):
+            reply(revoke(id).map { .success($0) } ?? .failure(.leaseNotFound(id.text)))
+        case .setQueue(let name, let index, let isEnabled, let reply):
+            do throws(Refusal) {
+                try setQueue(name, index, isEnabled: isEnabled)
+                reply(nil)
+            } catch {
+                reply(error)
+            }
+        }
+    }
+
     /// Opens the queues. They go to the client once 101 has been sent; where he is not there any more, they are closed
     /// again.
     ///
     /// - Parameters:
     ///   - request: What is asked for, and by whom.
-    ///   - call: Answered here.
-    func grant(_ request: LeaseRequest, _ call: Call) {
+    ///   - reply: Called once.
+    private func grant(_ request: LeaseRequest, _ reply: LeaseReply) {
         let opened: (id: LeaseIdentifier, vnetHeaderSize: Int?)
-        do throws(Problem) { opened = try open(request) } catch {
+        do throws(Refusal) { opened = try open(request) } catch {
             if case .kernelRefused(let refusal) = error {
                 // Others have their turn in between.
                 if isAboutToBeFree(request.device, refusal) {
-                    queue.run { $0?.grant(request, call) ?? call.fail(.stopping) }
+                    if !inbox.add(.grant(request, reply)) { reply.refuse(.tooManyLeases) }
                     return
                 }
                 metrics.countRefusal(refusal)
             }
             metrics.leaseHandoffs.increment(["refused"])
-            return call.fail(error)
+            return reply.refuse(error)
         }
         ended[request.device] = nil
-        call.upgrade(to: LeaseMessage.protocolName) { [queue] socket in
-            // Without a desk, the worker has ended, and the lease with it.
-            queue.run { $0?.handOver(opened.id, of: request.device, opened.vnetHeaderSize, socket) }
+        reply.accept { [inbox] socket in
+            inbox.add(
+                .handOver(opened.id, of: request.device, vnetHeaderSize: opened.vnetHeaderSize, socket))
         }
     }
 
@@ -88,7 +104,7 @@ final class LeaseDesk {
         return time.duration(to: .now) < .milliseconds(Self.keptMillisecondsMax)
     }
 
-    private func open(_ request: LeaseRequest) throws(Problem) -> (LeaseIdentifier, Int?) {
+    private func open(_ request: LeaseRequest) throws(Refusal) -> (LeaseIdentifier, Int?) {
         guard let view = board.snapshot.devices[request.device] else {
             // Who may see nothing is not told which names there are.
             guard request.mayView else { throw .leaseForbidden(request.device, user: request.peer.user) }
@@ -232,8 +248,8 @@ final class LeaseDesk {
     }
 
     func finish(_ lease: Lease, _ reason: End) {
-        // Before anything is undone: a lease that is found again is a whole one. What comes back of this one then belongs to
-        // nothing, and the next process goes on with its end.
+        // Before anything is undone: a lease that is found again is a whole one. What comes back of this one then
+        // belongs to nothing, and the next process goes on with its end.
         remember { () throws(KernelError) in try ledger.end(lease.id, of: lease.device) }
         takeBack(lease)
         if let device = devices[lease.device], !device.leases.isEmpty {

@@ -1,6 +1,7 @@
 internal import TapCore
 internal import TapHTTP
 internal import TapStore
+internal import TapSystem
 
 /// Somebody asks for queues.
 struct LeaseRequest: Sendable {
@@ -8,7 +9,7 @@ struct LeaseRequest: Sendable {
     let consumer: ConsumerName?
     /// Nothing means: all free ones that are the consumer's or, without a consumer, nobody's.
     let queues: [Int]?
-    let peer: HTTPPeer
+    let peer: PeerCredentials
     /// Whether the peer's role allows it, whosever the device is.
     let isAllowedByRole: Bool
     /// Whether the peer may know which devices there are.
@@ -16,8 +17,8 @@ struct LeaseRequest: Sendable {
 
     /// Who may have a device's queues: whose role says so, and the device's owner and group.
     ///
-    /// - Throws: `Problem.leaseForbidden`.
-    func authorize(_ spec: DeviceSpec, accounts: some Accounts) throws(Problem) {
+    /// - Throws: `Refusal.leaseForbidden`.
+    func authorize(_ spec: DeviceSpec, accounts: some Accounts) throws(Refusal) {
         if isAllowedByRole { return }
         if let owner = spec.owner, accounts.userNumber(owner) == peer.user { return }
         if let group = spec.group, let number = accounts.groupNumber(group), peer.isMember(of: number) { return }
@@ -27,8 +28,8 @@ struct LeaseRequest: Sendable {
     /// The queues that the request comes to.
     ///
     /// - Returns: In order; never empty.
-    /// - Throws: `Problem` when one of them is not to be had.
-    func select(in view: DeviceView) throws(Problem) -> [Int] {
+    /// - Throws: `Refusal` when one of them is not to be had.
+    func select(in view: DeviceView) throws(Refusal) -> [Int] {
         let record = view.record
         guard let queues else {
             let theirs = record.queues.filter { record.assignments[$0]?.consumer == consumer }

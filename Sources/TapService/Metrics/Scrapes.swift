@@ -29,7 +29,7 @@ final class Scrapes: Sendable {
                 let body = page.withLock { page in
                     page.body(scrape.format, metrics, read: reader.read) { statistics in
                         Metrics.Figures(
-                            snapshot: health.snapshot, statistics: statistics, queueDepth: health.queue.depth,
+                            snapshot: health.snapshot, statistics: statistics, queueDepth: health.inbox.depth,
                             walBytes: health.store.walBytes)
                     }
                 }

@@ -3,41 +3,39 @@ internal import TapDocument
 internal import TapStore
 internal import TapSystem
 
+/// What a batch needs of the worker that runs it, on whose thread it is used.
+protocol BatchEnvironment: AnyObject {
+    var sites: Sites { get }
+    var kernel: any Kernel { get }
+    var store: Store { get }
+    var board: Board { get }
+    var accounts: AccountCache { get }
+    var metrics: Metrics { get }
+
+    /// Fields of a device that are left alone for now, since others change them again and again.
+    func contestedFields(of name: DeviceName) -> Set<DeviceField>
+    /// Called for a device before its interface is deleted.
+    func endLeases(of name: DeviceName)
+    /// Called for a namespace in which nothing works any more.
+    func abandon(_ location: NetworkNamespace?, _ error: KernelError)
+}
+
 /// Devices that are planned, done and read back together.
 struct Batch {
     /// A plan and its verification; some plans have a sequel, such as making anew what was deleted for it.
     static let roundsMax = 4
 
-    let jobs: [Job]
-    private let sites: Sites
-    private let kernel: any Kernel
-    private let store: Store
-    private let board: Board
-    private let accounts: any Accounts
-    private let metrics: Metrics
-    /// Fields of a device that are left alone for now.
-    private let contested: (DeviceName) -> Set<DeviceField>
-    /// Called for a device before its interface is deleted.
-    private let endLeases: (DeviceName) -> Void
-    /// Called for a namespace in which nothing works any more.
-    private let abandon: (NetworkNamespace?, KernelError) -> Void
+    let jobs: [DeviceJob]
+    private let environment: any BatchEnvironment
+    private var sites: Sites { environment.sites }
+    private var kernel: any Kernel { environment.kernel }
+    private var store: Store { environment.store }
+    private var board: Board { environment.board }
+    private var metrics: Metrics { environment.metrics }
 
-    init(
-        _ views: [DeviceView], sites: Sites, kernel: any Kernel, store: Store, board: Board, accounts: any Accounts,
-        metrics: Metrics, contested: @escaping (DeviceName) -> Set<DeviceField>,
-        endLeases: @escaping (DeviceName) -> Void,
-        abandon: @escaping (NetworkNamespace?, KernelError) -> Void
-    ) {
-        jobs = views.map { Job($0, claim: $0.record.claim) }
-        self.sites = sites
-        self.kernel = kernel
-        self.store = store
-        self.board = board
-        self.accounts = accounts
-        self.metrics = metrics
-        self.contested = contested
-        self.endLeases = endLeases
-        self.abandon = abandon
+    init(_ views: [DeviceView], in environment: any BatchEnvironment) {
+        jobs = views.map { DeviceJob($0, claim: $0.record.claim) }
+        self.environment = environment
     }
 
     /// - Throws: `KernelError` when the kernel cannot be read back.
@@ -57,24 +55,24 @@ struct Batch {
     func plans() -> [DevicePlan] {
         jobs.map { job in
             decide(job, round: 1)
-            let name = job.view.record.name
+            let name = job.name
             switch job.outcome {
             case .open:
                 return DevicePlan(
                     name: name, steps: planned(job), obstacle: controllerObstacle(job)?.message(for: name))
             case .blocked(let obstacle):
                 return DevicePlan(name: name, steps: [], obstacle: obstacle.message(for: name))
-            case .homeless(.missing(let detail)): return DevicePlan(name: name, steps: [], obstacle: detail)
-            case .homeless(.unusable(let error)):
+            case .namespaceUnavailable(.missing(let detail)): return DevicePlan(name: name, steps: [], obstacle: detail)
+            case .namespaceUnavailable(.unusable(let error)):
                 return DevicePlan(name: name, steps: [], obstacle: error.description)
-            case .failed(let reason): return DevicePlan(name: name, steps: [], obstacle: reason)
+            case .failed(let failure): return DevicePlan(name: name, steps: [], obstacle: failure.message)
             case .settled, .closed: return DevicePlan(name: name, steps: [])
             }
         }
     }
 
     /// Why a device would not join its controller, although all else can be done.
-    private func controllerObstacle(_ job: Job) -> Obstacle? {
+    private func controllerObstacle(_ job: DeviceJob) -> Obstacle? {
         let spec = job.view.record.spec
         guard let site = job.site, let controller = spec.link.controller, job.view.record.deletionRequestedAt == nil,
             job.link?.controller == nil || job.link?.controller != site.observed[controller.text]?.index
@@ -83,25 +81,25 @@ struct Batch {
     }
 
     /// With the sequel of a deletion, which is known before it is done.
-    private func planned(_ job: Job) -> [Step] {
+    private func planned(_ job: DeviceJob) -> [Step] {
         guard job.steps == [.delete] else { return job.steps }
         if job.view.record.deletionRequestedAt != nil { return [.delete, .forget] }
-        let sequel = Job(job.view, claim: nil)
+        let sequel = DeviceJob(job.view, claim: nil)
         decide(sequel, round: 1, ignoring: job.index)
         return [.delete] + sequel.steps
     }
 
     // MARK: Decide
 
-    private func decide(_ job: Job, round: Int, ignoring gone: LinkIndex? = nil) {
-        let contested = contested(job.view.record.name)
+    private func decide(_ job: DeviceJob, round: Int, ignoring gone: LinkIndex? = nil) {
+        let contested = environment.contestedFields(of: job.name)
         let isLast = round == Self.roundsMax
         let wanted: WantedDevice
         do throws(ValidationError) {
             wanted = try WantedDevice(
-                job.view.record, claim: job.claim, accounts: accounts, daemonUser: kernel.daemonUser)
+                job.view.record, claim: job.claim, accounts: environment.accounts, daemonUser: kernel.daemonUser)
         } catch {
-            return job.fail(error.detail)
+            return job.fail(.invalid(error))
         }
         do throws(NamespaceFailure) {
             if let (decision, site) = try decideOnLeaving(wanted, ignoring: gone) {
@@ -152,7 +150,7 @@ struct Batch {
     }
 
     /// What is promised by a plan before it is done.
-    private func announce(_ job: Job) {
+    private func announce(_ job: DeviceJob) {
         guard job.isOpen, let site = job.site else { return }
         for case .setLink(let change) in job.steps {
             if case .join(_, let controller) = change.controller { site.promisePort(of: controller) }
@@ -176,52 +174,49 @@ struct Batch {
 
     private func delete() {
         for site in sites.all.values {
-            let doomed = jobs.filter { $0.deletes && $0.site === site }
-            guard !doomed.isEmpty else { continue }
-            for job in doomed { endLeases(job.view.record.name) }
-            for _ in doomed { CrashPoint.reach(Step.delete.name) }
-            let refused = site.kernel.delete(doomed.compactMap(\.index))
-            metrics.operations.increment([Step.delete.name], by: UInt64(doomed.count - refused.count))
-            for job in doomed {
-                if let index = job.index, let error = refused[index] { fail(job, error) }
+            let toDelete = jobs.filter { $0.deletes && $0.site === site }
+            guard !toDelete.isEmpty else { continue }
+            for job in toDelete { environment.endLeases(of: job.name) }
+            for _ in toDelete { CrashPoint.reach(Step.delete.name) }
+            let refused = site.kernel.delete(toDelete.compactMap(\.index))
+            metrics.operations.increment([Step.delete.name], by: UInt64(toDelete.count - refused.count))
+            for job in toDelete {
+                guard let index = job.index, let error = refused[index] else { continue }
+                metrics.countRefusal(error)
+                job.fail(.kernel(error))
             }
             // An anchor would outlive its device: the next one may be made in another namespace.
-            site.disown(doomed.compactMap(\.index).filter { refused[$0] == nil })
+            site.disown(toDelete.compactMap(\.index).filter { refused[$0] == nil })
         }
     }
 
-    private func perform(_ steps: (Job) -> ArraySlice<Step>) {
+    private func perform(_ steps: (DeviceJob) -> ArraySlice<Step>) {
         for site in sites.all.values {
             let concerned = jobs.filter { $0.isOpen && $0.site === site && !steps($0).isEmpty }
             guard !concerned.isEmpty else { continue }
-            var runs = concerned.map { StepRun(steps($0), on: $0.view.record.name, at: $0.index) }
+            var runs = concerned.map { StepRun(steps($0), on: $0.name, at: $0.index) }
             site.kernel.perform(&runs) { CrashPoint.reach($0.name) }
             var done: [String: UInt64] = [:]
             for (job, run) in zip(concerned, runs) {
-                job.index = run.index
+                job.finishSteps(run)
                 for step in run.steps.prefix(run.done) { done[step.name, default: 0] += 1 }
-                if let failure = run.failure { fail(job, failure) }
+                if let failure = run.failure { metrics.countRefusal(failure) }
             }
             for (name, count) in done { metrics.operations.increment([name], by: count) }
         }
-    }
-
-    private func fail(_ job: Job, _ error: KernelError) {
-        metrics.countRefusal(error)
-        job.fail(error.description, isBusy: error.errno == .busy)
     }
 
     /// Says who holds those devices open that are busy: one look at all processes, for all of them.
     private func nameHolders() {
         let busy = jobs.filter(\.isBusy)
         guard !busy.isEmpty else { return }
-        let holders = kernel.holders(of: Set(busy.map(\.view.record.name.text)))
-        for job in busy { job.name(holders: holders[job.view.record.name.text] ?? []) }
+        let holders = kernel.holders(of: Set(busy.map(\.name.text)))
+        for job in busy { job.setHolders(holders[job.name.text] ?? []) }
     }
 
     /// A claim whose interface is gone shall not prove anything when another one gets its number.
     private func voidClaims() {
-        var voided: [(job: Job, claim: Claim)] = []
+        var voided: [(job: DeviceJob, claim: Claim)] = []
         for job in jobs where !job.isSettled && !job.isClosed {
             guard var claim = job.claim, !claim.isLost, let site = sites.all[claim.namespace],
                 site.observed.host == claim.host, site.observed[claim.index] == nil
@@ -232,7 +227,7 @@ struct Batch {
         guard !voided.isEmpty else { return }
         do throws(StoreError) {
             try store.record { transaction in
-                for (job, claim) in voided { try transaction.claim(claim, for: job.view.record.name) }
+                for (job, claim) in voided { try transaction.claim(claim, for: job.name) }
             } committed: {
                 board.publish(voided.map { WorkerUpdate($0.job.view, claim: $0.claim) })
             }
@@ -244,25 +239,16 @@ struct Batch {
     }
 
     private func commitClaims() {
-        var claimed: [(job: Job, claim: Claim)] = []
-        for job in jobs where job.isOpen {
-            guard let settings = job.settingsToClaim, let index = job.index, let site = job.site else { continue }
-            let claim = Claim(host: site.observed.host, namespace: site.location, index: index, settings: settings)
-            claimed.append((job, claim))
-        }
+        let claimed = jobs.compactMap { job in job.claimToCommit.map { (job: job, claim: $0) } }
         guard !claimed.isEmpty else { return }
         do throws(StoreError) {
             for _ in claimed { CrashPoint.reach("claim") }
             try store.record { transaction in
-                for (job, claim) in claimed { try transaction.claim(claim, for: job.view.record.name) }
+                for (job, claim) in claimed { try transaction.claim(claim, for: job.name) }
             } committed: {
                 board.publish(claimed.map { WorkerUpdate($0.job.view, claim: $0.claim) })
             }
-            for (job, claim) in claimed {
-                job.claim = claim
-                job.site?.own(claim.index, job.view.record.name)
-                job.site?.trustSettings(of: claim.index)
-            }
+            for (job, claim) in claimed { job.commit(claim) }
         } catch {
             board.setStoreFailure(error.description)
             for (job, claim) in claimed {
@@ -270,41 +256,41 @@ struct Batch {
                 if let kernel = job.site?.kernel, !kernel.anchored.contains(claim.index) {
                     kernel.abandon(claim.index)
                 }
-                job.fail(error.description)
+                job.fail(.store(error))
             }
         }
     }
 
     private func forget() {
-        let doomed = jobs.filter(\.forgets)
-        guard !doomed.isEmpty else { return }
-        for _ in doomed { CrashPoint.reach(Step.forget.name) }
+        let toForget = jobs.filter(\.forgets)
+        guard !toForget.isEmpty else { return }
+        for _ in toForget { CrashPoint.reach(Step.forget.name) }
         var gone: [DeviceName] = []
         var revision = 0
         do throws(StoreError) {
             try store.record { transaction in
                 revision = try transaction.nextRevision()
-                for job in doomed where try transaction.forget(job.view.record.identifier) {
-                    gone.append(job.view.record.name)
+                for job in toForget where try transaction.forget(job.view.record.identifier) {
+                    gone.append(job.name)
                     try transaction.append(
                         EventRecord(
-                            at: .now(), device: job.view.record.name, reason: .deleted, message: "the device is gone"))
+                            at: .now(), device: job.name, reason: .deleted, message: "the device is gone"))
                 }
             } committed: {
                 board.remove(gone, revision: revision)
             }
-            for job in doomed {
+            for job in toForget {
                 if let claim = job.claim, !claim.isLost, let site = sites.all[claim.namespace],
                     site.observed.host == claim.host
                 {
                     site.disown([claim.index])
                 }
-                for site in sites.all.values { site.wait(job.view.record.name, for: nil) }
+                for site in sites.all.values { site.wait(job.name, for: nil) }
                 job.close()
             }
         } catch {
             board.setStoreFailure(error.description)
-            for job in doomed { job.fail(error.description) }
+            for job in toForget { job.fail(.store(error)) }
         }
     }
 
@@ -328,10 +314,10 @@ struct Batch {
                 if hasAddresses { try site.refreshAddresses() }
             } catch {
                 guard location != nil else { throw error }
-                abandon(location, error)
+                environment.abandon(location, error)
             }
         }
-        for job in jobs where !job.isOpen { job.index = nil }
+        for job in jobs { job.endRound() }
     }
 }
 

@@ -34,8 +34,8 @@ extension Obstacle {
             let what = "an interface '\(name)' (number \(index.rawValue), kind \(kind ?? "none")) exists that Tapster "
             if !mismatches.isEmpty {
                 return what
-                    + "did not make, and it cannot be adopted, since these differ: \(list(mismatches)). Remove it ('ip link "
-                    + "del \(name)'), or state what it is"
+                    + "did not make, and it cannot be adopted, since these differ: \(list(mismatches)). Remove it "
+                    + "('ip link del \(name)'), or state what it is"
             }
             return what
                 + "did not make; it is left alone. Remove it ('ip link del \(name)'), state another name, or state "
@@ -49,7 +49,8 @@ extension Obstacle {
                 + "or delete the device and create it again"
         case .controllerMissing(let controller):
             return
-                "link.controller is '\(controller)', but there is no such interface; the device joins as soon as there is"
+                "link.controller is '\(controller)', but there is no such interface; the device joins as soon as there "
+                + "is"
         case .controllerUnsuitable(let controller, let kind):
             return
                 "link.controller is '\(controller)', which is \(kind.map { "a \($0)" } ?? "no virtual interface"); a "

@@ -3,7 +3,7 @@ internal import TapStore
 
 extension Worker: Survey {
     func plans(for records: [DeviceRecord]) -> [DevicePlan] {
-        batch(records.map { DeviceView(record: $0) }).plans()
+        Batch(records.map { DeviceView(record: $0) }, in: self).plans()
     }
 
     func unmanaged() -> [UnmanagedDevice] {

@@ -9,7 +9,7 @@ internal import TapSystem
 
 /// The one thread that touches the kernel. Level-triggered: whatever wakes it, it looks at what is wanted and what is
 /// there, and does what makes the second like the first.
-final class Worker: @unchecked Sendable {
+final class Worker: BatchEnvironment, @unchecked Sendable {
     // Unchecked: everything mutable is used by the worker's thread alone; `start` hands it over.
 
     /// A full look happens this often, and up to a fifth earlier or later.
@@ -23,11 +23,11 @@ final class Worker: @unchecked Sendable {
     static let deletionsMax = 1_024
 
     let kernel: any Kernel
-    private let store: Store
+    let store: Store
     let board: Board
-    private let queue: WorkQueue
-    private let accounts: AccountCache
-    private let metrics: Metrics
+    private let inbox: WorkerInbox
+    let accounts: AccountCache
+    let metrics: Metrics
     private let log: Logger
     private let onReady: @Sendable () -> Void
 
@@ -36,7 +36,7 @@ final class Worker: @unchecked Sendable {
     private var retries: [DeviceName: Retry] = [:]
     private var budgets: [DeviceName: RepairBudget] = [:]
     /// Devices whose namespace is not there.
-    private var homeless: Set<DeviceName> = []
+    private var waitingForNamespace: Set<DeviceName> = []
     private var nextResync = ContinuousClock.now
     /// Namespaces may have come or gone since the last pass.
     private var haveMountsChanged = false
@@ -51,13 +51,13 @@ final class Worker: @unchecked Sendable {
     }
 
     init(
-        kernel: any Kernel, store: Store, board: Board, queue: WorkQueue, accounts: any Accounts, metrics: Metrics,
+        kernel: any Kernel, store: Store, board: Board, inbox: WorkerInbox, accounts: any Accounts, metrics: Metrics,
         log: Logger, onReady: @escaping @Sendable () -> Void
     ) {
         self.kernel = kernel
         self.store = store
         self.board = board
-        self.queue = queue
+        self.inbox = inbox
         let accounts = AccountCache(accounts)
         self.accounts = accounts
         self.metrics = metrics
@@ -65,7 +65,7 @@ final class Worker: @unchecked Sendable {
         self.onReady = onReady
         sites = Sites(kernel, statistics: metrics.statistics)
         leases = LeaseDesk(
-            kernel: kernel, sites: sites, board: board, queue: queue, accounts: accounts, metrics: metrics, log: log)
+            kernel: kernel, sites: sites, board: board, inbox: inbox, accounts: accounts, metrics: metrics, log: log)
     }
 
     func start() throws(ThreadFailure) {
@@ -77,12 +77,12 @@ final class Worker: @unchecked Sendable {
 
     /// Ends after the current pass; the kernel stays as it is.
     func stop() {
-        queue.stop()
+        inbox.stop()
         ended.wait()
     }
 
     private func run() {
-        while !queue.isStopping {
+        while !inbox.isStopping {
             do throws(KernelError) {
                 try listen(until: nextWake())
                 try pass()
@@ -93,8 +93,8 @@ final class Worker: @unchecked Sendable {
             if board.snapshot.storeFailure != nil { history.expectRecovery() }
             if let due = history.due, due <= .now { writeHistory() }
         }
-        for question in queue.take().questions { question(nil) }
-        queue.end()
+        for question in inbox.take().questions { question(nil) }
+        inbox.end()
         if history.due != nil { writeHistory() }
     }
 
@@ -105,11 +105,11 @@ final class Worker: @unchecked Sendable {
         if news.haveMountsChanged { haveMountsChanged = true }
         for connection in news.ended { leases.end(connection) }
         guard leases.isRestored else { return }
-        for errand in queue.takeErrands() { errand(leases) }
+        for command in inbox.takeCommands() { leases.perform(command) }
     }
 
     private func nextWake() -> ContinuousClock.Instant {
-        guard queue.isEmpty, !sites.all.values.contains(where: \.hasNews) else { return .now }
+        guard inbox.isEmpty, !sites.all.values.contains(where: \.hasNews) else { return .now }
         let soonest = retries.values.map(\.due).reduce(nextResync, min)
         return history.due.map { min($0, soonest) } ?? soonest
     }
@@ -132,7 +132,7 @@ final class Worker: @unchecked Sendable {
     private func pass() throws(KernelError) {
         let began = ContinuousClock.now
         accounts.forget()
-        let work = queue.take()
+        let work = inbox.take()
         if let wait = work.longestWait { metrics.queueWait.observe(wait) }
         // A device that somebody has changed is looked at as soon as anything can be.
         for name in work.names { retries[name] = nil }
@@ -147,7 +147,9 @@ final class Worker: @unchecked Sendable {
             var names = try isFull ? lookAtAll(atFailed: work.retriesFailed) : lookAtHeard()
             for name in names { leases.look(at: name) }
             for name in work.names { if let view = board.snapshot.devices[name] { leases.follow(view.record) } }
-            if haveMountsChanged, sites.closeStale() || !homeless.isEmpty { names.formUnion(concernedByNamespaces()) }
+            if haveMountsChanged, sites.closeStale() || !waitingForNamespace.isEmpty {
+                names.formUnion(concernedByNamespaces())
+            }
             haveMountsChanged = false
             names.formUnion(work.names)
             if !retries.isEmpty {
@@ -167,7 +169,7 @@ final class Worker: @unchecked Sendable {
         metrics.passes.increment(["success"])
         metrics.passDuration.observe(began.duration(to: .now))
         metrics.lastSuccess.set(Date().timeIntervalSince1970)
-        if isFull, !board.snapshot.isReady, !queue.isStopping {
+        if isFull, !board.snapshot.isReady, !inbox.isStopping {
             board.setReady()
             onReady()
         }
@@ -186,7 +188,7 @@ final class Worker: @unchecked Sendable {
     }
 
     /// A namespace in which nothing works is entered anew by the next device that is looked at.
-    private func abandon(_ location: NetworkNamespace?, _ error: KernelError) {
+    func abandon(_ location: NetworkNamespace?, _ error: KernelError) {
         log.warning(
             "a network namespace is left", metadata: ["namespace": "\(location?.text ?? "")", "error": "\(error)"])
         metrics.countRefusal(error)
@@ -224,7 +226,7 @@ final class Worker: @unchecked Sendable {
         }
         leases.restore()
         isBlind = false
-        homeless.formIntersection(devices.keys)
+        waitingForNamespace.formIntersection(devices.keys)
         budgets = budgets.filter { $0.value.due(at: .now) != nil || devices[$0.key] != nil }
         // A device that failed keeps its own time; the others are all looked at.
         let all = Set(devices.keys)
@@ -275,7 +277,7 @@ final class Worker: @unchecked Sendable {
         for name in names where devices[name] == nil {
             retries[name] = nil
             budgets[name] = nil
-            homeless.remove(name)
+            waitingForNamespace.remove(name)
         }
         let views = names.compactMap { devices[$0] }
         let deletions = views.filter { $0.record.deletionRequestedAt != nil }
@@ -283,11 +285,11 @@ final class Worker: @unchecked Sendable {
         var left = views.count
         metrics.passDevices.set(Double(left))
         for chunk in deletions.chunked(Self.deletionsMax) + others.chunked(Self.batchDevicesMax)
-        where !queue.isStopping {
+        where !inbox.isStopping {
             metrics.passDevicesLeft.set(Double(left))
             // Whoever has deleted a leased device has said that its leases may end.
             for view in chunk where view.record.deletionRequestedAt != nil { leases.endAll(of: view.record.name) }
-            let batch = batch(chunk)
+            let batch = Batch(chunk, in: self)
             try batch.run()
             conclude(batch.jobs)
             left -= chunk.count
@@ -297,31 +299,22 @@ final class Worker: @unchecked Sendable {
         log.debug("a pass is done", metadata: ["devices": "\(views.count)"])
     }
 
-    func batch(_ views: [DeviceView]) -> Batch {
-        Batch(
-            views, sites: sites, kernel: kernel, store: store, board: board, accounts: accounts, metrics: metrics,
-            contested: { [budgets] in budgets[$0]?.contested(at: .now) ?? [] }, endLeases: leases.endAll,
-            abandon: abandon)
-    }
+    func contestedFields(of name: DeviceName) -> Set<DeviceField> { budgets[name]?.contested(at: .now) ?? [] }
+
+    func endLeases(of name: DeviceName) { leases.endAll(of: name) }
 
     /// Tells what became of the batch: the status on the board, and events and settled generations for the history.
-    private func conclude(_ jobs: [Job]) {
+    private func conclude(_ jobs: [DeviceJob]) {
         var updates: [WorkerUpdate] = []
         var events: [EventRecord] = []
         let now = Timestamp.now()
         for job in jobs {
-            let record = job.view.record
             schedule(job)
             if job.isClosed || job.isUneventful { continue }
-            let status = job.status(at: now)
-            let settles = job.isSettled && record.settledGeneration != record.generation
-            events += job.events(status, at: now)
-            note(job.repairs, of: record)
-            if settles || status != job.view.status {
-                var update = WorkerUpdate(job.view, status: status)
-                update.settledGeneration = settles ? record.generation : nil
-                updates.append(update)
-            }
+            let report = JobReport(job, at: now)
+            events += report.events
+            note(report.repairs, of: job.view.record)
+            if let update = report.update(of: job.view) { updates.append(update) }
         }
         if !updates.isEmpty { board.publish(updates) }
         history.add(events, settled: updates.filter { $0.settledGeneration != nil })
@@ -337,12 +330,12 @@ final class Worker: @unchecked Sendable {
     }
 
     /// When to look at the device again, if nothing tells us to.
-    private func schedule(_ job: Job) {
-        let name = job.view.record.name
-        if !homeless.isEmpty { homeless.remove(name) }
+    private func schedule(_ job: DeviceJob) {
+        let name = job.name
+        if !waitingForNamespace.isEmpty { waitingForNamespace.remove(name) }
         switch job.outcome {
         case .failed: retryLater(name)
-        case .homeless(.unusable(let error)):
+        case .namespaceUnavailable(.unusable(let error)):
             metrics.countRefusal(error)
             retryLater(name)
         case .blocked:
@@ -352,8 +345,8 @@ final class Worker: @unchecked Sendable {
             } else if !retries.isEmpty {
                 retries[name] = nil
             }
-        case .homeless(.missing):
-            homeless.insert(name)
+        case .namespaceUnavailable(.missing):
+            waitingForNamespace.insert(name)
             retries[name] = nil
         case .closed:
             retries[name] = nil

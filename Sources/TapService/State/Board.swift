@@ -268,8 +268,8 @@ final class Board: Sendable {
 
     /// - Parameter revision: What a client has seen; nothing for one that has seen nothing.
     /// - Returns: From where it reads on.
-    /// - Throws: `Problem.resourceVersionGone` when it cannot be told any more what happened since.
-    func start(after revision: Int?) throws(Problem) -> WatchStart {
+    /// - Throws: `Refusal.resourceVersionGone` when it cannot be told any more what happened since.
+    func start(after revision: Int?) throws(Refusal) -> WatchStart {
         let (start, oldest, newest) = state.withLock { state -> (WatchStart?, Int, Int) in
             let changes = state.changes
             let known = changes.forgotten.revision...state.snapshot.revision

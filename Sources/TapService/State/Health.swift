@@ -4,14 +4,14 @@ internal import TapStore
 struct Health: Sendable {
     let board: Board
     let store: Store
-    let queue: WorkQueue
+    let inbox: WorkerInbox
 
     /// With what is wrong with the database before anybody has written to it.
     var snapshot: Snapshot {
         if let failure = store.failure, board.snapshot.storeFailure == nil {
             board.setStoreFailure(failure.description)
             // The worker finds out when it is over.
-            queue.wake()
+            inbox.wake()
         }
         return board.snapshot
     }

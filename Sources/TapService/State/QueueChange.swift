@@ -30,10 +30,10 @@ extension DeviceRecord {
 
 extension QueueChange {
     /// - Returns: The change, and whether the queue was nobody's before.
-    /// - Throws: `Problem.queueTaken` when it is another consumer's.
+    /// - Throws: `Refusal.queueTaken` when it is another consumer's.
     static func assign(
         _ queue: Int, of record: DeviceRecord, to wanted: Assignment
-    ) throws(Problem) -> (change: QueueChange, isNew: Bool) {
+    ) throws(Refusal) -> (change: QueueChange, isNew: Bool) {
         var change = QueueChange(record)
         let old = record.assignments[queue]
         if let old, old.consumer != wanted.consumer { throw .queueTaken(record.name, queue: queue, old) }
@@ -48,10 +48,10 @@ extension QueueChange {
     /// The lowest free queues, all or none.
     ///
     /// - Returns: The change, and the queues in order.
-    /// - Throws: `Problem.tooFewQueues`.
+    /// - Throws: `Refusal.tooFewQueues`.
     static func assign(
         free count: QueueCount, of record: DeviceRecord, leasedByOthers: Set<Int>, to wanted: Assignment
-    ) throws(Problem) -> (change: QueueChange, queues: [Int]) {
+    ) throws(Refusal) -> (change: QueueChange, queues: [Int]) {
         let free = record.queues.filter { record.assignments[$0] == nil && !leasedByOthers.contains($0) }
         guard free.count >= count.value else {
             throw .tooFewQueues(record.name, wanted: count.value, free: free.count, of: record.queues.count)
@@ -64,8 +64,8 @@ extension QueueChange {
         return (change, queues)
     }
 
-    /// - Throws: `Problem.assignmentNotFound` when it is nobody's.
-    static func release(_ queue: Int, of record: DeviceRecord, at now: Timestamp) throws(Problem) -> QueueChange {
+    /// - Throws: `Refusal.assignmentNotFound` when it is nobody's.
+    static func release(_ queue: Int, of record: DeviceRecord, at now: Timestamp) throws(Refusal) -> QueueChange {
         guard let old = record.assignments[queue] else { throw .assignmentNotFound(record.name, queue: queue) }
         var change = QueueChange(record)
         change.record.assignments[queue] = nil
@@ -73,10 +73,10 @@ extension QueueChange {
         return change
     }
 
-    /// - Throws: `Problem.singleQueue` where the kernel cannot detach it.
+    /// - Throws: `Refusal.singleQueue` where the kernel cannot detach it.
     static func set(
         _ queue: Int, of record: DeviceRecord, enabled: Bool, at now: Timestamp
-    ) throws(Problem) -> QueueChange {
+    ) throws(Refusal) -> QueueChange {
         guard record.spec.queues.canDisable(queue) else { throw .singleQueue(record.name) }
         var change = QueueChange(record)
         guard enabled == record.disabledQueues.contains(queue) else { return change }

@@ -104,10 +104,10 @@ final class Watcher: HTTPStreamSource {
                     state.isBookmarkDue = false
                     return .send(format.bookmark(revision))
                 case .forgotten:
-                    state.end = (.behind, .watcherBehind)
+                    state.end = (.behind, .refused(.watcherBehind))
                     state.hasEnded = true
                     dropped(.behind)
-                    return .send(format.frame(.error, describe(.watcherBehind), resume: nil))
+                    return .send(format.frame(.error, describe(.refused(.watcherBehind)), resume: nil))
                 }
             }
         }

@@ -31,7 +31,7 @@ final class Watchers: Sendable {
     }
 
     /// - Returns: What to answer with.
-    /// - Throws: `Problem.tooManyWatchers`.
+    /// - Throws: `Refusal.tooManyWatchers`.
     func add(_ watcher: Watcher) throws(Problem) -> HTTPStream {
         let stream = HTTPStream(watcher)
         let (count, owned) = entries.withLock { entries -> (Int?, Int) in
@@ -45,7 +45,7 @@ final class Watchers: Sendable {
             let owner = owned < Self.watchersOfOneMax ? nil : watcher.owner
             // Some may be gone without that anybody has noticed: there may be a place in a moment.
             sendBookmarks(of: owner)
-            throw .tooManyWatchers(owner: owner)
+            throw .refused(.tooManyWatchers(owner: owner))
         }
         if count == 1 { setTimer() }
         return stream

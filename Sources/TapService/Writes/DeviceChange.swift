@@ -46,10 +46,10 @@ extension DeviceChange {
     ///   - input: What it shall be.
     ///   - mayRecreate: Whether the interface may be made anew for a field that is fixed at its creation.
     /// - Returns: What is to be written.
-    /// - Throws: `Problem` when the device cannot become so.
+    /// - Throws: `Refusal` when the device cannot become so.
     static func change(
         _ old: DeviceView?, to input: DeviceInput, mayRecreate: Bool
-    ) throws(Problem) -> DeviceChange {
+    ) throws(Refusal) -> DeviceChange {
         guard let old else {
             if let version = input.resourceVersion { throw .staleResourceVersion(found: version, current: 0) }
             return .create(

@@ -36,8 +36,8 @@ final class Trials: Sendable {
         timer.schedule(after: .microseconds(pending.withLock { $0?.microsecondsLeft ?? 0 }))
     }
 
-    /// - Throws: `Problem` when there is no such trial, or it has been taken back.
-    func confirm(_ revision: Int, by author: Author, in group: inout WriteGroup) throws(Problem) {
+    /// - Throws: `Refusal` when there is no such trial, or it has been taken back.
+    func confirm(_ revision: Int, by author: Author, in group: inout WriteGroup) throws(Refusal) {
         let trial = try Self.trial(revision, in: group)
         guard trial.state != .confirmed else { return }
         guard trial.state == .pending else { throw .trialEnded(revision: revision, state: trial.state) }
@@ -49,11 +49,11 @@ final class Trials: Sendable {
     }
 
     /// - Returns: Its devices, as they are stated now: those that it has changed, or had changed before.
-    /// - Throws: `Problem` when there is no such trial, or it has been confirmed.
+    /// - Throws: `Refusal` when there is no such trial, or it has been confirmed.
     @discardableResult
     func rollBack(
         _ revision: Int, because reason: String, by author: Author, in group: inout WriteGroup
-    ) throws(Problem) -> [DeviceRecord] {
+    ) throws(Refusal) -> [DeviceRecord] {
         let trial = try Self.trial(revision, in: group)
         guard trial.state != .rolledBack else {
             return trial.devices.compactMap { group.devices[$0.name]?.record }
@@ -88,7 +88,7 @@ final class Trials: Sendable {
         pending.withLock { if $0?.revision == revision { $0 = nil } }
     }
 
-    private static func trial(_ revision: Int, in group: borrowing WriteGroup) throws(Problem) -> TrialRecord {
+    private static func trial(_ revision: Int, in group: borrowing WriteGroup) throws(Refusal) -> TrialRecord {
         guard let trial = try group.read({ try $0.trial(revision) }) else { throw .trialNotFound(String(revision)) }
         return trial
     }
@@ -98,12 +98,12 @@ final class Trials: Sendable {
         guard let (revision, left) = pending.withLock({ $0.map { ($0.revision, $0.microsecondsLeft) } }) else { return }
         // The timer may have been set for an earlier trial.
         guard left <= 0 else { return timer.schedule(after: .microseconds(left)) }
-        let write = WriteQueue.Write { [self] (group) throws(Problem) in
+        let write = WriteQueue.Write { [self] (group) throws(Refusal) in
             try rollBack(revision, because: "nobody confirmed it in time", by: Self.author, in: &group)
             return { self.ended(revision) }
-        } fail: { [self] problem in
+        } fail: { [self] refusal in
             // Somebody was faster; or the database does not take it now: the devices stay on trial until it does.
-            if case .store = problem { timer.schedule(after: .seconds(Self.retrySeconds)) } else { ended(revision) }
+            if case .store = refusal { timer.schedule(after: .seconds(Self.retrySeconds)) } else { ended(revision) }
         }
         let isTaken = writes.add(write)
         if !isTaken { timer.schedule(after: .seconds(Self.retrySeconds)) }

@@ -99,23 +99,23 @@ struct WriteGroup: ~Copyable {
     mutating func take(_ write: WriteQueue.Write) throws -> WriteQueue.Completion {
         let mark = state.mark
         if hasSavepoints { try transaction.beginSavepoint() }
-        let problem: Problem
-        do throws(Problem) {
+        let refusal: Refusal
+        do throws(Refusal) {
             let completion = try write.turn(&self)
             if hasSavepoints { try read { try $0.releaseSavepoint() } }
             CrashPoint.reach(CrashPoint.grouped)
             return completion
         } catch {
-            problem = error
+            refusal = error
         }
-        if case .store(let failure) = problem, failure.concernsAll { throw failure }
+        if case .store(let failure) = refusal, failure.concernsAll { throw failure }
         if hasSavepoints {
             try transaction.rollBackToSavepoint()
         } else if state.writes > mark.writes {
             throw NeedsSavepoints()
         }
         state.goBack(to: mark)
-        return { write.fail(problem) }
+        return { write.fail(refusal) }
     }
 
     /// Writes what all have in common, when each has had its turn.
@@ -136,10 +136,10 @@ struct WriteGroup: ~Copyable {
     ///   - author: Who wants them.
     ///   - endsLeases: Whether leases may end that cannot go on with the changes.
     /// - Returns: The records as they are then.
-    /// - Throws: `Problem.deviceLeased`, or `Problem.store`.
+    /// - Throws: `Refusal.deviceLeased`, or `Refusal.store`.
     mutating func commit(
         _ changes: [DeviceChange], by author: Author, endingLeases endsLeases: Bool = false
-    ) throws(Problem) -> Commit {
+    ) throws(Refusal) -> Commit {
         guard changes.contains(where: \.isChange) else {
             return Commit(records: changes.map(\.record), changed: [], revision: state.revision)
         }
@@ -187,15 +187,15 @@ struct WriteGroup: ~Copyable {
 
     /// Writes what is no device.
     ///
-    /// - Throws: `Problem.store`.
+    /// - Throws: `Refusal.store`.
     @discardableResult
-    mutating func write<Value>(_ body: (borrowing Transaction) throws -> Value) throws(Problem) -> Value {
+    mutating func write<Value>(_ body: (borrowing Transaction) throws -> Value) throws(Refusal) -> Value {
         state.writes += 1
         return try read(body)
     }
 
-    /// - Throws: `Problem.store`.
-    func read<Value>(_ body: (borrowing Transaction) throws -> Value) throws(Problem) -> Value {
+    /// - Throws: `Refusal.store`.
+    func read<Value>(_ body: (borrowing Transaction) throws -> Value) throws(Refusal) -> Value {
         do { return try body(transaction) } catch { throw .store(transaction.failure(error)) }
     }
 }

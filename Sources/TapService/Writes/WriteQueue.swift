@@ -13,16 +13,16 @@ final class WriteQueue: Sendable {
 
     struct Write: Sendable {
         /// Decides and writes in its turn; an error takes back what this one has written, and nothing else.
-        let turn: @Sendable (inout WriteGroup) throws(Problem) -> Completion
+        let turn: @Sendable (inout WriteGroup) throws(Refusal) -> Completion
         /// Called instead of the completion.
-        let fail: @Sendable (Problem) -> Void
+        let fail: @Sendable (Refusal) -> Void
     }
 
     private let thread: SerialThread<Write>
 
-    init(store: Store, board: Board, queue: WorkQueue, metrics: Metrics) {
+    init(store: Store, board: Board, inbox: WorkerInbox, metrics: Metrics) {
         thread = SerialThread("tapster-writer", waitingMax: Self.waitingMax) { writes in
-            WriteQueue.perform(writes, store: store, board: board, queue: queue, metrics: metrics)
+            WriteQueue.perform(writes, store: store, board: board, inbox: inbox, metrics: metrics)
         }
     }
 
@@ -36,7 +36,7 @@ final class WriteQueue: Sendable {
     ///   - completion: Called once, whether or not the database has taken it.
     func note(_ event: EventRecord, completion: @escaping @Sendable () -> Void) {
         let isTaken = add(
-            Write { (group) throws(Problem) in
+            Write { (group) throws(Refusal) in
                 group.tell(event)
                 return completion
             } fail: { _ in
@@ -50,7 +50,7 @@ final class WriteQueue: Sendable {
     /// Finishes what waits, and ends.
     func stop() { thread.stop() }
 
-    private static func perform(_ writes: [Write], store: Store, board: Board, queue: WorkQueue, metrics: Metrics) {
+    private static func perform(_ writes: [Write], store: Store, board: Board, inbox: WorkerInbox, metrics: Metrics) {
         var completions: [Completion] = []
         var committed = WriteGroup.State(board.snapshot)
         // Whatever comes of the group, its devices may be leased again.
@@ -83,12 +83,12 @@ final class WriteQueue: Sendable {
             let failure = error as? StoreError ?? .failed(detail: "\(error)")
             board.setStoreFailure(failure.description)
             // The worker finds out when it is over.
-            queue.wake()
+            inbox.wake()
             for write in writes { write.fail(.store(failure)) }
             return
         }
         let changed = committed.commits.flatMap(\.changed).map(\.name)
-        if !changed.isEmpty { queue.add(changed) }
+        if !changed.isEmpty { inbox.add(changed) }
         for completion in completions { completion() }
     }
 }

@@ -33,21 +33,18 @@ struct UnmanagedDevice: Sendable {
 
 /// Devices that the worker shall look at, and questions that it shall answer. A name waits in it at most once, however
 /// often it is added.
-final class WorkQueue: Sendable {
+final class WorkerInbox: Sendable {
     /// Asks for a full look, and is answered after it; nothing is passed when the look fails, or the worker ends.
     typealias Question = @Sendable ((any Survey)?) -> Void
 
     static let questionsMax = 64
 
-    /// Something to do with leases; nothing is passed when the worker ends.
-    typealias Errand = @Sendable (LeaseDesk?) -> Void
-
-    static let errandsMax = 4_096
+    static let commandsMax = 4_096
 
     private struct State {
         var names: [DeviceName: ContinuousClock.Instant] = [:]
         var questions: [Question] = []
-        var errands: [Errand] = []
+        var commands: [LeaseCommand] = []
         var hasEnded = false
         var retriesFailed = false
         var isStopping = false
@@ -94,41 +91,37 @@ final class WorkQueue: Sendable {
         return isTaken
     }
 
-    /// Has the worker do something as soon as it can, in the order in which it is asked. It is called in any case but that
-    /// of a refusal.
+    /// Has the worker carry out a command as soon as it can, in the order in which they come. When the worker has ended, the
+    /// command is refused with `.stopping`.
     ///
-    /// - Parameters:
-    ///   - isOwed: It ends what was begun, so that it is never refused: whoever is not told that his lease came to
-    ///     nothing would hold it for ever. There are no more of them than errands that were taken before.
-    ///   - errand: What to do.
-    /// - Returns: False when too much waits.
+    /// - Returns: False when too many wait; then the command is neither carried out nor refused.
     @discardableResult
-    func run(isOwed: Bool = false, _ errand: @escaping Errand) -> Bool {
+    func add(_ command: LeaseCommand) -> Bool {
         let (isTaken, hasEnded) = state.withLock { state in
             guard !state.hasEnded else { return (true, true) }
-            guard isOwed || state.errands.count < Self.errandsMax else { return (false, false) }
-            state.errands.append(errand)
+            guard command.isOwed || state.commands.count < Self.commandsMax else { return (false, false) }
+            state.commands.append(command)
             return (true, false)
         }
-        if hasEnded { errand(nil) } else if isTaken { waker.wake() }
+        if hasEnded { command.refuse() } else if isTaken { waker.wake() }
         return isTaken
     }
 
-    func takeErrands() -> [Errand] {
+    func takeCommands() -> [LeaseCommand] {
         state.withLock { state in
-            defer { state.errands = [] }
-            return state.errands
+            defer { state.commands = [] }
+            return state.commands
         }
     }
 
-    /// Nobody takes errands any more.
+    /// The worker takes no more commands.
     func end() {
-        let errands = state.withLock { state in
+        let commands = state.withLock { state in
             state.hasEnded = true
-            defer { state.errands = [] }
-            return state.errands
+            defer { state.commands = [] }
+            return state.commands
         }
-        for errand in errands { errand(nil) }
+        for command in commands { command.refuse() }
     }
 
     /// Ends the worker after its current pass.
@@ -140,7 +133,7 @@ final class WorkQueue: Sendable {
     var isStopping: Bool { state.withLock { $0.isStopping } }
     var depth: Int { state.withLock { $0.names.count } }
     var isEmpty: Bool {
-        state.withLock { $0.names.isEmpty && $0.questions.isEmpty && $0.errands.isEmpty && !$0.isStopping }
+        state.withLock { $0.names.isEmpty && $0.questions.isEmpty && $0.commands.isEmpty && !$0.isStopping }
     }
 
     func take() -> Work {

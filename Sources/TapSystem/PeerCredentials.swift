@@ -1,7 +1,7 @@
 internal import Glibc
 
 /// The process on the other side of a Unix socket, as the kernel noted it when it connected (`SO_PEERCRED`, unix(7)).
-public struct HTTPPeer: Hashable, Sendable {
+public struct PeerCredentials: Hashable, Sendable {
     /// Zero for a process of another pid namespace.
     public let process: Int32
     public let user: UInt32
@@ -11,7 +11,8 @@ public struct HTTPPeer: Hashable, Sendable {
 
     private static let groupsMax = 65_536
 
-    init?(socket: Int32) {
+    /// `nil` if the socket is not connected, or not a Unix socket.
+    public init?(socket: Int32) {
         // SAFETY: the kernel writes at most `length` bytes to each local, during the calls.
         // struct ucred
         var credentials: (process: Int32, user: UInt32, group: UInt32) = (0, 0, 0)

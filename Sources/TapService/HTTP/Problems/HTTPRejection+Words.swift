@@ -5,7 +5,7 @@ extension HTTPRejection {
     func words(_ limits: HTTPLimits) -> Problem.Words {
         switch self {
         case .bodyTooLarge: Problem.bodyTooLarge(bytesMax: limits.bodyBytesMax).words
-        case .stopping: Problem.stopping.words
+        case .stopping: Refusal.stopping.words
         case .malformedTarget:
             Problem.Words(
                 status: 400, code: "MALFORMED_TARGET", title: "The request target cannot be decoded",

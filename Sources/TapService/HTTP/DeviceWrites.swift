@@ -4,14 +4,13 @@ internal import TapDocument
 internal import TapHTTP
 internal import TapStore
 
-/// Statements about devices: decided within the transaction, against what is committed.
+/// Requests that write: decided within the transaction, against what is committed, and answered when it is on the disk.
 struct DeviceWrites: Sendable {
     let board: Board
     let writes: WriteQueue
-    let accounts: any Accounts
-    let features: KernelFeatures
+    let reader: DeviceReader
 
-    /// 202: it is stated, but not yet so.
+    /// 202: it is committed, but the kernel does not match it yet.
     static let unreached = 202
 
     /// Decides in the writer's turn, commits, publishes, wakes the worker, and answers, perhaps after a wait.
@@ -22,36 +21,40 @@ struct DeviceWrites: Sendable {
     ///   - wait: How long the answer may wait for the goal.
     ///   - goal: What it waits for.
     ///   - decide: From the committed state of the device to its change.
-    /// - Throws: `Problem.tooManyWrites`; every other problem becomes the answer.
+    /// - Throws: `Refusal.tooManyWrites`; every other refusal becomes the answer.
     func submit(
         _ call: Call, _ name: DeviceName, wait: Duration?,
         goal: @escaping @Sendable (DeviceRecord) -> Board.Goal,
-        decide: @escaping @Sendable (DeviceView?) throws(Problem) -> DeviceChange
+        decide: @escaping @Sendable (DeviceView?) throws(Refusal) -> DeviceChange
     ) throws(Problem) {
         let endsLeases = try call.flag("force")
-        try enqueue(call) { (group) throws(Problem) in
+        try enqueue(call) { (group, repetition) throws(Refusal) in
             let change = try decide(group.devices[name])
             let record = try group.commit([change], by: call.author, endingLeases: endsLeases).records[0]
             var status = 200
             if case .create = change { status = 201 }
-            try Repetition(call)?.remember(Call.response(DeviceView(record: record), status: status), in: &group)
+            try repetition?.remember(Call.response(DeviceView(record: record), status: status), in: &group)
             return { [status] in answer(call, record, status: status, wait: wait, goal: goal(record)) }
         }
     }
 
     /// Has `turn` decide when it is this request's turn to write; what it returns answers when all is on the disk, and
-    /// its problem becomes the answer. A request that was answered before (`Idempotency-Key`) is answered so again.
+    /// its refusal becomes the answer. A request that was answered before (`Idempotency-Key`) is answered so again.
     func enqueue(
-        _ call: Call, _ turn: @escaping @Sendable (inout WriteGroup) throws(Problem) -> WriteQueue.Completion
+        _ call: Call,
+        _ turn:
+            @escaping @Sendable (
+                inout WriteGroup, _ repetition: IdempotentRequest?
+            ) throws(Refusal) -> WriteQueue.Completion
     ) throws(Problem) {
-        let repetition = try Repetition(call)
-        let write = WriteQueue.Write { (group) throws(Problem) in
-            if let past = try repetition?.answer(in: group) { return { call.answer(past) } }
-            return try turn(&group)
+        let repetition = try IdempotentRequest(call)
+        let write = WriteQueue.Write { (group) throws(Refusal) in
+            if let past = try repetition?.answer(in: group) { return { call.answer(HTTPResponse(past)) } }
+            return try turn(&group, repetition)
         } fail: {
-            call.fail($0)
+            call.fail(.refused($0))
         }
-        if !writes.add(write) { throw .tooManyWrites }
+        if !writes.add(write) { throw .refused(.tooManyWrites) }
     }
 
     private func answer(
@@ -66,27 +69,6 @@ struct DeviceWrites: Sendable {
         }
         board.wait(for: [record.name: goal], atMost: wait) { [view] snapshot, isReached in
             call.answer(snapshot.devices[record.name] ?? view, status: isReached ? status : Self.unreached)
-        }
-    }
-
-    /// Reads a document as a device.
-    func input(_ document: JSONValue, name: DeviceName? = nil) throws(Problem) -> DeviceInput {
-        let reading = issues(document, name: name)
-        guard let input = reading.input else { throw .invalidDocument(InvalidDocument(reading.issues).issues) }
-        return input
-    }
-
-    /// A device, or every mistake: what its document says wrong, and what this kernel cannot do.
-    func issues(_ document: JSONValue, name: DeviceName? = nil) -> (input: DeviceInput?, issues: [FieldIssue]) {
-        do throws(InvalidDocument) {
-            let input = try DeviceInput(document, accounts: accounts, pathName: name)
-            let refusals = features.refusals(of: input.spec)
-            guard refusals.isEmpty else {
-                return (nil, refusals.map { FieldIssue(pointer: $0.field.pointer, detail: $0.detail) })
-            }
-            return (input, [])
-        } catch {
-            return (nil, error.issues)
         }
     }
 }

@@ -1,0 +1,88 @@
+internal import HashTreeCollections
+internal import TapCore
+internal import TapDocument
+internal import TapHTTP
+internal import TapStore
+
+/// Answers requests that change many devices: an apply, and a rollback.
+struct ApplyAnswers: Sendable {
+    static let parameters: Set<String> = ["dryRun", "confirmWithin", "recreate", "force"]
+    /// Of devices that are not Ready yet, those that an answer names.
+    private static let unreachedMax = 100
+
+    let board: Board
+    let apply: Apply
+
+    static func options(_ call: Call) throws(Problem) -> Apply.Options {
+        var options = Apply.Options()
+        options.isDryRun = try call.flag("dryRun")
+        options.confirmWithin = try call.duration(
+            "confirmWithin", in: .seconds(1)...(.seconds(Apply.confirmSecondsMax)))
+        options.mayRecreate = try call.flag("recreate")
+        options.endsLeases = try call.flag("force")
+        if options.isDryRun, options.confirmWithin != nil {
+            throw .invalidParameter(name: "confirmWithin", detail: "has no meaning with dryRun; leave one out")
+        }
+        return options
+    }
+
+    /// Decides and writes in the request's turn.
+    ///
+    /// - Parameters:
+    ///   - inputs: The wanted devices.
+    ///   - call: The request, which is answered here.
+    ///   - options: What its query says.
+    ///   - wait: How long the answer may wait for the devices to be Ready.
+    ///   - group: The turn.
+    ///   - repetition: By which the request is known when it comes again.
+    ///   - prunes: Whether a device that `inputs` do not name shall be deleted.
+    /// - Returns: What answers.
+    /// - Throws: `Refusal` when one of them cannot be so.
+    func write(
+        _ inputs: [DeviceInput], _ call: Call, _ options: Apply.Options, wait: Duration?, in group: inout WriteGroup,
+        _ repetition: IdempotentRequest?, prunes: (DeviceRecord) -> Bool
+    ) throws(Refusal) -> WriteQueue.Completion {
+        let outcome = try apply.write(inputs, by: call.author, options, in: &group, prunes: prunes)
+        guard !options.isDryRun else { return { answerPlan(call, outcome) } }
+        let answer = ApplyDocument(outcome)
+        try repetition?.remember(Call.response(json: answer.document, status: 200), in: &group)
+        return {
+            apply.committed(outcome)
+            guard let wait else { return call.answer(json: answer.document) }
+            let goals = Apply.goals(outcome.records)
+            board.wait(for: goals, atMost: wait) { snapshot, isReached in
+                if isReached { return call.answer(json: answer.document) }
+                var answer = answer
+                answer.unreached = Self.unreached(goals, in: snapshot)
+                call.answer(json: answer.document, status: DeviceWrites.unreached)
+            }
+        }
+    }
+
+    private func answerPlan(_ call: Call, _ outcome: Apply.Outcome) {
+        do throws(Refusal) {
+            try apply.plan(outcome) { result in
+                switch result {
+                case .success(let plans):
+                    call.answer(json: ApplyDocument(outcome, plan: plans.map(PlanDocument.init)).document)
+                case .failure(let refusal): call.fail(.refused(refusal))
+                }
+            }
+        } catch {
+            call.fail(.refused(error))
+        }
+    }
+
+    /// The first of the devices that are not as they are wanted.
+    private static func unreached(_ goals: [DeviceName: Board.Goal], in snapshot: Snapshot) -> [DeviceName] {
+        let names = goals.filter { name, goal in goal.isReached(by: snapshot.devices[name]) != true }.keys.sorted()
+        return Array(names.prefix(unreachedMax))
+    }
+}
+
+extension ApplyDocument {
+    fileprivate init(_ outcome: Apply.Outcome, plan: [PlanDocument]? = nil) {
+        self.init(
+            revision: outcome.revision, changes: outcome.changes, plan: plan, confirmBy: outcome.trial?.confirmBy)
+    }
+}

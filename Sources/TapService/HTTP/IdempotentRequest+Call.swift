@@ -1,0 +1,38 @@
+internal import TapCore
+internal import TapDocument
+internal import TapHTTP
+internal import TapStore
+
+extension IdempotentRequest {
+    /// `nil` for a request without an `Idempotency-Key`, and for methods that may be repeated anyhow.
+    ///
+    /// - Throws: `Problem.invalidHeader`.
+    init?(_ call: Call) throws(Problem) {
+        let head = call.request.head
+        guard head.method == "POST", let text = head.header("idempotency-key") else { return nil }
+        let key: IdempotencyKey
+        do throws(ValidationError) { key = try IdempotencyKey(text) } catch {
+            throw .invalidHeader(name: "Idempotency-Key", detail: error.detail)
+        }
+        // The parameters in order: two requests that only differ in it ask for the same.
+        let query = head.query.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+        let target = ([head.method, head.path] + query).joined(separator: "\n")
+        self.init(
+            key: key, actor: call.author.name,
+            fingerprint: SHA256.digest(Array(target.utf8) + [0] + call.request.body))
+    }
+
+    func remember(_ response: HTTPResponse, in group: inout WriteGroup) throws(Refusal) {
+        try remember(
+            status: response.status,
+            headers: Dictionary(response.headers.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 }),
+            body: response.body.bytes, in: &group)
+    }
+}
+
+extension HTTPResponse {
+    init(_ past: PastAnswer) {
+        let headers = past.headers.map { ($0.key, $0.value) } + [("Idempotency-Replayed", "true")]
+        self.init(status: past.status, headers: headers, body: HTTPBody(past.body))
+    }
+}

@@ -1,0 +1,121 @@
+internal import TapDocument
+internal import TapHTTP
+
+extension Problem {
+    /// Status, code, and words for people.
+    var words: Words {
+        switch self {
+        case .refused(let refusal): refusal.words
+        case .rejected(let rejection, let limits): rejection.words(limits)
+        default: Words(row, detail: detail, headers: headers)
+        }
+    }
+
+    private var row: Row {
+        switch self {
+        case .unauthenticated: Row(401, "UNAUTHENTICATED", "It is not known who asks")
+        case .forbidden: Row(403, "FORBIDDEN", "The role does not allow it")
+        case .misdirected: Row(421, "MISDIRECTED", "The request is meant for another host")
+        case .foreignPage: Row(403, "FOREIGN_ORIGIN", "A web page of another origin asks")
+        case .bodyTooLarge: Row(413, "BODY_TOO_LARGE", "The body is too large")
+        case .notJSON: Row(400, "INVALID_JSON", "The body is not JSON")
+        case .invalidParameter: Row(400, "INVALID_PARAMETER", "A query parameter is invalid")
+        case .invalidHeader: Row(400, "INVALID_HEADER", "A header field is invalid")
+        case .routeNotFound: Row(404, "ROUTE_NOT_FOUND", "No such resource")
+        case .methodNotAllowed: Row(405, "METHOD_NOT_ALLOWED", "The method is not allowed here")
+        case .unsupportedMediaType: Row(415, "UNSUPPORTED_MEDIA_TYPE", "The body's media type is not supported")
+        case .unsupportedEncoding: Row(415, "UNSUPPORTED_MEDIA_TYPE", "The body's media type is not supported")
+        case .invalidName: Row(404, "DEVICE_NOT_FOUND", "No such device")
+        case .unixSocketRequired: Row(400, "UNIX_SOCKET_REQUIRED", "Leases need the Unix socket")
+        case .upgradeRequired: Row(426, "UPGRADE_REQUIRED", "A lease leaves HTTP")
+        case .notAcceptable: Row(406, "NOT_ACCEPTABLE", "Nothing acceptable can be answered")
+        case .rejected, .refused: preconditionFailure("it has a table of its own")
+        }
+    }
+
+    private var detail: String {
+        switch self {
+        case .unauthenticated(let doubt): doubt.detail
+        case .forbidden(let permission, let identity): ProblemDetails.forbidden(permission, identity)
+        case .misdirected(let host): ProblemDetails.misdirected(host)
+        case .foreignPage(let origin): ProblemDetails.foreignPage(origin)
+        case .bodyTooLarge(let max): ProblemDetails.bodyTooLarge(max)
+        case .notJSON(let detail): detail
+        case .invalidParameter(let name, let detail): "'\(name)' \(detail)"
+        case .invalidHeader(let name, let detail): "'\(name)' \(detail)"
+        case .routeNotFound(let path, let known): ProblemDetails.routeNotFound(path, known)
+        case .methodNotAllowed(let method, let allowed): ProblemDetails.methodNotAllowed(method, allowed)
+        case .unsupportedMediaType(let found, let wanted): ProblemDetails.unsupportedMediaType(found, wanted)
+        case .unsupportedEncoding(let coding): ProblemDetails.unsupportedEncoding(coding)
+        case .invalidName(let detail): detail
+        case .unixSocketRequired: ProblemDetails.unixSocketRequired
+        case .upgradeRequired: ProblemDetails.upgradeRequired
+        case .notAcceptable(let found, let offered): ProblemDetails.notAcceptable(found, offered)
+        case .rejected, .refused: preconditionFailure("it has a table of its own")
+        }
+    }
+
+    private var headers: [(name: String, value: String)] {
+        switch self {
+        case .unauthenticated(let doubt): [("WWW-Authenticate", doubt.challenge)]
+        case .methodNotAllowed(_, let allowed): [("Allow", allowed.joined(separator: ", "))]
+        case .unsupportedEncoding: [("Accept-Encoding", "identity")]
+        case .upgradeRequired: [("Upgrade", LeaseMessage.protocolName)]
+        default: []
+        }
+    }
+}
+
+/// The details that take more than a line.
+private enum ProblemDetails {
+    static func forbidden(_ permission: Permission, _ identity: Identity) -> String {
+        "\(identity.name) has no role that allows it; "
+            + (permission.role.map { "'\($0.rawValue)' would" } ?? "none does")
+            + ": see \(identity.isLocal ? "'peers'" : "'tapster token' and 'certificates'") in the configuration"
+    }
+
+    static func misdirected(_ host: String?) -> String {
+        "\(host.map { "Host is '\($0)'" } ?? "there is no Host"), which is not a name of this server; "
+            + "'allowedHosts' in the configuration says which are"
+    }
+
+    static func foreignPage(_ origin: String) -> String {
+        "the request comes from a page ('\(origin)') that is not among 'allowedOrigins' in the "
+            + "configuration"
+    }
+
+    static func bodyTooLarge(_ max: Int) -> String {
+        max == 0
+            ? "nothing reads one here; send the request without it" : "at most \(max) bytes are read"
+    }
+
+    static func routeNotFound(_ path: String, _ known: [String]) -> String {
+        "nothing is served at \(path); "
+            + (known.isEmpty
+                ? "GET /openapi.yaml lists what is" : "there are \(known.joined(separator: ", "))")
+    }
+
+    static func methodNotAllowed(_ method: String, _ allowed: [String]) -> String {
+        "\(method) is not allowed here; use \(allowed.joined(separator: ", "))"
+    }
+
+    static func unsupportedMediaType(_ found: String?, _ wanted: [String]) -> String {
+        "Content-Type is \(found.map { "'\($0)'" } ?? "missing"); send "
+            + wanted.joined(separator: " or ")
+    }
+
+    static func unsupportedEncoding(_ coding: String) -> String {
+        "Content-Encoding is '\(coding)'; send the body as it is, without one"
+    }
+
+    static let unixSocketRequired =
+        "descriptors cannot be passed over TCP; connect to the API's Unix socket on this host"
+
+    static let upgradeRequired =
+        "send 'Connection: Upgrade' and 'Upgrade: \(LeaseMessage.protocolName)', and receive the queues "
+        + "with recvmsg(2) behind the 101; 'tapster exec' does it for a command"
+
+    static func notAcceptable(_ found: String, _ offered: [String]) -> String {
+        "Accept is '\(found)'; this is to be had as \(offered.joined(separator: " or "))"
+    }
+}

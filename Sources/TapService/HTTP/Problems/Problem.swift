@@ -1,0 +1,75 @@
+internal import TapCore
+internal import TapDocument
+internal import TapHTTP
+
+/// Everything that can be wrong with a request: what HTTP and the access rules refuse, and what the engine does.
+enum Problem: Error, Sendable {
+    /// A token or a certificate is needed.
+    case unauthenticated(Doubt)
+    /// It is known who asks, and he may not.
+    case forbidden(Permission, Identity)
+    /// Over TCP, for a host that is not ours.
+    case misdirected(host: String?)
+    /// A page of another origin had a browser ask.
+    case foreignPage(String)
+    /// What the HTTP room refuses by itself.
+    case rejected(HTTPRejection, limits: HTTPLimits)
+    case bodyTooLarge(bytesMax: Int)
+    case notJSON(String)
+    case invalidParameter(name: String, detail: String)
+    case invalidHeader(name: String, detail: String)
+    /// With the paths that there are, where they are few.
+    case routeNotFound(path: String, known: [String])
+    case methodNotAllowed(method: String, allowed: [String])
+    case unsupportedMediaType(found: String?, wanted: [String])
+    case unsupportedEncoding(String)
+    case invalidName(String)
+    case unixSocketRequired
+    case upgradeRequired
+    case notAcceptable(found: String, offered: [String])
+    case refused(Refusal)
+}
+
+/// Runs what the engine may refuse.
+func refusing<Value>(_ body: () throws(Refusal) -> Value) throws(Problem) -> Value {
+    do throws(Refusal) { return try body() } catch { throw .refused(error) }
+}
+
+extension Problem {
+    /// What an answer says (RFC 9457).
+    struct Words {
+        let status: Int
+        let code: String
+        let title: String
+        let detail: String
+        var errors: [FieldIssue] = []
+        var headers: [(name: String, value: String)] = []
+    }
+
+    /// A row of the tables: what does not depend on the particular request.
+    struct Row {
+        let status: Int
+        let code: String
+        let title: String
+        /// Seconds (`Retry-After`, RFC 9110, section 10.2.3).
+        let retryAfter: Int?
+
+        init(_ status: Int, _ code: String, _ title: String, retryAfter: Int? = nil) {
+            self.status = status
+            self.code = code
+            self.title = title
+            self.retryAfter = retryAfter
+        }
+    }
+}
+
+extension Problem.Words {
+    init(
+        _ row: Problem.Row, detail: String, errors: [FieldIssue] = [],
+        headers: [(name: String, value: String)] = []
+    ) {
+        self.init(
+            status: row.status, code: row.code, title: row.title, detail: detail, errors: errors,
+            headers: headers + (row.retryAfter.map { [("Retry-After", String($0))] } ?? []))
+    }
+}

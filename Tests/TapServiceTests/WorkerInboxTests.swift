@@ -1,0 +1,40 @@
+import Synchronization
+import TapCore
+import TestSupport
+import Testing
+
+@testable import TapService
+
+/// What waits for the worker, and what happens when it does not come.
+@Suite struct WorkerInboxTests {
+    private struct NoWaker: Waker {
+        func wake() {}
+    }
+
+    private static func revoke(_ reply: @escaping @Sendable (Refusal) -> Void) -> LeaseCommand {
+        .revoke(.random()) { result in
+            if case .failure(let refusal) = result { reply(refusal) }
+        }
+    }
+
+    @Test func tooMuchIsRefusedButForWhatIsOwed() throws {
+        let inbox = WorkerInbox(waker: NoWaker())
+        let stopped = Mutex(0)
+        @Sendable func count(_ refusal: Refusal) {
+            if case .stopping = refusal { stopped.withLock { $0 += 1 } }
+        }
+        for _ in 0..<WorkerInbox.commandsMax { #expect(inbox.add(Self.revoke(count))) }
+        #expect(!inbox.add(Self.revoke { _ in Issue.record("it was refused") }))
+        // The end of what was begun.
+        #expect(inbox.add(.handOver(.random(), of: try DeviceName("web0"), vnetHeaderSize: nil, nil)))
+        #expect(inbox.takeCommands().count == WorkerInbox.commandsMax + 1)
+        #expect(inbox.takeCommands().isEmpty)
+        #expect(inbox.add(Self.revoke(count)))
+        #expect(stopped.withLock(\.self) == 0)
+        // At the end, each is refused, those that come later too.
+        inbox.end()
+        #expect(stopped.withLock(\.self) == 1)
+        #expect(inbox.add(Self.revoke(count)))
+        #expect(stopped.withLock(\.self) == 2)
+    }
+}
