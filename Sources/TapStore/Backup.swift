@@ -2,17 +2,8 @@ internal import Foundation
 internal import GRDB
 internal import Glibc
 public import TapCore
-internal import TapDocument
+public import TapDocument
 internal import TapSystem
-
-/// A copy of the database, whole and checked.
-public struct Backup: Hashable, Sendable {
-    public let path: String
-    public let bytes: Int
-    /// The last revision in it.
-    public let revision: Int
-    public let createdAt: Timestamp
-}
 
 extension Store {
     /// Copies beside the database; above it somebody must take some away first: nobody else may say which is too many.
@@ -44,7 +35,7 @@ extension Store {
             try Self.remove(partial)
             try Self.sync(directory)
             let size = try FileManager.default.attributesOfItem(atPath: final)[.size] as? Int
-            return Backup(path: final, bytes: size ?? 0, revision: revision, createdAt: time)
+            return Backup(path: final, bytesCount: size ?? 0, revision: revision, createdAt: time)
         } catch {
             try? Self.remove(partial)
             throw StoreError(error, path: path)

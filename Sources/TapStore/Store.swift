@@ -3,7 +3,7 @@ internal import GRDBSQLite
 internal import Glibc
 internal import Synchronization
 public import TapCore
-internal import TapDocument
+public import TapDocument
 internal import TapSystem
 
 /// The database: one file, one connection that writes, a few that read, and nobody else.

@@ -8,7 +8,6 @@ internal import TapSystem
 struct LeaseClient {
     /// For all of the answer: with waiting for the device it takes milliseconds.
     static let answerSecondsMax = 30
-    private static let protocolName = "tapster-lease/1"
     /// Of what comes before the lease is complete, a problem document included.
     private static let bytesMax = 1 << 20
     private static let readBytesMax = 65_536
@@ -39,11 +38,12 @@ struct LeaseClient {
         let target =
             "/v1/devices/\(Self.encoded(device))/lease" + (query.isEmpty ? "" : "?" + query.joined(separator: "&"))
         try send(
-            "GET \(target) HTTP/1.1\r\nHost: tapster\r\nConnection: Upgrade\r\nUpgrade: \(Self.protocolName)\r\n\r\n")
+            "GET \(target) HTTP/1.1\r\nHost: tapster\r\nConnection: Upgrade\r\nUpgrade: \(LeaseMessage.protocolName)\r\n\r\n"
+        )
         let head = try readHead()
         guard head.status == 101 else { throw .refused(try readProblem(head)) }
-        guard head.headers["upgrade"]?.lowercased() == Self.protocolName else {
-            throw LeaseFailure("the server at \(path) speaks another protocol than \(Self.protocolName)")
+        guard head.headers["upgrade"]?.lowercased() == LeaseMessage.protocolName else {
+            throw LeaseFailure("the server at \(path) speaks another protocol than \(LeaseMessage.protocolName)")
         }
         return try readLease()
     }
@@ -118,24 +118,21 @@ struct LeaseClient {
         while bytes.count < length {
             guard try receive() else { break }
         }
-        let document = try? JSONValue(parsing: Array(bytes.prefix(length)))
-        guard case .string(let detail) = document?["detail"] else {
+        do throws(InvalidDocument) { return try ProblemDocument(bytes: Array(bytes.prefix(length))).detail } catch {
             return "the server at \(path) answered '\(head.reason)'"
         }
-        return detail
     }
 
     private mutating func readLease() throws(LeaseFailure) -> HeldLease {
         var queues: [OwnedDescriptor] = []
         while true {
             let line = try read(upTo: "\n")
-            guard let value = try? JSONValue(parsing: line), case .array(let indexes) = value["queues"] else {
-                throw .garbled(path)
-            }
-            guard descriptors.count >= indexes.count else { throw .miscounted(path) }
-            queues += descriptors.prefix(indexes.count)
-            descriptors.removeFirst(indexes.count)
-            if value["last"] == .bool(true) { break }
+            let message: LeaseMessage
+            do throws(InvalidDocument) { message = try LeaseMessage(bytes: line) } catch { throw .garbled(path) }
+            guard descriptors.count >= message.queues.count else { throw .miscounted(path) }
+            queues += descriptors.prefix(message.queues.count)
+            descriptors.removeFirst(message.queues.count)
+            if message.isLast { break }
         }
         // Nothing follows that would be ours.
         guard descriptors.isEmpty, !queues.isEmpty else { throw .miscounted(path) }

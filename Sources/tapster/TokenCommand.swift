@@ -3,6 +3,7 @@ internal import Foundation
 internal import Glibc
 internal import TapCore
 internal import TapDocument
+internal import TapEngine
 internal import TapKernel
 internal import TapAPI
 
@@ -76,7 +77,7 @@ struct TokenCreateCommand: ParsableCommand {
 
     /// What was asked for.
     private func make(_ digest: TokenDigest) throws(InvalidConfiguration) -> AccessToken {
-        let now = Timestamp(microseconds: Int64(Date().timeIntervalSince1970) * 1_000_000)
+        let now = Timestamp.now()
         do throws(TapCore.ValidationError) {
             let name = try TokenName(name)
             let role = try Role(text: role)
@@ -100,7 +101,7 @@ struct TokenListCommand: ParsableCommand {
     func run() throws {
         try reportingFailures { () throws(InvalidConfiguration) in
             let tokens = try place.find().tokens.read(owners: nil)
-            let now = Timestamp(microseconds: Int64(Date().timeIntervalSince1970 * 1e6))
+            let now = Timestamp.now()
             let rows = tokens.map { token in
                 let end = token.expiresAt.map { $0.text + (token.hasExpired(by: now) ? " (expired)" : "") }
                 return [token.name.text, token.role.rawValue, token.createdAt.text, end ?? "never"]

@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import OpenAPI
 import TapCore
+import TapDocument
 import TapHTTP
 import TestSupport
 import Testing
@@ -160,7 +161,7 @@ import Yams
                 let client = try asUser(user, group, groups) { try HTTPClient(socket: world.socket) }
                 let answer = try client.send(
                     "GET", "/v1/devices/\(device)/lease",
-                    headers: ["Connection": "Upgrade", "Upgrade": LeaseRoutes.protocolName])
+                    headers: ["Connection": "Upgrade", "Upgrade": LeaseMessage.protocolName])
                 #expect(answer.status != 403 || answer["code"] as? String == "LEASE_FORBIDDEN")
                 return answer.status != 403
             }

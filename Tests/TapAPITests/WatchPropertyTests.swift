@@ -26,7 +26,7 @@ import Testing
             for writer in writers { try writer.wait() }
             try eventually("all is quiet", within: 60) {
                 let items = try world.send("GET", "/v1/devices")["items"] as? [[String: Any]] ?? []
-                return items.allSatisfy { WatchEvent.phase($0) == "Ready" }
+                return items.allSatisfy { StreamedEvent.phase($0) == "Ready" }
             }
             // Behind all else: one for each selector.
             for (name, labels) in [("end-a", #"{"vm": "a"}"#), ("end-b", #"{"vm": "b"}"#)] {
@@ -61,7 +61,7 @@ import Testing
         private let world: World
         private let selector: String?
         private let isBrowser: Bool
-        private let known = Mutex<[String: WatchEvent]>([:])
+        private let known = Mutex<[String: StreamedEvent]>([:])
 
         init(_ world: World, selector: String?, isBrowser: Bool) {
             self.world = world
@@ -93,7 +93,7 @@ import Testing
             }
         }
 
-        private func take(_ event: WatchEvent) {
+        private func take(_ event: StreamedEvent) {
             known.withLock { known in
                 switch event.type {
                 case "ADDED", "MODIFIED": known[event.name] = event
@@ -139,7 +139,7 @@ import Testing
     }
 }
 
-extension WatchEvent {
+extension StreamedEvent {
     static func phase(_ device: [String: Any]) -> String? {
         (device["status"] as? [String: Any])?["phase"] as? String
     }

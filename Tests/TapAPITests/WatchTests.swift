@@ -250,12 +250,12 @@ extension World {
     }
 
     /// Whether a GET would show the very same.
-    func isCurrent(_ event: WatchEvent) throws -> Bool {
+    func isCurrent(_ event: StreamedEvent) throws -> Bool {
         let device = try send("GET", "/v1/devices/\(event.name)").json as? NSDictionary
         return device == event.object as NSDictionary
     }
 }
 
-extension WatchEvent {
+extension StreamedEvent {
     var isReady: Bool { (object["status"] as? [String: Any])?["phase"] as? String == "Ready" }
 }

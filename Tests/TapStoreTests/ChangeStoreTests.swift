@@ -136,7 +136,7 @@ import Testing
         init(seed: UInt64) { generator = SeededGenerator(seed: seed) }
 
         mutating func step(_ revision: Int, in transaction: borrowing Transaction) throws {
-            var devices: [PastChange.Device] = []
+            var devices: [ChangedDevice] = []
             for number in 0..<6 where Int.random(in: 0..<3, using: &generator) == 0 {
                 let name = try DeviceName("d\(number)")
                 if let change = try step(name, revision, in: transaction) {
@@ -154,7 +154,7 @@ import Testing
 
         private mutating func step(
             _ name: DeviceName, _ revision: Int, in transaction: borrowing Transaction
-        ) throws -> PastChange.Device.Change? {
+        ) throws -> ChangedDevice.Change? {
             let queues = Int.random(in: 0...4, using: &generator)
             guard var record = records[name] else {
                 guard queues > 0 else { return nil }

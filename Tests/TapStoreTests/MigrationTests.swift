@@ -109,7 +109,7 @@ import Testing
             try fill(path, upTo: 3)
             let store = try Store(path: path)
             #expect(
-                try store.changes(before: .max, limit: 10).map { $0.devices.map(\.change) } == [
+                try store.changes(before: .max, limit: 10).map { $0.devices.map(\.change.known) } == [
                     [.deleted, .updated], [.created, .created],
                 ])
             for (revision, queues) in [(3, [1, 2]), (5, [4])] {

@@ -173,7 +173,7 @@ import Testing
                         EventRecord(
                             at: Timestamp(microseconds: Int64(number)), device: number % 2 == 0 ? web : db,
                             severity: .warning, reason: .converged, message: "\(number)",
-                            difference: EventDifference(field: "link.mtu", wanted: 1_500, observed: .null)))
+                            difference: FieldDifference(field: "link.mtu", wanted: 1_500, observed: .null)))
                 }
             }
             let first = try #require(try store.events(after: 0, device: nil, limit: 1).first?.id)

@@ -3,7 +3,7 @@ import CLinux
 import Glibc
 
 /// One line, or one server-sent event, of an answer that goes on.
-public struct WatchEvent: @unchecked Sendable {
+public struct StreamedEvent: @unchecked Sendable {
     // Unchecked: JSON values are never changed.
     public let type: String
     /// Of a server-sent event.
@@ -77,7 +77,7 @@ public final class WatchStream {
     private var isEventStream: Bool { headers["content-type"] == "text/event-stream" }
 
     /// The next event; nothing when the answer is over.
-    public func next() throws -> WatchEvent? {
+    public func next() throws -> StreamedEvent? {
         let separator = Data((isEventStream ? "\n\n" : "\n").utf8)
         while true {
             if let end = text.range(of: separator) {
@@ -90,8 +90,8 @@ public final class WatchStream {
     }
 
     /// The events up to the first that is wanted, which is the last of them.
-    public func events(until isLast: (WatchEvent) throws -> Bool) throws -> [WatchEvent] {
-        var events: [WatchEvent] = []
+    public func events(until isLast: (StreamedEvent) throws -> Bool) throws -> [StreamedEvent] {
+        var events: [StreamedEvent] = []
         while let event = try next() {
             events.append(event)
             if try isLast(event) { return events }
@@ -99,7 +99,7 @@ public final class WatchStream {
         throw TestFailure("the stream ended after \(events.map(\.summary))")
     }
 
-    public func eventsUntilBookmark() throws -> [WatchEvent] { try events { $0.type == "BOOKMARK" } }
+    public func eventsUntilBookmark() throws -> [StreamedEvent] { try events { $0.type == "BOOKMARK" } }
 
     /// - Returns: False when nothing follows.
     private func more() throws -> Bool {
@@ -136,7 +136,7 @@ public final class WatchStream {
         if chunk.count == 0 { isComplete = true }
     }
 
-    private func parse(_ event: String) throws -> WatchEvent {
+    private func parse(_ event: String) throws -> StreamedEvent {
         var fields: [String: String] = ["data": event]
         if isEventStream {
             for line in event.split(separator: "\n") {
@@ -147,7 +147,7 @@ public final class WatchStream {
         let json = try JSONSerialization.jsonObject(with: Data((fields["data"] ?? "").utf8)) as? [String: Any] ?? [:]
         let type = json["type"] as? String ?? ""
         if let name = fields["event"], name != type { throw TestFailure("event \(name) has data of \(type)") }
-        return WatchEvent(type: type, identifier: fields["id"], object: json["object"] as? [String: Any] ?? [:])
+        return StreamedEvent(type: type, identifier: fields["id"], object: json["object"] as? [String: Any] ?? [:])
     }
 
     private static func receive(_ descriptor: Int32) -> Data? {

@@ -1,4 +1,4 @@
-internal import TapEngine
+public import TapCore
 
 /// What a route asks of whoever calls it.
 public enum Permission: UInt8, CaseIterable, Sendable {
@@ -44,6 +44,23 @@ public enum Role: String, CaseIterable, Sendable {
         case .operator: Permissions(.open, .view, .operate)
         case .admin: Permissions(.open, .view, .lease, .operate, .administer)
         }
+    }
+}
+
+extension Role {
+    /// Every role, as a sentence names them.
+    public static var names: String {
+        let names = allCases.map(\.rawValue)
+        return names.dropLast().joined(separator: ", ") + " or " + (names.last ?? "")
+    }
+
+    /// - Throws: `ValidationError` unless it is a role's raw value.
+    public init(text: String) throws(ValidationError) {
+        guard let role = Role(rawValue: text) else {
+            let known = Role.allCases.map(\.rawValue)
+            throw ValidationError("'\(text)' is no role; there are \(known.joined(separator: ", "))")
+        }
+        self = role
     }
 }
 

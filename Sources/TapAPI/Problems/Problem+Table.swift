@@ -61,7 +61,7 @@ extension Problem {
         case .unauthenticated(let doubt): [("WWW-Authenticate", doubt.challenge)]
         case .methodNotAllowed(_, let allowed): [("Allow", allowed.joined(separator: ", "))]
         case .unsupportedEncoding: [("Accept-Encoding", "identity")]
-        case .upgradeRequired: [("Upgrade", LeaseRoutes.protocolName)]
+        case .upgradeRequired: [("Upgrade", LeaseMessage.protocolName)]
         default: []
         }
     }
@@ -113,7 +113,7 @@ private enum ProblemDetails {
         "descriptors cannot be passed over TCP; connect to the API's Unix socket on this host"
 
     static let upgradeRequired =
-        "send 'Connection: Upgrade' and 'Upgrade: \(LeaseRoutes.protocolName)', and receive the queues "
+        "send 'Connection: Upgrade' and 'Upgrade: \(LeaseMessage.protocolName)', and receive the queues "
         + "with recvmsg(2) behind the 101; 'tapster exec' does it for a command"
 
     static func notAcceptable(_ found: String, _ offered: [String]) -> String {

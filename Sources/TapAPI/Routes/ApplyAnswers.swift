@@ -44,16 +44,17 @@ struct ApplyAnswers: Sendable {
     ) throws(Refusal) -> WriteQueue.Completion {
         let outcome = try engine.apply(inputs, by: call.author, options, in: &group, prunes: prunes)
         guard !options.isDryRun else { return { answerPlan(call, outcome) } }
-        let answer = Self.document(outcome, plan: .null)
-        try repetition?.remember(Call.response(json: answer, status: 200), in: &group)
+        let answer = ApplyDocument(outcome)
+        try repetition?.remember(Call.response(json: answer.document, status: 200), in: &group)
         return {
             engine.committed(outcome)
-            guard let wait else { return call.answer(json: answer) }
+            guard let wait else { return call.answer(json: answer.document) }
             let goals = Apply.goals(outcome.records)
             engine.wait(for: goals, atMost: wait) { snapshot, isReached in
-                if isReached { return call.answer(json: answer) }
-                let unreached = Self.unreached(goals, in: snapshot)
-                call.answer(json: answer.merging(["unreached": unreached]), status: DeviceWrites.unreached)
+                if isReached { return call.answer(json: answer.document) }
+                var answer = answer
+                answer.unreached = Self.unreached(goals, in: snapshot)
+                call.answer(json: answer.document, status: DeviceWrites.unreached)
             }
         }
     }
@@ -63,7 +64,7 @@ struct ApplyAnswers: Sendable {
             try engine.plan(outcome) { result in
                 switch result {
                 case .success(let plans):
-                    call.answer(json: Self.document(outcome, plan: .array(plans.map(\.document))))
+                    call.answer(json: ApplyDocument(outcome, plan: plans.map(PlanDocument.init)).document)
                 case .failure(let refusal): call.fail(.refused(refusal))
                 }
             }
@@ -72,19 +73,16 @@ struct ApplyAnswers: Sendable {
         }
     }
 
-    private static func document(_ outcome: Apply.Outcome, plan: JSONValue) -> JSONValue {
-        let changes = outcome.changes.map { change -> JSONValue in
-            ["name": .string(change.name.text), "change": .string(change.kind.rawValue)]
-        }
-        return [
-            "revision": outcome.revision.map { .string(String($0)) } ?? .null, "changes": .array(changes),
-            "plan": plan, "confirmBy": JSONValue(outcome.trial?.confirmBy.text),
-        ]
-    }
-
     /// The first of the devices that are not as they are wanted.
-    private static func unreached(_ goals: [DeviceName: Waiters.Goal], in snapshot: Snapshot) -> JSONValue {
+    private static func unreached(_ goals: [DeviceName: Waiters.Goal], in snapshot: Snapshot) -> [DeviceName] {
         let names = goals.filter { name, goal in goal.isReached(by: snapshot.devices[name]) != true }.keys.sorted()
-        return .array(names.prefix(unreachedMax).map { .string($0.text) })
+        return Array(names.prefix(unreachedMax))
+    }
+}
+
+extension ApplyDocument {
+    fileprivate init(_ outcome: Apply.Outcome, plan: [PlanDocument]? = nil) {
+        self.init(
+            revision: outcome.revision, changes: outcome.changes, plan: plan, confirmBy: outcome.trial?.confirmBy)
     }
 }

@@ -39,12 +39,3 @@ struct BackupRoutes: Sendable {
         } catch { call.fail(error) }
     }
 }
-
-extension Backup {
-    fileprivate var document: JSONValue {
-        [
-            "path": .string(path), "bytes": .integer(bytes), "revision": .string(String(revision)),
-            "createdAt": .string(createdAt.text),
-        ]
-    }
-}

@@ -54,18 +54,11 @@ struct DeviceRoutes: Sendable {
         }.sorted { $0.record.name < $1.record.name }
         let page = selected.prefix(limit)
         let revision = token?.revision ?? snapshot.revision
-        var bytes = Array(#"{"items":["#.utf8)
-        for view in page {
-            if view !== page.first { bytes.append(UInt8(ascii: ",")) }
-            bytes += view.body.bytes
-        }
         let next = page.last.flatMap { last in
             page.count < selected.count ? ContinueToken(revision: revision, last: last.record.name) : nil
         }
-        let metadata: JSONValue = [
-            "continue": JSONValue(next?.text), "resourceVersion": .string(String(revision)),
-        ]
-        return HTTPBody(bytes + Array(#"],"metadata":"#.utf8) + metadata.bytes + [UInt8(ascii: "}")])
+        let metadata = DeviceList.Metadata(continueToken: next?.text, resourceVersion: revision)
+        return HTTPBody(DeviceList.bytes(items: page.lazy.map(\.body.bytes), metadata: metadata))
     }
 
     @Sendable private func read(_ call: Call) throws(Problem) {
@@ -112,11 +105,8 @@ struct DeviceRoutes: Sendable {
             guard let view else { throw .deviceNotFound(name.text) }
             try preconditions.check(view.entityTag)
             // The version counts only where the patch names one.
-            let current: JSONValue = [
-                "metadata": ["name": .string(name.text), "labels": view.record.labels.document],
-                "spec": view.record.spec.document,
-            ]
-            let input = try writes.engine.documents.input(current.merging(document), name: name)
+            let current = DeviceInput(name: name, labels: view.record.labels, spec: view.record.spec)
+            let input = try writes.engine.documents.input(current.document.merging(document), name: name)
             return try DeviceChange.change(view, to: input, mayRecreate: mayRecreate)
         }
     }

@@ -27,7 +27,8 @@ struct KernelRoutes: Sendable {
     @Sendable private func drift(_ call: Call) throws(Problem) {
         let drifted = engine.snapshot.devices.values.filter { !$0.status.drift.isEmpty }
             .sorted { $0.record.name < $1.record.name }
-        call.answer(json: ["items": .array(drifted.map(\.driftDocument))])
+        let items = drifted.map { DriftedDevice($0.record.name, $0.record.spec.driftPolicy, $0.status) }
+        call.answer(json: ItemList(items).document)
     }
 
     @Sendable private func reconcile(_ call: Call) throws(Problem) {
@@ -43,7 +44,8 @@ struct KernelRoutes: Sendable {
             author: call.author)
         let answer: @Sendable (Bool) -> Void = { [engine] looked in
             engine.note(event) {
-                call.answer(json: ["looked": .bool(looked)], status: looked ? 200 : DeviceWrites.unreached)
+                call.answer(
+                    json: ReconcileDocument(looked: looked).document, status: looked ? 200 : DeviceWrites.unreached)
             }
         }
         guard let wait, wait > .zero else {
@@ -64,7 +66,12 @@ struct KernelRoutes: Sendable {
             guard let survey else { return call.fail(.refused(.noLook)) }
             let devices = survey.unmanaged().sorted { $0.link.name < $1.link.name }
             let holders = survey.holders(of: Set(devices.map(\.link.name)))
-            call.answer(json: ["items": .array(devices.map { $0.document(holders: holders[$0.link.name] ?? []) })])
+            let items = devices.map { device in
+                UnmanagedDocument(
+                    device.link, in: device.namespace, controller: device.controller, addresses: device.addresses,
+                    holders: holders[device.link.name] ?? [])
+            }
+            call.answer(json: ItemList(items).document)
         }
         try refusing { () throws(Refusal) in try engine.survey(reply: answer) }
     }
@@ -161,45 +168,6 @@ extension DeviceSpecDraft {
         var names: [AlternativeName] = []
         for name in link.altNames { names.append(try AlternativeName(name)) }
         self.link.altNames = names.sorted()
-    }
-}
-
-extension DeviceView {
-    fileprivate var driftDocument: JSONValue {
-        [
-            "device": .string(record.name.text), "driftPolicy": .string(record.spec.driftPolicy.rawValue),
-            "reason": JSONValue(status[.ready]?.reason),
-            "drift": .array(status.drift.map(\.document)),
-            "plan": .array(status.plannedSteps.map(\.document)),
-        ]
-    }
-}
-
-extension UnmanagedDevice {
-    fileprivate func document(holders: [DescriptorHolder]) -> JSONValue {
-        let tun = link.tun
-        let others: JSONValue = [
-            "name": .string(link.name), "ifindex": .integer(Int(link.index.rawValue)),
-            "networkNamespace": JSONValue(namespace?.text), "kind": JSONValue(tun?.kind.rawValue),
-            "multiQueue": tun.map { .bool($0.multiQueue) } ?? .null,
-            "packetInfo": tun.map { .bool($0.packetInfo) } ?? .null,
-            "vnetHeader": tun.map { .bool($0.vnetHeader) } ?? .null,
-            "persistent": tun.map { .bool($0.persistent) } ?? .null,
-            "owner": JSONValue(tun?.owner.map { Int($0) }), "group": JSONValue(tun?.group.map { Int($0) }),
-            "attachedQueues": JSONValue(tun?.attachedQueues), "detachedQueues": JSONValue(tun?.detachedQueues),
-            "up": .bool(link.up), "carrier": .bool(link.carrier), "mtu": .integer(link.mtu),
-            "macAddress": JSONValue(link.macAddress?.description), "controller": JSONValue(controller),
-            "alias": JSONValue(link.alias), "altNames": .array(link.altNames.sorted().map { .string($0) }),
-            "addresses": .array(addresses.map { .string($0.address.description) }),
-            "holders": .array(
-                holders.map { holder in
-                    [
-                        "pid": .integer(Int(holder.process)), "command": .string(holder.command),
-                        "descriptors": .integer(holder.descriptors),
-                    ]
-                }),
-        ]
-        return others.merging(.object(link.attributes.members))
     }
 }
 

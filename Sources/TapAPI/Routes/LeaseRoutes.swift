@@ -7,9 +7,6 @@ internal import TapEngine
 
 /// Leases: taking one leaves HTTP, the rest is about those that are.
 struct LeaseRoutes: Sendable {
-    /// The protocol behind the 101 (`Upgrade`, RFC 9110, section 7.8).
-    static let protocolName = "tapster-lease/1"
-
     let engine: Engine
 
     var routes: [Route] {
@@ -26,7 +23,7 @@ struct LeaseRoutes: Sendable {
     @Sendable private func lease(_ call: Call) throws(Problem) {
         let device = try call.name()
         guard case .local(let peer) = call.exchange.origin else { throw .unixSocketRequired }
-        guard call.request.head.offers(Self.protocolName) else { throw .upgradeRequired }
+        guard call.request.head.offers(LeaseMessage.protocolName) else { throw .upgradeRequired }
         let request = LeaseRequest(
             device: device, consumer: try call.consumer(), queues: try Self.queues(call), peer: peer,
             isAllowedByRole: call.identity.permissions.contains(Permission.lease),
@@ -34,7 +31,7 @@ struct LeaseRoutes: Sendable {
         let reply = LeaseReply {
             call.fail(.refused($0))
         } accept: { handOver in
-            call.upgrade(to: Self.protocolName, taker: handOver)
+            call.upgrade(to: LeaseMessage.protocolName, taker: handOver)
         }
         try refusing { () throws(Refusal) in try engine.perform(.grant(request, reply)) }
     }
@@ -57,7 +54,7 @@ struct LeaseRoutes: Sendable {
     @Sendable private func list(_ call: Call) throws(Problem) {
         let leases = engine.snapshot.devices.values.flatMap(\.leases)
             .sorted { ($0.device, $0.indexes.first ?? 0) < ($1.device, $1.indexes.first ?? 0) }
-        call.answer(json: ["items": .array(leases.map(\.document))])
+        call.answer(json: ItemList(leases.map(LeaseDocument.init)).document)
     }
 
     @Sendable private func read(_ call: Call) throws(Problem) {
@@ -65,7 +62,7 @@ struct LeaseRoutes: Sendable {
         guard let lease = engine.snapshot.devices.values.lazy.flatMap(\.leases).first(where: { $0.id == id }) else {
             throw .refused(.leaseNotFound(id.text))
         }
-        call.answer(json: lease.document)
+        call.answer(json: LeaseDocument(lease).document)
     }
 
     @Sendable private func revoke(_ call: Call) throws(Problem) {

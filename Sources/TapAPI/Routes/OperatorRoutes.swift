@@ -27,7 +27,7 @@ struct OperatorRoutes: Sendable {
         healthRoutes(metrics: .view) + [
             Route("GET", "/v1/events", .view, parameters: ["after", "device", "limit"], handler: events),
             Route("GET", "/version", .open) {
-                $0.answer(json: ["name": "tapster", "version": .string(Tapster.version)])
+                $0.answer(json: VersionDocument(name: "tapster", version: Tapster.version).document)
             },
             Route("GET", "/openapi.yaml", .open, answers: .other) {
                 $0.answer(Contract.yaml, type: "application/yaml", entityTag: Contract.entityTag)
@@ -73,7 +73,7 @@ struct OperatorRoutes: Sendable {
         let device = try call.query("device") { (text) throws(ValidationError) in try DeviceName(text) }
         try call.read(on: engine) { () throws(StoreError) in
             let events = try engine.store.events(after: after, device: device, limit: limit)
-            call.answer(json: ["items": .array(events.map(\.document))])
+            call.answer(json: ItemList(events).document)
         }
     }
 }
@@ -116,18 +116,5 @@ extension JSONValue {
             }
         case .alias: self = .null
         }
-    }
-}
-
-extension EventRecord {
-    fileprivate var document: JSONValue {
-        [
-            "id": JSONValue(id), "time": .string(at.text), "device": JSONValue(device?.text),
-            "type": .string(severity.rawValue), "reason": .string(reason), "message": .string(message),
-            "field": JSONValue(difference?.field), "wanted": difference?.wanted ?? .null,
-            "observed": difference?.observed ?? .null, "actor": JSONValue(author?.name),
-            "source": JSONValue(author?.source), "requestId": JSONValue(author?.request),
-            "revision": JSONValue(revision.map { String($0) }),
-        ]
     }
 }

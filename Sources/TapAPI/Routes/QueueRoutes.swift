@@ -24,29 +24,17 @@ struct QueueRoutes: Sendable {
         ]
     }
 
-    /// A queue as the API shows it.
-    private static func queueDocument(_ index: Int, of view: DeviceView) -> JSONValue {
-        let lease = view.lease(of: index)
-        let queue = lease?.queues[index]
-        return [
-            "index": .integer(index), "enabled": .bool(!view.record.disabledQueues.contains(index)),
-            "kernelIndex": JSONValue(queue?.kernelIndex), "attached": .bool(queue?.isAttached == true),
-            "assignment": view.record.assignments[index]?.document ?? .null,
-            "lease": JSONValue(lease?.id.text), "statistics": .null,
-        ]
-    }
-
     // MARK: Read
 
     @Sendable private func list(_ call: Call) throws(Problem) {
         let view = try call.device(in: engine.snapshot)
-        call.answer(json: ["items": .array(view.record.queues.map { Self.queueDocument($0, of: view) })])
+        call.answer(json: ItemList(view.record.queues.map { QueueDocument($0, of: view) }).document)
     }
 
     @Sendable private func read(_ call: Call) throws(Problem) {
         let view = try call.device(in: engine.snapshot)
         let index = try refusing { () throws(Refusal) in try Self.index(call, of: view.record) }
-        call.answer(json: Self.queueDocument(index, of: view), unless: view.record.entityTag(of: index))
+        call.answer(json: QueueDocument(index, of: view).document, unless: view.record.entityTag(of: index))
     }
 
     @Sendable private func readAssignment(_ call: Call) throws(Problem) {
@@ -63,9 +51,9 @@ struct QueueRoutes: Sendable {
         let records = engine.snapshot.devices.values.map(\.record).filter { !$0.assignments.isEmpty }
         let items = records.sorted { $0.name < $1.name }.flatMap { record in
             record.assignments.filter { consumer == nil || $0.value.consumer == consumer }.keys.sorted()
-                .compactMap { record.assignmentItem($0) }
+                .compactMap { record.assignedQueue($0) }
         }
-        call.answer(json: ["items": .array(items)])
+        call.answer(json: ItemList(items).document)
     }
 
     // MARK: Write
@@ -90,7 +78,7 @@ struct QueueRoutes: Sendable {
             guard let view = engine.snapshot.devices[name] else {
                 return call.fail(.refused(.deviceNotFound(name.text)))
             }
-            call.answer(json: Self.queueDocument(index, of: view), entityTag: view.record.entityTag(of: index))
+            call.answer(json: QueueDocument(index, of: view).document, entityTag: view.record.entityTag(of: index))
         }
         do throws(Refusal) { try engine.perform(command) } catch { call.fail(.refused(error)) }
     }
@@ -129,7 +117,7 @@ struct QueueRoutes: Sendable {
                 to: Assignment(input.assignment, at: .now()))
             let assigned = try group.commit(change, by: call.author)
             let response = Call.response(
-                json: ["items": .array(queues.compactMap { assigned.assignmentItem($0) })], status: 201)
+                json: ItemList(queues.compactMap { assigned.assignedQueue($0) }).document, status: 201)
             try repetition?.remember(response, in: &group)
             return { call.answer(response) }
         }
@@ -181,15 +169,6 @@ extension Assignment {
     fileprivate init(_ input: AssignmentInput, at now: Timestamp) {
         self.init(consumer: input.consumer, cpus: input.cpus, assignedAt: now)
     }
-
-    fileprivate var members: [String: JSONValue] {
-        [
-            "consumer": .string(consumer.text), "cpus": .array(cpus.map { .integer($0) }),
-            "assignedAt": .string(assignedAt.text),
-        ]
-    }
-
-    fileprivate var document: JSONValue { .object(members) }
 }
 
 extension Assignment {
@@ -206,11 +185,18 @@ extension DeviceRecord {
         return "\"\(state)-\(assignments[queue]?.entityTag.dropFirst().dropLast() ?? "free")\""
     }
 
-    /// An assignment in a list; nothing when the queue is nobody's.
-    fileprivate func assignmentItem(_ queue: Int) -> JSONValue? {
-        guard var members = assignments[queue]?.members else { return nil }
-        members["device"] = .string(name.text)
-        members["queue"] = .integer(queue)
-        return .object(members)
+    /// An assignment in a list; `nil` when nothing is assigned.
+    fileprivate func assignedQueue(_ queue: Int) -> AssignedQueue? {
+        assignments[queue].map { AssignedQueue(device: name, queue: queue, assignment: $0) }
+    }
+}
+
+extension QueueDocument {
+    fileprivate init(_ index: Int, of view: DeviceView) {
+        let lease = view.lease(of: index)
+        let queue = lease?.queues[index]
+        self.init(
+            index: index, isEnabled: !view.record.disabledQueues.contains(index), kernelIndex: queue?.kernelIndex,
+            isAttached: queue?.isAttached == true, assignment: view.record.assignments[index], lease: lease?.id)
     }
 }

@@ -28,7 +28,7 @@ struct RevisionRoutes: Sendable {
         let limit = try call.integer("limit", in: 1...Self.limitMax, default: 100)
         try call.read(on: engine) { () throws(StoreError) in
             let changes = try engine.store.changes(before: before, limit: limit)
-            call.answer(json: ["items": .array(changes.map { .object($0.members) })])
+            call.answer(json: ItemList(changes.map { RevisionDocument($0) }).document)
         }
     }
 
@@ -37,9 +37,7 @@ struct RevisionRoutes: Sendable {
         try call.read(on: engine) { () throws(StoreError) in
             switch try engine.store.statement(revision) {
             case .known(let change, let devices):
-                var members = change.members
-                members["devices"] = .array(devices.map(\.document))
-                call.answer(json: .object(members))
+                call.answer(json: RevisionDocument(change, devices: devices.map(StatedDevice.init)).document)
             case .forgotten(let oldest): call.fail(.refused(.revisionForgotten(revision, oldest: oldest)))
             case .none(let nearest): call.fail(.refused(.revisionNotFound(String(revision), nearest: nearest)))
             }
@@ -62,20 +60,10 @@ struct RevisionRoutes: Sendable {
     private static func notFound(_ text: String) -> Problem { .refused(.revisionNotFound(text, nearest: nil)) }
 }
 
-extension PastChange {
-    fileprivate var members: [String: JSONValue] {
-        [
-            "revision": .string(String(record.revision)), "time": .string(record.at.text),
-            "actor": .string(record.author.name), "source": .string(record.author.source),
-            "requestId": .string(record.author.request),
-            "changes": .array(devices.map { ["name": .string($0.name.text), "change": .string($0.change.rawValue)] }),
-        ]
-    }
-}
-
-extension DeviceInput {
-    /// As POST /v1/apply takes it.
-    fileprivate var document: JSONValue {
-        ["metadata": ["name": .string(name.text), "labels": labels.document], "spec": spec.document]
+extension RevisionDocument {
+    fileprivate init(_ change: PastChange, devices: [StatedDevice]? = nil) {
+        let record = change.record
+        self.init(
+            revision: record.revision, at: record.at, author: record.author, changes: change.devices, devices: devices)
     }
 }

@@ -1,3 +1,4 @@
+internal import TapDocument
 internal import TapHTTP
 internal import TapEngine
 internal import TapSystem
@@ -9,37 +10,30 @@ enum WatchFormat: String, Sendable, CaseIterable {
     /// Server-sent events (WHATWG HTML, section 9.2).
     case eventStream = "text/event-stream"
 
-    enum Kind: String, CaseIterable {
-        case added = "ADDED"
-        case modified = "MODIFIED"
-        case deleted = "DELETED"
-        case bookmark = "BOOKMARK"
-        case error = "ERROR"
-
-        fileprivate var beginning: String { #"{"type":"\#(rawValue)","object":"# }
-    }
-
-    private static let beginnings = Dictionary(
-        uniqueKeysWithValues: Kind.allCases.map { ($0, HTTPBody($0.beginning)) })
-    private static let lineEnd = HTTPBody("}\n")
-    private static let eventEnd = HTTPBody("}\n\n")
+    private static let openings = Dictionary(
+        uniqueKeysWithValues: WatchEvent.Kind.allCases.map { ($0, HTTPBody(WatchEvent.opening($0))) })
+    private static let lineEnd = HTTPBody(WatchEvent.closing + "\n")
+    private static let eventEnd = HTTPBody(WatchEvent.closing + "\n\n")
 
     /// - Parameters:
     ///   - kind: What happened.
     ///   - object: A JSON text without line feeds.
     ///   - resume: From which revision a client that has seen the event may go on.
     /// - Returns: The event's bytes, in parts.
-    func frame(_ kind: Kind, _ object: HTTPBody, resume: Int?) -> [HTTPBody] {
+    func frame(_ kind: WatchEvent.Kind, _ object: HTTPBody, resume: Int?) -> [HTTPBody] {
         switch self {
-        case .lines: return [Self.beginnings[kind] ?? .empty, object, Self.lineEnd]
+        case .lines: return [Self.openings[kind] ?? .empty, object, Self.lineEnd]
         case .eventStream:
             let identifier = resume.map { "id: \($0)\n" } ?? ""
-            return [HTTPBody("event: \(kind.rawValue)\n\(identifier)data: \(kind.beginning)"), object, Self.eventEnd]
+            return [
+                HTTPBody("event: \(kind.rawValue)\n\(identifier)data: \(WatchEvent.opening(kind))"), object,
+                Self.eventEnd,
+            ]
         }
     }
 
     /// All is told up to a revision.
     func bookmark(_ revision: Int) -> [HTTPBody] {
-        frame(.bookmark, HTTPBody(#"{"metadata":{"resourceVersion":"\#(revision)"}}"#), resume: revision)
+        frame(.bookmark, HTTPBody(WatchEvent.bookmark(revision)), resume: revision)
     }
 }

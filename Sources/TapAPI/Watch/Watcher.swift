@@ -125,7 +125,7 @@ extension Watcher.State {
     /// - Returns: What the change is for this client; nothing when it does not concern it.
     fileprivate mutating func tell(
         _ change: ChangeList.Change, _ view: DeviceView, _ selector: LabelSelector?
-    ) -> WatchFormat.Kind? {
+    ) -> WatchEvent.Kind? {
         guard change.last == nil, selector?.matches(view.record.labels) ?? true else {
             return known.remove(change.identifier) == nil ? nil : .deleted
         }

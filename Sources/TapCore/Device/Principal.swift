@@ -26,6 +26,13 @@ public enum Principal: Hashable, Sendable, CustomStringConvertible {
         self = .name(name)
     }
 
+    /// A number in decimal digits, or a name.
+    ///
+    /// - Throws: `ValidationError` for what is neither.
+    public init(text: String) throws(ValidationError) {
+        if let number = Int(text) { try self.init(number) } else { try self.init(text) }
+    }
+
     public var description: String {
         switch self {
         case .number(let id): String(id)

@@ -40,14 +40,10 @@ package final class Lease: LeaseRecordHolder {
     package func messages(vnetHeaderSize: Int?, networkNamespace: NetworkNamespace?) -> [([UInt8], [any KernelQueue])] {
         let parts = indexes.chunked(Self.queuesPerMessageMax)
         return parts.enumerated().map { position, part in
-            let line: JSONValue = [
-                "lease": .string(record.id.text), "device": .string(record.device.text),
-                "ifindex": .integer(Int(record.place.index.rawValue)),
-                "networkNamespace": JSONValue(networkNamespace?.text),
-                "vnetHeaderSize": JSONValue(vnetHeaderSize), "queues": .array(part.map { .integer($0) }),
-                "last": .bool(position == parts.count - 1),
-            ]
-            return (line.bytes + [UInt8(ascii: "\n")], part.compactMap { queues[$0] })
+            let message = LeaseMessage(
+                lease: record.id, device: record.device, index: record.place.index, networkNamespace: networkNamespace,
+                vnetHeaderSize: vnetHeaderSize, queues: part, isLast: position == parts.count - 1)
+            return (message.line, part.compactMap { queues[$0] })
         }
     }
 

@@ -1,6 +1,7 @@
 internal import HashTreeCollections
 package import Logging
 package import TapCore
+internal import TapDocument
 package import TapStore
 internal import TapSystem
 

@@ -36,7 +36,7 @@ package final class DeviceView: Sendable {
     package var body: SharedBytes {
         rendered.withLock { body in
             if let body { return body }
-            let fresh = SharedBytes(JSONWriter.object(tell))
+            let fresh = SharedBytes(DeviceDocument(self).bytes)
             body = fresh
             return fresh
         }
@@ -67,73 +67,14 @@ package final class DeviceView: Sendable {
     }
 }
 
-// MARK: As a document
-
-extension DeviceView {
-    private func tell(_ json: inout JSONWriter) {
-        json.object("metadata") { record.tellMetadata(&$0) }
-        json.object("spec") { record.spec.tell(&$0) }
-        json.object("status") { tellStatus(&$0) }
-    }
-
-    private func tellStatus(_ json: inout JSONWriter) {
-        let link = status.link
-        json.member("observedGeneration", status.observedGeneration)
-        json.member("phase", phase.rawValue)
-        json.member("ifindex", link.map { Int($0.index.rawValue) })
-        json.member("macAddress", link?.macAddress?.description)
-        json.member("mtu", link?.mtu)
-        json.member("operationalState", link.map { "\($0.operationalState)" })
-        json.member("carrier", link.map { .bool($0.carrier) } ?? .null)
-        json.member("attachedQueues", link?.tun?.attachedQueues)
-        json.member("detachedQueues", link?.tun?.detachedQueues)
-        json.member("drift", .array(status.drift.map(\.document)))
-        json.member("lastError", status.lastError)
-        json.objects("conditions", status.conditions + [leasedCondition]) { $1.tell(&$0) }
-    }
-}
-
-extension DeviceRecord {
-    /// What the API shows as `metadata`.
-    fileprivate func tellMetadata(_ json: inout JSONWriter) {
-        json.member("name", name.text)
-        json.member("uid", identifier.text)
-        json.object("labels") { labels.tell(&$0) }
-        json.member("generation", generation)
-        json.member("resourceVersion", String(revision))
-        json.member("createdAt", createdAt.text)
-        json.member("updatedAt", updatedAt.text)
-        json.member("deletionRequestedAt", deletionRequestedAt?.text)
-    }
-}
-
-extension Drift {
-    package var document: JSONValue {
-        [
-            "field": .string(difference.field.rawValue), "wanted": difference.wanted.document,
-            "observed": difference.observed.document, "since": .string(since.text),
-        ]
-    }
-}
-
-extension Condition {
-    fileprivate func tell(_ json: inout JSONWriter) {
-        json.member("type", kind.rawValue)
-        json.member("status", holds ? "True" : "False")
-        json.member("reason", reason)
-        json.member("message", message)
-        json.member("lastTransitionTime", lastTransition.text)
-    }
-}
-
-extension Difference.Value {
-    package var document: JSONValue {
-        switch self {
-        case .nothing, .unsupported: .null
-        case .bool(let value): .bool(value)
-        case .integer(let value): .integer(value)
-        case .text(let value): .string(value)
-        case .words(let value): .array(value.map { .string($0) })
-        }
+extension DeviceDocument {
+    package init(_ view: DeviceView) {
+        let record = view.record
+        self.init(
+            metadata: Metadata(
+                name: record.name, identifier: record.identifier, labels: record.labels,
+                generation: record.generation, resourceVersion: record.revision, createdAt: record.createdAt,
+                updatedAt: record.updatedAt, deletionRequestedAt: record.deletionRequestedAt),
+            spec: record.spec, status: Status(view.status, phase: view.phase, leased: view.leasedCondition))
     }
 }

@@ -18,15 +18,6 @@ package struct LeaseView: LeaseRecordHolder, Hashable, Sendable {
 
     package var indexes: [Int] { queues.keys.sorted() }
 
-    package var document: JSONValue {
-        [
-            "id": .string(record.id.text), "device": .string(record.device.text),
-            "consumer": JSONValue(record.consumer?.text),
-            "queues": .array(indexes.map { .integer($0) }), "pid": .integer(Int(record.process)),
-            "uid": .integer(Int(record.user)), "gid": .integer(Int(record.group)), "since": .string(record.since.text),
-        ]
-    }
-
     /// For people: who holds it.
     package var holder: String {
         (record.consumer.map { "'\($0)', " } ?? "") + "pid \(record.process)"
@@ -46,6 +37,14 @@ extension LeaseView {
             (index, Queue(isAttached: order.attached.contains(index), kernelIndex: order.kernelIndex(of: index)))
         }
         self.init(record: lease.record, queues: Dictionary(uniqueKeysWithValues: queues))
+    }
+}
+
+extension LeaseDocument {
+    package init(_ lease: LeaseView) {
+        self.init(
+            id: lease.id, device: lease.device, consumer: lease.consumer, queues: lease.indexes,
+            process: lease.process, user: lease.user, group: lease.group, since: lease.since)
     }
 }
 

@@ -1,4 +1,5 @@
 package import TapCore
+internal import TapDocument
 package import TapStore
 internal import TapSystem
 

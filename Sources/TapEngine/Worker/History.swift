@@ -1,6 +1,6 @@
 package import Logging
 internal import TapCore
-internal import TapDocument
+package import TapDocument
 package import TapStore
 
 /// Events and settled generations that wait to be written together: one transaction for many, and none between a
@@ -63,7 +63,7 @@ package struct History {
 extension Logger {
     /// What goes as it should is in the history; a line for each of a thousand devices would be noise.
     package func log(_ event: EventRecord) {
-        let level: Level = event.severity == .warning ? .warning : .debug
+        let level: Level = event.severity.known == .warning ? .warning : .debug
         guard logLevel <= level else { return }
         var metadata: Metadata = ["reason": "\(event.reason)"]
         if let device = event.device { metadata["device"] = "\(device)" }

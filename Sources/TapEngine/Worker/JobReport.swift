@@ -1,6 +1,6 @@
 package import TapCore
-internal import TapDocument
-package import TapStore
+package import TapDocument
+internal import TapStore
 
 /// What a finished job comes to for those who read: the status, the history's events, and the drift that was repaired.
 /// Computed from the job alone; nothing is changed.
@@ -132,14 +132,14 @@ extension DeviceJob {
     ) -> [EventRecord] {
         func event(
             _ reason: EventReason, _ message: String, _ severity: EventRecord.Severity = .normal,
-            _ difference: EventDifference? = nil
+            _ difference: FieldDifference? = nil
         ) -> EventRecord {
             EventRecord(
                 at: now, device: view.record.name, severity: severity, reason: reason, message: message,
                 difference: difference)
         }
         let repaired = repairs.map { difference in
-            event(.driftRepaired, message(for: difference), .warning, EventDifference(difference))
+            event(.driftRepaired, message(for: difference), .warning, FieldDifference(difference))
         }
         switch outcome {
         case .settled:
@@ -161,7 +161,7 @@ extension DeviceJob {
                 let what = difference.field == .device ? "removed" : "changed"
                 return event(
                     .driftFound, "\(difference.field.rawValue) was \(what) by somebody else", .warning,
-                    EventDifference(difference))
+                    FieldDifference(difference))
             }
             let old = view.status[.ready]
             guard let readiness, old?.reason != readiness.reason.rawValue || old?.message != readiness.message else {
@@ -198,13 +198,5 @@ extension DeviceJob.Failure {
         case .stillDifferent(let fields):
             "read back after the change and still different: " + fields.map(\.rawValue).joined(separator: ", ")
         }
-    }
-}
-
-extension EventDifference {
-    fileprivate init(_ difference: Difference) {
-        self.init(
-            field: difference.field.rawValue, wanted: difference.wanted.document,
-            observed: difference.observed.document)
     }
 }

@@ -2,6 +2,7 @@ internal import Foundation
 internal import HashTreeCollections
 package import Logging
 package import TapCore
+internal import TapDocument
 package import TapStore
 package import TapSystem
 

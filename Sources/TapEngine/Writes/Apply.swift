@@ -24,19 +24,9 @@ package struct Apply: Sendable {
         package init() {}
     }
 
-    /// What becomes of one device.
-    package struct Change: Sendable {
-        package enum Kind: String, Sendable {
-            case created, updated, deleted, unchanged
-        }
-
-        package let name: DeviceName
-        package let kind: Kind
-    }
-
     /// What an apply came to.
     package struct Outcome: Sendable {
-        package let changes: [Change]
+        package let changes: [ChangedDevice]
         /// The devices as they are wanted now; for a dry run, as they would be.
         package let records: [DeviceRecord]
         /// `nil` for a dry run.
@@ -67,7 +57,7 @@ package struct Apply: Sendable {
         prunes: (DeviceRecord) -> Bool
     ) throws(Refusal) -> Outcome {
         let items = try decide(inputs, group.devices, mayRecreate: options.mayRecreate, prunes: prunes)
-        let changes = items.map { Change(name: $0.change.record.name, kind: $0.kind) }
+        let changes = items.map { ChangedDevice(name: $0.change.record.name, change: $0.kind) }
         guard !options.isDryRun else {
             return Outcome(changes: changes, records: items.map(\.change.record), revision: nil, trial: nil)
         }
@@ -146,7 +136,7 @@ package struct Apply: Sendable {
 }
 
 extension Apply.Item {
-    fileprivate var kind: Apply.Change.Kind {
+    fileprivate var kind: ChangedDevice.Change {
         switch change {
         case .create: .created
         case .update, .restore, .queues: .updated

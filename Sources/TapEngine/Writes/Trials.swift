@@ -2,6 +2,7 @@ internal import Dispatch
 internal import HashTreeCollections
 internal import Synchronization
 internal import TapCore
+package import TapDocument
 package import TapStore
 internal import TapSystem
 

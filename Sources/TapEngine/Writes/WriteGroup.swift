@@ -1,5 +1,6 @@
 package import HashTreeCollections
 package import TapCore
+package import TapDocument
 package import TapStore
 
 /// Writes that share a transaction: what is committed, and on top of it what they have decided so far.

@@ -1,3 +1,4 @@
+package import TapDocument
 package import TapStore
 package import TapSystem
 

@@ -19,28 +19,11 @@ public struct ChangeRecord: Hashable, Sendable {
 
 /// What the history tells of a change.
 public struct PastChange: Hashable, Sendable {
-    /// What became of a device's statement.
-    public struct Device: Hashable, Sendable {
-        public enum Change: String, Hashable, Sendable {
-            case created
-            case updated
-            case deleted
-        }
-
-        public let name: DeviceName
-        public let change: Change
-
-        public init(name: DeviceName, change: Change) {
-            self.name = name
-            self.change = change
-        }
-    }
-
     public let record: ChangeRecord
     /// By name.
-    public let devices: [Device]
+    public let devices: [ChangedDevice]
 
-    public init(record: ChangeRecord, devices: [Device]) {
+    public init(record: ChangeRecord, devices: [ChangedDevice]) {
         self.record = record
         self.devices = devices
     }

@@ -84,7 +84,7 @@ enum ChangeRow {
     /// By revision: what became of which devices.
     private static func devices(
         _ database: Database, from oldest: Int, through newest: Int
-    ) throws -> [Int: [PastChange.Device]] {
+    ) throws -> [Int: [ChangedDevice]] {
         let rows = try Row.fetchAll(
             database,
             sql: """
@@ -96,20 +96,20 @@ enum ChangeRow {
                     UNION ALL SELECT until, device, 0, 1 FROM device_version WHERE until BETWEEN ?1 AND ?2
                 ) GROUP BY revision, name ORDER BY revision, name
                 """, arguments: [oldest, newest])
-        var devices: [Int: [PastChange.Device]] = [:]
+        var devices: [Int: [ChangedDevice]] = [:]
         for row in rows {
-            let change: PastChange.Device.Change =
+            let change: ChangedDevice.Change =
                 switch (row[2] as Bool, row[3] as Bool) {
                 case (true, true): .updated
                 case (true, false): .created
                 case (false, _): .deleted
                 }
-            devices[row[0], default: []].append(.init(name: try DeviceName(row[1] as String), change: change))
+            devices[row[0], default: []].append(ChangedDevice(name: try DeviceName(row[1] as String), change: change))
         }
         return devices
     }
 
-    private static func change(_ row: Row, _ devices: [Int: [PastChange.Device]]) -> PastChange {
+    private static func change(_ row: Row, _ devices: [Int: [ChangedDevice]]) -> PastChange {
         let record = ChangeRecord(
             revision: row["revision"], at: Timestamp(microseconds: row["at"]),
             author: Author(row) ?? Author(name: "", source: "", request: ""), devicesCount: row["devices"])

@@ -54,17 +54,17 @@ enum EventRow {
     }
 
     private static func decode(_ row: Row) throws -> EventRecord {
-        var difference: EventDifference?
+        var difference: FieldDifference?
         if let field = row["field"] as String?, let wanted = row["wanted"] as String?,
             let observed = row["observed"] as String?
         {
-            difference = EventDifference(
+            difference = FieldDifference(
                 field: field, wanted: try JSONValue(parsing: Array(wanted.utf8)),
                 observed: try JSONValue(parsing: Array(observed.utf8)))
         }
         var event = EventRecord(
             at: Timestamp(microseconds: row["at"]), device: try (row["device"] as String?).map { try DeviceName($0) },
-            severity: EventRecord.Severity(rawValue: row["type"]) ?? .normal, storedReason: row["reason"],
+            severity: OpenEnum(rawValue: row["type"]), storedReason: row["reason"],
             message: row["message"], difference: difference, author: Author(row), revision: row["revision"])
         event.id = row["id"]
         return event

@@ -139,26 +139,3 @@ struct AccessRules {
     var hosts: Set<HostName> = []
     var origins: Set<WebOrigin> = []
 }
-
-extension Role {
-    /// Every role, as a sentence names them.
-    static var names: String {
-        let names = allCases.map(\.rawValue)
-        return names.dropLast().joined(separator: ", ") + " or " + (names.last ?? "")
-    }
-
-    init(text: String) throws(ValidationError) {
-        guard let role = Role(rawValue: text) else {
-            let known = Role.allCases.map(\.rawValue)
-            throw ValidationError("'\(text)' is no role; there are \(known.joined(separator: ", "))")
-        }
-        self = role
-    }
-}
-
-extension Principal {
-    /// A number, or a name.
-    init(text: String) throws(ValidationError) {
-        if let number = Int(text) { try self.init(number) } else { try self.init(text) }
-    }
-}

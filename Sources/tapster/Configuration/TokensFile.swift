@@ -149,14 +149,3 @@ extension TokensFile {
         return AccessToken(name: name, role: role, digest: digest, createdAt: created, expiresAt: expires)
     }
 }
-
-extension Timestamp {
-    /// RFC 3339.
-    init(text: String) throws(ValidationError) {
-        let styles = [true, false].map { Date.ISO8601FormatStyle(includingFractionalSeconds: $0) }
-        guard let date = styles.lazy.compactMap({ try? $0.parse(text) }).first else {
-            throw ValidationError("'\(text)' is no time such as 2026-01-31T12:00:00Z")
-        }
-        self.init(microseconds: Int64((date.timeIntervalSince1970 * 1e6).rounded()))
-    }
-}

@@ -124,9 +124,3 @@ private func check(_ issues: [FieldIssue]) throws(BrokenProperty) {
         }
     }
 }
-
-extension DeviceInput {
-    fileprivate var document: JSONValue {
-        ["metadata": ["name": .string(name.text), "labels": labels.document], "spec": spec.document]
-    }
-}

@@ -2,7 +2,7 @@
 ///
 /// `make fuzz` has libFuzzer look for bytes for which it does not hold; the tests try those of the corpus.
 enum FuzzTarget: String, CaseIterable, Sendable {
-    case json, device, patch, selector, text, target, fields, netlink, ledger, token
+    case json, device, patch, selector, text, target, fields, netlink, ledger, token, answer
 
     /// - Throws: `BrokenProperty` when something does not hold.
     func check(_ bytes: [UInt8]) throws(BrokenProperty) {
@@ -17,6 +17,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
         case .netlink: try checkNetlink(bytes)
         case .ledger: try checkLedger(bytes)
         case .token: try checkToken(bytes)
+        case .answer: try checkAnswer(bytes)
         }
     }
 }

@@ -61,6 +61,10 @@ private func checkTimes(_ text: String, _ bytes: [UInt8]) throws(BrokenProperty)
         let milliseconds = duration.components.seconds * 1_000 + duration.components.attoseconds / 1_000_000_000_000_000
         try hold((try? Duration(text: "\(milliseconds)ms")) == duration, "\(milliseconds) ms are another duration")
     }
+    if let moment = try? Timestamp(text: text) {
+        let written = moment.text
+        try hold((try? Timestamp(text: written))?.text == written, "\(written) is another time")
+    }
     // Of the years that RFC 3339 can write.
     guard bytes.count == 8 else { return }
     let number = bytes.reduce(Int64(0)) { $0 << 8 | Int64($1) }
@@ -68,6 +72,9 @@ private func checkTimes(_ text: String, _ bytes: [UInt8]) throws(BrokenProperty)
     guard moment.microseconds >= 0 else { return }
     let shape = moment.text.utf8.map { (0x30...0x39).contains($0) ? UInt8(ascii: "0") : $0 }
     try hold(shape.elementsEqual("0000-00-00T00:00:00.000Z".utf8), "\(moment.text) is no time of RFC 3339")
+    let milliseconds = moment.microseconds / 1_000
+    try hold(
+        (try? Timestamp(text: moment.text))?.microseconds == milliseconds * 1_000, "\(moment.text) is another time")
 }
 
 /// Needs no quotes anywhere.

@@ -1,14 +1,4 @@
-internal import Foundation
 public import TapCore
-
-/// Times and durations as the API writes them.
-extension Timestamp {
-    /// RFC 3339 in UTC, with milliseconds.
-    public var text: String {
-        Date(timeIntervalSince1970: Double(microseconds) / 1e6)
-            .formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
-    }
-}
 
 extension Duration {
     /// Reads `500ms`, `5s`, `2m`, `1h`.

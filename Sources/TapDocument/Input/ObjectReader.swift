@@ -1,57 +1,5 @@
 internal import TapCore
 
-/// One mistake in a document: where (RFC 6901) and what.
-public struct FieldIssue: Hashable, Sendable {
-    public let pointer: String
-    public let detail: String
-
-    public init(pointer: String, detail: String) {
-        self.pointer = pointer
-        self.detail = detail
-    }
-}
-
-extension FieldIssue {
-    /// Members of an object that have other keys than its fields.
-    public static func unknown(
-        _ keys: some Collection<String>, at pointer: String = "", known: [String]
-    ) -> [FieldIssue] {
-        guard !keys.isEmpty else { return [] }
-        let detail =
-            "is not a field of this object; known \(known.count == 1 ? "is" : "are") \(known.joined(separator: ", "))"
-        return keys.map { FieldIssue(pointer: pointer + "/" + escape($0), detail: detail) }
-    }
-
-    /// RFC 6901, section 3; and an unknown key is quoted only as far as a person reads.
-    static func escape(_ key: String) -> String {
-        guard key.utf8.contains(where: { $0 == UInt8(ascii: "~") || $0 == UInt8(ascii: "/") }) else {
-            return key.shortened
-        }
-        // By scalars: with a mark behind it, a slash is another character, and still a slash.
-        return key.shortened.unicodeScalars.reduce(into: "") { escaped, scalar in
-            switch scalar {
-            case "~": escaped += "~0"
-            case "/": escaped += "~1"
-            default: escaped.unicodeScalars.append(scalar)
-            }
-        }
-    }
-}
-
-/// All mistakes of a document, told at once.
-public struct InvalidDocument: Error, Hashable, Sendable {
-    /// More than a person reads: a document of mistakes alone must not become an answer many times as long.
-    public static let issuesMax = 100
-
-    /// The first of them, sorted by pointer; never empty.
-    public let issues: [FieldIssue]
-
-    public init(_ issues: [FieldIssue]) {
-        let sorted = issues.sorted { ($0.pointer, $0.detail) < ($1.pointer, $1.detail) }
-        self.issues = Array(sorted.prefix(Self.issuesMax))
-    }
-}
-
 /// Takes the members of an object one by one, notes every mistake instead of stopping at the first, and in the end
 /// refuses the members that were not asked for.
 struct ObjectReader {
@@ -64,12 +12,19 @@ struct ObjectReader {
     private(set) var keys: [String] = []
     /// Accepted, and not listed.
     private var ignoredKeys: [String] = []
+    /// Whether members with other keys are no mistake.
+    private let isOpen: Bool
     /// How many members have one of these keys.
     private var membersFound = 0
     private(set) var issues: [FieldIssue] = []
 
-    init(_ value: JSONValue?, at pointer: String) {
+    /// - Parameters:
+    ///   - value: The object; `nil` counts as one without members.
+    ///   - pointer: Its place in the document (RFC 6901).
+    ///   - isOpen: Whether members that are not asked for are ignored.
+    init(_ value: JSONValue?, at pointer: String, isOpen: Bool = false) {
         self.pointer = pointer
+        self.isOpen = isOpen
         switch value {
         case .object(let members):
             self.members = members
@@ -227,17 +182,10 @@ struct ObjectReader {
 
     /// Every mistake, members with other keys than those asked for included.
     consuming func finish() -> [FieldIssue] {
-        if membersFound < members.count {
+        if !isOpen, membersFound < members.count {
             let unknown = members.keys.filter { !keys.contains($0) && !ignoredKeys.contains($0) }
             note(FieldIssue.unknown(unknown, at: pointer, known: keys))
         }
         return issues
-    }
-}
-
-extension String {
-    /// At most 64 scalars of it, for an error; a character may have any number of them.
-    var shortened: String {
-        utf8.count <= 64 || unicodeScalars.count <= 64 ? self : String(unicodeScalars.prefix(63)) + "…"
     }
 }

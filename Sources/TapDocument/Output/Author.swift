@@ -13,3 +13,12 @@ public struct Author: Hashable, Sendable {
         self.request = request
     }
 }
+
+extension Author {
+    /// - Returns: `nil` where the members `actor`, `source` and `requestId` are null.
+    init?(_ reader: MemberReader) throws(InvalidDocument) {
+        guard let name: String = try reader.optional("actor") else { return nil }
+        self.init(
+            name: name, source: try reader.optional("source") ?? "", request: try reader.optional("requestId") ?? "")
+    }
+}

@@ -1,14 +1,14 @@
 public import TapCore
 
-/// A spec and its labels as JSON: what the API shows and the database keeps.
+/// A spec as JSON: what the API shows and the database keeps.
 extension DeviceSpec {
     /// The JSON text, as the database keeps it.
-    public var text: String { String(decoding: JSONWriter.object(tell), as: UTF8.self) }
+    public var text: String { String(decoding: JSONWriter.object(encode), as: UTF8.self) }
 
-    public var document: JSONValue { JSONMembers.object(tell) }
+    public var document: JSONValue { JSONMembers.object(encode) }
 
     /// Every field, defaults included.
-    public func tell(_ json: inout some JSONSink) {
+    public func encode(to json: inout some JSONSink) {
         json.member("kind", self.kind.rawValue)
         json.member("multiQueue", self.queues.isMultiple)
         json.member("queues", self.queues.count.value)
@@ -23,7 +23,7 @@ extension DeviceSpec {
         json.member("group", self.group?.document ?? .null)
         json.member("napi", self.napi)
         json.member("napiFrags", self.napiFrags)
-        json.object("link") { self.link.tell(&$0) }
+        json.object("link") { self.link.encode(to: &$0) }
         json.member("adoption", self.adoption.rawValue)
         json.member("driftPolicy", self.driftPolicy.rawValue)
     }
@@ -39,7 +39,7 @@ extension DeviceSpec {
 }
 
 extension LinkSpec {
-    fileprivate func tell(_ json: inout some JSONSink) {
+    fileprivate func encode(to json: inout some JSONSink) {
         json.member("up", up)
         json.member("mtu", mtu.value)
         json.member("macAddress", macAddress?.description)
@@ -52,26 +52,6 @@ extension LinkSpec {
         json.member("queueDiscipline", queueDiscipline.rawValue)
         json.member("gsoMaxBytes", gsoMaxBytes?.value)
         json.member("gsoIPv4MaxBytes", gsoIPv4MaxBytes?.value)
-    }
-}
-
-extension Labels {
-    /// The JSON text, as the database keeps it: by key.
-    public var text: String { String(decoding: JSONWriter.object(bytesExpected: 64, tell), as: UTF8.self) }
-
-    public var document: JSONValue { JSONMembers.object(tell) }
-
-    public func tell(_ json: inout some JSONSink) {
-        for (key, value) in values.sorted(by: { $0.key < $1.key }) { json.member(key, value) }
-    }
-
-    /// Reads a document that this type wrote.
-    ///
-    /// - Throws: `InvalidDocument` when it is not one.
-    public init(stored document: JSONValue) throws(InvalidDocument) {
-        let reading = Labels.reading(document, at: "")
-        guard reading.issues.isEmpty else { throw InvalidDocument(reading.issues) }
-        self = reading.value
     }
 }
 

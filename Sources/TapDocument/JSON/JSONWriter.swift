@@ -3,6 +3,9 @@ public protocol JSONSink {
     mutating func member(_ key: String, _ value: JSONValue)
     mutating func member(_ key: String, _ value: String)
     mutating func object(_ key: String, _ members: (inout Self) -> Void)
+    /// An array with one object for each element.
+    mutating func objects<Element>(
+        _ key: String, _ elements: some Sequence<Element>, _ members: (inout Self, Element) -> Void)
 }
 
 extension JSONSink {
@@ -51,7 +54,6 @@ public struct JSONWriter: JSONSink {
         object(members)
     }
 
-    /// An array with one object for each element.
     public mutating func objects<Element>(
         _ key: String, _ elements: some Sequence<Element>, _ members: (inout JSONWriter, Element) -> Void
     ) {
@@ -147,9 +149,9 @@ public struct JSONWriter: JSONSink {
 struct JSONMembers: JSONSink {
     private var members: [String: JSONValue] = [:]
 
-    static func object(_ tell: (inout JSONMembers) -> Void) -> JSONValue {
+    static func object(_ encode: (inout JSONMembers) -> Void) -> JSONValue {
         var gathered = JSONMembers()
-        tell(&gathered)
+        encode(&gathered)
         return .object(gathered.members)
     }
 
@@ -157,5 +159,10 @@ struct JSONMembers: JSONSink {
     mutating func member(_ key: String, _ value: String) { members[key] = .string(value) }
     mutating func object(_ key: String, _ members: (inout JSONMembers) -> Void) {
         self.members[key] = Self.object(members)
+    }
+    mutating func objects<Element>(
+        _ key: String, _ elements: some Sequence<Element>, _ members: (inout JSONMembers, Element) -> Void
+    ) {
+        self.members[key] = .array(elements.map { element in Self.object { members(&$0, element) } })
     }
 }

@@ -43,6 +43,11 @@ public struct DeviceInput: Hashable, Sendable {
 }
 
 extension DeviceInput {
+    /// The device as a request states it.
+    public var document: JSONValue {
+        ["metadata": ["name": .string(name.text), "labels": labels.document], "spec": spec.document]
+    }
+
     /// Fields of a merge patch that no device has: a null would remove them without a trace.
     public static func unknownFields(inPatch patch: JSONValue) -> [FieldIssue] {
         func unknown(_ value: JSONValue?, at pointer: String, known: [String]) -> [FieldIssue] {
@@ -112,9 +117,14 @@ struct SpecReading {
     private let keys: [String]
     private let linkKeys: [String]
 
-    init(_ value: JSONValue?, accounts: some Accounts, name: DeviceName? = nil) {
+    /// - Parameters:
+    ///   - value: The member `spec`.
+    ///   - accounts: Where owner and group must exist.
+    ///   - name: The device's.
+    ///   - isOpen: Whether fields that this version does not know are ignored.
+    init(_ value: JSONValue?, accounts: some Accounts, name: DeviceName? = nil, isOpen: Bool = false) {
         var draft = DeviceSpecDraft()
-        var reader = ObjectReader(value, at: "/spec")
+        var reader = ObjectReader(value, at: "/spec", isOpen: isOpen)
         if let kind = reader.word("kind", DeviceKind.self) { draft.kind = kind }
         if let layout = Self.layout(&reader) { draft.queues = layout }
         if let access = reader.word("access", DeviceAccess.self) { draft.access = access }
@@ -130,7 +140,7 @@ struct SpecReading {
         draft.networkNamespace = reader.text("networkNamespace", orNull: true) { (text) throws(ValidationError) in
             try NetworkNamespace(text)
         }
-        var link = ObjectReader(reader.take("link"), at: "/spec/link")
+        var link = ObjectReader(reader.take("link"), at: "/spec/link", isOpen: isOpen)
         draft.link = Self.link(&link, name: name)
         linkKeys = link.keys
         reader.note(link.finish())

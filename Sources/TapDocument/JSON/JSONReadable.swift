@@ -1,0 +1,200 @@
+public import TapCore
+
+/// A value that is read from JSON which a daemon wrote, perhaps a newer one: members that the reader does not know are
+/// ignored, and a member that is missing counts as null.
+public protocol JSONReadable: Sendable {
+    /// - Parameters:
+    ///   - json: The value as JSON.
+    ///   - pointer: Its place in the whole document (RFC 6901), for errors.
+    /// - Throws: `InvalidDocument` with the first mistake.
+    init(json: JSONValue, at pointer: String) throws(InvalidDocument)
+}
+
+/// A document of the API, in both directions: what the daemon writes, and what a client reads.
+///
+/// Times have milliseconds in a document, so that a value with microseconds is read back without them.
+public protocol AnswerDocument: JSONReadable, Hashable {
+    var document: JSONValue { get }
+    /// The JSON text as the daemon sends it.
+    var bytes: [UInt8] { get }
+}
+
+extension AnswerDocument {
+    public var bytes: [UInt8] { document.bytes }
+
+    /// - Parameter bytes: A JSON text.
+    /// - Throws: `InvalidDocument` with the first mistake; one of syntax has the empty pointer.
+    public init(bytes: [UInt8]) throws(InvalidDocument) {
+        let value: JSONValue
+        do throws(JSONSyntaxError) { value = try JSONValue(parsing: bytes) } catch {
+            throw InvalidDocument([FieldIssue(pointer: "", detail: error.detail)])
+        }
+        try self.init(json: value, at: "")
+    }
+}
+
+/// A word of a set that a newer daemon may have extended.
+public struct OpenEnum<Known: RawRepresentable<String> & Hashable & Sendable>: RawRepresentable, Hashable, Sendable {
+    public let rawValue: String
+
+    public init(rawValue: String) {
+        self.rawValue = rawValue
+    }
+
+    public init(_ known: Known) {
+        rawValue = known.rawValue
+    }
+
+    /// `nil` for a word that this version does not know.
+    public var known: Known? { Known(rawValue: rawValue) }
+}
+
+extension OpenEnum: JSONReadable {
+    public init(json: JSONValue, at pointer: String) throws(InvalidDocument) {
+        self.init(rawValue: try String(json: json, at: pointer))
+    }
+}
+
+// MARK: Plain values
+
+extension InvalidDocument {
+    /// A value that is of another kind than `wanted`, such as `a string`.
+    init(_ found: JSONValue, at pointer: String, wanted: String) {
+        self.init([FieldIssue(pointer: pointer, detail: "must be \(wanted), found \(found.kind)")])
+    }
+}
+
+extension JSONValue: JSONReadable {
+    public init(json: JSONValue, at pointer: String) {
+        self = json
+    }
+}
+
+extension Bool: JSONReadable {
+    public init(json: JSONValue, at pointer: String) throws(InvalidDocument) {
+        guard case .bool(let value) = json else { throw InvalidDocument(json, at: pointer, wanted: "true or false") }
+        self = value
+    }
+}
+
+extension String: JSONReadable {
+    public init(json: JSONValue, at pointer: String) throws(InvalidDocument) {
+        guard case .string(let value) = json else { throw InvalidDocument(json, at: pointer, wanted: "a string") }
+        self = value
+    }
+}
+
+extension FixedWidthInteger where Self: JSONReadable {
+    public init(json: JSONValue, at pointer: String) throws(InvalidDocument) {
+        guard case .integer(let number) = json else {
+            throw InvalidDocument(json, at: pointer, wanted: "a whole number")
+        }
+        guard let value = Self(exactly: number) else {
+            throw InvalidDocument([
+                FieldIssue(
+                    pointer: pointer, detail: "is \(number), but must lie between \(Self.min) and \(Self.max)")
+            ])
+        }
+        self = value
+    }
+}
+
+extension Int: JSONReadable {}
+extension Int32: JSONReadable {}
+extension UInt32: JSONReadable {}
+
+extension Array: JSONReadable where Element: JSONReadable {
+    public init(json: JSONValue, at pointer: String) throws(InvalidDocument) {
+        guard case .array(let elements) = json else { throw InvalidDocument(json, at: pointer, wanted: "an array") }
+        self = []
+        reserveCapacity(elements.count)
+        for (position, element) in elements.enumerated() {
+            append(try Element(json: element, at: "\(pointer)/\(position)"))
+        }
+    }
+}
+
+// MARK: Values that are texts
+
+extension JSONReadable {
+    /// Reads a string by the value's own parser.
+    fileprivate init(
+        text json: JSONValue, at pointer: String, _ parse: (String) throws(ValidationError) -> Self
+    ) throws(InvalidDocument) {
+        let text = try String(json: json, at: pointer)
+        do throws(ValidationError) { self = try parse(text) } catch {
+            throw InvalidDocument([FieldIssue(pointer: pointer, detail: error.detail)])
+        }
+    }
+}
+
+extension DeviceName: JSONReadable {
+    public init(json: JSONValue, at pointer: String) throws(InvalidDocument) {
+        try self.init(text: json, at: pointer) { (text) throws(ValidationError) in try DeviceName(text) }
+    }
+}
+
+extension ConsumerName: JSONReadable {
+    public init(json: JSONValue, at pointer: String) throws(InvalidDocument) {
+        try self.init(text: json, at: pointer) { (text) throws(ValidationError) in try ConsumerName(text) }
+    }
+}
+
+extension NetworkNamespace: JSONReadable {
+    public init(json: JSONValue, at pointer: String) throws(InvalidDocument) {
+        try self.init(text: json, at: pointer) { (text) throws(ValidationError) in try NetworkNamespace(text) }
+    }
+}
+
+extension MACAddress: JSONReadable {
+    public init(json: JSONValue, at pointer: String) throws(InvalidDocument) {
+        try self.init(text: json, at: pointer) { (text) throws(ValidationError) in try MACAddress(text) }
+    }
+}
+
+extension Timestamp: JSONReadable {
+    public init(json: JSONValue, at pointer: String) throws(InvalidDocument) {
+        try self.init(text: json, at: pointer) { (text) throws(ValidationError) in try Timestamp(text: text) }
+    }
+}
+
+extension DeviceIdentifier: JSONReadable {
+    public init(json: JSONValue, at pointer: String) throws(InvalidDocument) {
+        try self.init(text: json, at: pointer) { (text) throws(ValidationError) in
+            guard let identifier = DeviceIdentifier(text: text) else {
+                throw ValidationError("is not a UUID in lower case")
+            }
+            return identifier
+        }
+    }
+}
+
+extension LeaseIdentifier: JSONReadable {
+    public init(json: JSONValue, at pointer: String) throws(InvalidDocument) {
+        try self.init(text: json, at: pointer) { (text) throws(ValidationError) in
+            guard let identifier = LeaseIdentifier(text) else {
+                throw ValidationError("is not a lease's identifier: 16 hexadecimal digits in lower case")
+            }
+            return identifier
+        }
+    }
+}
+
+extension LinkIndex: JSONReadable {
+    public init(json: JSONValue, at pointer: String) throws(InvalidDocument) {
+        self.init(rawValue: try Int32(json: json, at: pointer))
+    }
+}
+
+/// A revision as the API writes it: a decimal number in a string, which a client only compares.
+struct RevisionText: JSONReadable {
+    let value: Int
+
+    init(json: JSONValue, at pointer: String) throws(InvalidDocument) {
+        let text = try String(json: json, at: pointer)
+        guard let number = Int(text), number >= 0, String(number) == text else {
+            throw InvalidDocument([FieldIssue(pointer: pointer, detail: "is not a revision that this API wrote")])
+        }
+        value = number
+    }
+}

@@ -1,0 +1,139 @@
+public import TapCore
+
+/// Times as the API writes them.
+extension Timestamp {
+    /// RFC 3339 in UTC, with milliseconds; what is left of microseconds is cut off.
+    ///
+    /// By whole numbers: as a `Date`, 0.123 s is a little less, and would be cut to 122 ms.
+    public var text: String {
+        let (seconds, fraction) = microseconds.flooredQuotient(by: 1_000_000)
+        let (days, secondOfDay) = seconds.flooredQuotient(by: 86_400)
+        let date = CalendarDate(daysSince1970: days)
+        var text: [UInt8] = []
+        text.reserveCapacity(24)
+        func append(_ number: Int64, digits: Int, then separator: Unicode.Scalar) {
+            let start = text.count
+            var rest = number
+            for _ in 0..<digits {
+                text.append(UInt8(ascii: "0") + UInt8(rest % 10))
+                rest /= 10
+            }
+            text[start...].reverse()
+            text.append(UInt8(ascii: separator))
+        }
+        append(date.year, digits: date.year < 10_000 ? 4 : 6, then: "-")
+        append(date.month, digits: 2, then: "-")
+        append(date.day, digits: 2, then: "T")
+        append(secondOfDay / 3_600, digits: 2, then: ":")
+        append(secondOfDay / 60 % 60, digits: 2, then: ":")
+        append(secondOfDay % 60, digits: 2, then: ".")
+        append(fraction / 1_000, digits: 3, then: "Z")
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    /// Reads a time of RFC 3339: with an offset from UTC, and with or without a fraction of a second, of which microseconds
+    /// count. `text` has milliseconds only, so that what it wrote is read without the rest.
+    ///
+    /// - Throws: `ValidationError` for anything else; a leap second (`:60`) too.
+    public init(text: String) throws(ValidationError) {
+        guard let timestamp = Self.parse(Array(text.utf8.prefix(Self.textBytesMax + 1))) else {
+            throw ValidationError("'\(text.shortened)' is no time such as 2026-01-31T12:00:00Z")
+        }
+        self = timestamp
+    }
+
+    private static let textBytesMax = 64
+
+    private static func parse(_ text: [UInt8]) -> Timestamp? {
+        // 2026-01-31T12:00:00Z is the shortest.
+        guard (20...textBytesMax).contains(text.count), text[4] == UInt8(ascii: "-"), text[7] == UInt8(ascii: "-"),
+            text[10] == UInt8(ascii: "T"), text[13] == UInt8(ascii: ":"), text[16] == UInt8(ascii: ":"),
+            let year = number(text[0..<4]), let month = number(text[5..<7]), let day = number(text[8..<10]),
+            let date = CalendarDate(year: year, month: month, day: day),
+            let hour = number(text[11..<13], atMost: 23), let minute = number(text[14..<16], atMost: 59),
+            let second = number(text[17..<19], atMost: 59)
+        else { return nil }
+        var rest = text[19...]
+        var microseconds: Int64 = 0
+        if rest.first == UInt8(ascii: ".") {
+            let digits = rest.dropFirst().prefix { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
+            guard !digits.isEmpty else { return nil }
+            let six = digits.prefix(6) + [UInt8](repeating: UInt8(ascii: "0"), count: max(0, 6 - digits.count))
+            microseconds = number(six) ?? 0
+            rest = rest[digits.endIndex...]
+        }
+        guard let offset = offset(rest) else { return nil }
+        let seconds = ((date.daysSince1970 * 24 + hour) * 60 + minute - offset) * 60 + second
+        return Timestamp(microseconds: seconds * 1_000_000 + microseconds)
+    }
+
+    /// From UTC, in minutes.
+    private static func offset(_ text: ArraySlice<UInt8>) -> Int64? {
+        let text = Array(text)
+        switch text.first {
+        case UInt8(ascii: "Z") where text.count == 1: return 0
+        case UInt8(ascii: "+"), UInt8(ascii: "-"):
+            guard text.count == 6, text[3] == UInt8(ascii: ":"), let hours = number(text[1..<3], atMost: 23),
+                let minutes = number(text[4..<6], atMost: 59)
+            else { return nil }
+            return (hours * 60 + minutes) * (text[0] == UInt8(ascii: "-") ? -1 : 1)
+        default: return nil
+        }
+    }
+
+    /// Of at most six decimal digits.
+    private static func number(_ digits: ArraySlice<UInt8>, atMost max: Int64 = 999_999) -> Int64? {
+        var number: Int64 = 0
+        for digit in digits {
+            guard UInt8(ascii: "0")...UInt8(ascii: "9") ~= digit else { return nil }
+            number = number * 10 + Int64(digit - UInt8(ascii: "0"))
+        }
+        return number <= max ? number : nil
+    }
+}
+
+/// A day of the proleptic Gregorian calendar. Years are counted from March here, so that the leap day is a year's last
+/// day, and days from the first of March of the year 0; 400 years have 146,097 days.
+private struct CalendarDate: Equatable {
+    private static let daysBefore1970: Int64 = 719_468
+    private static let daysOf400Years: Int64 = 146_097
+
+    /// Zero for the years before it, which RFC 3339 does not have.
+    let year: Int64
+    /// From 1, as the day.
+    let month: Int64
+    let day: Int64
+    let daysSince1970: Int64
+
+    init(daysSince1970: Int64) {
+        self.daysSince1970 = daysSince1970
+        let (era, dayOfEra) = (daysSince1970 + Self.daysBefore1970).flooredQuotient(by: Self.daysOf400Years)
+        let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        // From March on, five months in a row have 153 days.
+        let monthFromMarch = (5 * dayOfYear + 2) / 153
+        day = dayOfYear - (153 * monthFromMarch + 2) / 5 + 1
+        month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
+        year = max(era * 400 + yearOfEra + (month <= 2 ? 1 : 0), 0)
+    }
+
+    /// - Returns: `nil` for a day that does not exist.
+    init?(year: Int64, month: Int64, day: Int64) {
+        guard (1...12).contains(month) else { return nil }
+        let (era, yearOfEra) = (month <= 2 ? year - 1 : year).flooredQuotient(by: 400)
+        let monthFromMarch = month > 2 ? month - 3 : month + 9
+        let dayOfYear = (153 * monthFromMarch + 2) / 5 + day - 1
+        let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
+        self.init(daysSince1970: era * Self.daysOf400Years + dayOfEra - Self.daysBefore1970)
+        // 31 April is 1 May.
+        guard self.year == year, self.month == month, self.day == day else { return nil }
+    }
+}
+
+extension Int64 {
+    /// The quotient rounded down, and the remainder, which is never negative.
+    fileprivate func flooredQuotient(by divisor: Int64) -> (quotient: Int64, remainder: Int64) {
+        let (quotient, remainder) = quotientAndRemainder(dividingBy: divisor)
+        return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)
+    }
+}

@@ -1,0 +1,81 @@
+public import TapCore
+
+/// What would be done about a device.
+public struct PlanDocument: Hashable, Sendable {
+    public var device: DeviceName
+    public var steps: [PlanStep]
+    /// Why nothing can be done, if so.
+    public var obstacle: String?
+
+    public init(device: DeviceName, steps: [Step], obstacle: String?) {
+        self.device = device
+        self.steps = steps.map(PlanStep.init)
+        self.obstacle = obstacle
+    }
+}
+
+/// A step of a plan: its name, and what it is done with. It shows a `Step` to people, and has not all of it.
+public struct PlanStep: Hashable, Sendable {
+    public var name: String
+    /// An object.
+    public var arguments: JSONValue
+
+    public init(_ step: Step) {
+        name = step.name
+        arguments = step.arguments
+    }
+}
+
+extension PlanDocument: AnswerDocument {
+    public var document: JSONValue {
+        [
+            "device": .string(device.text), "steps": .array(steps.map(\.document)), "obstacle": JSONValue(obstacle),
+        ]
+    }
+
+    public init(json: JSONValue, at pointer: String) throws(InvalidDocument) {
+        let reader = try MemberReader(json, at: pointer)
+        device = try reader.value("device")
+        steps = try reader.value("steps")
+        obstacle = try reader.optional("obstacle")
+    }
+}
+
+extension PlanStep: AnswerDocument {
+    public var document: JSONValue { ["step": .string(name), "arguments": arguments] }
+
+    public init(json: JSONValue, at pointer: String) throws(InvalidDocument) {
+        let reader = try MemberReader(json, at: pointer)
+        name = try reader.value("step")
+        arguments = try reader.optional("arguments") ?? [:]
+    }
+}
+
+extension Step {
+    fileprivate var arguments: JSONValue {
+        switch self {
+        case .create(let flags): flags.document
+        case .attach(let flags, let carrier): ["flags": flags.document, "carrier": .bool(carrier)]
+        case .setOwner(let user): ["owner": .integer(Int(user))]
+        case .setGroup(let group): ["group": .integer(Int(group))]
+        case .setVnetHeaderSize(let size): ["vnetHeaderSize": .integer(size.value)]
+        case .setOffloads(let offloads): ["offloads": .array(offloads.names.map { .string($0) })]
+        case .setQueueDiscipline(let discipline): ["queueDiscipline": .string(discipline.rawValue)]
+        case .setLink(let change): .object(change.members)
+        case .addAltNames(let names): ["altNames": .array(names.map { .string($0.text) })]
+        case .removeAltNames(let names): ["altNames": .array(names.map { .string($0) })]
+        case .addAddress(let address), .removeAddress(let address): ["address": .string(address.description)]
+        case .setCarrier(let on): ["carrier": .bool(on)]
+        case .claim, .persist, .anchor, .release, .delete, .forget: [:]
+        }
+    }
+}
+
+extension CreationFlags {
+    fileprivate var document: JSONValue {
+        [
+            "kind": .string(kind.rawValue), "multiQueue": .bool(multiQueue), "packetInfo": .bool(packetInfo),
+            "vnetHeader": .bool(vnetHeader), "napi": .bool(napi), "napiFrags": .bool(napiFrags),
+        ]
+    }
+}

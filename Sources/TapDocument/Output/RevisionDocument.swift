@@ -1,0 +1,105 @@
+public import TapCore
+
+/// What a change did to a device's spec.
+public struct ChangedDevice: Hashable, Sendable {
+    public enum Change: String, Hashable, Sendable {
+        case created
+        case updated
+        case deleted
+        /// Only in the answer to a request that names the device.
+        case unchanged
+    }
+
+    public let name: DeviceName
+    public let change: OpenEnum<Change>
+
+    public init(name: DeviceName, change: Change) {
+        self.name = name
+        self.change = OpenEnum(change)
+    }
+}
+
+extension ChangedDevice: AnswerDocument {
+    public var document: JSONValue { ["name": .string(name.text), "change": .string(change.rawValue)] }
+
+    public init(json: JSONValue, at pointer: String) throws(InvalidDocument) {
+        let reader = try MemberReader(json, at: pointer)
+        name = try reader.value("name")
+        change = try reader.value("change")
+    }
+}
+
+/// A device as it was stated in a revision: what POST /v1/apply would make of it again.
+public struct StatedDevice: Hashable, Sendable {
+    public var name: DeviceName
+    public var labels: Labels
+    public var spec: StatedSpec
+
+    public init(_ input: DeviceInput) {
+        name = input.name
+        labels = input.labels
+        spec = .known(input.spec)
+    }
+}
+
+extension StatedDevice: AnswerDocument {
+    public var document: JSONValue {
+        JSONMembers.object { json in
+            json.object("metadata") { metadata in
+                metadata.member("name", name.text)
+                metadata.object("labels") { labels.encode(to: &$0) }
+            }
+            spec.encode("spec", to: &json)
+        }
+    }
+
+    public init(json: JSONValue, at pointer: String) throws(InvalidDocument) {
+        let reader = try MemberReader(json, at: pointer)
+        let metadata = try MemberReader(reader.value("metadata"), at: reader.place("metadata"))
+        name = try metadata.value("name")
+        labels = try metadata.optional("labels") ?? .none
+        spec = try reader.value("spec")
+    }
+}
+
+/// A revision in which specs changed.
+public struct RevisionDocument: Hashable, Sendable {
+    public var revision: Int
+    public var at: Timestamp
+    public var author: Author
+    /// By name.
+    public var changes: [ChangedDevice]
+    /// Every device that was stated then, by name; `nil` in a list of revisions.
+    public var devices: [StatedDevice]?
+
+    public init(
+        revision: Int, at: Timestamp, author: Author, changes: [ChangedDevice], devices: [StatedDevice]? = nil
+    ) {
+        self.revision = revision
+        self.at = at
+        self.author = author
+        self.changes = changes
+        self.devices = devices
+    }
+}
+
+extension RevisionDocument: AnswerDocument {
+    public var document: JSONValue {
+        var members: [String: JSONValue] = [
+            "revision": .string(String(revision)), "time": .string(at.text), "actor": .string(author.name),
+            "source": .string(author.source), "requestId": .string(author.request),
+            "changes": .array(changes.map(\.document)),
+        ]
+        if let devices { members["devices"] = .array(devices.map(\.document)) }
+        return .object(members)
+    }
+
+    public init(json: JSONValue, at pointer: String) throws(InvalidDocument) {
+        let reader = try MemberReader(json, at: pointer)
+        revision = try reader.revision("revision")
+        at = try reader.value("time")
+        author = try Author(reader) ?? Author(name: "", source: "", request: "")
+        changes = try reader.value("changes")
+        devices = try reader.optional("devices")
+    }
+}

@@ -1,0 +1,20 @@
+/// The daemon's name and version.
+public struct VersionDocument: Hashable, Sendable {
+    public var name: String
+    public var version: String
+
+    public init(name: String, version: String) {
+        self.name = name
+        self.version = version
+    }
+}
+
+extension VersionDocument: AnswerDocument {
+    public var document: JSONValue { ["name": .string(name), "version": .string(version)] }
+
+    public init(json: JSONValue, at pointer: String) throws(InvalidDocument) {
+        let reader = try MemberReader(json, at: pointer)
+        name = try reader.value("name")
+        version = try reader.value("version")
+    }
+}
