@@ -9,25 +9,21 @@ extension Timestamp {
         let (seconds, fraction) = microseconds.flooredQuotient(by: 1_000_000)
         let (days, secondOfDay) = seconds.flooredQuotient(by: 86_400)
         let date = CalendarDate(daysSince1970: days)
-        var text: [UInt8] = []
-        text.reserveCapacity(24)
-        func append(_ number: Int64, digits: Int, then separator: Unicode.Scalar) {
-            let start = text.count
+        var text = Array("0000-00-00T00:00:00.000Z".utf8)
+        func write(_ number: Int64, from first: Int, to last: Int) {
             var rest = number
-            for _ in 0..<digits {
-                text.append(UInt8(ascii: "0") + UInt8(rest % 10))
+            for place in (first...last).reversed() {
+                text[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
                 rest /= 10
             }
-            text[start...].reverse()
-            text.append(UInt8(ascii: separator))
         }
-        append(date.year, digits: date.year < 10_000 ? 4 : 6, then: "-")
-        append(date.month, digits: 2, then: "-")
-        append(date.day, digits: 2, then: "T")
-        append(secondOfDay / 3_600, digits: 2, then: ":")
-        append(secondOfDay / 60 % 60, digits: 2, then: ":")
-        append(secondOfDay % 60, digits: 2, then: ".")
-        append(fraction / 1_000, digits: 3, then: "Z")
+        write(date.year, from: 0, to: 3)
+        write(date.month, from: 5, to: 6)
+        write(date.day, from: 8, to: 9)
+        write(secondOfDay / 3_600, from: 11, to: 12)
+        write(secondOfDay / 60 % 60, from: 14, to: 15)
+        write(secondOfDay % 60, from: 17, to: 18)
+        write(fraction / 1_000, from: 20, to: 22)
         return String(decoding: text, as: UTF8.self)
     }
 
@@ -98,7 +94,7 @@ private struct CalendarDate: Equatable {
     private static let daysBefore1970: Int64 = 719_468
     private static let daysOf400Years: Int64 = 146_097
 
-    /// Zero for the years before it, which RFC 3339 does not have.
+    /// 0 to 9999: RFC 3339 has no others, and one beyond is shown as the nearest.
     let year: Int64
     /// From 1, as the day.
     let month: Int64
@@ -114,7 +110,7 @@ private struct CalendarDate: Equatable {
         let monthFromMarch = (5 * dayOfYear + 2) / 153
         day = dayOfYear - (153 * monthFromMarch + 2) / 5 + 1
         month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
-        year = max(era * 400 + yearOfEra + (month <= 2 ? 1 : 0), 0)
+        year = min(max(era * 400 + yearOfEra + (month <= 2 ? 1 : 0), 0), 9_999)
     }
 
     /// - Returns: `nil` for a day that does not exist.
