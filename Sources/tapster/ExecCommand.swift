@@ -3,6 +3,7 @@ internal import Foundation
 internal import Glibc
 internal import TapCore
 internal import TapKernel
+internal import TapSystem
 
 /// `tapster exec`: becomes a command that has a device's queues open.
 struct ExecCommand: ParsableCommand {
@@ -53,7 +54,7 @@ struct ExecCommand: ParsableCommand {
     }
 
     func run() throws {
-        Self.openStandardDescriptors()
+        StandardDescriptors.open()
         let program = Program(command)
         do {
             try program.find()
@@ -65,14 +66,6 @@ struct ExecCommand: ParsableCommand {
         } catch {
             StandardError.say("tapster: \(error)")
             throw ExitCode((error as? ProgramFailure)?.exitStatus ?? Self.failureStatus)
-        }
-    }
-
-    /// Where one is closed, a queue would get its number, and be written to.
-    private static func openStandardDescriptors() {
-        // SAFETY: the call reads the constant text.
-        for number in STDIN_FILENO...STDERR_FILENO where fcntl(number, F_GETFD) == -1 {
-            _ = unsafe open("/dev/null", O_RDWR)
         }
     }
 }
