@@ -12,17 +12,6 @@ internal import TapSystem
 /// is written without waiting for the disk: after a power loss the kernel's devices are gone too, and their claims
 /// carry the old boot's identifier.
 public final class Store: Sendable {
-    /// Older events are forgotten.
-    public static let eventsMax = 10_000
-    /// Those that somebody's request caused are kept longer.
-    public static let authoredEventsMax = 100_000
-    /// How long an answer is remembered for who repeats a request.
-    public static let answerSecondsMax = 86_400
-    public static let answersMax = 100_000
-    /// How many changes of statements can be told and gone back to.
-    public static let changesMax = 1_000
-    /// And how many devices they may have changed in all.
-    public static let changedDevicesMax = 100_000
     /// How long a user's write, or the start, waits for another process that keeps the database locked, such as an
     /// operator's sqlite3.
     static let lockedSecondsMax = 5.0

@@ -34,13 +34,13 @@ import Testing
             let store = try Store(path: directory + "/t.db")
             let record = try Self.record("web0", queues: 1)
             try store.write { transaction in
-                for number in 1...2 * Store.changesMax {
+                for number in 1...2 * HistoryLimits.changesMax {
                     let revision = 2 * number + remainder
                     _ = try transaction.save(record, revision: revision)
                     try transaction.append([Self.change(revision)])
                 }
             }
-            let most = Store.changesMax + ChangeRow.changesBetweenPrunings
+            let most = HistoryLimits.changesMax + ChangeRow.changesBetweenPrunings
             #expect(try store.changes(before: .max, limit: 10_000).count <= most)
             #expect(try store.versions() <= most)
         }
@@ -70,7 +70,7 @@ import Testing
             let store = try Store(path: directory + "/t.db")
             let record = try Self.record("web0", queues: 1)
             var revision = 0
-            while revision < 2 * Store.changesMax {
+            while revision < 2 * HistoryLimits.changesMax {
                 try store.write { transaction in
                     var changes: [ChangeRecord] = []
                     for _ in 0..<37 {
@@ -83,7 +83,7 @@ import Testing
             }
             let kept = try store.changes(before: .max, limit: 10_000)
             #expect(kept.first?.record.revision == revision)
-            #expect((Store.changesMax...Store.changesMax + 100).contains(kept.count))
+            #expect((HistoryLimits.changesMax...HistoryLimits.changesMax + 100).contains(kept.count))
         }
     }
 

@@ -168,7 +168,7 @@ import Testing
             let store = try Store(path: directory + "/t.db")
             let (web, db) = (try DeviceName("web0"), try DeviceName("db0"))
             try store.record { transaction in
-                for number in 0..<Store.eventsMax + 600 {
+                for number in 0..<HistoryLimits.eventsMax + 600 {
                     try transaction.append(
                         EventRecord(
                             at: Timestamp(microseconds: Int64(number)), device: number % 2 == 0 ? web : db,
@@ -178,7 +178,7 @@ import Testing
             }
             let first = try #require(try store.events(after: 0, device: nil, limit: 1).first?.id)
             // What came of age by the last clean-up is gone, and nothing else.
-            #expect(first == (Store.eventsMax + 600) / 256 * 256 - Store.eventsMax + 1)
+            #expect(first == (HistoryLimits.eventsMax + 600) / 256 * 256 - HistoryLimits.eventsMax + 1)
             let events = try store.events(after: first, device: db, limit: 3)
             #expect(events.map(\.device) == [db, db, db])
             #expect(events.map(\.id) == events.compactMap(\.id).sorted())
@@ -200,7 +200,7 @@ import Testing
         try withTemporaryDirectory { directory in
             let store = try Store(path: directory + "/t.db")
             let author = Author(name: "uid:0", source: "pid 1", request: "r")
-            let count = Store.eventsMax + 2_000
+            let count = HistoryLimits.eventsMax + 2_000
             try store.record { transaction in
                 for number in 1...count {
                     try transaction.append(
@@ -211,7 +211,7 @@ import Testing
             }
             let kept = try store.events(after: 0, device: nil, limit: count)
             #expect(kept.filter { $0.author != nil }.count == count / 100)
-            let last = count / 256 * 256 - Store.eventsMax
+            let last = count / 256 * 256 - HistoryLimits.eventsMax
             #expect(kept.filter { $0.author == nil }.map(\.id) == (last + 1...count).filter { $0 % 100 != 0 })
         }
     }
@@ -280,7 +280,7 @@ import Testing
         try withTemporaryDirectory { directory in
             let path = directory + "/t.db"
             let store = try Store(path: path)
-            let now = Timestamp(microseconds: 1_000_000 * Int64(Store.answerSecondsMax + 10))
+            let now = Timestamp(microseconds: 1_000_000 * Int64(HistoryLimits.answerSecondsMax + 10))
             let (known, new) = (try IdempotencyKey("1"), try IdempotencyKey("new"))
             try DatabaseQueue(path: path).write {
                 try $0.execute(
@@ -288,15 +288,16 @@ import Testing
                         WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < ?)
                         INSERT INTO idempotency_key (actor, key, fingerprint, at, status, headers, body)
                         SELECT 'uid:0', n, zeroblob(32), ?, 201, '{}', x'' FROM number
-                        """, arguments: [Store.answersMax, now.microseconds - 1])
+                        """, arguments: [HistoryLimits.answersMax, now.microseconds - 1])
             }
             try store.write { (transaction) throws in
                 #expect(try transaction.answer(to: known, of: "uid:0", at: now)?.status == 201)
-                #expect(throws: StoreError.tooManyAnswers(count: Store.answersMax)) {
+                #expect(throws: StoreError.tooManyAnswers(count: HistoryLimits.answersMax)) {
                     try transaction.answer(to: new, of: "uid:0", at: now)
                 }
                 // They are worth nothing a day later.
-                let later = Timestamp(microseconds: now.microseconds + 1_000_000 * Int64(Store.answerSecondsMax))
+                let later = Timestamp(
+                    microseconds: now.microseconds + 1_000_000 * Int64(HistoryLimits.answerSecondsMax))
                 #expect(try transaction.answer(to: new, of: "uid:0", at: later) == nil)
             }
         }

@@ -55,3 +55,12 @@ package final class Lease: LeaseRecordHolder {
         ]
     }
 }
+
+extension LeaseView {
+    package init(_ lease: Lease, order: QueueOrder<Int>) {
+        let queues = lease.queues.keys.map { index in
+            (index, Queue(isAttached: order.attached.contains(index), kernelIndex: order.kernelIndex(of: index)))
+        }
+        self.init(record: lease.record, queues: Dictionary(uniqueKeysWithValues: queues))
+    }
+}

@@ -18,16 +18,6 @@ package struct LeaseRecord: Hashable, Sendable {
     package let since: Timestamp
 }
 
-extension LeaseRecord {
-    /// A new lease.
-    package init(_ request: LeaseRequest, of identifier: DeviceIdentifier, at place: LeasePlace, since: Timestamp) {
-        self.init(
-            id: .random(), device: request.device, identifier: identifier.text, place: place,
-            consumer: request.consumer, process: request.peer.process, user: request.peer.user,
-            group: request.peer.group, since: since)
-    }
-}
-
 /// Has a lease's record, and shows the record's fields as its own.
 @dynamicMemberLookup
 package protocol LeaseRecordHolder {

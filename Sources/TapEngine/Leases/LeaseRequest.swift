@@ -65,3 +65,13 @@ package struct LeaseRequest: Sendable {
         return queues.sorted()
     }
 }
+
+extension LeaseRecord {
+    /// A new lease.
+    package init(_ request: LeaseRequest, of identifier: DeviceIdentifier, at place: LeasePlace, since: Timestamp) {
+        self.init(
+            id: .random(), device: request.device, identifier: identifier.text, place: place,
+            consumer: request.consumer, process: request.peer.process, user: request.peer.user,
+            group: request.peer.group, since: since)
+    }
+}

@@ -78,3 +78,19 @@ extension DeviceDocument {
             spec: record.spec, status: Status(view.status, phase: view.phase, leased: view.leasedCondition))
     }
 }
+
+extension DeviceView {
+    /// The lease of a queue.
+    package func lease(of queue: Int) -> LeaseView? { leases.first { $0.queues[queue] != nil } }
+
+    /// The condition `Leased`.
+    package var leasedCondition: Condition {
+        let isLeased = !leases.isEmpty
+        return Condition(
+            .leased, holds: isLeased, reason: isLeased ? "Leased" : "None",
+            message: isLeased
+                ? leases.map { "queues \($0.indexes.map(String.init).joined(separator: ", ")) by \($0.holder)" }
+                    .joined(separator: "; ") : "no queue is handed out",
+            since: leasesChanged ?? record.createdAt)
+    }
+}

@@ -1,4 +1,4 @@
-package import TapCore
+internal import TapCore
 package import TapDocument
 internal import TapStore
 
@@ -31,13 +31,6 @@ extension LeaseView {
         self.init(
             record: record, queues: Dictionary(uniqueKeysWithValues: queues.map { ($0, Queue(isAttached: false)) }))
     }
-
-    package init(_ lease: Lease, order: QueueOrder<Int>) {
-        let queues = lease.queues.keys.map { index in
-            (index, Queue(isAttached: order.attached.contains(index), kernelIndex: order.kernelIndex(of: index)))
-        }
-        self.init(record: lease.record, queues: Dictionary(uniqueKeysWithValues: queues))
-    }
 }
 
 extension LeaseDocument {
@@ -45,21 +38,5 @@ extension LeaseDocument {
         self.init(
             id: lease.id, device: lease.device, consumer: lease.consumer, queues: lease.indexes,
             process: lease.process, user: lease.user, group: lease.group, since: lease.since)
-    }
-}
-
-extension DeviceView {
-    /// The lease of a queue.
-    package func lease(of queue: Int) -> LeaseView? { leases.first { $0.queues[queue] != nil } }
-
-    /// The condition `Leased`.
-    package var leasedCondition: Condition {
-        let isLeased = !leases.isEmpty
-        return Condition(
-            .leased, holds: isLeased, reason: isLeased ? "Leased" : "None",
-            message: isLeased
-                ? leases.map { "queues \($0.indexes.map(String.init).joined(separator: ", ")) by \($0.holder)" }
-                    .joined(separator: "; ") : "no queue is handed out",
-            since: leasesChanged ?? record.createdAt)
     }
 }

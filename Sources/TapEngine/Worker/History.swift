@@ -20,7 +20,7 @@ package struct History {
         guard !events.isEmpty || !settled.isEmpty else { return }
         self.events += events
         // The database would forget them too.
-        self.events.removeFirst(max(0, self.events.count - Store.eventsMax))
+        self.events.removeFirst(max(0, self.events.count - HistoryLimits.eventsMax))
         for update in settled { self.settled[update.identifier] = update.settledGeneration }
         if due == nil { due = .now + .milliseconds(Self.delayMillisecondsMax) }
     }

@@ -28,7 +28,7 @@ enum ChangeRow {
         }
         let isTime = first / changesBetweenPrunings != place / changesBetweenPrunings
         if isTime || earlier - devicesBefore >= changesBetweenPrunings {
-            try prune(database, changesMax: Store.changesMax, devicesMax: Store.changedDevicesMax)
+            try prune(database, changesMax: HistoryLimits.changesMax, devicesMax: HistoryLimits.changedDevicesMax)
         }
     }
 

@@ -28,11 +28,11 @@ enum EventRow {
     ///
     /// Looks only at what came of age since the last time, since each look holds up a write.
     private static func prune(_ database: Database, last id: Int64) throws {
-        let oldest = id - Int64(Store.eventsMax)
+        let oldest = id - Int64(HistoryLimits.eventsMax)
         try database.cachedStatement(sql: "DELETE FROM event WHERE id > ? AND id <= ? AND actor IS NULL")
             .execute(arguments: [oldest - appendsBetweenPrunings, oldest])
         try database.cachedStatement(sql: "DELETE FROM event WHERE id <= ?")
-            .execute(arguments: [id - Int64(Store.authoredEventsMax)])
+            .execute(arguments: [id - Int64(HistoryLimits.authoredEventsMax)])
     }
 
     static func fetch(_ database: Database, after id: Int, device: DeviceName?, limit: Int) throws -> [EventRecord] {

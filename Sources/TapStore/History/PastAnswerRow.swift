@@ -6,7 +6,7 @@ internal import TapDocument
 /// Between the table `idempotency_key` and its records.
 enum PastAnswerRow {
     static func insert(_ database: Database, _ answer: PastAnswer) throws {
-        let oldest = answer.at.microseconds - Int64(Store.answerSecondsMax) * 1_000_000
+        let oldest = answer.at.microseconds - Int64(HistoryLimits.answerSecondsMax) * 1_000_000
         try database.cachedStatement(sql: "DELETE FROM idempotency_key WHERE at <= ?").execute(arguments: [oldest])
         try database.cachedStatement(
             sql: """
@@ -24,14 +24,14 @@ enum PastAnswerRow {
     static func fetch(
         _ database: Database, actor: String, key: IdempotencyKey, at time: Timestamp
     ) throws -> PastAnswer? {
-        let oldest = time.microseconds - Int64(Store.answerSecondsMax) * 1_000_000
+        let oldest = time.microseconds - Int64(HistoryLimits.answerSecondsMax) * 1_000_000
         let row = try Row.fetchOne(
             database.cachedStatement(sql: "SELECT * FROM idempotency_key WHERE actor = ? AND key = ? AND at > ?"),
             arguments: [actor, key.text, oldest])
         guard let row else {
             let sql = "SELECT count(*) FROM idempotency_key WHERE at > ?"
             let count = try Int.fetchOne(database.cachedStatement(sql: sql), arguments: [oldest]) ?? 0
-            guard count < Store.answersMax else { throw StoreError.tooManyAnswers(count: count) }
+            guard count < HistoryLimits.answersMax else { throw StoreError.tooManyAnswers(count: count) }
             return nil
         }
         var headers: [String: String] = [:]
