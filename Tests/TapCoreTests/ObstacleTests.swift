@@ -136,6 +136,25 @@ import Testing
         #expect(steps.contains(.setVnetHeaderSize(.mergeable)))
     }
 
+    /// A consumer may detach its last queue and attach it again faster than the worker looks.
+    @Test func anAttachedConsumersOffloadsAreItsOwn() throws {
+        let wanted = try Self.wanted()
+        var namespace = ObservedNamespace(
+            host: Self.host,
+            links: [
+                Self.link(wanted) {
+                    $0.tun?.attachedQueues = 1
+                    $0.carrier = true
+                }
+            ])
+        namespace.unverified = [Self.index]
+        guard case .settled = wanted.decide(in: namespace) else { throw TestFailure("not settled") }
+        namespace = ObservedNamespace(host: Self.host, links: [Self.link(wanted)])
+        namespace.unverified = [Self.index]
+        guard case .act(let steps, _, _) = wanted.decide(in: namespace) else { throw TestFailure("not set again") }
+        #expect(steps.contains(.setOffloads([.checksum, .tso4, .tso6])))
+    }
+
     @Test func driftMayOnlyBeReported() throws {
         let wanted = try Self.wanted { $0.driftPolicy = .report }
         let drifted = Self.link(wanted) { $0.mtu = 1_400 }

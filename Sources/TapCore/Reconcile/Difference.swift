@@ -109,8 +109,9 @@ extension WantedDevice {
         if let shown = tun.offloads, shown != wanted.offloads?.asShown {
             comparison.compare(.offloads, wanted.offloads, shown) { .words($0.names) }
         } else {
-            // What is not shown may be anything after a consumer.
-            let offloads = namespace.unverified.contains(link.index) ? nil : known?.offloads
+            // After a consumer, what the kernel does not show is unknown; while the next one is attached, it is that one's.
+            let isUnknown = (tun.attachedQueues ?? 0) == 0 && namespace.unverified.contains(link.index)
+            let offloads = isUnknown ? nil : known?.offloads
             comparison.compare(.offloads, wanted.offloads, offloads) { .words($0.names) }
         }
     }
