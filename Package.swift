@@ -106,6 +106,7 @@ let package = Package(
         .target(name: "Faults", path: "Tests/Faults"),
         .target(name: "Steering", path: "Tests/Steering"),
         .target(name: "Impersonation", path: "Tests/Impersonation"),
+        .testTarget(name: "StructureTests", swiftSettings: testHouse),
         .testTarget(
             name: "TapSystemTests", dependencies: ["TapSystem", "CLinux", "TestSupport"], swiftSettings: testHouse),
         .testTarget(

@@ -12,7 +12,9 @@ struct RoutedHandler: HTTPHandler {
 
     func handle(_ request: HTTPRequest, _ exchange: HTTPExchange) {
         do throws(Problem) {
-            let identity = try gate.admit(request.head, from: exchange.origin, by: door)
+            let identity = try allowing { () throws(AccessRefusal) in
+                try gate.admit(request.head, from: exchange.origin, by: door)
+            }
             switch router.match(method: request.head.method, path: request.head.segments) {
             case .route(let route):
                 // Not before it is read: who still sends might not see the answer. It is not looked into.
@@ -39,7 +41,7 @@ struct RoutedHandler: HTTPHandler {
     }
 
     private func follow(_ route: Route, _ call: Call) throws(Problem) {
-        guard call.identity.allows(route.permission) else { throw .forbidden(route.permission, call.identity) }
+        guard call.identity.allows(route.permission) else { throw .denied(.forbidden(route.permission, call.identity)) }
         let query = call.request.head.query
         if let unknown = query.keys.first(where: { !route.parameters.contains($0) }) {
             throw .invalidParameter(
@@ -85,11 +87,13 @@ struct RoutedHandler: HTTPHandler {
         let hasBody = head.header("transfer-encoding") != nil || head.header("content-length") ?? "0" != "0"
         if case .local = origin, !hasBody { return nil }
         do throws(Problem) {
-            let identity = try gate.admit(head, from: origin, by: door)
+            let identity = try allowing { () throws(AccessRefusal) in
+                try gate.admit(head, from: origin, by: door)
+            }
             guard hasBody else { return nil }
             switch router.match(method: head.method, path: head.segments) {
             case .route(let route):
-                guard identity.allows(route.permission) else { throw .forbidden(route.permission, identity) }
+                guard identity.allows(route.permission) else { throw .denied(.forbidden(route.permission, identity)) }
                 guard route.method != "GET" else { throw .bodyTooLarge(bytesMax: 0) }
             case .otherMethods(let allowed): throw .methodNotAllowed(method: head.method, allowed: allowed)
             case .options: throw .bodyTooLarge(bytesMax: 0)

@@ -40,26 +40,14 @@ public final class Service: Sendable {
             kernel: kernel, store: store, accounts: accounts, metrics: engineMetrics, log: log,
             onChange: { watchers.wake() }, onReady: onReady)
         scrapes = Scrapes(engine, metrics: metrics)
-        let writes = DeviceWrites(engine: engine)
-        let answers = ApplyAnswers(engine: engine)
-        let operatorRoutes = OperatorRoutes(engine: engine, scrapes: scrapes)
         let refusals = RefusalLog(log)
-        let routes: [[Route]] = [
-            DeviceRoutes(engine: engine, writes: writes).routes,
-            QueueRoutes(engine: engine, writes: writes).routes,
-            LeaseRoutes(engine: engine).routes,
-            ApplyRoutes(engine: engine, writes: writes, answers: answers).routes,
-            RevisionRoutes(engine: engine, writes: writes, answers: answers).routes,
-            BackupRoutes(engine: engine, writes: writes).routes,
-            KernelRoutes(engine: engine, writes: writes).routes,
-            WatchRoutes(engine: engine, watchers: watchers, gate: gate, metrics: metrics).routes,
-            operatorRoutes.routes,
-        ]
+        let routes = AllRoutes(
+            engine: engine, gate: gate, watchers: watchers, scrapes: scrapes, metrics: metrics)
         api = RoutedHandler(
-            router: Router(routes: routes.flatMap(\.self)), gate: gate, door: .known, metrics: metrics,
+            router: Router(routes: routes.api), gate: gate, door: .known, metrics: metrics,
             refusals: refusals)
         health = RoutedHandler(
-            router: Router(routes: operatorRoutes.healthRoutes(metrics: .open)), gate: gate, door: .open,
+            router: Router(routes: routes.health), gate: gate, door: .open,
             metrics: metrics, refusals: refusals)
     }
 

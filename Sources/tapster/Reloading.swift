@@ -1,6 +1,5 @@
 internal import Glibc
 internal import Logging
-internal import Synchronization
 internal import TapCore
 internal import TapKernel
 internal import TapAPI
@@ -35,19 +34,5 @@ struct Reloading {
                 log.error("the configuration stays as it was", metadata: ["mistake": "\(issue)"])
             }
         }
-    }
-}
-
-/// The least severe level that is logged, shared by all copies of a log.
-final class LogThreshold: Sendable {
-    private let current: Mutex<Logger.Level>
-
-    init(_ level: Logger.Level) {
-        current = Mutex(level)
-    }
-
-    var level: Logger.Level {
-        get { current.withLock { $0 } }
-        set { current.withLock { $0 = newValue } }
     }
 }

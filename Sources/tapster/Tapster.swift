@@ -1,5 +1,5 @@
 internal import ArgumentParser
-internal import TapAPI
+internal import TapCore
 
 @main
 struct TapsterCommand: ParsableCommand {

@@ -26,8 +26,8 @@ final class Gate: Sendable {
     func replace(_ policy: AccessPolicy) { rules.withLock { $0 = policy } }
 
     /// - Returns: Who asks, and what he may.
-    /// - Throws: `Problem`: whose it is, and whether it is known who asks.
-    func admit(_ head: RequestHead, from origin: HTTPOrigin, by door: Door) throws(Problem) -> Identity {
+    /// - Throws: `AccessRefusal`.
+    func admit(_ head: RequestHead, from origin: HTTPOrigin, by door: Door) throws(AccessRefusal) -> Identity {
         let policy = rules.withLock { $0 }
         if case .open = door {
             try policy.check(origin: head.header("origin"), site: head.header("sec-fetch-site"))
@@ -48,7 +48,7 @@ final class Gate: Sendable {
 
 extension AccessPolicy {
     /// A page whose name was made to point here (DNS rebinding) still asks for that name.
-    func check(host: String?) throws(Problem) {
+    func check(host: String?) throws(AccessRefusal) {
         guard let host, let name = HostName(authority: host), hosts.contain(name) else {
             throw .misdirected(host: host)
         }
@@ -56,18 +56,18 @@ extension AccessPolicy {
 
     /// A browser says from which page a request comes (CSRF): `Origin` (Fetch, section 3.2) of all but plain reads, and
     /// `Sec-Fetch-Site` (Fetch Metadata, section 2.4) of those too. Nobody else sends either.
-    func check(origin: String?, site: String?) throws(Problem) {
+    func check(origin: String?, site: String?) throws(AccessRefusal) {
         if let origin {
-            guard let page = try? WebOrigin(origin), origins.contains(page) else { throw .foreignPage(origin) }
+            guard let page = try? WebOrigin(origin), origins.contains(page) else { throw .foreignOrigin(origin) }
         } else if let site, site != "same-origin", site != "none" {
-            throw .foreignPage(site)
+            throw .foreignOrigin(site)
         }
     }
 
     /// A token counts before a certificate; a bad one is refused, whatever certificate comes with it.
     func identify(
         _ peer: HTTPNetworkPeer, authorization: String?, now: () -> Timestamp
-    ) throws(Problem) -> Identity {
+    ) throws(AccessRefusal) -> Identity {
         if let authorization {
             let token = try token(authorization, now: now)
             return Identity(
@@ -84,7 +84,7 @@ extension AccessPolicy {
     }
 
     /// `Bearer`, in any case (RFC 9110, section 11.1), and the token (RFC 6750, section 2.1).
-    private func token(_ authorization: String, now: () -> Timestamp) throws(Problem) -> AccessToken {
+    private func token(_ authorization: String, now: () -> Timestamp) throws(AccessRefusal) -> AccessToken {
         let words = authorization.split(separator: " ", omittingEmptySubsequences: true)
         guard words.count == 2, words[0].lowercased() == "bearer" else { throw .unauthenticated(.otherScheme) }
         let digest = TokenDigest(of: String(words[1]))

@@ -1,4 +1,5 @@
 internal import TapEngine
+internal import TapHTTP
 
 /// How metrics are written down.
 enum MetricsFormat: CaseIterable, Hashable, Sendable {

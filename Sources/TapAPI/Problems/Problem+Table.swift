@@ -14,10 +14,7 @@ extension Problem {
 
     private var row: Row {
         switch self {
-        case .unauthenticated: Row(401, "UNAUTHENTICATED", "It is not known who asks")
-        case .forbidden: Row(403, "FORBIDDEN", "The role does not allow it")
-        case .misdirected: Row(421, "MISDIRECTED", "The request is meant for another host")
-        case .foreignPage: Row(403, "FOREIGN_ORIGIN", "A web page of another origin asks")
+        case .denied(let refusal): refusal.row
         case .bodyTooLarge: Row(413, "BODY_TOO_LARGE", "The body is too large")
         case .notJSON: Row(400, "INVALID_JSON", "The body is not JSON")
         case .invalidParameter: Row(400, "INVALID_PARAMETER", "A query parameter is invalid")
@@ -30,16 +27,14 @@ extension Problem {
         case .unixSocketRequired: Row(400, "UNIX_SOCKET_REQUIRED", "Leases need the Unix socket")
         case .upgradeRequired: Row(426, "UPGRADE_REQUIRED", "A lease leaves HTTP")
         case .notAcceptable: Row(406, "NOT_ACCEPTABLE", "Nothing acceptable can be answered")
+        case .tooManyWatchers: Row(503, "TOO_MANY_WATCHERS", "Too many watch already", retryAfter: 1)
         case .rejected, .refused: preconditionFailure("it has a table of its own")
         }
     }
 
     private var detail: String {
         switch self {
-        case .unauthenticated(let doubt): doubt.detail
-        case .forbidden(let permission, let identity): ProblemDetails.forbidden(permission, identity)
-        case .misdirected(let host): ProblemDetails.misdirected(host)
-        case .foreignPage(let origin): ProblemDetails.foreignPage(origin)
+        case .denied(let refusal): refusal.detail
         case .bodyTooLarge(let max): ProblemDetails.bodyTooLarge(max)
         case .notJSON(let detail): detail
         case .invalidParameter(let name, let detail): "'\(name)' \(detail)"
@@ -52,13 +47,14 @@ extension Problem {
         case .unixSocketRequired: ProblemDetails.unixSocketRequired
         case .upgradeRequired: ProblemDetails.upgradeRequired
         case .notAcceptable(let found, let offered): ProblemDetails.notAcceptable(found, offered)
+        case .tooManyWatchers(let owner, let max): ProblemDetails.tooManyWatchers(owner, max)
         case .rejected, .refused: preconditionFailure("it has a table of its own")
         }
     }
 
     private var headers: [(name: String, value: String)] {
         switch self {
-        case .unauthenticated(let doubt): [("WWW-Authenticate", doubt.challenge)]
+        case .denied(let refusal): refusal.headers
         case .methodNotAllowed(_, let allowed): [("Allow", allowed.joined(separator: ", "))]
         case .unsupportedEncoding: [("Accept-Encoding", "identity")]
         case .upgradeRequired: [("Upgrade", LeaseMessage.protocolName)]
@@ -69,22 +65,6 @@ extension Problem {
 
 /// The details that take more than a line.
 private enum ProblemDetails {
-    static func forbidden(_ permission: Permission, _ identity: Identity) -> String {
-        "\(identity.name) has no role that allows it; "
-            + (permission.role.map { "'\($0.rawValue)' would" } ?? "none does")
-            + ": see \(identity.isLocal ? "'peers'" : "'tapster token' and 'certificates'") in the configuration"
-    }
-
-    static func misdirected(_ host: String?) -> String {
-        "\(host.map { "Host is '\($0)'" } ?? "there is no Host"), which is not a name of this server; "
-            + "'allowedHosts' in the configuration says which are"
-    }
-
-    static func foreignPage(_ origin: String) -> String {
-        "the request comes from a page ('\(origin)') that is not among 'allowedOrigins' in the "
-            + "configuration"
-    }
-
     static func bodyTooLarge(_ max: Int) -> String {
         max == 0
             ? "nothing reads one here; send the request without it" : "at most \(max) bytes are read"
@@ -118,5 +98,10 @@ private enum ProblemDetails {
 
     static func notAcceptable(_ found: String, _ offered: [String]) -> String {
         "Accept is '\(found)'; this is to be had as \(offered.joined(separator: " or "))"
+    }
+
+    static func tooManyWatchers(_ owner: String?, _ max: Int) -> String {
+        owner.map { "\($0) has \(max) watches, which is as many as one may have; end one" }
+            ?? "at most \(max) watch at a time; end one, or try again in a second"
     }
 }

@@ -5,14 +5,7 @@ internal import TapEngine
 
 /// Everything that can be wrong with a request: what HTTP and the access rules refuse, and what the engine does.
 enum Problem: Error, Sendable {
-    /// A token or a certificate is needed.
-    case unauthenticated(Doubt)
-    /// It is known who asks, and he may not.
-    case forbidden(Permission, Identity)
-    /// Over TCP, for a host that is not ours.
-    case misdirected(host: String?)
-    /// A page of another origin had a browser ask.
-    case foreignPage(String)
+    case denied(AccessRefusal)
     /// What the HTTP room refuses by itself.
     case rejected(HTTPRejection, limits: HTTPLimits)
     case bodyTooLarge(bytesMax: Int)
@@ -28,12 +21,30 @@ enum Problem: Error, Sendable {
     case unixSocketRequired
     case upgradeRequired
     case notAcceptable(found: String, offered: [String])
+    /// Of one owner, or of all together.
+    case tooManyWatchers(owner: String?, max: Int)
     case refused(Refusal)
 }
 
 /// Runs what the engine may refuse.
 func refusing<Value>(_ body: () throws(Refusal) -> Value) throws(Problem) -> Value {
     do throws(Refusal) { return try body() } catch { throw .refused(error) }
+}
+
+/// Runs what access rules may refuse.
+func allowing<Value>(_ body: () throws(AccessRefusal) -> Value) throws(Problem) -> Value {
+    do throws(AccessRefusal) { return try body() } catch { throw .denied(error) }
+}
+
+extension Problem {
+    /// The label `reason` of `tapster_http_rejected_total`; `nil` for a problem that is not counted there.
+    var rejection: String? {
+        switch self {
+        case .denied(let refusal): refusal.rejection
+        case .bodyTooLarge: HTTPRejection.bodyTooLarge.rawValue
+        default: nil
+        }
+    }
 }
 
 extension Problem {

@@ -54,7 +54,6 @@ extension Refusal {
         case .noLook: Row(503, "KERNEL_UNAVAILABLE", "The kernel could not be looked at", retryAfter: 1)
         case .resourceVersionGone: Row(410, "RESOURCE_VERSION_GONE", "What happened since is not known any more")
         case .watcherBehind: Row(410, "RESOURCE_VERSION_GONE", "What happened since is not known any more")
-        case .tooManyWatchers: Row(503, "TOO_MANY_WATCHERS", "Too many watch already", retryAfter: 1)
         case .tooManyReads: Row(503, "TOO_MANY_READS", "Too many requests wait for the database", retryAfter: 1)
         case .tooManyWrites: Row(503, "TOO_MANY_WRITES", "Too many writes wait", retryAfter: 1)
         case .stopping: Row(503, "STOPPING", "The daemon is stopping", retryAfter: 2)
@@ -113,7 +112,6 @@ extension Refusal {
         case .resourceVersionGone(let found, let oldest, let newest):
             RefusalDetails.resourceVersionGone(found, oldest, newest)
         case .watcherBehind: RefusalDetails.watcherBehind
-        case .tooManyWatchers(let owner): RefusalDetails.tooManyWatchers(owner)
         case .tooManyReads: "try again in a second"
         case .tooManyWrites: "try again in a second"
         case .stopping: "try again when it is back"

@@ -139,13 +139,6 @@ enum RefusalDetails {
         "the events were read too slowly: more than \(ChangeList.removalsMax) devices have gone that were not "
         + "told of yet; GET /v1/devices, and watch from its metadata.resourceVersion"
 
-    static func tooManyWatchers(_ owner: String?) -> String {
-        owner.map {
-            "\($0) has \(Watchers.watchersOfOneMax) watches, which is as many as one may have; end one"
-        }
-            ?? "at most \(Watchers.watchersMax) watch at a time; end one, or try again in a second"
-    }
-
     static func queuesTaken(
         _ name: DeviceName, _ taken: [(queue: Int, assignment: Assignment)], _ wanted: QueueLayout
     ) -> String {

@@ -11,7 +11,6 @@ struct RevisionRoutes: Sendable {
 
     let engine: Engine
     let writes: DeviceWrites
-    let answers: ApplyAnswers
 
     var routes: [Route] {
         [
@@ -50,7 +49,7 @@ struct RevisionRoutes: Sendable {
         try writes.enqueue(call) { (group, repetition) throws(Refusal) in
             switch try group.read({ try $0.statement(revision) }) {
             case .known(_, let devices):
-                return try answers.write(devices, call, options, wait: wait, in: &group, repetition) { _ in true }
+                return try ApplyAnswers(engine: engine).write(devices, call, options, wait: wait, in: &group, repetition) { _ in true }
             case .forgotten(let oldest): throw .revisionForgotten(revision, oldest: oldest)
             case .none(let nearest): throw .revisionNotFound(String(revision), nearest: nearest)
             }

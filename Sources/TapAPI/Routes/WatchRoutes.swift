@@ -47,11 +47,11 @@ struct WatchRoutes: Sendable {
 
     /// Why the request would be refused by now; nothing as long as it would not.
     private static func refusal(_ head: RequestHead, _ origin: HTTPOrigin, by gate: Gate) -> Problem? {
-        do throws(Problem) {
+        do throws(AccessRefusal) {
             let identity = try gate.admit(head, from: origin, by: .known)
-            return identity.allows(.view) ? nil : .forbidden(.view, identity)
+            return identity.allows(.view) ? nil : .denied(.forbidden(.view, identity))
         } catch {
-            return error
+            return .denied(error)
         }
     }
 

@@ -32,7 +32,7 @@ final class Watchers: Sendable {
     }
 
     /// - Returns: What to answer with.
-    /// - Throws: `Refusal.tooManyWatchers`.
+    /// - Throws: `Problem.tooManyWatchers`.
     func add(_ watcher: Watcher) throws(Problem) -> HTTPStream {
         let stream = HTTPStream(watcher)
         let (count, owned) = entries.withLock { entries -> (Int?, Int) in
@@ -46,7 +46,7 @@ final class Watchers: Sendable {
             let owner = owned < Self.watchersOfOneMax ? nil : watcher.owner
             // Some may be gone without that anybody has noticed: there may be a place in a moment.
             sendBookmarks(of: owner)
-            throw .refused(.tooManyWatchers(owner: owner))
+            throw .tooManyWatchers(owner: owner, max: owner == nil ? Self.watchersMax : Self.watchersOfOneMax)
         }
         if count == 1 { setTimer() }
         return stream

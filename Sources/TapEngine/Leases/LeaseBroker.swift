@@ -21,18 +21,18 @@ package final class LeaseBroker {
     private var ended: [DeviceName: ContinuousClock.Instant] = [:]
     /// It takes that long at most.
     private static let keptMillisecondsMax = 50
-    private let inbox: WorkerInbox
+    /// Has a command carried out in a later turn; false when too many wait.
+    private let postpone: @Sendable (LeaseCommand) -> Bool
     private let accounts: any Accounts
 
     package init(
-        kernel: any Kernel, sites: NamespaceStates, board: SnapshotStore, inbox: WorkerInbox, accounts: any Accounts,
-        metrics: EngineMetrics,
-        log: Logger
+        kernel: any Kernel, sites: NamespaceStates, board: SnapshotStore, accounts: any Accounts, metrics: EngineMetrics,
+        log: Logger, postpone: @escaping @Sendable (LeaseCommand) -> Bool
     ) {
         self.kernel = kernel
         self.sites = sites
         self.board = board
-        self.inbox = inbox
+        self.postpone = postpone
         self.accounts = accounts
         self.metrics = metrics
         self.log = log
@@ -69,7 +69,7 @@ package final class LeaseBroker {
             if case .kernelRefused(let refusal) = error {
                 // Others have their turn in between.
                 if isAboutToBeFree(request.device, refusal) {
-                    if !inbox.add(.grant(request, reply)) { reply.refuse(.tooManyLeases) }
+                    if !postpone(.grant(request, reply)) { reply.refuse(.tooManyLeases) }
                     return
                 }
                 metrics.countRefusal(refusal)
@@ -78,8 +78,9 @@ package final class LeaseBroker {
             return reply.refuse(error)
         }
         ended[request.device] = nil
-        reply.accept { [inbox] socket in
-            inbox.add(
+        reply.accept { [postpone] socket in
+            // It is owed, so it is never turned away.
+            _ = postpone(
                 .handOver(opened.id, of: request.device, vnetHeaderSize: opened.vnetHeaderSize, socket))
         }
     }

@@ -1,26 +1,8 @@
-package import HashTreeCollections
+internal import HashTreeCollections
 internal import Synchronization
 package import TapCore
 package import TapStore
 internal import TapSystem
-
-/// Everything that readers may see, as one immutable value.
-package struct Snapshot: Sendable {
-    package var devices: TreeDictionary<DeviceName, DeviceView> = [:]
-    /// The revision of the last committed change.
-    package var revision = 0
-    /// Two snapshots of one version have the same documents of devices.
-    package fileprivate(set) var version: UInt64 = 0
-    /// Whether the kernel has been looked at once in full.
-    package var isReady = false
-    /// Why the worker cannot do its work, if it cannot.
-    package var workerFailure: String?
-    /// Why the last write to the database failed, if it did.
-    package var storeFailure: String?
-
-    /// What `/readyz` says.
-    package var isHealthy: Bool { isReady && workerFailure == nil && storeFailure == nil }
-}
 
 /// Publishes the current snapshot. Two writers: the database writer (records, in the order of the commits) and the
 /// worker (status and leases).
@@ -33,7 +15,7 @@ package struct Snapshot: Sendable {
 /// - **Waiters**: a request looks at its goals and is parked in one step, and each change looks at the parked requests
 ///   in its own step, so that none is left parked with its goals reached.
 ///
-/// What these three do is in `Reservations.swift`, `Waiters.swift` and `ChangeFeed.swift`. No completion is called, and
+/// The extensions in `SnapshotStore+Watches.swift`, `+Leases` and `+Waits` are what others ask of the three. No completion is called, and
 /// nothing is rendered, under the lock: readers take it once, for a copy of the snapshot.
 package final class SnapshotStore: ChangeFeed {
     struct State {

@@ -65,7 +65,8 @@ package final class Worker: BatchEnvironment, @unchecked Sendable {
         self.onReady = onReady
         sites = NamespaceStates(kernel, statistics: metrics.statistics)
         leases = LeaseBroker(
-            kernel: kernel, sites: sites, board: board, inbox: inbox, accounts: accounts, metrics: metrics, log: log)
+            kernel: kernel, sites: sites, board: board, accounts: accounts, metrics: metrics, log: log,
+            postpone: { inbox.add($0) })
     }
 
     package func start() throws(ThreadFailure) {

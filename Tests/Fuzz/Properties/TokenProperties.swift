@@ -2,7 +2,7 @@ import TapCore
 
 @testable import TapDocument
 @testable import TapAPI
-@testable import TapEngine
+@testable import TapHTTP
 
 /// What clients send of tokens, keys, hosts and media types: what was understood is printed as it was, and whatever it
 /// is, nothing else comes of it.

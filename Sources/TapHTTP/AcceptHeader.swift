@@ -1,7 +1,5 @@
-internal import TapEngine
-
 /// What a client takes (`Accept`, RFC 9110, section 12.5.1).
-struct AcceptHeader: Sendable {
+package struct AcceptHeader: Sendable {
     private struct Range {
         let type: Substring
         let subtype: Substring
@@ -51,7 +49,7 @@ struct AcceptHeader: Sendable {
     private let ranges: [Range]
 
     /// Who says nothing, or nothing that can be understood, takes anything.
-    init(_ header: String?) {
+    package init(_ header: String?) {
         let understood = Self.ranges(header ?? "")
         ranges = understood.isEmpty ? Self.ranges("*/*") : understood
     }
@@ -66,7 +64,7 @@ struct AcceptHeader: Sendable {
     ///   - type: Such as `text/plain`.
     ///   - parameters: Its parameters; a range that names one of them otherwise is about something else.
     /// - Returns: From 0, not at all, to 1.
-    func quality(of type: String, _ parameters: [String: String] = [:]) -> Double {
+    package func quality(of type: String, _ parameters: [String: String] = [:]) -> Double {
         closest(to: type, parameters)?.quality ?? 0
     }
 
@@ -74,7 +72,7 @@ struct AcceptHeader: Sendable {
     ///
     /// - Parameter offers: Each with the types under which it may be asked for.
     /// - Returns: One of them, or nothing when none is taken.
-    func best<Offer>(of offers: [(offer: Offer, types: [String])]) -> Offer? {
+    package func best<Offer>(of offers: [(offer: Offer, types: [String])]) -> Offer? {
         var best: (offer: Offer, rank: (quality: Double, closeness: Int))?
         for (offer, types) in offers {
             for type in types {

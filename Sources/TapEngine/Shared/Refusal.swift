@@ -40,8 +40,6 @@ package enum Refusal: Error, Sendable {
     case notAdoptable(String)
     case resourceVersionGone(found: Int, oldest: Int, newest: Int)
     case watcherBehind
-    /// Of one owner, or of all together.
-    case tooManyWatchers(owner: String?)
     case tooManyWrites
     case tooManyReads
     case tooManyQuestions

@@ -1,5 +1,3 @@
-internal import TapEngine
-
 /// Facts about this build.
 public enum Tapster {
     public static let version = "0.1.0"

@@ -25,25 +25,16 @@ import Testing
         ],
         "tapster": [
             "TapAPI", "TapEngine", "TapKernel", "TapStore", "TapHTTP", "TapDocument", "TapCore", "TapSystem",
-            "ArgumentParser",
-            "Logging",
-            "Foundation", "Dispatch", "Glibc", "Synchronization", "Yams",
+            "ArgumentParser", "Logging", "Foundation", "Dispatch", "Glibc", "Synchronization", "Yams",
         ],
     ]
 
     private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
 
-    private static func sources(_ room: String) throws -> [(path: String, text: String)] {
-        let folder = root.appending(path: "Sources/\(room)")
-        let files = try #require(FileManager.default.enumerator(at: folder, includingPropertiesForKeys: nil))
-        return try files.compactMap { $0 as? URL }.filter { $0.pathExtension == "swift" }
-            .map { ($0.lastPathComponent, try String(contentsOf: $0, encoding: .utf8)) }
-    }
-
     @Test(arguments: allowed.keys.sorted())
     func importsGoOneWay(room: String) throws {
-        let sources = try Self.sources(room)
+        let sources = try SourceGraph(target: room, root: Self.root).texts
         #expect(!sources.isEmpty)
         for (path, text) in sources {
             for line in text.split(separator: "\n") {
@@ -59,7 +50,7 @@ import Testing
 
     /// The engine serves any protocol: it names nothing of HTTP.
     @Test func theEngineKnowsNoProtocol() throws {
-        for (path, text) in try Self.sources("TapEngine") {
+        for (path, text) in try SourceGraph(target: "TapEngine", root: Self.root).texts {
             for word in ["HTTP", "HTTPS", "URL", "TapHTTP", "JSONWriter.response"] {
                 let names = text.split { !$0.isLetter && !$0.isNumber && $0 != "_" }.filter { $0.hasPrefix(word) }
                 #expect(names.isEmpty, "TapEngine/\(path) names \(names.joined(separator: ", "))")
@@ -76,7 +67,7 @@ import Testing
             "fchown", "fstat", "lstat", "socket", "socketpair", "bind", "connect", "listen", "poll", "recv", "sendmsg",
             "unlink", "unlinkat", "rename", "renameat", "ioctl", "pthread_create",
         ]
-        for (path, text) in try Self.sources(room) {
+        for (path, text) in try SourceGraph(target: room, root: Self.root).texts {
             for line in text.split(separator: "\n") where !line.drop(while: { $0 == " " }).hasPrefix("//") {
                 for call in line.matches(of: /unsafe ([a-z_]+)\(/) where calls.contains(String(call.1)) {
                     Issue.record("\(room)/\(path) calls \(call.1)(2): \(line)")
@@ -88,5 +79,58 @@ import Testing
     @Test func everyRoomIsKnown() throws {
         let folders = try FileManager.default.contentsOfDirectory(atPath: Self.root.appending(path: "Sources").path)
         #expect(Set(folders).subtracting(["CLinux", "CMicroHTTPD", "CGnuTLS", "CErrorPage"]) == Set(Self.allowed.keys))
+    }
+
+    /// The folders inside the engine and the API, from the bottom to the top: files use only what is below them. The
+    /// target's own folder, whose name is empty, uses all.
+    private static let layers: [String: [String]] = [
+        "TapEngine": ["Shared", "Metrics", "Snapshot", "Namespaces", "Leases", "Worker", "Writes", ""],
+        "TapAPI": ["Access", "Problems", "Exposition", "Watch", "Requests", "Routes", ""],
+    ]
+
+    @Test(arguments: layers.keys.sorted())
+    func foldersUseWhatIsBelowThem(target: String) throws {
+        let layers = try #require(Self.layers[target])
+        let graph = try SourceGraph(target: target, root: Self.root)
+        let folders = graph.folders
+        #expect(Set(folders.keys) == Set(layers))
+        for (height, folder) in layers.enumerated() {
+            let below = Set(layers[..<height])
+            let others = folders[folder, default: []].subtracting(below)
+            #expect(others.isEmpty, "\(target)/\(folder) uses \(others.sorted()): \(graph.uses(of: folder, in: others))")
+        }
+        // The graph is no empty one.
+        #expect(folders[""]?.isEmpty == false)
+    }
+
+    /// Two files may belong together so closely that each names the other; a larger knot cannot be read in any order. A
+    /// server, its exchanges and its streams are one thing in several files.
+    @Test(arguments: allowed.keys.sorted())
+    func filesFormNoKnots(target: String) throws {
+        for cycle in try SourceGraph(target: target, root: Self.root).cycles {
+            #expect(cycle.count <= (target == "TapHTTP" ? 7 : 2), "\(target): \(cycle.sorted())")
+        }
+    }
+
+    /// The compiler does not tell, so the tests of others rest on this.
+    @Test func aGraphIsWhatTheFilesSay() throws {
+        let root = FileManager.default.temporaryDirectory.appending(path: "tapster-graph-\(UUID())")
+        defer { try? FileManager.default.removeItem(at: root) }
+        let files = [
+            "A/One.swift": "package struct One { let two: Two }\n// Three\nlet text = \"Three\"",
+            "B/Two.swift": "final class Two {\n    struct Nested {}\n    let text = \"\\(Three.text) One\"\n}\nprivate struct Hidden {}",
+            "C/Three.swift": "enum Three {\n    static func one() -> One {}\n}\nprivate struct Hidden {}",
+        ]
+        for (path, text) in files {
+            let file = root.appending(path: "Sources/T/\(path)")
+            try FileManager.default.createDirectory(
+                at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+            try text.write(to: file, atomically: true, encoding: .utf8)
+        }
+        let graph = try SourceGraph(target: "T", root: root)
+        #expect(graph.uses["A/One.swift"] == ["B/Two.swift"])
+        #expect(graph.uses["B/Two.swift"] == ["C/Three.swift"])
+        #expect(graph.folders == ["A": ["B"], "B": ["C"], "C": ["A"]])
+        #expect(graph.cycles == [Set(files.keys)])
     }
 }

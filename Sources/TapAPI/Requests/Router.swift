@@ -1,0 +1,38 @@
+internal import TapHTTP
+
+/// Finds the route of a request.
+struct Router: Sendable {
+    enum Match {
+        case route(Route)
+        /// The path exists for other methods.
+        case otherMethods([String])
+        /// What the path can do was asked for.
+        case options([String])
+        case none
+    }
+
+    /// So many paths are named to who asks for another one; where there are more, the document lists them.
+    private static let namedMax = 8
+
+    let routes: [Route]
+
+    func notFound(_ path: String) -> Problem {
+        .routeNotFound(path: path, known: routes.count <= Self.namedMax ? routes.map(\.pattern) : [])
+    }
+
+    func match(method: String, path: [String]) -> Match {
+        // HEAD is GET without the body, which the library leaves out.
+        let method = method == "HEAD" ? "GET" : method
+        var others: [String] = []
+        for route in routes where route.matches(path) {
+            if route.method == method { return .route(route) }
+            others.append(route.method)
+        }
+        // `OPTIONS *` asks for the server (RFC 9110, section 9.3.7).
+        if method == "OPTIONS", path == ["*"] { others = Set(routes.map(\.method)).sorted() }
+        guard !others.isEmpty else { return .none }
+        if others.contains("GET") { others.append("HEAD") }
+        others.append("OPTIONS")
+        return method == "OPTIONS" ? .options(others.sorted()) : .otherMethods(others.sorted())
+    }
+}

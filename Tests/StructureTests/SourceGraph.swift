@@ -1,0 +1,112 @@
+import Foundation
+
+/// Which source file of a target uses types of which other one: by names, without the compiler.
+struct SourceGraph {
+    /// By the path below the target's folder.
+    let texts: [String: String]
+    /// The files whose types a file names.
+    let uses: [String: Set<String>]
+
+    init(target: String, root: URL) throws {
+        let folder = root.appending(path: "Sources/\(target)")
+        var texts: [String: String] = [:]
+        for case let path as String in FileManager.default.enumerator(atPath: folder.path) ?? .init()
+        where path.hasSuffix(".swift") {
+            texts[path] = try String(contentsOf: folder.appending(path: path), encoding: .utf8)
+        }
+        self.texts = texts
+        let code = texts.mapValues(Self.code)
+        let homes = Self.homes(code)
+        uses = Dictionary(
+            uniqueKeysWithValues: code.map { path, text in
+                let names = Set(text.split { !$0.isLetter && !$0.isNumber && $0 != "_" }.map(String.init))
+                return (path, Set(names.compactMap { homes[$0] }).subtracting([path]))
+            })
+    }
+
+    /// The folder of a file; empty for a file of the target's own folder.
+    static func folder(_ path: String) -> String {
+        path.split(separator: "/").dropLast().joined(separator: "/")
+    }
+
+    /// Without comments and the literal parts of strings.
+    private static func code(_ text: String) -> String {
+        text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+            var kept = ""
+            var isQuoted = false
+            // How deep an interpolation's parentheses are.
+            var depth = 0
+            var rest = Substring(line)
+            while let character = rest.popFirst() {
+                if isQuoted, depth == 0 {
+                    if character == "\\" {
+                        if rest.popFirst() == "(" { depth = 1 }
+                        kept += " "
+                    } else if character == "\"" {
+                        isQuoted = false
+                    }
+                } else if depth > 0 {
+                    depth += character == "(" ? 1 : character == ")" ? -1 : 0
+                    kept.append(depth > 0 ? character : " ")
+                } else if character == "\"" {
+                    isQuoted = true
+                    kept += " "
+                } else if character == "/", rest.first == "/" {
+                    break
+                } else {
+                    kept.append(character)
+                }
+            }
+            return kept
+        }.joined(separator: "\n")
+    }
+
+    /// The file that declares each type at its top level. To use a nested type is to name the one around it.
+    private static func homes(_ code: [String: String]) -> [String: String] {
+        let declaration = /^(?:[a-z]+(?:\([a-z]+\))? )*?(?:struct|class|enum|protocol|typealias) ([A-Z]\w*)/
+        var homes: [String: String] = [:]
+        for (path, text) in code {
+            for line in text.split(separator: "\n") {
+                if line.hasPrefix("private ") || line.hasPrefix("fileprivate ") { continue }
+                if let match = line.firstMatch(of: declaration) { homes[String(match.1)] = path }
+            }
+        }
+        return homes
+    }
+
+    /// The folders that each folder's files use.
+    var folders: [String: Set<String>] {
+        var folders: [String: Set<String>] = [:]
+        for (path, used) in uses {
+            let folder = Self.folder(path)
+            folders[folder, default: []].formUnion(Set(used.map(Self.folder)).subtracting([folder]))
+        }
+        return folders
+    }
+
+    /// For a message: the files of a folder that use files of some others, and which.
+    func uses(of folder: String, in others: Set<String>) -> [String] {
+        uses.filter { Self.folder($0.key) == folder }.flatMap { path, used in
+            used.filter { others.contains(Self.folder($0)) }.map { "\(path) -> \($0)" }
+        }.sorted()
+    }
+
+    /// Groups of files in which each leads to each other one.
+    var cycles: [Set<String>] {
+        let reached = Dictionary(uniqueKeysWithValues: uses.keys.map { ($0, reach($0)) })
+        var cycles: Set<Set<String>> = []
+        for (path, others) in reached where others.contains(path) {
+            cycles.insert(others.filter { reached[$0]?.contains(path) == true })
+        }
+        return Array(cycles)
+    }
+
+    private func reach(_ path: String) -> Set<String> {
+        var reached: Set<String> = []
+        var open = uses[path] ?? []
+        while let next = open.popFirst() {
+            if reached.insert(next).inserted { open.formUnion(uses[next] ?? []) }
+        }
+        return reached
+    }
+}
