@@ -8,7 +8,7 @@ package import TapSystem
 /// engine: they apply, read, watch, lease, survey and wait. It knows no protocol.
 package final class Engine: ChangeFeed {
     /// Reads of the history, backups and large documents that wait at a time.
-    package static let readsMax = 256
+    static let readsMax = 256
 
     /// Reads documents as devices.
     package let documents: DeviceReader

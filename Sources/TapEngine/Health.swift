@@ -2,9 +2,9 @@ package import TapStore
 
 /// Whether all is well, as `/readyz` and the metrics tell it.
 package struct Health: Sendable {
-    package let board: SnapshotStore
+    let board: SnapshotStore
     package let store: Store
-    package let inbox: WorkerInbox
+    let inbox: WorkerInbox
 
     /// With what is wrong with the database before anybody has written to it.
     package var snapshot: Snapshot {

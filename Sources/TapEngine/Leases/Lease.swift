@@ -1,12 +1,12 @@
 package import Logging
 package import TapCore
 internal import TapDocument
-package import TapStore
+internal import TapStore
 
 /// A lease and what is open for it. Used on the worker's thread only.
 package final class Lease: LeaseRecordHolder {
     /// As many descriptors as a message takes; the kernel's own limit is 253 (`SCM_MAX_FD`).
-    package static let queuesPerMessageMax = 250
+    static let queuesPerMessageMax = 250
 
     package let record: LeaseRecord
     /// By index.
@@ -14,9 +14,9 @@ package final class Lease: LeaseRecordHolder {
     /// `nil` until 101 has been sent.
     package var connection: (any KernelConnection)?
     /// How many queues the service manager has copies of, with the connection; `nil` when it was not asked to.
-    package var keptQueues: Int?
+    var keptQueues: Int?
 
-    package init(_ record: LeaseRecord) {
+    init(_ record: LeaseRecord) {
         self.record = record
     }
 
@@ -28,13 +28,13 @@ package final class Lease: LeaseRecordHolder {
     }
 
     /// Whether it may last while the device is stated so.
-    package func canGoOn(with device: DeviceRecord) -> Bool {
+    func canGoOn(with device: DeviceRecord) -> Bool {
         device.identifier.text == record.identifier && device.spec.access == .brokered
             && indexes.allSatisfy(device.queues.contains)
     }
 
     /// What the service manager calls its descriptors.
-    package var keptName: String { "lease-" + record.id.text }
+    var keptName: String { "lease-" + record.id.text }
 
     /// The lines of the hand-over, each with its queues.
     package func messages(vnetHeaderSize: Int?, networkNamespace: NetworkNamespace?) -> [([UInt8], [any KernelQueue])] {
@@ -57,7 +57,7 @@ package final class Lease: LeaseRecordHolder {
 }
 
 extension LeaseView {
-    package init(_ lease: Lease, order: QueueOrder<Int>) {
+    init(_ lease: Lease, order: QueueOrder<Int>) {
         let queues = lease.queues.keys.map { index in
             (index, Queue(isAttached: order.attached.contains(index), kernelIndex: order.kernelIndex(of: index)))
         }

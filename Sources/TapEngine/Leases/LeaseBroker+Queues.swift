@@ -1,11 +1,11 @@
 internal import HashTreeCollections
 internal import Logging
-package import TapCore
-package import TapStore
+internal import TapCore
+internal import TapStore
 
 extension LeaseBroker {
     /// Keeps what the kernel has reported of the queues of leased devices.
-    package func noteFewestQueues(in site: NamespaceState) {
+    func noteFewestQueues(in site: NamespaceState) {
         for (name, index, count) in site.takeFewestQueues() {
             guard let device = devices[name],
                 device.place == LeasePlace(namespace: site.observed.host.namespace, index: index)
@@ -100,7 +100,7 @@ extension LeaseBroker {
     // MARK: After each change
 
     /// Has CPUs follow the queues, tells everybody, and forgets a device without leases.
-    package func settle(_ name: DeviceName) {
+    func settle(_ name: DeviceName) {
         guard let device = devices[name] else { return }
         setReceiveCPUs(of: name)
         board.publish(device.views, of: name)
@@ -108,7 +108,7 @@ extension LeaseBroker {
     }
 
     /// The kernel has CPUs by its own index, so they are moved along with the queues.
-    package func setReceiveCPUs(of name: DeviceName) {
+    func setReceiveCPUs(of name: DeviceName) {
         guard let device = devices[name], let record = board.snapshot.devices[name]?.record,
             let site = site(of: record),
             let index = device.place?.index ?? LeasePlace(record.claim)?.index

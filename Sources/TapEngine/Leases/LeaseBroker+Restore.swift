@@ -6,7 +6,7 @@ internal import TapStore
 extension LeaseBroker {
     /// Takes up the leases whose descriptors the service manager has kept, after the first look at the kernel. What
     /// comes back and belongs to nothing is closed, and its queues are detached: whoever reads them has no lease.
-    package func restore() {
+    func restore() {
         guard !isRestored else { return }
         isRestored = true
         let said = journal.read()

@@ -1,22 +1,22 @@
 internal import HashTreeCollections
-package import Logging
-package import TapCore
+internal import Logging
+internal import TapCore
 internal import TapDocument
-package import TapStore
+internal import TapStore
 internal import TapSystem
 
 /// Grants leases, keeps track of their queues, and ends them. Used on the worker's thread only, as all that touches the
 /// kernel.
-package final class LeaseBroker {
-    package let kernel: any Kernel
-    package let sites: NamespaceStates
-    package let board: SnapshotStore
-    package let metrics: EngineMetrics
-    package let log: Logger
-    package var devices: [DeviceName: LeasedDevice] = [:]
-    package var connections: [ObjectIdentifier: Lease] = [:]
-    package var journal: LeaseJournal
-    package var isRestored = false
+final class LeaseBroker {
+    let kernel: any Kernel
+    let sites: NamespaceStates
+    let board: SnapshotStore
+    let metrics: EngineMetrics
+    let log: Logger
+    var devices: [DeviceName: LeasedDevice] = [:]
+    var connections: [ObjectIdentifier: Lease] = [:]
+    var journal: LeaseJournal
+    var isRestored = false
     /// When copies of a device's queues were last to be closed by the service manager.
     private var ended: [DeviceName: ContinuousClock.Instant] = [:]
     /// It takes that long at most.
@@ -25,7 +25,7 @@ package final class LeaseBroker {
     private let postpone: @Sendable (LeaseCommand) -> Bool
     private let accounts: any Accounts
 
-    package init(
+    init(
         kernel: any Kernel, sites: NamespaceStates, board: SnapshotStore, accounts: any Accounts, metrics: EngineMetrics,
         log: Logger, postpone: @escaping @Sendable (LeaseCommand) -> Bool
     ) {
@@ -41,7 +41,7 @@ package final class LeaseBroker {
 
     // MARK: Hand over
 
-    package func perform(_ command: LeaseCommand) {
+    func perform(_ command: LeaseCommand) {
         switch command {
         case .grant(let request, let reply): grant(request, reply)
         case .handOver(let id, let device, let size, let socket): handOver(id, of: device, size, socket)
@@ -155,7 +155,7 @@ package final class LeaseBroker {
     }
 
     /// The device as one of which queues are leased, which it shall be at once.
-    package func addDevice(_ name: DeviceName) -> LeasedDevice {
+    func addDevice(_ name: DeviceName) -> LeasedDevice {
         if let device = devices[name] { return device }
         let device = LeasedDevice(name)
         devices[name] = device
@@ -200,14 +200,14 @@ package final class LeaseBroker {
     }
 
     /// A lease that cannot be remembered goes on all the same; only the next process will not know it.
-    package func remember(_ body: () throws(KernelError) -> Void) {
+    func remember(_ body: () throws(KernelError) -> Void) {
         do throws(KernelError) { try body() } catch {
             metrics.countRefusal(error)
             log.warning("a lease will not outlive the daemon", metadata: ["error": "\(error)"])
         }
     }
 
-    package func site(of record: DeviceRecord) -> NamespaceState? {
+    func site(of record: DeviceRecord) -> NamespaceState? {
         guard let claim = record.claim, let site = sites.all[claim.namespace], site.observed.host == claim.host else {
             return nil
         }
@@ -217,7 +217,7 @@ package final class LeaseBroker {
     // MARK: Take back
 
     /// Why a lease ends.
-    package enum End: String {
+    enum End: String {
         /// The client went before it got anything.
         case unclaimed
         /// The queues could not be handed over.
@@ -230,12 +230,12 @@ package final class LeaseBroker {
     }
 
     /// The client has closed its connection, or died.
-    package func end(_ connection: any KernelConnection) {
+    func end(_ connection: any KernelConnection) {
         guard let lease = connections[ObjectIdentifier(connection)] else { return connection.close() }
         end(lease, .closed)
     }
 
-    package func end(_ lease: Lease, _ reason: End) {
+    func end(_ lease: Lease, _ reason: End) {
         guard let device = devices[lease.device], device.leases.contains(where: { $0 === lease }) else { return }
         CrashPoint.reach(CrashPoint.leaseEnd)
         // Where all queues go, it does not matter how they were.
@@ -244,7 +244,7 @@ package final class LeaseBroker {
         for other in lost where other !== lease { finish(other, .lost) }
     }
 
-    package func finish(_ lease: Lease, _ reason: End) {
+    func finish(_ lease: Lease, _ reason: End) {
         // Before anything is undone: a lease that is found again is a whole one. What comes back of this one then
         // belongs to nothing, and the next process goes on with its end.
         remember { () throws(KernelError) in try journal.end(lease.id, of: lease.device) }
@@ -258,7 +258,7 @@ package final class LeaseBroker {
     }
 
     /// All leases of a device that is to be deleted or made anew.
-    package func endAll(of name: DeviceName) {
+    func endAll(of name: DeviceName) {
         for lease in devices[name]?.leases ?? [] { end(lease, .revoked) }
     }
 

@@ -13,7 +13,7 @@ package enum LeaseCommand: Sendable {
 
     /// Whether it ends what an earlier command began, so that it is never turned away: a client that is not told that its
     /// lease came to nothing would hold it for ever. There are no more of these than commands that were taken before.
-    package var isOwed: Bool {
+    var isOwed: Bool {
         if case .handOver = self { true } else { false }
     }
 

@@ -1,25 +1,25 @@
-package import TapCore
+internal import TapCore
 internal import TapDocument
 internal import TapStore
 
 /// What the next process of the service has to know of the leases whose descriptors it finds: a journal of JSON lines
 /// in memory that outlives the process. Without a service manager nothing outlives it, and nothing is written.
-package struct LeaseJournal {
+struct LeaseJournal {
     /// The journal is written anew when it is this many times as long as what it says.
     private static let slackMax = 4
     private static let bytesMin = 64 << 10
 
-    package struct Entry: LeaseRecordHolder, Hashable {
-        package let record: LeaseRecord
+    struct Entry: LeaseRecordHolder, Hashable {
+        let record: LeaseRecord
         /// In the order of the descriptors that the service manager keeps.
         package let queues: [Int]
     }
 
     /// All that it says, line for line.
-    package struct Contents: Hashable {
-        package var leases: [LeaseIdentifier: Entry] = [:]
+    struct Contents: Hashable {
+        var leases: [LeaseIdentifier: Entry] = [:]
         /// Of each device, the kernel's order of its queues, where it is known.
-        package var orders: [DeviceName: [Int]] = [:]
+        var orders: [DeviceName: [Int]] = [:]
     }
 
     private let memory: (any KernelMemory)?
@@ -28,12 +28,12 @@ package struct LeaseJournal {
     /// Of what is true now, about.
     private var bytesNeeded = 0
 
-    package init(_ memory: (any KernelMemory)?) {
+    init(_ memory: (any KernelMemory)?) {
         self.memory = memory
     }
 
     /// What the former process has left. An unfinished or unknown line is skipped.
-    package mutating func read() -> Contents {
+    mutating func read() -> Contents {
         guard let memory else { return contents }
         let text = memory.contents
         bytes = text.count
@@ -45,17 +45,17 @@ package struct LeaseJournal {
     }
 
     /// A lease has been handed over.
-    package mutating func begin(_ entry: Entry, order: [Int]?) throws(KernelError) {
+    mutating func begin(_ entry: Entry, order: [Int]?) throws(KernelError) {
         try write(["lease": entry.document, "order": order.document], about: entry.device)
     }
 
     /// The kernel's order of a device's queues has changed.
-    package mutating func reorder(_ device: DeviceName, _ order: [Int]?) throws(KernelError) {
+    mutating func reorder(_ device: DeviceName, _ order: [Int]?) throws(KernelError) {
         try write(["order": order.document], about: device)
     }
 
     /// A lease is over; where the device's other queues are then, is to be said again.
-    package mutating func end(_ lease: LeaseIdentifier, of device: DeviceName) throws(KernelError) {
+    mutating func end(_ lease: LeaseIdentifier, of device: DeviceName) throws(KernelError) {
         try write(["ended": .string(lease.text), "order": .null], about: device)
     }
 
@@ -97,7 +97,7 @@ extension LeaseJournal.Contents {
 }
 
 extension LeaseJournal.Entry {
-    package init(_ lease: Lease) {
+    init(_ lease: Lease) {
         self.init(record: lease.record, queues: lease.indexes)
     }
 

@@ -29,7 +29,7 @@ package struct LeaseRequest: Sendable {
     /// Who may have a device's queues: whose role says so, and the device's owner and group.
     ///
     /// - Throws: `Refusal.leaseForbidden`.
-    package func authorize(_ spec: DeviceSpec, accounts: some Accounts) throws(Refusal) {
+    func authorize(_ spec: DeviceSpec, accounts: some Accounts) throws(Refusal) {
         if isAllowedByRole { return }
         if let owner = spec.owner, accounts.userNumber(owner) == peer.user { return }
         if let group = spec.group, let number = accounts.groupNumber(group), peer.isMember(of: number) { return }
@@ -40,7 +40,7 @@ package struct LeaseRequest: Sendable {
     ///
     /// - Returns: In order; never empty.
     /// - Throws: `Refusal` when one of them is not to be had.
-    package func select(in view: DeviceView) throws(Refusal) -> [Int] {
+    func select(in view: DeviceView) throws(Refusal) -> [Int] {
         let record = view.record
         guard let queues else {
             let theirs = record.queues.filter { record.assignments[$0]?.consumer == consumer }
@@ -68,7 +68,7 @@ package struct LeaseRequest: Sendable {
 
 extension LeaseRecord {
     /// A new lease.
-    package init(_ request: LeaseRequest, of identifier: DeviceIdentifier, at place: LeasePlace, since: Timestamp) {
+    init(_ request: LeaseRequest, of identifier: DeviceIdentifier, at place: LeasePlace, since: Timestamp) {
         self.init(
             id: .random(), device: request.device, identifier: identifier.text, place: place,
             consumer: request.consumer, process: request.peer.process, user: request.peer.user,

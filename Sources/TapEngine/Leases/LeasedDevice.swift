@@ -1,16 +1,16 @@
-package import TapCore
+internal import TapCore
 internal import TapStore
 
 /// A device of which queues are leased: the one home of what is known of its queues. It exists as long as it has
 /// leases. Used on the worker's thread only.
-package final class LeasedDevice {
+final class LeasedDevice {
     /// How often the kernel is asked until it answers the same twice.
-    package static let looksMax = 4
+    static let looksMax = 4
 
-    package let name: DeviceName
-    package private(set) var leases: [Lease] = []
+    let name: DeviceName
+    private(set) var leases: [Lease] = []
     /// Where the kernel has its queues, by their index.
-    package private(set) var order = QueueOrder<Int>() {
+    private(set) var order = QueueOrder<Int>() {
         didSet { fewestSeen = min(fewestSeen, order.attached.count) }
     }
     /// The fewest that were attached at any time since the last look, by what we saw and did ourselves.
@@ -20,35 +20,35 @@ package final class LeasedDevice {
     /// The CPUs that are set for the queue at a kernel index.
     private var receiveCPUs: [Int: [Int]] = [:]
 
-    package init(_ name: DeviceName) {
+    init(_ name: DeviceName) {
         self.name = name
     }
 
     /// The interface whose queues are leased.
-    package var place: LeasePlace? { leases.first?.place }
+    var place: LeasePlace? { leases.first?.place }
 
-    package func lease(_ id: LeaseIdentifier) -> Lease? { leases.first { $0.id == id } }
+    func lease(_ id: LeaseIdentifier) -> Lease? { leases.first { $0.id == id } }
 
     /// The open queue with this index; `nil` when it is not leased.
-    package func queue(_ index: Int) -> (any KernelQueue)? { leases.lazy.compactMap { $0.queues[index] }.first }
+    func queue(_ index: Int) -> (any KernelQueue)? { leases.lazy.compactMap { $0.queues[index] }.first }
 
     /// What readers see of its leases.
-    package var views: [LeaseView] { leases.map { LeaseView($0, order: order) } }
+    var views: [LeaseView] { leases.map { LeaseView($0, order: order) } }
 
-    package func add(_ lease: Lease) { leases.append(lease) }
+    func add(_ lease: Lease) { leases.append(lease) }
 
-    package func remove(_ lease: Lease) { leases.removeAll { $0 === lease } }
+    func remove(_ lease: Lease) { leases.removeAll { $0 === lease } }
 
     // MARK: Order
 
-    package func attach(_ index: Int) { order.attach(index) }
+    func attach(_ index: Int) { order.attach(index) }
 
-    package func detach(_ index: Int) { order.detach(index) }
+    func detach(_ index: Int) { order.detach(index) }
 
     /// Goes on with the order that a former process noted.
     ///
     /// - Parameter noted: By kernel index; `nil` when it was not known.
-    package func resume(_ noted: [Int]?) {
+    func resume(_ noted: [Int]?) {
         // What the kernel says then corrects it, of queues that are gone too.
         order = QueueOrder(attached: noted.map(Set.init) ?? Set(leases.flatMap(\.indexes)), order: noted)
     }
@@ -56,7 +56,7 @@ package final class LeasedDevice {
     /// Asks the kernel which queues are attached.
     ///
     /// - Returns: Leases whose queues are gone, with their interface.
-    package func notice() -> [Lease] {
+    func notice() -> [Lease] {
         var (attached, lost) = attachedQueues()
         // One is asked after the other. A guest that detaches several just now would seem to have detached one from the
         // middle, so what is new is asked again until it stays.
@@ -86,13 +86,13 @@ package final class LeasedDevice {
     }
 
     /// Whether queues are attached that are not ours.
-    package func notice(strangers: Bool) { order.notice(strangers: strangers) }
+    func notice(strangers: Bool) { order.notice(strangers: strangers) }
 
     /// The kernel has reported how many queues were attached at some time.
-    package func noteReported(fewest count: Int) { fewestReported = min(fewestReported ?? count, count) }
+    func noteReported(fewest count: Int) { fewestReported = min(fewestReported ?? count, count) }
 
     /// Ends a look at the queues.
-    package func endLook() {
+    func endLook() {
         // There were fewer than we knew of: some have been detached and attached again, and are in other places now.
         if let fewestReported, fewestReported < fewestSeen { order.lose() }
         fewestReported = nil
@@ -102,7 +102,7 @@ package final class LeasedDevice {
     // MARK: CPUs
 
     /// Which CPUs are set at these kernel indexes is not known, so they are to be set again.
-    package func forgetReceiveCPUs(at kernelIndexes: Range<Int>) {
+    func forgetReceiveCPUs(at kernelIndexes: Range<Int>) {
         for kernelIndex in kernelIndexes { receiveCPUs[kernelIndex] = [] }
     }
 
@@ -111,7 +111,7 @@ package final class LeasedDevice {
     ///
     /// - Parameter assignments: By index.
     /// - Returns: By kernel index, the lowest first; no CPUs where none shall be set any more.
-    package func takeReceiveCPUChanges(_ assignments: [Int: Assignment]) -> [(kernelIndex: Int, cpus: [Int])] {
+    func takeReceiveCPUChanges(_ assignments: [Int: Assignment]) -> [(kernelIndex: Int, cpus: [Int])] {
         var wanted: [Int: [Int]] = [:]
         // While the order is not known, no CPUs are set: they would receive another consumer's packets.
         for (kernelIndex, queue) in (order.known ?? []).enumerated() {

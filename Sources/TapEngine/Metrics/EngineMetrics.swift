@@ -5,32 +5,32 @@ internal import TapSystem
 ///
 /// To declare an instrument here is all that it needs: an exposition has every instrument, in the order of declaration.
 package final class EngineMetrics: Sendable {
-    package let passes = Counter(
+    let passes = Counter(
         "tapster_reconcile_passes_total", "Passes of the worker by result.", labels: ["result"],
         known: [["success"], ["error"]])
-    package let driftRepairs = Counter(
+    let driftRepairs = Counter(
         "tapster_drift_repairs_total", "Fields that others had changed and that were put right.", labels: ["field"],
         known: DeviceField.allCases.map { [$0.rawValue] })
-    package let operations = Counter(
+    let operations = Counter(
         "tapster_kernel_operations_total", "Steps that the kernel has done.", labels: ["operation"])
-    package let kernelErrors = Counter(
+    let kernelErrors = Counter(
         "tapster_kernel_errors_total", "Steps that the kernel has refused.", labels: ["operation", "errno"])
-    package let overruns = Counter("tapster_netlink_overruns_total", "Times that kernel notifications were lost.")
-    package let leaseHandoffs = Counter(
+    let overruns = Counter("tapster_netlink_overruns_total", "Times that kernel notifications were lost.")
+    let leaseHandoffs = Counter(
         "tapster_lease_handoffs_total", "Leases that were asked for, by what came of it.", labels: ["result"],
         known: [["success"], ["refused"]])
-    package let leasesEnded = Counter(
+    let leasesEnded = Counter(
         "tapster_leases_ended_total", "Leases that are over, by reason.", labels: ["reason"])
-    package let lastSuccess = Gauge(
+    let lastSuccess = Gauge(
         "tapster_reconcile_last_success_timestamp_seconds", "When a pass last came to its end, in Unix time.")
     package let passDevices = Gauge(
         "tapster_reconcile_pass_devices", "Devices that the last pass with work had to look at.")
     package let passDevicesLeft = Gauge(
         "tapster_reconcile_pass_devices_left", "Devices that the pass under way has not come to.")
-    package let passDuration = Histogram("tapster_reconcile_duration_seconds", "Time of a pass.")
-    package let queueWait = Histogram(
+    let passDuration = Histogram("tapster_reconcile_duration_seconds", "Time of a pass.")
+    let queueWait = Histogram(
         "tapster_workqueue_wait_seconds", "Longest wait of a changed device for its pass.")
-    package let commitDuration = Histogram(
+    let commitDuration = Histogram(
         "tapster_database_commit_duration_seconds", "Time of a user's write, durable.")
 
     package init() {}

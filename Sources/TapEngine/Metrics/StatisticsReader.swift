@@ -7,7 +7,7 @@ package import TapSystem
 package final class StatisticsSources: Sendable {
     private let all = Mutex<[NetworkNamespace?: any LinkStatisticsSource]>([:])
 
-    package func set(_ source: (any LinkStatisticsSource)?, at location: NetworkNamespace?) {
+    func set(_ source: (any LinkStatisticsSource)?, at location: NetworkNamespace?) {
         all.withLock { $0[location] = source }
     }
 
@@ -32,7 +32,7 @@ package struct StatisticsReading: Sendable {
 /// kernel's rtnl lock for so long, and then the thread waits where nothing can wake it.
 package final class StatisticsReader: Sendable {
     /// The longest that a scrape waits for the kernel; Prometheus gives a scrape 10 s.
-    package static let waitMillisecondsMax = 1_000
+    static let waitMillisecondsMax = 1_000
 
     private final class Question: Sendable {
         let reading: Mutex<StatisticsReading>

@@ -1,12 +1,12 @@
-package import TapCore
+internal import TapCore
 
 /// One network namespace as the worker knows it.
-package final class NamespaceState {
-    package let location: NetworkNamespace?
-    package let kernel: any KernelNamespace
-    package private(set) var observed: ObservedNamespace
+final class NamespaceState {
+    let location: NetworkNamespace?
+    let kernel: any KernelNamespace
+    private(set) var observed: ObservedNamespace
     /// What the kernel has said and was not looked at yet.
-    package var pendingSignals = KernelSignals()
+    var pendingSignals = KernelSignals()
     /// Names that we have made free: others may wait for them.
     private var freed: Set<String> = []
     /// Devices that wait for a controller, or for a place on it.
@@ -14,14 +14,14 @@ package final class NamespaceState {
     /// Anchored devices that have had a consumer.
     private var consumed: Set<LinkIndex> = []
 
-    package init(_ location: NetworkNamespace?, kernel: any KernelNamespace) throws(KernelError) {
+    init(_ location: NetworkNamespace?, kernel: any KernelNamespace) throws(KernelError) {
         self.location = location
         self.kernel = kernel
         observed = ObservedNamespace(host: kernel.host, location: location)
         try resync()
     }
 
-    package func resync() throws(KernelError) {
+    func resync() throws(KernelError) {
         pendingSignals = KernelSignals()
         freed = []
         // Whose interfaces they are is for the caller to say again. Taken over as a whole: half a look would show
@@ -35,7 +35,7 @@ package final class NamespaceState {
     }
 
     /// Asks for the truth about some links.
-    package func refresh(_ indexes: [LinkIndex]) throws(KernelError) {
+    func refresh(_ indexes: [LinkIndex]) throws(KernelError) {
         observed.anchored = kernel.anchored
         observed.endPromises()
         guard !indexes.isEmpty else { return }
@@ -49,7 +49,7 @@ package final class NamespaceState {
 
     /// Asks for the truth about links that we have touched. A place that became free on a controller by that is news to
     /// those who wait for one; the kernel speaks of the port alone.
-    package func readBack(_ indexes: [LinkIndex]) throws(KernelError) {
+    func readBack(_ indexes: [LinkIndex]) throws(KernelError) {
         let before = indexes.compactMap { observed[$0] }
         try refresh(indexes)
         for link in before {
@@ -59,17 +59,17 @@ package final class NamespaceState {
         }
     }
 
-    package func refreshAddresses() throws(KernelError) {
+    func refreshAddresses() throws(KernelError) {
         observed.addresses = try kernel.addresses()
     }
 
     /// Whether there is something to look at.
-    package var hasNews: Bool { pendingSignals != KernelSignals() || !freed.isEmpty }
+    var hasNews: Bool { pendingSignals != KernelSignals() || !freed.isEmpty }
 
     /// Looks at what the kernel spoke of.
     ///
     /// - Returns: The devices that it may concern.
-    package func refreshPending() throws(KernelError) -> Set<DeviceName> {
+    func refreshPending() throws(KernelError) -> Set<DeviceName> {
         let signals = pendingSignals
         pendingSignals = KernelSignals()
         var concerned: Set<DeviceName> = []
@@ -96,7 +96,7 @@ package final class NamespaceState {
     }
 
     /// The fewest attached queues of our devices, where the kernel has reported a number since this was last asked.
-    package func takeFewestQueues() -> [(owner: DeviceName, index: LinkIndex, count: Int)] {
+    func takeFewestQueues() -> [(owner: DeviceName, index: LinkIndex, count: Int)] {
         defer { pendingSignals.fewestQueues = [:] }
         return pendingSignals.fewestQueues.compactMap { index, count in
             observed.owners[index].map { ($0, index, count) }
@@ -113,24 +113,24 @@ package final class NamespaceState {
 
     // MARK: What plans promise and do
 
-    package func promisePort(of controller: LinkIndex) { observed.promisePort(of: controller) }
+    func promisePort(of controller: LinkIndex) { observed.promisePort(of: controller) }
 
-    package func own(_ index: LinkIndex, _ name: DeviceName) {
+    func own(_ index: LinkIndex, _ name: DeviceName) {
         if observed.owners[index] != name, observed[index] != nil { observed.owners[index] = name }
     }
 
     /// The device shall be looked at when something happens to the controller; nothing ends that.
-    package func wait(_ name: DeviceName, for controller: InterfaceName?) {
+    func wait(_ name: DeviceName, for controller: InterfaceName?) {
         if waiting[name] != controller { waiting[name] = controller }
     }
 
     /// The device's settings are as we have set them.
-    package func trustSettings(of index: LinkIndex) {
+    func trustSettings(of index: LinkIndex) {
         observed.unverified.remove(index)
     }
 
     /// The interfaces are gone, or nobody's any more.
-    package func disown(_ indexes: [LinkIndex]) {
+    func disown(_ indexes: [LinkIndex]) {
         for index in indexes {
             observed.owners[index] = nil
             consumed.remove(index)

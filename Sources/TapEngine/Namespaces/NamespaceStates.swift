@@ -1,21 +1,21 @@
-package import TapCore
+internal import TapCore
 
 /// The namespaces in which devices are wanted, or still are.
-package final class NamespaceStates {
+final class NamespaceStates {
     private let kernel: any Kernel
     private let statistics: StatisticsSources
-    package private(set) var all: [NetworkNamespace?: NamespaceState] = [:]
+    private(set) var all: [NetworkNamespace?: NamespaceState] = [:]
 
     /// - Parameters:
     ///   - kernel: Where they are entered.
     ///   - statistics: Where the way to the counters of each is put, as long as it is worked in.
-    package init(_ kernel: any Kernel, statistics: StatisticsSources) {
+    init(_ kernel: any Kernel, statistics: StatisticsSources) {
         self.kernel = kernel
         self.statistics = statistics
     }
 
     /// Enters the namespace, unless that has been done.
-    package func site(at location: NetworkNamespace?) throws(NamespaceFailure) -> NamespaceState {
+    func site(at location: NetworkNamespace?) throws(NamespaceFailure) -> NamespaceState {
         if let site = all[location] { return site }
         let namespace = try kernel.open(location)
         do throws(KernelError) {
@@ -30,7 +30,7 @@ package final class NamespaceStates {
     }
 
     /// Lets go of what can no longer be worked in. Our descriptors would keep a deleted namespace alive.
-    package func close(_ location: NetworkNamespace?) {
+    func close(_ location: NetworkNamespace?) {
         statistics.set(nil, at: location)
         all.removeValue(forKey: location)?.kernel.leave()
     }
@@ -38,14 +38,14 @@ package final class NamespaceStates {
     /// Lets go of namespaces whose locations lead elsewhere by now.
     ///
     /// - Returns: Whether there were any.
-    package func closeStale() -> Bool {
+    func closeStale() -> Bool {
         let stale = all.filter { !$0.value.kernel.isCurrent }.map(\.key)
         for location in stale { close(location) }
         return !stale.isEmpty
     }
 
     /// Lets go of namespaces that nobody needs.
-    package func closeAll(but needed: Set<NetworkNamespace>) {
+    func closeAll(but needed: Set<NetworkNamespace>) {
         for case let location? in all.keys where !needed.contains(location) { close(location) }
     }
 }

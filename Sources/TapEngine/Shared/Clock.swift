@@ -7,7 +7,7 @@ extension Timestamp {
         Timestamp(microseconds: Int64(Date().timeIntervalSince1970 * 1e6))
     }
 
-    package func advanced(by duration: Duration) -> Timestamp {
+    func advanced(by duration: Duration) -> Timestamp {
         Timestamp(microseconds: microseconds + Int64(duration / .microseconds(1)))
     }
 }

@@ -3,26 +3,26 @@ internal import Synchronization
 
 /// Where a debug build stops dead when told to: `TAPSTER_CRASH_AT=persist` or, for the third time it comes there,
 /// `TAPSTER_CRASH_AT=persist:3`. The points are the names of the steps, and those that are named here.
-package enum CrashPoint {
+enum CrashPoint {
     /// Before a user's write is committed.
-    package static let write = "write"
+    static let write = "write"
     /// Between two writes that share a transaction, or after the last.
-    package static let grouped = "grouped"
+    static let grouped = "grouped"
     /// After it, before anybody knows.
-    package static let written = "written"
+    static let written = "written"
     /// Before a generation is noted as reached.
-    package static let settle = "settle"
+    static let settle = "settle"
     /// Before a lease's queues are given to the service manager.
-    package static let leaseKeep = "lease_keep"
+    static let leaseKeep = "lease_keep"
     /// Before they are handed over.
-    package static let leaseSend = "lease_send"
+    static let leaseSend = "lease_send"
     /// Between the hand-over and its note.
-    package static let leaseNote = "lease_note"
-    package static let leaseNoted = "lease_noted"
+    static let leaseNote = "lease_note"
+    static let leaseNoted = "lease_noted"
     /// Before the queues of a lease that is over are taken back.
-    package static let leaseEnd = "lease_end"
+    static let leaseEnd = "lease_end"
     /// Between the statement that a queue is disabled or enabled, and the kernel.
-    package static let queueSwitch = "queue_switch"
+    static let queueSwitch = "queue_switch"
 
     #if DEBUG
         private static let target: (name: String, count: Int)? = {
@@ -32,7 +32,7 @@ package enum CrashPoint {
         }()
         private static let reached = Mutex(0)
 
-        package static func reach(_ name: String) {
+        static func reach(_ name: String) {
             guard let target, target.name == name else { return }
             let isNow = reached.withLock { count in
                 count += 1

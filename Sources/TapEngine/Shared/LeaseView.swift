@@ -27,7 +27,7 @@ package struct LeaseView: LeaseRecordHolder, Hashable, Sendable {
 
 extension LeaseView {
     /// A lease that is about to be: its queues are reserved, and not opened yet.
-    package init(_ record: LeaseRecord, reserving queues: [Int]) {
+    init(_ record: LeaseRecord, reserving queues: [Int]) {
         self.init(
             record: record, queues: Dictionary(uniqueKeysWithValues: queues.map { ($0, Queue(isAttached: false)) }))
     }

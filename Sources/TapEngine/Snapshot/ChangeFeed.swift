@@ -19,7 +19,7 @@ package struct WatchStart: Sendable {
     /// Devices that it is told of again.
     package let changed: Set<DeviceIdentifier>
     /// What went since that revision.
-    package let removed: [DeviceView]
+    let removed: [DeviceView]
 
     /// What the client knows, or may know: of a device that changed since, nobody knows any more whether its labels
     /// matched. Nor of one whose labels changed before: that may have been passed over, since the device had changed
@@ -44,7 +44,7 @@ package struct WatchStart: Sendable {
 package struct WatchPlace: Sendable {
     package var sequence: UInt64
     /// Removals up to here may be forgotten: they do not concern it.
-    package let unconcernedUpTo: UInt64
+    let unconcernedUpTo: UInt64
 }
 
 /// What is behind a watcher's place.

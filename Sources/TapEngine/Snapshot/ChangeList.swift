@@ -17,7 +17,7 @@ package struct ChangeList: Sendable {
     /// Devices that are gone and still told of.
     package static let removalsMax = 4_096
     /// Entries of devices that have changed again, where the devices themselves are fewer.
-    package static let outdatedMax = 1_024
+    static let outdatedMax = 1_024
 
     private var changes: [Change] = []
     private var newest: [DeviceIdentifier: UInt64] = [:]
@@ -28,7 +28,7 @@ package struct ChangeList: Sendable {
     package private(set) var forgotten: (sequence: UInt64, revision: Int)
 
     /// - Parameter revision: The database's at the start: nothing is known of what went before.
-    package init(revision: Int = 0) {
+    init(revision: Int = 0) {
         forgotten = (0, revision)
     }
 
@@ -41,7 +41,7 @@ package struct ChangeList: Sendable {
         compact()
     }
 
-    package mutating func noteRemoval(_ view: DeviceView, revision: Int) {
+    mutating func noteRemoval(_ view: DeviceView, revision: Int) {
         append(view, revision: revision, isGone: true)
         newest[view.record.identifier] = nil
         removals += 1
@@ -60,12 +60,12 @@ package struct ChangeList: Sendable {
     }
 
     /// Those that have an entry behind a place that still holds.
-    package func identifiers(after sequence: UInt64) -> Set<DeviceIdentifier> {
+    func identifiers(after sequence: UInt64) -> Set<DeviceIdentifier> {
         Set(changes[index { $0.sequence > sequence }...].lazy.filter { !isOutdated($0) }.map(\.identifier))
     }
 
     /// The devices that went later than in this revision, as they were.
-    package func removed(after revision: Int) -> [DeviceView] {
+    func removed(after revision: Int) -> [DeviceView] {
         changes[index { $0.revision > revision }...].compactMap(\.last)
     }
 

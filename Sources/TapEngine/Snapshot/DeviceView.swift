@@ -1,6 +1,6 @@
 internal import Synchronization
 package import TapCore
-package import TapDocument
+internal import TapDocument
 package import TapSystem
 package import TapStore
 
@@ -11,11 +11,11 @@ package final class DeviceView: Sendable {
     /// Whose hands its queues are in.
     package let leases: [LeaseView]
     /// When the first lease came, or the last one went.
-    package let leasesChanged: Timestamp?
+    let leasesChanged: Timestamp?
     /// The revision in which it came into being; zero when that was before the daemon's start.
-    package let addedIn: Int
+    let addedIn: Int
     /// Whether it may have had other labels before.
-    package let wasRelabelled: Bool
+    let wasRelabelled: Bool
     /// Rendered by the first reader; most versions are replaced before anybody reads them.
     private let rendered = Mutex<SharedBytes?>(nil)
 
@@ -54,7 +54,7 @@ package final class DeviceView: Sendable {
     }
 
     /// Whether its document says the same as that of another version.
-    package func showsSame(as other: DeviceView) -> Bool {
+    func showsSame(as other: DeviceView) -> Bool {
         record.revision == other.record.revision && record.identifier == other.record.identifier
             && status == other.status && leases == other.leases
     }
@@ -68,7 +68,7 @@ package final class DeviceView: Sendable {
 }
 
 extension DeviceDocument {
-    package init(_ view: DeviceView) {
+    init(_ view: DeviceView) {
         let record = view.record
         self.init(
             metadata: Metadata(
@@ -84,7 +84,7 @@ extension DeviceView {
     package func lease(of queue: Int) -> LeaseView? { leases.first { $0.queues[queue] != nil } }
 
     /// The condition `Leased`.
-    package var leasedCondition: Condition {
+    var leasedCondition: Condition {
         let isLeased = !leases.isEmpty
         return Condition(
             .leased, holds: isLeased, reason: isLeased ? "Leased" : "None",

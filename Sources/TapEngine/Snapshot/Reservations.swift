@@ -1,18 +1,18 @@
 internal import HashTreeCollections
 internal import Synchronization
-package import TapCore
+internal import TapCore
 
 /// Which devices are closed for leases. Which queues are reserved or leased is in the snapshot, as a device's `leases`:
 /// a reservation is a lease whose queues are not attached yet.
 ///
 /// A value in `SnapshotStore.State`, under its lock.
-package struct Reservations {
+struct Reservations {
     /// Devices that a write is about to change so that leases cannot go on.
     private var closed: Set<DeviceName> = []
 
-    package func isClosed(_ name: DeviceName) -> Bool { closed.contains(name) }
+    func isClosed(_ name: DeviceName) -> Bool { closed.contains(name) }
 
-    package mutating func close(_ names: some Sequence<DeviceName>) { closed.formUnion(names) }
+    mutating func close(_ names: some Sequence<DeviceName>) { closed.formUnion(names) }
 
-    package mutating func open(_ names: some Sequence<DeviceName>) { closed.subtract(names) }
+    mutating func open(_ names: some Sequence<DeviceName>) { closed.subtract(names) }
 }

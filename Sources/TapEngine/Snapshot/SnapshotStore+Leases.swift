@@ -1,6 +1,6 @@
 internal import HashTreeCollections
 internal import Synchronization
-package import TapCore
+internal import TapCore
 
 extension SnapshotStore {
     /// Reserves queues for a lease, before they are opened.
@@ -9,7 +9,7 @@ extension SnapshotStore {
     ///   - lease: The queues.
     ///   - view: The version of the device in which they were free.
     /// - Returns: False while a write is under way with which leases cannot go on, or when there is another version.
-    package func reserve(_ lease: LeaseView, in view: DeviceView) -> Bool {
+    func reserve(_ lease: LeaseView, in view: DeviceView) -> Bool {
         change([]) { state in
             guard !state.reservations.isClosed(lease.device), state.snapshot.devices[lease.device] === view else {
                 return false
@@ -20,7 +20,7 @@ extension SnapshotStore {
     }
 
     /// What the worker knows of a device's leases.
-    package func publish(_ leases: [LeaseView], of name: DeviceName) {
+    func publish(_ leases: [LeaseView], of name: DeviceName) {
         change([]) { state in
             guard let view = state.snapshot.devices[name], view.leases != leases else { return }
             state.show(view.with(leases: leases))

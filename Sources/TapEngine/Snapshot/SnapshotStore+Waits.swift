@@ -1,5 +1,5 @@
 internal import Synchronization
-package import TapCore
+internal import TapCore
 internal import TapSystem
 
 extension SnapshotStore {
@@ -18,13 +18,13 @@ extension SnapshotStore {
 
     /// Calls back all who wait, and all who come to wait from here on: what they have written is kept, whoever sees to
     /// it.
-    package func endWaits() {
+    func endWaits() {
         let (waiters, snapshot) = state.withLock { ($0.waiters.end(), $0.snapshot) }
         for waiter in waiters { waiter.completion(snapshot, false) }
     }
 
     /// Called when the timer has run out.
-    package func endOverdueWaits() {
+    func endOverdueWaits() {
         let (overdue, snapshot) = state.withLock { ($0.waiters.takeOverdue(at: .now), $0.snapshot) }
         for waiter in overdue { waiter.completion(snapshot, false) }
         setTimer()

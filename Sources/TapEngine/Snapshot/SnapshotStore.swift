@@ -1,7 +1,7 @@
 internal import HashTreeCollections
 internal import Synchronization
-package import TapCore
-package import TapStore
+internal import TapCore
+internal import TapStore
 internal import TapSystem
 
 /// Publishes the current snapshot. Two writers: the database writer (records, in the order of the commits) and the
@@ -17,7 +17,7 @@ internal import TapSystem
 ///
 /// The extensions in `SnapshotStore+Watches.swift`, `+Leases` and `+Waits` are what others ask of the three. No completion is called, and
 /// nothing is rendered, under the lock: readers take it once, for a copy of the snapshot.
-package final class SnapshotStore: ChangeFeed {
+final class SnapshotStore: ChangeFeed {
     struct State {
         fileprivate(set) var snapshot = Snapshot()
         fileprivate(set) var changes = ChangeList()
@@ -32,12 +32,12 @@ package final class SnapshotStore: ChangeFeed {
     /// Called when devices have changed, on the thread that changed them.
     private let onChange: @Sendable () -> Void
 
-    package init(onChange: @escaping @Sendable () -> Void = {}) {
+    init(onChange: @escaping @Sendable () -> Void = {}) {
         self.onChange = onChange
         timer.onTime { [weak self] in self?.endOverdueWaits() }
     }
 
-    package var snapshot: Snapshot {
+    var snapshot: Snapshot {
         state.withLock { state in
             var snapshot = state.snapshot
             snapshot.version = state.changes.sequence
@@ -46,7 +46,7 @@ package final class SnapshotStore: ChangeFeed {
     }
 
     /// The database's contents at the start.
-    package func load(_ records: [DeviceRecord], revision: Int) {
+    func load(_ records: [DeviceRecord], revision: Int) {
         state.withLock { state in
             state.changes = ChangeList(revision: revision)
             state.snapshot.revision = revision
@@ -57,11 +57,11 @@ package final class SnapshotStore: ChangeFeed {
         }
     }
 
-    package func setReady() { state.withLock { $0.snapshot.isReady = true } }
+    func setReady() { state.withLock { $0.snapshot.isReady = true } }
 
-    package func setStoreFailure(_ failure: String?) { state.withLock { $0.snapshot.storeFailure = failure } }
+    func setStoreFailure(_ failure: String?) { state.withLock { $0.snapshot.storeFailure = failure } }
 
-    package func setWorkerFailure(_ failure: String?) { state.withLock { $0.snapshot.workerFailure = failure } }
+    func setWorkerFailure(_ failure: String?) { state.withLock { $0.snapshot.workerFailure = failure } }
 
     /// Committed records; the status stays.
     ///
@@ -69,7 +69,7 @@ package final class SnapshotStore: ChangeFeed {
     ///   - records: As they were decided in the writer's turn: what only writers change, the queues' consumers among
     ///     it, is in them as it is now.
     ///   - revision: The transaction's; a record that shows nothing of the change keeps its own.
-    package func publish(_ records: [DeviceRecord], revision: Int) {
+    func publish(_ records: [DeviceRecord], revision: Int) {
         change(records.map(\.name)) { state in
             state.snapshot.revision = max(state.snapshot.revision, revision)
             for var record in records {
@@ -85,7 +85,7 @@ package final class SnapshotStore: ChangeFeed {
     }
 
     /// Changes what the worker knows of some devices.
-    package func publish(_ updates: [WorkerUpdate]) {
+    func publish(_ updates: [WorkerUpdate]) {
         change(updates.map(\.name)) { state in
             for update in updates {
                 // Another device of the same name may have come in between.
@@ -101,7 +101,7 @@ package final class SnapshotStore: ChangeFeed {
     }
 
     /// Devices that are gone.
-    package func remove(_ names: [DeviceName], revision: Int) {
+    func remove(_ names: [DeviceName], revision: Int) {
         change(names) { state in
             state.snapshot.revision = max(state.snapshot.revision, revision)
             for name in names {
@@ -144,10 +144,10 @@ extension SnapshotStore.State {
 }
 
 /// What the worker learnt of one device.
-package struct WorkerUpdate: Sendable {
-    package let name: DeviceName
-    package let identifier: DeviceIdentifier
-    package var status: DeviceStatus?
-    package var claim: Claim?
-    package var settledGeneration: Int?
+struct WorkerUpdate: Sendable {
+    let name: DeviceName
+    let identifier: DeviceIdentifier
+    var status: DeviceStatus?
+    var claim: Claim?
+    var settledGeneration: Int?
 }

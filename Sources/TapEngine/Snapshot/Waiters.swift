@@ -1,6 +1,6 @@
 internal import HashTreeCollections
 internal import Synchronization
-package import TapCore
+internal import TapCore
 internal import TapSystem
 
 /// Parked requests: each waits for goals of some devices, until a deadline.
@@ -10,7 +10,7 @@ internal import TapSystem
 package struct Waiters {
     /// Above it a request with `wait` is answered at once.
     /// Each holds a connection, so there are fewer than connections: other requests shall get through.
-    package static let countMax = 256
+    static let countMax = 256
 
     /// What a parked request waits for.
     package enum Goal: Sendable {
@@ -19,14 +19,14 @@ package struct Waiters {
         case gone
     }
 
-    package struct Waiter {
-        package let goals: [DeviceName: Goal]
+    struct Waiter {
+        let goals: [DeviceName: Goal]
         /// Devices whose goals are not reached yet.
         fileprivate var open: Set<DeviceName>
-        package let deadline: ContinuousClock.Instant
-        package let completion: @Sendable (Snapshot, _ isReached: Bool) -> Void
+        let deadline: ContinuousClock.Instant
+        let completion: @Sendable (Snapshot, _ isReached: Bool) -> Void
 
-        package init(
+        init(
             _ goals: [DeviceName: Goal], deadline: ContinuousClock.Instant,
             completion: @escaping @Sendable (Snapshot, _ isReached: Bool) -> Void
         ) {
@@ -44,13 +44,13 @@ package struct Waiters {
     private var hasEnded = false
 
     /// `nil` when there are none.
-    package var earliestDeadline: ContinuousClock.Instant? { waiters.values.lazy.map(\.deadline).min() }
+    var earliestDeadline: ContinuousClock.Instant? { waiters.values.lazy.map(\.deadline).min() }
 
     /// Parks a request.
     ///
     /// - Returns: Whether its goals are reached, when that is known at once or it cannot be parked; then it is not
     ///   called back. `nil` when it is parked.
-    package mutating func park(_ waiter: Waiter, in snapshot: Snapshot) -> Bool? {
+    mutating func park(_ waiter: Waiter, in snapshot: Snapshot) -> Bool? {
         var waiter = waiter
         if let isReached = waiter.look(at: Array(waiter.goals.keys), in: snapshot) { return isReached }
         guard !hasEnded, waiters.count < Self.countMax else { return false }
@@ -66,7 +66,7 @@ package struct Waiters {
     ///   - names: The devices that have changed.
     ///   - snapshot: After the change.
     /// - Returns: Them, and whether their goals are reached or cannot be any more.
-    package mutating func takeReached(
+    mutating func takeReached(
         _ names: [DeviceName], in snapshot: Snapshot
     ) -> [(waiter: Waiter, isReached: Bool)] {
         if waiters.isEmpty { return [] }
@@ -81,12 +81,12 @@ package struct Waiters {
     }
 
     /// Takes out those whose time is over.
-    package mutating func takeOverdue(at now: ContinuousClock.Instant) -> [Waiter] {
+    mutating func takeOverdue(at now: ContinuousClock.Instant) -> [Waiter] {
         waiters.filter { $0.value.deadline <= now }.keys.compactMap { remove($0) }
     }
 
     /// Takes out all; no other is parked from here on.
-    package mutating func end() -> [Waiter] {
+    mutating func end() -> [Waiter] {
         hasEnded = true
         return waiters.keys.compactMap { remove($0) }
     }

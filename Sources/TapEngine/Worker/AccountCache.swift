@@ -1,8 +1,8 @@
 internal import Synchronization
-package import TapCore
+internal import TapCore
 
 /// Asks for each account once a pass: behind a name there may be a directory service somewhere else.
-package final class AccountCache: Accounts {
+final class AccountCache: Accounts {
     private struct Known {
         var users: [Principal: UInt32?] = [:]
         var groups: [Principal: UInt32?] = [:]
@@ -11,20 +11,20 @@ package final class AccountCache: Accounts {
     private let accounts: any Accounts
     private let known = Mutex(Known())
 
-    package init(_ accounts: any Accounts) {
+    init(_ accounts: any Accounts) {
         self.accounts = accounts
     }
 
-    package func forget() { known.withLock { $0 = Known() } }
+    func forget() { known.withLock { $0 = Known() } }
 
-    package func userNumber(_ principal: Principal) -> UInt32? {
+    func userNumber(_ principal: Principal) -> UInt32? {
         if let number = known.withLock({ $0.users[principal] }) { return number }
         let number = accounts.userNumber(principal)
         known.withLock { $0.users[principal] = .some(number) }
         return number
     }
 
-    package func groupNumber(_ principal: Principal) -> UInt32? {
+    func groupNumber(_ principal: Principal) -> UInt32? {
         if let number = known.withLock({ $0.groups[principal] }) { return number }
         let number = accounts.groupNumber(principal)
         known.withLock { $0.groups[principal] = .some(number) }

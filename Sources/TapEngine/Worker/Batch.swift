@@ -1,10 +1,10 @@
-package import TapCore
+internal import TapCore
 internal import TapDocument
-package import TapStore
+internal import TapStore
 internal import TapSystem
 
 /// What a batch needs of the worker that runs it, on whose thread it is used.
-package protocol BatchEnvironment: AnyObject {
+protocol BatchEnvironment: AnyObject {
     var sites: NamespaceStates { get }
     var kernel: any Kernel { get }
     var store: Store { get }
@@ -21,11 +21,11 @@ package protocol BatchEnvironment: AnyObject {
 }
 
 /// Devices that are planned, done and read back together.
-package struct Batch {
+struct Batch {
     /// A plan and its verification; some plans have a sequel, such as making anew what was deleted for it.
-    package static let roundsMax = 4
+    static let roundsMax = 4
 
-    package let jobs: [DeviceJob]
+    let jobs: [DeviceJob]
     private let environment: any BatchEnvironment
     private var sites: NamespaceStates { environment.sites }
     private var kernel: any Kernel { environment.kernel }
@@ -33,13 +33,13 @@ package struct Batch {
     private var board: SnapshotStore { environment.board }
     private var metrics: EngineMetrics { environment.metrics }
 
-    package init(_ views: [DeviceView], in environment: any BatchEnvironment) {
+    init(_ views: [DeviceView], in environment: any BatchEnvironment) {
         jobs = views.map { DeviceJob($0, claim: $0.record.claim) }
         self.environment = environment
     }
 
     /// - Throws: `KernelError` when the kernel cannot be read back.
-    package func run() throws(KernelError) {
+    func run() throws(KernelError) {
         for round in 1...Self.roundsMax {
             for job in jobs where job.isOpen { decide(job, round: round) }
             guard jobs.contains(where: \.isOpen) else { break }
@@ -52,7 +52,7 @@ package struct Batch {
     }
 
     /// What the first round would do, without doing it.
-    package func plans() -> [DevicePlan] {
+    func plans() -> [DevicePlan] {
         jobs.map { job in
             decide(job, round: 1)
             let name = job.name

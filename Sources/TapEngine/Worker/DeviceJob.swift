@@ -1,12 +1,12 @@
-package import TapCore
-package import TapStore
+internal import TapCore
+internal import TapStore
 internal import TapSystem
 
 /// One device on its way through a pass: what is found, planned and done, round by round. A state machine without
 /// prose; `JobReport` puts the outcome into words. `Batch` calls, in each round: `take`, `finishSteps`, `commit`,
 /// `endRound`.
-package final class DeviceJob {
-    package enum Outcome: Equatable {
+final class DeviceJob {
+    enum Outcome: Equatable {
         /// There is something to do.
         case open
         case settled
@@ -18,7 +18,7 @@ package final class DeviceJob {
         case closed
     }
 
-    package enum Failure: Equatable {
+    enum Failure: Equatable {
         /// The spec names what this host no longer has.
         case invalid(ValidationError)
         case kernel(KernelError)
@@ -27,60 +27,60 @@ package final class DeviceJob {
         case stillDifferent([DeviceField])
     }
 
-    package let view: DeviceView
+    let view: DeviceView
     /// What proves that an interface is the device's: at first the record's, then the one that this job commits.
-    package private(set) var claim: Claim?
+    private(set) var claim: Claim?
     /// The interface that this round touches; `nil` when it touches none, or when the round is over.
-    package private(set) var index: LinkIndex?
+    private(set) var index: LinkIndex?
     /// Where the plan is to be done.
-    package private(set) var site: NamespaceState?
-    package private(set) var outcome = Outcome.open
-    package private(set) var link: ObservedLink?
-    package private(set) var steps: [Step] = []
+    private(set) var site: NamespaceState?
+    private(set) var outcome = Outcome.open
+    private(set) var link: ObservedLink?
+    private(set) var steps: [Step] = []
     /// What would be done about a device that is left alone.
-    package private(set) var withheldSteps: [Step] = []
+    private(set) var withheldSteps: [Step] = []
     /// What the first look found, before anything was done; `nil` until then.
-    package private(set) var found: [Difference]?
+    private(set) var found: [Difference]?
     /// What is still so at the end.
-    package private(set) var remaining: [Difference] = []
+    private(set) var remaining: [Difference] = []
     /// The processes that hold a busy device open, as far as they are known.
-    package private(set) var holders: [DescriptorHolder] = []
+    private(set) var holders: [DescriptorHolder] = []
 
     /// - Parameters:
     ///   - view: The device.
     ///   - claim: The record's own, except to see what would be done without it.
-    package init(_ view: DeviceView, claim: Claim?) {
+    init(_ view: DeviceView, claim: Claim?) {
         self.view = view
         self.claim = claim
     }
 
-    package var name: DeviceName { view.record.name }
-    package var isOpen: Bool { if case .open = outcome { true } else { false } }
-    package var isClosed: Bool { if case .closed = outcome { true } else { false } }
-    package var isSettled: Bool { if case .settled = outcome { true } else { false } }
+    var name: DeviceName { view.record.name }
+    var isOpen: Bool { if case .open = outcome { true } else { false } }
+    var isClosed: Bool { if case .closed = outcome { true } else { false } }
+    var isSettled: Bool { if case .settled = outcome { true } else { false } }
     /// Whether there was nothing to do, and there is nothing to report.
-    package var isUneventful: Bool {
+    var isUneventful: Bool {
         let status = view.status
         return isSettled && found?.isEmpty == true && view.record.settledGeneration == view.record.generation
             && status.observedGeneration == view.record.generation && status.isReady && status.link == link
     }
     /// Whether it failed because another process has the device open, as far as one can tell.
-    package var isBusy: Bool {
+    var isBusy: Bool {
         switch outcome {
         case .failed(.stillDifferent): true
         case .failed(.kernel(let error)): error.errno == .busy
         default: false
         }
     }
-    package var deletes: Bool { isOpen && steps == [.delete] }
-    package var forgets: Bool { isOpen && steps == [.forget] }
+    var deletes: Bool { isOpen && steps == [.delete] }
+    var forgets: Bool { isOpen && steps == [.forget] }
 
-    package var stepsBeforeClaim: ArraySlice<Step> { deletes ? [] : steps.prefix { !$0.isForStore } }
-    package var stepsAfterClaim: ArraySlice<Step> { steps.drop { !$0.isForStore }.dropFirst() }
+    var stepsBeforeClaim: ArraySlice<Step> { deletes ? [] : steps.prefix { !$0.isForStore } }
+    var stepsAfterClaim: ArraySlice<Step> { steps.drop { !$0.isForStore }.dropFirst() }
 
     /// What the plan has written to the database once the steps before it are done; `nil` when it is no part of the
     /// plan.
-    package var claimToCommit: Claim? {
+    var claimToCommit: Claim? {
         guard isOpen, let index, let site else { return nil }
         for case .claim(let settings) in steps {
             return Claim(host: site.observed.host, namespace: site.location, index: index, settings: settings)
@@ -97,7 +97,7 @@ package final class DeviceJob {
     ///   - site: Where; `nil` when there is nothing to do in the kernel.
     ///   - link: The device's interface as it is now.
     ///   - isLastRound: Whether there is no further round in which the decision could be carried out.
-    package func take(_ decision: Decision, at site: NamespaceState?, link: ObservedLink?, isLastRound: Bool) {
+    func take(_ decision: Decision, at site: NamespaceState?, link: ObservedLink?, isLastRound: Bool) {
         self.link = link
         self.site = site
         steps = []
@@ -133,34 +133,34 @@ package final class DeviceJob {
     }
 
     /// The kernel has done steps, all or up to a failure; a `create` among them made the interface.
-    package func finishSteps(_ run: StepRun) {
+    func finishSteps(_ run: StepRun) {
         index = run.index
         if let failure = run.failure { fail(.kernel(failure)) }
     }
 
     /// The claim is in the database.
-    package func commit(_ claim: Claim) {
+    func commit(_ claim: Claim) {
         self.claim = claim
         site?.own(claim.index, name)
         site?.trustSettings(of: claim.index)
     }
 
-    package func fail(_ failure: Failure) {
+    func fail(_ failure: Failure) {
         remaining = found ?? []
         outcome = .failed(failure)
     }
 
     /// The namespace cannot be entered.
-    package func leave(_ failure: NamespaceFailure) {
+    func leave(_ failure: NamespaceFailure) {
         (site, link) = (nil, nil)
         outcome = .namespaceUnavailable(failure)
     }
 
     /// The device is gone and forgotten.
-    package func close() { outcome = .closed }
+    func close() { outcome = .closed }
 
     /// What was touched has been read back.
-    package func endRound() { if !isOpen { index = nil } }
+    func endRound() { if !isOpen { index = nil } }
 
-    package func setHolders(_ holders: [DescriptorHolder]) { self.holders = holders }
+    func setHolders(_ holders: [DescriptorHolder]) { self.holders = holders }
 }

@@ -1,22 +1,22 @@
 package import Logging
 internal import TapCore
 package import TapDocument
-package import TapStore
+internal import TapStore
 
 /// Events and settled generations that wait to be written together: one transaction for many, and none between a
 /// user's write and the next. What the database refuses waits until it takes it.
-package struct History {
+struct History {
     /// How long they may wait. A crash loses that much of the history, and no device.
-    package static let delayMillisecondsMax = 20
+    static let delayMillisecondsMax = 20
     /// How long a database that refused a write is left alone.
-    package static let retryMilliseconds = 500
+    static let retryMilliseconds = 500
 
     private var events: [EventRecord] = []
     private var settled: [DeviceIdentifier: Int] = [:]
     /// When to write; nothing when there is nothing to write.
-    package private(set) var due: ContinuousClock.Instant?
+    private(set) var due: ContinuousClock.Instant?
 
-    package mutating func add(_ events: [EventRecord], settled: [WorkerUpdate]) {
+    mutating func add(_ events: [EventRecord], settled: [WorkerUpdate]) {
         guard !events.isEmpty || !settled.isEmpty else { return }
         self.events += events
         // The database would forget them too.
@@ -26,7 +26,7 @@ package struct History {
     }
 
     /// The database has refused a write: it shall be tried even if nothing happens.
-    package mutating func expectRecovery() {
+    mutating func expectRecovery() {
         if due == nil { due = .now + .milliseconds(Self.retryMilliseconds) }
     }
 
@@ -37,7 +37,7 @@ package struct History {
     ///   - failure: Why it refused an earlier write. What ends that is a write to the very disk, and an event.
     ///   - committed: Called in the order of the commits.
     /// - Throws: `StoreError`; all is kept then, and due again a little later.
-    package mutating func write(
+    mutating func write(
         to store: Store, recoveringFrom failure: String?, committed: () -> Void
     ) throws(StoreError) {
         CrashPoint.reach(CrashPoint.settle)

@@ -1,23 +1,23 @@
-package import TapCore
-package import TapDocument
+internal import TapCore
+internal import TapDocument
 internal import TapStore
 
 /// What a finished job comes to for those who read: the status, the history's events, and the drift that was repaired.
 /// Computed from the job alone; nothing is changed.
-package struct JobReport {
+struct JobReport {
     /// The status after this pass.
-    package let status: DeviceStatus
+    let status: DeviceStatus
     /// What happened in this pass, for the history; empty when it is what happened before.
-    package let events: [EventRecord]
+    let events: [EventRecord]
     /// Drift that this pass has put right.
-    package let repairs: [Difference]
+    let repairs: [Difference]
     /// The generation that is in the kernel since this pass; `nil` when there is none, or when that was known.
-    package let settledGeneration: Int?
+    let settledGeneration: Int?
 
     /// - Parameters:
     ///   - job: A job that no round of its batch will change any more.
     ///   - now: The time of the events, and of conditions that turned.
-    package init(_ job: DeviceJob, at now: Timestamp) {
+    init(_ job: DeviceJob, at now: Timestamp) {
         let record = job.view.record
         let isSettledAnew = job.isSettled && record.settledGeneration != record.generation
         repairs = job.repairs
@@ -27,7 +27,7 @@ package struct JobReport {
     }
 
     /// What readers shall see; `nil` when they see it already.
-    package func update(of view: DeviceView) -> WorkerUpdate? {
+    func update(of view: DeviceView) -> WorkerUpdate? {
         guard settledGeneration != nil || status != view.status else { return nil }
         var update = WorkerUpdate(view, status: status)
         update.settledGeneration = settledGeneration

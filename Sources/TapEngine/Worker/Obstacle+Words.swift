@@ -3,7 +3,7 @@ package import TapCore
 /// What people and their programs are told of an obstacle.
 extension Obstacle {
     /// Whether somebody else stands against us.
-    package var isConflict: Bool {
+    var isConflict: Bool {
         switch self {
         case .foreignDevice, .nameTaken, .immutable, .contested: true
         case .controllerMissing, .controllerUnsuitable, .controllerFull, .unsupported, .inUse, .reportOnly: false

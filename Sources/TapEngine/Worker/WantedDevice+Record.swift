@@ -1,9 +1,9 @@
-package import TapCore
-package import TapStore
+internal import TapCore
+internal import TapStore
 
 extension WantedDevice {
     /// - Throws: `ValidationError` when the owner or the group has gone from the host.
-    package init(
+    init(
         _ record: DeviceRecord, claim: Claim?, accounts: any Accounts, daemonUser: UInt32
     ) throws(ValidationError) {
         var owner: UInt32?

@@ -1,5 +1,5 @@
-package import TapCore
-package import TapStore
+internal import TapCore
+internal import TapStore
 
 extension Worker: Survey {
     package func plans(for records: [DeviceRecord]) -> [DevicePlan] {

@@ -1,36 +1,36 @@
 internal import Foundation
 internal import HashTreeCollections
-package import Logging
-package import TapCore
+internal import Logging
+internal import TapCore
 internal import TapDocument
-package import TapStore
-package import TapSystem
+internal import TapStore
+internal import TapSystem
 
 /// The one thread that touches the kernel. Level-triggered: whatever wakes it, it looks at what is wanted and what is
 /// there, and does what makes the second like the first.
-package final class Worker: BatchEnvironment, @unchecked Sendable {
+final class Worker: BatchEnvironment, @unchecked Sendable {
     // Unchecked: everything mutable is used by the worker's thread alone; `start` hands it over.
 
     /// A full look happens this often, and up to a fifth earlier or later.
-    package static let resyncSeconds = 60.0
+    static let resyncSeconds = 60.0
     /// How long after a failed look the next is made.
-    package static let blindMilliseconds = 250
+    static let blindMilliseconds = 250
     /// Devices that are made together: each holds a descriptor until their claims are committed, and a stop waits for
     /// one batch.
-    package static let batchDevicesMax = 512
+    static let batchDevicesMax = 512
     /// Devices that are deleted together, in one call of the kernel.
-    package static let deletionsMax = 1_024
+    static let deletionsMax = 1_024
 
-    package let kernel: any Kernel
-    package let store: Store
-    package let board: SnapshotStore
+    let kernel: any Kernel
+    let store: Store
+    let board: SnapshotStore
     private let inbox: WorkerInbox
-    package let accounts: AccountCache
-    package let metrics: EngineMetrics
+    let accounts: AccountCache
+    let metrics: EngineMetrics
     private let log: Logger
     private let onReady: @Sendable () -> Void
 
-    package let sites: NamespaceStates
+    let sites: NamespaceStates
     private let leases: LeaseBroker
     private var retries: [DeviceName: Retry] = [:]
     private var budgets: [DeviceName: RepairBudget] = [:]
@@ -49,7 +49,7 @@ package final class Worker: BatchEnvironment, @unchecked Sendable {
         var due: ContinuousClock.Instant
     }
 
-    package init(
+    init(
         kernel: any Kernel, store: Store, board: SnapshotStore, inbox: WorkerInbox, accounts: any Accounts,
         metrics: EngineMetrics,
         log: Logger, onReady: @escaping @Sendable () -> Void
@@ -69,7 +69,7 @@ package final class Worker: BatchEnvironment, @unchecked Sendable {
             postpone: { inbox.add($0) })
     }
 
-    package func start() throws(ThreadFailure) {
+    func start() throws(ThreadFailure) {
         try NamedThread.start("tapster-worker") { [self] in
             run()
             ended.signal()
@@ -77,7 +77,7 @@ package final class Worker: BatchEnvironment, @unchecked Sendable {
     }
 
     /// Ends after the current pass; the kernel stays as it is.
-    package func stop() {
+    func stop() {
         inbox.stop()
         ended.wait()
     }
@@ -190,7 +190,7 @@ package final class Worker: BatchEnvironment, @unchecked Sendable {
     }
 
     /// A namespace in which nothing works is entered anew by the next device that is looked at.
-    package func abandon(_ location: NetworkNamespace?, _ error: KernelError) {
+    func abandon(_ location: NetworkNamespace?, _ error: KernelError) {
         log.warning(
             "a network namespace is left", metadata: ["namespace": "\(location?.text ?? "")", "error": "\(error)"])
         metrics.countRefusal(error)
@@ -301,9 +301,9 @@ package final class Worker: BatchEnvironment, @unchecked Sendable {
         log.debug("a pass is done", metadata: ["devices": "\(views.count)"])
     }
 
-    package func contestedFields(of name: DeviceName) -> Set<DeviceField> { budgets[name]?.contested(at: .now) ?? [] }
+    func contestedFields(of name: DeviceName) -> Set<DeviceField> { budgets[name]?.contested(at: .now) ?? [] }
 
-    package func endLeases(of name: DeviceName) { leases.endAll(of: name) }
+    func endLeases(of name: DeviceName) { leases.endAll(of: name) }
 
     /// Tells what became of the batch: the status on the board, and events and settled generations for the history.
     private func conclude(_ jobs: [DeviceJob]) {
@@ -381,7 +381,7 @@ package final class Worker: BatchEnvironment, @unchecked Sendable {
 }
 
 extension WorkerUpdate {
-    package init(_ view: DeviceView, status: DeviceStatus? = nil, claim: Claim? = nil) {
+    init(_ view: DeviceView, status: DeviceStatus? = nil, claim: Claim? = nil) {
         self.init(name: view.record.name, identifier: view.record.identifier, status: status, claim: claim)
     }
 }

@@ -37,9 +37,9 @@ package final class WorkerInbox: Sendable {
     /// Asks for a full look, and is answered after it; nothing is passed when the look fails, or the worker ends.
     package typealias Question = @Sendable ((any Survey)?) -> Void
 
-    package static let questionsMax = 64
+    static let questionsMax = 64
 
-    package static let commandsMax = 4_096
+    static let commandsMax = 4_096
 
     private struct State {
         var names: [DeviceName: ContinuousClock.Instant] = [:]
@@ -51,18 +51,18 @@ package final class WorkerInbox: Sendable {
     }
 
     /// What had gathered since the last look.
-    package struct Work {
-        package let names: Set<DeviceName>
-        package let questions: [Question]
-        package let retriesFailed: Bool
+    struct Work {
+        let names: Set<DeviceName>
+        let questions: [Question]
+        let retriesFailed: Bool
         /// How long the longest-waiting name has waited.
-        package let longestWait: Duration?
+        let longestWait: Duration?
     }
 
     private let state = Mutex(State())
     private let waker: any Waker
 
-    package init(waker: any Waker) {
+    init(waker: any Waker) {
         self.waker = waker
     }
 
@@ -80,7 +80,7 @@ package final class WorkerInbox: Sendable {
     /// With `retryingFailed`, devices that failed are tried again now, and not when it is their time.
     ///
     /// - Returns: False when too many wait, or the worker ends; the question is then not answered.
-    package func ask(retryingFailed: Bool = false, _ question: @escaping Question) -> Bool {
+    func ask(retryingFailed: Bool = false, _ question: @escaping Question) -> Bool {
         let isTaken = state.withLock { state in
             guard !state.isStopping, state.questions.count < Self.questionsMax else { return false }
             state.questions.append(question)
@@ -107,7 +107,7 @@ package final class WorkerInbox: Sendable {
         return isTaken
     }
 
-    package func takeCommands() -> [LeaseCommand] {
+    func takeCommands() -> [LeaseCommand] {
         state.withLock { state in
             defer { state.commands = [] }
             return state.commands
@@ -131,12 +131,12 @@ package final class WorkerInbox: Sendable {
     }
 
     package var isStopping: Bool { state.withLock { $0.isStopping } }
-    package var depth: Int { state.withLock { $0.names.count } }
+    var depth: Int { state.withLock { $0.names.count } }
     package var isEmpty: Bool {
         state.withLock { $0.names.isEmpty && $0.questions.isEmpty && $0.commands.isEmpty && !$0.isStopping }
     }
 
-    package func take() -> Work {
+    func take() -> Work {
         state.withLock { state in
             defer {
                 state.names.removeAll()

@@ -8,8 +8,8 @@ package struct Apply: Sendable {
     /// The longest trial.
     package static let confirmSecondsMax = 86_400
 
-    package let inbox: WorkerInbox
-    package let trials: Trials
+    let inbox: WorkerInbox
+    let trials: Trials
 
     package struct Options: Sendable {
         /// Nothing is committed.

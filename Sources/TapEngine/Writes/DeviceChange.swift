@@ -23,7 +23,7 @@ package enum DeviceChange {
     }
 
     /// The leases that cannot go on with it; nothing when all can.
-    package var endedLeases: ((LeaseView) -> Bool)? {
+    var endedLeases: ((LeaseView) -> Bool)? {
         switch self {
         case .delete: return { _ in true }
         case .update(let record, _):
@@ -33,7 +33,7 @@ package enum DeviceChange {
         }
     }
 
-    package var isChange: Bool {
+    var isChange: Bool {
         if case .nothing = self { false } else { true }
     }
 }
@@ -92,7 +92,7 @@ extension DeviceChange {
 
 extension DeviceChange {
     /// Whether another thing is stated then.
-    package var changesStatement: Bool {
+    var changesStatement: Bool {
         switch self {
         case .create, .restore, .update, .delete: true
         case .queues, .nothing: false

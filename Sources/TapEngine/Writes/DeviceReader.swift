@@ -3,8 +3,8 @@ package import TapDocument
 
 /// Reads documents as devices, as far as this host's kernel and accounts allow them.
 package struct DeviceReader: Sendable {
-    package let accounts: any Accounts
-    package let features: KernelFeatures
+    let accounts: any Accounts
+    let features: KernelFeatures
 
     /// - Throws: `Refusal.invalidDocument` with every mistake.
     package func input(_ document: JSONValue, name: DeviceName? = nil) throws(Refusal) -> DeviceInput {

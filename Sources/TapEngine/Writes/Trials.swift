@@ -25,7 +25,7 @@ package final class Trials: Sendable {
     /// Takes up the trial that an earlier daemon left.
     ///
     /// - Throws: `StoreError` when the database cannot be read.
-    package init(store: Store, writes: WriteQueue) throws(StoreError) {
+    init(store: Store, writes: WriteQueue) throws(StoreError) {
         self.writes = writes
         timer.onTime { [weak self] in self?.expire() }
         if let trial = try store.pendingTrial() { begin(trial) }

@@ -12,7 +12,7 @@ package struct WriteGroup: ~Copyable {
         /// Every record as it is now, those that did not change among them.
         package let records: [DeviceRecord]
         /// Those that did.
-        package let changed: [DeviceRecord]
+        let changed: [DeviceRecord]
         /// Their revision, or the present one where nothing changed.
         package let revision: Int
     }
@@ -21,7 +21,7 @@ package struct WriteGroup: ~Copyable {
         /// Every device as the writes so far leave it.
         package fileprivate(set) var devices: Devices
         fileprivate var revision: Int
-        package fileprivate(set) var commits: [Commit] = []
+        fileprivate(set) var commits: [Commit] = []
         /// For the history, which is written when all have decided.
         fileprivate var changes: [ChangeRecord] = []
         fileprivate var events: [EventRecord] = []
@@ -31,7 +31,7 @@ package struct WriteGroup: ~Copyable {
         fileprivate var writes = 0
 
         /// Whether there is something to commit.
-        package var isDirty: Bool { writes > 0 || !events.isEmpty }
+        var isDirty: Bool { writes > 0 || !events.isEmpty }
 
         package init(_ snapshot: Snapshot) {
             devices = snapshot.devices
@@ -68,7 +68,7 @@ package struct WriteGroup: ~Copyable {
 
     /// A write failed after it had written something, and has no savepoint to go back to: the transaction must be rolled
     /// back, and begun again with savepoints.
-    package struct NeedsSavepoints: Error {}
+    struct NeedsSavepoints: Error {}
 
     private let transaction: Transaction
     private let board: SnapshotStore
@@ -82,7 +82,7 @@ package struct WriteGroup: ~Copyable {
     ///   - board: Where leases are kept off.
     ///   - hasSavepoints: Whether each write has a savepoint of its own. Hardly any needs it, since nearly all that can be
     ///     wrong with a write is found before it writes, and a savepoint costs as much as a row.
-    package init(_ transaction: consuming Transaction, board: SnapshotStore, hasSavepoints: Bool) {
+    init(_ transaction: consuming Transaction, board: SnapshotStore, hasSavepoints: Bool) {
         self.transaction = transaction
         self.board = board
         self.hasSavepoints = hasSavepoints

@@ -1,5 +1,5 @@
 package import TapDocument
-package import TapStore
+internal import TapStore
 package import TapSystem
 
 /// The one thread on which users' writes wait for the disk, so that no connection's thread does. Those that wait at the
@@ -20,7 +20,7 @@ package final class WriteQueue: Sendable {
 
     private let thread: SerialThread<Write>
 
-    package init(store: Store, board: SnapshotStore, inbox: WorkerInbox, metrics: EngineMetrics) {
+    init(store: Store, board: SnapshotStore, inbox: WorkerInbox, metrics: EngineMetrics) {
         thread = SerialThread("tapster-writer", waitingMax: Self.waitingMax) { writes in
             WriteQueue.perform(writes, store: store, board: board, inbox: inbox, metrics: metrics)
         }
