@@ -18,7 +18,8 @@ let testHouse: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
-// What must hold for all bytes: tests, which try a corpus; or for `make fuzz` a program, whose main function is libFuzzer's.
+// What must hold for all bytes: tests, which try a corpus; or for `make fuzz` a program, whose main function is
+// libFuzzer's.
 let isFuzzed = Context.environment["TAPSTER_FUZZ"] != nil
 let read: [Target.Dependency] = [
     "TapCore", "TapDocument", "TapHTTP", "TapKernel", "TapEngine", "TapAPI",
@@ -98,7 +99,8 @@ let package = Package(
         .target(
             name: "OpenAPI", path: "openapi", resources: [.embedInCode("tapster.yaml")], swiftSettings: house),
 
-        // What several test targets share: namespaces, a kernel in memory, a small HTTP client, the daemon as a process.
+        // What several test targets share: namespaces, a kernel in memory, a small HTTP client, the daemon as a
+        // process.
         .target(
             name: "TestSupport", dependencies: ["TapCore", "TapSystem", "CLinux", "Steering", "Impersonation"],
             path: "Tests/TestSupport",
@@ -126,6 +128,14 @@ let package = Package(
             swiftSettings: testHouse),
         .testTarget(
             name: "TapHTTPTests", dependencies: ["TapHTTP", "TapSystem", "TestSupport"], swiftSettings: testHouse),
+        .testTarget(
+            name: "TapEngineTests",
+            dependencies: [
+                "TapEngine", "TapStore", "TapCore", "TapDocument", "TapSystem", "TestSupport",
+                .product(name: "HashTreeCollections", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: testHouse),
         .testTarget(
             name: "TapAPITests",
             dependencies: [

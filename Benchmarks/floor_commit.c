@@ -5,7 +5,8 @@
 #include <sqlite3.h>
 
 // As much as a device's statement.
-static const char *spec = "{\"queues\":4,\"link\":{\"mtu\":1500,\"up\":true,\"txQueueLength\":1000,\"carrier\":\"automatic\"}}";
+static const char *spec =
+    "{\"queues\":4,\"link\":{\"mtu\":1500,\"up\":true,\"txQueueLength\":1000,\"carrier\":\"automatic\"}}";
 
 static void run(sqlite3 *database, const char *sql) {
     if (sqlite3_exec(database, sql, NULL, NULL, NULL) == SQLITE_OK) return;

@@ -1,5 +1,6 @@
 // floor_lease COUNT QUEUES: opens the queues of the taps b0, b1 and so on, passes them to another process, and prints
-// the 50th and the 99th percentile of the milliseconds from the first open until that process has said that it has them.
+// the 50th and the 99th percentile of the milliseconds from the first open until that process has said that it has
+// them.
 //
 // The floor under a lease: the system calls without which there is none, and one change of process there and back.
 #include "lease.h"

@@ -1,7 +1,8 @@
-// floor_scrape SOCKET FILE: answers every request with the lines of FILE, a scrape of Tapster's, where each counter of a
-// device has its present value, until SIGTERM.
+// floor_scrape SOCKET FILE: answers every request with the lines of FILE, a scrape of Tapster's, where each counter of
+// a device has its present value, until SIGTERM.
 //
-// The floor under a scrape: one dump of the counters, a line printed for each number, and the same library to send them.
+// The floor under a scrape: one dump of the counters, a line printed for each number, and the same library to send
+// them.
 #include "mhd.h"
 #include "rtnetlink.h"
 
@@ -13,7 +14,14 @@ enum { interfaces_max = 65536, line_bytes_max = 512 };
 static const char *const kinds[] = {"packets", "bytes", "errors", "dropped"};
 
 // What stands before a line's value, and its value; a comment has none.
-struct line { const char *text; int length; enum { comment, counter, whole, other } is; int interface, place; unsigned long long count; double number; };
+struct line {
+    const char *text;
+    int length;
+    enum { comment, counter, whole, other } is;
+    int interface, place;
+    unsigned long long count;
+    double number;
+};
 
 static struct line *lines;
 static int line_count;

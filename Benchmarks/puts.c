@@ -1,6 +1,6 @@
 // puts SOCKET CLIENTS COUNT: CLIENTS connections, each with a device of its own, make COUNT durable PUTs in all, one
-// after the other each, and every one a change (of a label: the kernel has nothing to do). Prints the seconds of all, and
-// of the middle one and the slowest hundredth.
+// after the other each, and every one a change (of a label: the kernel has nothing to do). Prints the seconds of all,
+// and of the middle one and the slowest hundredth.
 #include "http_client.h"
 
 #include <pthread.h>
@@ -11,7 +11,8 @@ static double *times;
 
 static void put(int connection, int device, int value) {
     char text[512], body[128], answer[http_text_bytes_max];
-    int length = snprintf(body, sizeof body, "{\"metadata\":{\"labels\":{\"n\":\"%d\"}},\"spec\":{\"queues\":4}}", value);
+    int length = snprintf(body, sizeof body,
+                          "{\"metadata\":{\"labels\":{\"n\":\"%d\"}},\"spec\":{\"queues\":4}}", value);
     snprintf(text, sizeof text,
              "PUT /v1/devices/b%d HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
              "Content-Length: %d\r\n\r\n%s", device, length, body);

@@ -1,5 +1,5 @@
-// A preloaded library: each fsync(2) and fdatasync(2) takes SLOW_DISK_MICROSECONDS more, as on a disk that has no memory of
-// its own to answer from. Where the disk answers at once, nothing can be gained by sharing its answer.
+// A preloaded library: each fsync(2) and fdatasync(2) takes SLOW_DISK_MICROSECONDS more, as on a disk that has no
+// memory of its own to answer from. Where the disk answers at once, nothing can be gained by sharing its answer.
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <sys/syscall.h>

@@ -1,6 +1,7 @@
-// stream SOCKET QUEUES SECONDS: leases the queues of the tap b0 and sends 20,000 packets a second through them, each with
-// a number, in 64 flows; prints how many were sent, how many of them did not arrive, how many came on another queue than
-// those of their flow before them, on how many queues any came, and the longest time in milliseconds between two reads.
+// stream SOCKET QUEUES SECONDS: leases the queues of the tap b0 and sends 20,000 packets a second through them, each
+// with a number, in 64 flows; prints how many were sent, how many of them did not arrive, how many came on another
+// queue than those of their flow before them, on how many queues any came, and the longest time in milliseconds between
+// two reads.
 //
 // The packets come from the host's side, and a thread reads all queues as fast as they come. Each queue's ring holds
 // 1,000 packets: who does not read for 0.2 s loses some, whatever the daemon does.

@@ -1,6 +1,6 @@
-// watch_events SOCKET WATCHERS WRITES: opens as many watches, writes one PUT after another, and prints the 50th and 99th
-// percentile of the milliseconds from a PUT's answer to its event at a watcher, of all watchers together, and then the
-// same from when the PUT was sent. An event that is there before the answer counts as 0 in the first two.
+// watch_events SOCKET WATCHERS WRITES: opens as many watches, writes one PUT after another, and prints the 50th and
+// 99th percentile of the milliseconds from a PUT's answer to its event at a watcher, of all watchers together, and then
+// the same from when the PUT was sent. An event that is there before the answer counts as 0 in the first two.
 #include "http_client.h"
 
 #include <sys/epoll.h>
@@ -104,6 +104,7 @@ int main(int argc, char **argv) {
     }
     qsort(from_answer, (size_t)samples, sizeof *from_answer, compare_doubles);
     qsort(from_start, (size_t)samples, sizeof *from_start, compare_doubles);
-    printf("%.3f %.3f %.3f %.3f\n", percentile(from_answer, samples, 50) * 1e3, percentile(from_answer, samples, 99) * 1e3,
+    printf("%.3f %.3f %.3f %.3f\n", percentile(from_answer, samples, 50) * 1e3,
+           percentile(from_answer, samples, 99) * 1e3,
            percentile(from_start, samples, 50) * 1e3, percentile(from_start, samples, 99) * 1e3);
 }

@@ -4,8 +4,8 @@ package import TapDocument
 package import TapStore
 package import TapSystem
 
-/// Wanted state, the kernel's state, and the worker that makes the one match the other. This is all that others see of the
-/// engine: they apply, read, watch, lease, survey and wait. It knows no protocol.
+/// Wanted state, the kernel's state, and the worker that makes the one match the other. This is all that others see of
+/// the engine: they apply, read, watch, lease, survey and wait. It knows no protocol.
 package final class Engine: ChangeFeed {
     /// Reads of the history, backups and large documents that wait at a time.
     static let readsMax = 256

@@ -111,7 +111,8 @@ final class ClientConnections: @unchecked Sendable {
     // Unchecked: `open`, `counts`, `isIdle`, `isStopping` and `overdue` are only touched while `condition` is locked.
     private let condition = NSCondition()
     private var open: [ObjectIdentifier: ClientConnection] = [:]
-    /// Whether the thread sleeps until there is a connection. Else it looks every second, and only a crowd is in a hurry.
+    /// Whether the thread sleeps until there is a connection. Else it looks every second, and only a crowd is in a
+    /// hurry.
     private var isIdle = false
     private var isStopping = false
     private var overdue = 0
@@ -120,8 +121,8 @@ final class ClientConnections: @unchecked Sendable {
     private let onCutOff: @Sendable (HTTPCutOff) -> Void
     /// From how many connections on there is one.
     private var crowd: Int { limits.connectionsMax / 2 }
-    /// How many are cut off at once. When 128 connections become ready together, the library waits for one more before it
-    /// serves any (`MHD_epoll()`), and in a crowd nobody else may come in.
+    /// How many are cut off at once. When 128 connections become ready together, the library waits for one more before
+    /// it serves any (`MHD_epoll()`), and in a crowd nobody else may come in.
     private static let burstMax = 32
     private static let burstSeconds = 0.005
 

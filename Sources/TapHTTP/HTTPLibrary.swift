@@ -2,8 +2,8 @@ internal import CMicroHTTPD
 internal import Glibc
 internal import TapSystem
 
-/// The libmicrohttpd that this process has loaded. It may be another version than the one it was built with: all have one
-/// soname.
+/// The libmicrohttpd that this process has loaded. It may be another version than the one it was built with: all have
+/// one soname.
 public enum HTTPLibrary {
     /// For example `0.9.75`.
     public static var version: String { unsafe String(cString: MHD_get_version()) }

@@ -39,8 +39,8 @@ public enum HTTPRejection: String, CaseIterable, Error, Sendable {
     case tooManyConnections
     case stopping
 
-    /// What the library rejects by itself, before it calls the application. Where its text is another one in a version to
-    /// come, the code is less exact, and the request still rejected.
+    /// What the library rejects by itself, before it calls the application. Where its text is another one in a version
+    /// to come, the code is less exact, and the request still rejected.
     ///
     /// - Parameters:
     ///   - status: Of the error page that the library makes; 0 when it closes the connection without one.

@@ -155,7 +155,8 @@ public final class HTTPServer: Sendable {
         // A client that speaks TLS cannot read it.
         if listener.tls == nil {
             let bytes = response.closingBytes
-            // SAFETY: the array lives during the call. The socket's buffer is empty, so all fits or the client has gone.
+            // SAFETY: the array lives during the call. The socket's buffer is empty, so all fits or the client has
+            // gone.
             _ = unsafe send(socket, bytes, bytes.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
         }
         shutdown(socket, Int32(SHUT_RDWR))

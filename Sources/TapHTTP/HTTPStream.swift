@@ -28,8 +28,8 @@ public protocol HTTPStreamSource: Sendable {
 /// An answer without a length: it goes on until its source ends it, or the client goes. While there is nothing to say
 /// the connection is parked, and costs no thread. Nothing is made before the client has taken what came before it.
 @safe public final class HTTPStream: @unchecked Sendable {
-    // Unchecked: `pieces`, `offset` and `isAtEnd` are touched by the connection's own thread alone, all else is constant
-    // or in the mutex.
+    // Unchecked: `pieces`, `offset` and `isAtEnd` are touched by the connection's own thread alone, all else is
+    // constant or in the mutex.
 
     @safe private struct Connection: @unchecked Sendable {
         // Unchecked: the library's functions that park a connection may be called from any thread. The pointer is valid

@@ -3,15 +3,15 @@ internal import CMicroHTTPD
 /// The head of a request in the buffer of libmicrohttpd before 1.0, checked for what that library passes over and two
 /// parties could read differently (RFC 9112, sections 2.2, 3 and 5).
 ///
-/// Only the bytes tell of a lone LF, a folded field, a NUL, or a second space, and only the buffer has them. This is the
-/// one place that reads it, for libmicrohttpd 0.9.75 to 0.9.77; from 1.0 on the library refuses these by itself, and
-/// leaves its buffer in another state. `HTTPLibrary.check` proves at each start that the one or the other is so.
+/// Only the bytes tell of a lone LF, a folded field, a NUL, or a second space, and only the buffer has them. This is
+/// the one place that reads it, for libmicrohttpd 0.9.75 to 0.9.77; from 1.0 on the library refuses these by itself,
+/// and leaves its buffer in another state. `HTTPLibrary.check` proves at each start that the one or the other is so.
 @unsafe struct LenientHead {
     private static let versionBytes = 8
 
-    /// From the method to the end of the headers. The library has put a NUL in the place of each separator: of the spaces
-    /// in the request line, of each byte of a line's end, and of the colon. So a lone LF is one NUL where two must be, and
-    /// a NUL that the client sent is one too many.
+    /// From the method to the end of the headers. The library has put a NUL in the place of each separator: of the
+    /// spaces in the request line, of each byte of a line's end, and of the colon. So a lone LF is one NUL where two
+    /// must be, and a NUL that the client sent is one too many.
     private let bytes: UnsafeRawBufferPointer
     private let targetStart: Int
     private let versionStart: Int
@@ -37,8 +37,8 @@ internal import CMicroHTTPD
             versionStart: UnsafeRawPointer(line.version) - UnsafeRawPointer(line.method), targetBytes: targetBytes)
     }
 
-    /// - Throws: `.malformedRequest`, or `.unknownTransferCoding` when the library takes blanks for a part of it, and would
-    ///   wait for a body without end.
+    /// - Throws: `.malformedRequest`, or `.unknownTransferCoding` when the library takes blanks for a part of it, and
+    ///   would wait for a body without end.
     func check() throws(HTTPRejection) {
         let lineEnd = unsafe versionStart + Self.versionBytes
         // One separator each, and nothing that the library passed over.

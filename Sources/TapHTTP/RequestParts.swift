@@ -1,7 +1,7 @@
 internal import CMicroHTTPD
 
-/// The texts of a request line, in the library's memory, which lasts until the request is complete. The library ends each
-/// with a NUL.
+/// The texts of a request line, in the library's memory, which lasts until the request is complete. The library ends
+/// each with a NUL.
 @unsafe struct RequestLine {
     let method: UnsafePointer<CChar>
     /// Without its query.

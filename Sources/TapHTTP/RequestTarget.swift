@@ -2,7 +2,8 @@
 struct RequestTarget: Sendable {
     /// The path as it came.
     let path: String
-    /// The path's segments, each percent-decoded by itself; empty ones too, since a proxy that looks at paths sees them.
+    /// The path's segments, each percent-decoded by itself; empty ones too, since a proxy that looks at paths sees
+    /// them.
     let segments: [String]
     /// The query's parameters, decoded; of a repeated one, the last.
     let query: [String: String]
@@ -14,9 +15,9 @@ struct RequestTarget: Sendable {
     /// - Parameters:
     ///   - text: The target as it came.
     ///   - parametersMax: How many parameters the query may have.
-    /// - Throws: `.malformedTarget` if it cannot be decoded, or two parties could understand it differently: dot segments
-    ///   and encoded slashes are resolved by some and not by others. `.malformedRequest` if it has white space, which some
-    ///   take for a separator of the request line.
+    /// - Throws: `.malformedTarget` if it cannot be decoded, or two parties could understand it differently: dot
+    ///   segments and encoded slashes are resolved by some and not by others. `.malformedRequest` if it has white
+    ///   space, which some take for a separator of the request line.
     init(_ text: UnsafeRawBufferPointer, parametersMax: Int) throws(HTTPRejection) {
         // VT, FF, CR
         let whitespace: [UInt8] = [0x20, 0x0B, 0x0C, 0x0D]

@@ -120,7 +120,8 @@ public final class LinuxKernel: Kernel {
                 part += 1
             }
             guard let first = descriptors.first else {
-                // An anchor that no namespace has taken, whose device is gone or wanted by nobody; or what is no bundle.
+                // An anchor that no namespace has taken, whose device is gone or wanted by nobody; or what is no
+                // bundle.
                 discard(name, into: &taken)
                 continue
             }

@@ -32,8 +32,8 @@ struct DatabaseLock: ~Copyable, Sendable {
         }
     }
 
-    /// How often it is tried: a process that is just ending lets go of the lock a moment later, and so does a child of its
-    /// own that has not become another program yet.
+    /// How often it is tried: a process that is just ending lets go of the lock a moment later, and so does a child of
+    /// its own that has not become another program yet.
     private static let attemptsMax = 50
     private static let attemptSeconds = 0.01
 }

@@ -51,12 +51,13 @@ enum DeviceRow {
         }
     }
 
-    /// Stores that the device shall be deleted. The statement stays what it is; its texts are written with the digest over
-    /// them, since an earlier version may have written them otherwise.
+    /// Stores that the device shall be deleted. The statement stays what it is; its texts are written with the digest
+    /// over them, since an earlier version may have written them otherwise.
     static func markDeleted(_ database: Database, _ record: DeviceRecord) throws {
         let statement = try database.cachedStatement(
             sql: """
-                UPDATE device SET labels = ?, spec = ?, revision = ?, updated_at = ?, deletion_requested_at = ?, digest = ?
+                UPDATE device
+                SET labels = ?, spec = ?, revision = ?, updated_at = ?, deletion_requested_at = ?, digest = ?
                 WHERE uid = ?
                 """)
         let (labels, spec) = (record.labels.text, record.spec.text)

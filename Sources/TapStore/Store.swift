@@ -202,8 +202,8 @@ public final class Store: Sendable {
                     try database.execute(sql: Self.emptyWrite)
                 }
                 value = try body(Transaction(database, path: path))
-                // The last look: what goes during the commit could as well go right after it. When the very files are back,
-                // what was written meanwhile is in them.
+                // The last look: what goes during the commit could as well go right after it. When the very files are
+                // back, what was written meanwhile is in them.
                 try files.check()
                 isDecided = true
                 return .commit
@@ -232,14 +232,15 @@ public final class Store: Sendable {
     // MARK: Waiting for the disk
 
     private static let synchronous = "PRAGMA synchronous = FULL"
-    /// What a savepoint may have to put back is kept in memory: else the pages of a write that changes more than 16 are first
-    /// copied to a file. A write changes no more than its 8 MiB of body can say.
+    /// What a savepoint may have to put back is kept in memory: else the pages of a write that changes more than 16 are
+    /// first copied to a file. A write changes no more than its 8 MiB of body can say.
     private static let savepointsInMemory = "PRAGMA temp_store = MEMORY"
     /// Changes nothing, and yet has a page written.
     private static let emptyWrite = "PRAGMA user_version = 0"
 
     /// What is committed from here on does not wait for the disk. Nor does it move the log into the database: that
-    /// begins with an fsync(2) whose failure SQLite keeps to itself, and the next one would succeed without the records.
+    /// begins with an fsync(2) whose failure SQLite keeps to itself, and the next one would succeed without the
+    /// records.
     private func relax(_ database: Database) throws {
         try database.execute(sql: "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0")
     }
@@ -251,9 +252,9 @@ public final class Store: Sendable {
 
     /// After a commit that failed.
     ///
-    /// All of it may be in the log, from which the next start would take it, although it was refused. A commit of nothing
-    /// takes its place at once, without the disk. And records before it may never reach the disk, so the log is written
-    /// once more before anything else is.
+    /// All of it may be in the log, from which the next start would take it, although it was refused. A commit of
+    /// nothing takes its place at once, without the disk. And records before it may never reach the disk, so the log is
+    /// written once more before anything else is.
     private func distrust(_ database: Database) {
         condition.withLock { $0.isSuspect = true }
         do {

@@ -58,8 +58,8 @@ public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
         case .tooManyBackups(let directory, let count):
             "\(count) backups lie in \(directory); move or remove some"
         case .tooManyAnswers(let count):
-            "\(count) requests with an Idempotency-Key are remembered already, each for a day; send this one without, or "
-                + "come again later"
+            "\(count) requests with an Idempotency-Key are remembered already, each for a day; send this one "
+                + "without, or come again later"
         case .failed(let detail):
             "the database failed: \(detail)"
         }

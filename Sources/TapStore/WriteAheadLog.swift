@@ -9,11 +9,12 @@ struct WriteAheadLog: Sendable {
 
     /// Has the disk take all of it once more.
     ///
-    /// When fsync(2) fails, Linux takes the pages that it could not write for clean, and the next fsync succeeds without
-    /// them. What is written once more is dirty again. Only the file's own bytes are written, so readers notice nothing.
+    /// When fsync(2) fails, Linux takes the pages that it could not write for clean, and the next fsync succeeds
+    /// without them. What is written once more is dirty again. Only the file's own bytes are written, so readers notice
+    /// nothing.
     ///
-    /// To be called while nobody else may write to the log: within a transaction that writes. SQLite has no lock on this
-    /// file that closing it here would take away; those are on its neighbours.
+    /// To be called while nobody else may write to the log: within a transaction that writes. SQLite has no lock on
+    /// this file that closing it here would take away; those are on its neighbours.
     ///
     /// - Throws: `StoreError`: the disk does not take it.
     func rewrite() throws(StoreError) {

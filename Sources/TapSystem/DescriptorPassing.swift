@@ -12,9 +12,9 @@ public enum DescriptorPassing {
     /// sendmsg(2) with `MSG_NOSIGNAL`. The descriptors stay open here.
     ///
     /// - Precondition: On a stream, `bytes` is not empty: descriptors travel with a byte.
-    /// - Throws: EINVAL beyond `descriptorsMax`; EPIPE when nobody reads; EAGAIN when a socket that does not wait, or no
-    ///   longer waits, is full; ETOOMANYREFS when too many are under way; EMSGSIZE when only a part went out, and the
-    ///   descriptors with it.
+    /// - Throws: EINVAL beyond `descriptorsMax`; EPIPE when nobody reads; EAGAIN when a socket that does not wait, or
+    ///   no longer waits, is full; ETOOMANYREFS when too many are under way; EMSGSIZE when only a part went out, and
+    ///   the descriptors with it.
     public static func send(
         _ bytes: [UInt8], with descriptors: [Int32], over socket: Int32, flags: Int32 = 0
     ) throws(Errno) {
@@ -30,8 +30,8 @@ public enum DescriptorPassing {
     /// `withSender`, the socket has `SO_PASSCRED`, and the message tells who sent it.
     ///
     /// - Returns: What came.
-    /// - Throws: EMSGSIZE when a datagram is longer, or had more descriptors than are wanted or than the process may have
-    ///   open: then what came is closed. EAGAIN when there is nothing on a socket that does not wait.
+    /// - Throws: EMSGSIZE when a datagram is longer, or had more descriptors than are wanted or than the process may
+    ///   have open: then what came is closed. EAGAIN when there is nothing on a socket that does not wait.
     public static func receive(
         upTo bytesMax: Int, descriptorsUpTo countMax: Int = receivedDescriptorsMax, from socket: Int32,
         withSender: Bool = false, flags: Int32 = 0

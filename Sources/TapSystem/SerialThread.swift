@@ -1,7 +1,7 @@
 internal import Foundation
 
-/// A named thread of its own for work that waits for the disk or the kernel: it takes all that waits at once, in the order
-/// in which it came.
+/// A named thread of its own for work that waits for the disk or the kernel: it takes all that waits at once, in the
+/// order in which it came.
 public final class SerialThread<Item: Sendable>: @unchecked Sendable {
     // Unchecked: `waiting` and `isStopping` are only touched while `condition` is locked.
 

@@ -4,8 +4,8 @@ internal import Glibc
 public enum UnixSocket {
     /// Connects to a stream socket; neither that nor a send takes longer than `seconds`.
     ///
-    /// - Throws: ENOENT, ECONNREFUSED, EACCES; EAGAIN when the server accepts no connection; EINVAL for a path that is too
-    ///   long.
+    /// - Throws: ENOENT, ECONNREFUSED, EACCES; EAGAIN when the server accepts no connection; EINVAL for a path that is
+    ///   too long.
     public static func connect(streamTo path: String, sendSecondsMax seconds: Int) throws(Errno) -> OwnedDescriptor {
         try connect(SOCK_STREAM, to: path, sendSecondsMax: seconds)
     }

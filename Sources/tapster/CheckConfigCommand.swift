@@ -10,8 +10,8 @@ struct CheckConfigCommand: ParsableCommand {
         commandName: "check-config",
         abstract: "Show how 'serve' would run with the same options, or all that is wrong with them.",
         discussion: """
-            Each setting is shown as the file has it, with where it comes from: an option, a variable, or a line of the \
-            file. Tokens and keys are not shown. Exit status: 1 when something is wrong.
+            Each setting is shown as the file has it, with where it comes from: an option, a variable, or a line of \
+            the file. Tokens and keys are not shown. Exit status: 1 when something is wrong.
             """)
 
     @OptionGroup var options: ConfigurationOptions

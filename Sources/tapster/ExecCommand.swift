@@ -15,10 +15,10 @@ struct ExecCommand: ParsableCommand {
         abstract: "Lease queues of a device, and run a command that has them open.",
         usage: "tapster exec --device <device> [<options>] -- <command> [<argument> ...]",
         discussion: """
-            In the command's arguments, {fds} becomes the numbers of the queues' descriptors with colons between them, as \
-            QEMU's fds= takes them, and {fd0}, {fd1}… that of each. The command needs no privilege. It replaces tapster: \
-            signals and the exit status are its own. The lease ends with the last process that has its connection open, \
-            so at the latest with the command.
+            In the command's arguments, {fds} becomes the numbers of the queues' descriptors with colons between them, \
+            as QEMU's fds= takes them, and {fd0}, {fd1}… that of each. The command needs no privilege. It replaces \
+            tapster: signals and the exit status are its own. The lease ends with the last process that has its \
+            connection open, so at the latest with the command.
 
                 tapster exec --device web0 -- qemu-system-x86_64 -netdev tap,id=n0,fds={fds},vhost=off …
 

@@ -12,13 +12,13 @@ struct KeepCommand: ParsableCommand {
         abstract: "Run a command, start it again whenever it ends, and keep its descriptors meanwhile.",
         usage: "tapster keep -- <command> [<argument> ...]",
         discussion: """
-            For hosts and containers without systemd. It speaks systemd's protocol: the command finds NOTIFY_SOCKET in its \
-            environment, says there that it is ready, and may store descriptors (FDSTORE=1), which its next start finds \
-            as LISTEN_FDS and LISTEN_FDNAMES. As the first process of a container it takes care of orphans.
+            For hosts and containers without systemd. It speaks systemd's protocol: the command finds NOTIFY_SOCKET in \
+            its environment, says there that it is ready, and may store descriptors (FDSTORE=1), which its next start \
+            finds as LISTEN_FDS and LISTEN_FDNAMES. As the first process of a container it takes care of orphans.
 
             SIGTERM and SIGINT are passed on, and the end of the command is the end of keep, with the command's exit \
-            status. So it is when the command ends before it was ever ready. SIGHUP ends the command and starts it anew, \
-            which is how one upgrades. TAPSTER_LOG_FORMAT is text or json.
+            status. So it is when the command ends before it was ever ready. SIGHUP ends the command and starts it \
+            anew, which is how one upgrades. TAPSTER_LOG_FORMAT is text or json.
             """)
 
     @Argument(parsing: .postTerminator, help: "What to run, such as 'tapster serve'.")

@@ -38,7 +38,8 @@ struct LeaseClient {
         let target =
             "/v1/devices/\(Self.encoded(device))/lease" + (query.isEmpty ? "" : "?" + query.joined(separator: "&"))
         try send(
-            "GET \(target) HTTP/1.1\r\nHost: tapster\r\nConnection: Upgrade\r\nUpgrade: \(LeaseMessage.protocolName)\r\n\r\n"
+            "GET \(target) HTTP/1.1\r\nHost: tapster\r\nConnection: Upgrade\r\n"
+                + "Upgrade: \(LeaseMessage.protocolName)\r\n\r\n"
         )
         let head = try readHead()
         guard head.status == 101 else { throw .refused(try readProblem(head)) }

@@ -58,8 +58,8 @@ import Testing
         }
     }
 
-    /// Raw system calls are made in TapSystem and, for what is its own, in TapKernel; elsewhere only those that tell who or
-    /// where the process is, and what libmicrohttpd and SQLite want.
+    /// Raw system calls are made in TapSystem and, for what is its own, in TapKernel; elsewhere only those that tell
+    /// who or where the process is, and what libmicrohttpd and SQLite want.
     @Test(arguments: ["TapCore", "TapDocument", "TapStore", "TapEngine", "TapAPI", "tapster"])
     func systemCallsHaveOneRoom(room: String) throws {
         let calls: Set<String> = [
@@ -71,6 +71,20 @@ import Testing
             for line in text.split(separator: "\n") where !line.drop(while: { $0 == " " }).hasPrefix("//") {
                 for call in line.matches(of: /unsafe ([a-z_]+)\(/) where calls.contains(String(call.1)) {
                     Issue.record("\(room)/\(path) calls \(call.1)(2): \(line)")
+                }
+            }
+        }
+    }
+
+    /// The formatter leaves comments and strings as they are.
+    @Test func linesFitInto120Columns() throws {
+        for folder in ["Sources", "Tests", "Benchmarks"] {
+            let place = Self.root.appending(path: folder)
+            for case let path as String in FileManager.default.enumerator(atPath: place.path) ?? .init() {
+                guard [".swift", ".c", ".h"].contains(where: path.hasSuffix) else { continue }
+                let text = try String(contentsOf: place.appending(path: path), encoding: .utf8)
+                for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+                    #expect(line.count <= 120, "\(folder)/\(path):\(number + 1)")
                 }
             }
         }
@@ -97,7 +111,8 @@ import Testing
         for (height, folder) in layers.enumerated() {
             let below = Set(layers[..<height])
             let others = folders[folder, default: []].subtracting(below)
-            #expect(others.isEmpty, "\(target)/\(folder) uses \(others.sorted()): \(graph.uses(of: folder, in: others))")
+            #expect(
+                others.isEmpty, "\(target): \(graph.uses(of: folder, in: others))")
         }
         // The graph is no empty one.
         #expect(folders[""]?.isEmpty == false)
@@ -118,7 +133,13 @@ import Testing
         defer { try? FileManager.default.removeItem(at: root) }
         let files = [
             "A/One.swift": "package struct One { let two: Two }\n// Three\nlet text = \"Three\"",
-            "B/Two.swift": "final class Two {\n    struct Nested {}\n    let text = \"\\(Three.text) One\"\n}\nprivate struct Hidden {}",
+            "B/Two.swift": """
+            final class Two {
+                struct Nested {}
+                let text = "\\(Three.text) One"
+            }
+            private struct Hidden {}
+            """,
             "C/Three.swift": "enum Three {\n    static func one() -> One {}\n}\nprivate struct Hidden {}",
         ]
         for (path, text) in files {

@@ -99,8 +99,8 @@ import Testing
         #expect(changes.all.count == 2)
     }
 
-    /// A client is at the revision of the last event that it saw. A device whose labels had changed before, but which changed
-    /// once more and so was not told of yet, is told of when it comes again.
+    /// A client is at the revision of the last event that it saw. A device whose labels had changed before, but which
+    /// changed once more and so was not told of yet, is told of when it comes again.
     @Test func aDeviceThatLeftTheSelectorIsToldOfAfterAResume() throws {
         let board = SnapshotStore()
         board.load([], revision: 0)

@@ -62,8 +62,8 @@ import Testing
         ),
         (
             "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
-                + "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
-                + "text/plain;version=0.0.4;q=0.3,*/*;q=0.2", .openMetrics
+                + "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;"
+                + "q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2", .openMetrics
         ),
         ("application/openmetrics-text;q=0.2, text/plain;q=0.3", .text),
         ("application/openmetrics-text;q=0, */*", .text), ("text/*;q=0.5, */*", .openMetrics),

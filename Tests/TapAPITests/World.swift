@@ -9,16 +9,6 @@ import TestSupport
 @testable import TapAPI
 @testable import TapEngine
 
-struct OnlyRoot: Accounts {
-    func userNumber(_ principal: Principal) -> UInt32? {
-        switch principal {
-        case .name(let name): name == "root" ? 0 : nil
-        case .number(let number): number
-        }
-    }
-    func groupNumber(_ principal: Principal) -> UInt32? { userNumber(principal) }
-}
-
 /// The whole service over real HTTP and real SQLite; only the kernel is in memory, since the real one needs root.
 final class World: Sendable {
     let kernel: ModelKernel
@@ -121,13 +111,4 @@ extension Answer {
     var pointers: [String] {
         (self["errors"] as? [[String: Any]] ?? []).compactMap { $0["pointer"] as? String }
     }
-}
-
-/// What several threads have found.
-final class Gathered<Value: Sendable>: Sendable {
-    private let values = Mutex<[Value]>([])
-
-    func add(_ value: Value) { values.withLock { $0.append(value) } }
-
-    var all: [Value] { values.withLock { $0 } }
 }

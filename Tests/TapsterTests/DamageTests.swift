@@ -146,7 +146,8 @@ import Testing
         }
     }
 
-    /// Bytes of the file change under the daemon, one page at a time. It may notice or not; it never takes them for true.
+    /// Bytes of the file change under the daemon, one page at a time. It may notice or not; it never takes them for
+    /// true.
     @Test func pagesRotUnderTheDaemon() async throws {
         let seed = UInt64.random(in: 0 ... .max)
         try await DamagedWorld.with(databaseApart: true) { world in

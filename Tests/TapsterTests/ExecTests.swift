@@ -12,8 +12,8 @@ import Testing
     private static func line(_ queues: Range<Int>, last: Bool = true) -> String {
         let indexes = queues.map(String.init).joined(separator: ", ")
         return
-            #"{"lease": "0123456789abcdef", "device": "web0", "ifindex": 12, "networkNamespace": null, "vnetHeaderSize": 12, "#
-            + #""queues": [\#(indexes)], "last": \#(last)}"# + "\n"
+            #"{"lease": "0123456789abcdef", "device": "web0", "ifindex": 12, "networkNamespace": null, "#
+            + #""vnetHeaderSize": 12, "queues": [\#(indexes)], "last": \#(last)}"# + "\n"
     }
 
     /// A file for each queue, in which its number is written.

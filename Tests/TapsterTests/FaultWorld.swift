@@ -111,8 +111,8 @@ final class FaultWorld {
             case .changeSettings:
                 (
                     name,
-                    #"{"queues": 2, "vnetHeaderSize": \#(20 + 4 * (number % 10)), "offloads": ["checksum"], "owner": 7, "#
-                        + #""access": "open"}"#
+                    #"{"queues": 2, "vnetHeaderSize": \#(20 + 4 * (number % 10)), "offloads": ["checksum"], "#
+                        + #""owner": 7, "access": "open"}"#
                 )
             case .changeLinks:
                 (name, #"{"queues": 2, "link": {"mtu": \#(9_000 + number), "addresses": ["10.9.\#(place).1/24"]}}"#)

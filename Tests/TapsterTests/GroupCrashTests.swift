@@ -4,8 +4,9 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// The daemon is killed while several clients write at once: before a transaction, between the writes that share it, and
-/// after its commit. Nothing that was acknowledged is missing, and of each client at most the write under way is there.
+/// The daemon is killed while several clients write at once: before a transaction, between the writes that share it,
+/// and after its commit. Nothing that was acknowledged is missing, and of each client at most the write under way is
+/// there.
 @Suite(.privileged) struct GroupCrashTests {
     private static let clients = 6
 

@@ -189,7 +189,8 @@ import Testing
         }
     }
 
-    /// The names come back in one variable, of which the kernel takes 128 KiB: a store that is fuller would never start.
+    /// The names come back in one variable, of which the kernel takes 128 KiB: a store that is fuller would never
+    /// start.
     @Test func aStoreThatIsFullRefusesAndStarts() async throws {
         try await onThread {
             try withTemporaryDirectory { directory in

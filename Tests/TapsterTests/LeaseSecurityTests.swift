@@ -201,8 +201,8 @@ import Testing
                     import os, select, socket, sys, time
                     connection = socket.socket(socket.AF_UNIX)
                     connection.connect(sys.argv[1])
-                    connection.sendall(b"GET /v1/devices/web0/lease HTTP/1.1\\r\\nHost: x\\r\\nConnection: Upgrade\\r\\n"
-                                       b"Upgrade: tapster-lease/1\\r\\n\\r\\n")
+                    connection.sendall(b"GET /v1/devices/web0/lease HTTP/1.1\\r\\nHost: x\\r\\n"
+                                       b"Connection: Upgrade\\r\\nUpgrade: tapster-lease/1\\r\\n\\r\\n")
                     data, queues = b"", []
                     while b'"last":true' not in data:
                         part, attached, _, _ = socket.recv_fds(connection, 65536, 250)

@@ -5,7 +5,8 @@ import Testing
 
 /// Leases that begin and end in any way and any order, and leave nothing behind.
 ///
-/// Half as many as `TAPSTER_SOAK_STEPS` says, so that `make soak` has 10,000; `TAPSTER_SOAK_SEED` plays a failure again.
+/// Half as many as `TAPSTER_SOAK_STEPS` says, so that `make soak` has 10,000; `TAPSTER_SOAK_SEED` plays a failure
+/// again.
 @Suite(.privileged) struct LeaseSoakTests {
     private static let environment = ProcessInfo.processInfo.environment
     private static let cycles = (environment["TAPSTER_SOAK_STEPS"].flatMap { Int($0) } ?? 2_000) / 2
@@ -37,8 +38,8 @@ private final class LeaseWalk {
     private static let queues = 4
     /// Of cycles, until the daemon's heap has its size.
     private static let warmUp = 100
-    /// What the daemon, or keep, may have grown by since. One object or descriptor of each lease that stays comes to 1 KiB a
-    /// cycle, 5 MiB of `make soak`; measured are 0.03 MiB after 500 cycles and 0.12 MiB after 5,000.
+    /// What the daemon, or keep, may have grown by since. One object or descriptor of each lease that stays comes to 1
+    /// KiB a cycle, 5 MiB of `make soak`; measured are 0.03 MiB after 500 cycles and 0.12 MiB after 5,000.
     private static let residentGrowthKibibytesMax = 2 << 10
     private static let cyclesPerRestart = 100
 
@@ -193,8 +194,8 @@ private final class LeaseWalk {
 
     private func restart(kill: Bool) throws {
         log.append("\(count) \(kill ? "kill" : "restart") the daemon")
-        // Who is killed between a hand-over and its note forgets that lease. Whatever was asked before has been done when
-        // this is answered, by the same thread.
+        // Who is killed between a hand-over and its note forgets that lease. Whatever was asked before has been done
+        // when this is answered, by the same thread.
         guard try daemon.send("DELETE", "/v1/leases/\(String(repeating: "0", count: 16))").status == 404 else {
             throw TestFailure("a lease that cannot be was revoked")
         }

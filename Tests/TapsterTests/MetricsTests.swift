@@ -3,8 +3,8 @@ import Glibc
 import TestSupport
 import Testing
 
-/// What the real daemon tells of itself and of its devices, as the tools of others read it. `scripts/setup test` installs
-/// them; without them these tests fail.
+/// What the real daemon tells of itself and of its devices, as the tools of others read it. `scripts/setup test`
+/// installs them; without them these tests fail.
 @Suite(.privileged) struct MetricsTests {
     private static let accept = "application/openmetrics-text"
 

@@ -73,9 +73,9 @@ public struct DiskRecord {
 
 /// A disk to which a record is played, and whose power may be cut at any point.
 ///
-/// What a sync that has succeeded covers is durable. Of what came after it any sectors survive, in any order; so do names
-/// that came or went since the folder was synced. A sync that fails lets go of what it was to save: some of it is on the
-/// disk, and the rest never will be (as Linux does it).
+/// What a sync that has succeeded covers is durable. Of what came after it any sectors survive, in any order; so do
+/// names that came or went since the folder was synced. A sync that fails lets go of what it was to save: some of it is
+/// on the disk, and the rest never will be (as Linux does it).
 public struct Disk {
     static let sectorBytes = 512
     /// From nothing to all of what was not synced.

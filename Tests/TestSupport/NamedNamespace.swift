@@ -1,8 +1,8 @@
 import Foundation
 import Glibc
 
-/// A network namespace that is found at a path, as `ip netns` makes them. The directory of the named ones belongs to the
-/// whole host, so a name is made up that nobody else has; and with the object it is gone.
+/// A network namespace that is found at a path, as `ip netns` makes them. The directory of the named ones belongs to
+/// the whole host, so a name is made up that nobody else has; and with the object it is gone.
 public final class NamedNamespace {
     /// As a device's spec states it.
     public let location: String

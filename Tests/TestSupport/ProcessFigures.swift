@@ -57,8 +57,8 @@ extension Daemon {
         return seen
     }
 
-    /// Waits until no queue of the devices is attached or detached in the kernel, no more than these leases are in force,
-    /// and the daemon has as much open as before.
+    /// Waits until no queue of the devices is attached or detached in the kernel, no more than these leases are in
+    /// force, and the daemon has as much open as before.
     public func waitUntilAllIsFree(_ devices: [String], _ baseline: [String], leases: Int = 0) throws {
         var complaint = ""
         do {

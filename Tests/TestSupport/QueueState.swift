@@ -22,7 +22,8 @@ public struct QueueState: Equatable, CustomStringConvertible {
     }
 
     public var description: String {
-        "\(isEnabled ? "" : "disabled ")\(isAttached ? "attached" : "detached") at \(kernelIndex.map(String.init) ?? "-")"
+        "\(isEnabled ? "" : "disabled ")\(isAttached ? "attached" : "detached")"
+            + " at \(kernelIndex.map(String.init) ?? "-")"
             + (lease == nil ? " free" : "")
     }
 }

@@ -48,8 +48,8 @@ extension Daemon {
     @discardableResult
     public func delete(_ name: String) throws -> Answer { try send("DELETE", "/v1/devices/\(name)?wait=10s") }
 
-    /// Somebody renames an interface. Kernels before 6.2 rename nothing that is up: there it is down meanwhile, which the
-    /// daemon does not see.
+    /// Somebody renames an interface. Kernels before 6.2 rename nothing that is up: there it is down meanwhile, which
+    /// the daemon does not see.
     public func renameInterface(_ name: String, to other: String) throws {
         guard (try? run("ip", "link", "set", name, "name", other)) == nil else { return }
         process?.pause()

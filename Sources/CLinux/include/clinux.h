@@ -63,22 +63,23 @@ int clinux_memory_file(const char *name);
 // A sysfs that shows the network namespace of the thread, mounted nowhere, or −1.
 int clinux_mount_sysfs(void);
 
-// The CMSG_ macros (cmsg(3)). Both return what sendmsg and recvmsg return: −1 and errno on failure.
-// Receiving fills at most `*count` descriptors, close-on-exec, and tells how many came and the message's flags (MSG_TRUNC,
-// MSG_CTRUNC). With `sender`, it has room for SCM_CREDENTIALS too, and tells the sender's process, or 0.
+// The CMSG_ macros (cmsg(3)). Both return what sendmsg and recvmsg return: −1 and errno on failure. Receiving fills at
+// most `*count` descriptors, close-on-exec, and tells how many came and the message's flags (MSG_TRUNC, MSG_CTRUNC).
+// With `sender`, it has room for SCM_CREDENTIALS too, and tells the sender's process, or 0.
 ssize_t clinux_send_descriptors(
     int socket, const void *bytes, size_t length, const int *descriptors, size_t count, int flags);
 ssize_t clinux_receive_descriptors(
     int socket, void *bytes, size_t length, int *descriptors, size_t *count, pid_t *sender, int flags,
     int *message_flags);
 
-// Which of two open descriptors of ours comes first in some order of open files: 0 the same file, 1 `a`, 2 `b`, 3 neither,
-// or −1 (kcmp(2), for which there is no function).
+// Which of two open descriptors of ours comes first in some order of open files: 0 the same file, 1 `a`, 2 `b`, 3
+// neither, or −1 (kcmp(2), for which there is no function).
 int clinux_compare_files(int a, int b);
 
 // fork() is not available in Swift. Starts a program with `descriptors` from number 3 on and no other but the standard
-// ones, no signal blocked or ignored, and SIGTERM at the death of the calling thread. `descriptors` may have any numbers.
-// The first variable of `environment` is a place for LISTEN_PID. Returns the process, or −1 and why execvp failed.
+// ones, no signal blocked or ignored, and SIGTERM at the death of the calling thread. `descriptors` may have any
+// numbers. The first variable of `environment` is a place for LISTEN_PID. Returns the process, or −1 and why execvp
+// failed.
 pid_t clinux_spawn(char *const arguments[], char *environment[], int *descriptors, size_t count);
 
 // siginfo_t is a union. The child that has ended and was not waited for, or 0: `process`, or with 0 any.

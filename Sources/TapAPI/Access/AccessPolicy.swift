@@ -39,7 +39,8 @@ public final class AccessPolicy: Sendable {
 
     public var tokensCount: Int { tokens.count }
 
-    /// What a process may: root and the daemon's own user all, others what their user and all their groups give together.
+    /// What a process may: root and the daemon's own user all, others what their user and all their groups give
+    /// together.
     ///
     /// - Returns: Nothing for whom no rule names, where there is no role for those.
     func permissions(of peer: PeerCredentials, daemonUser: UInt32) -> Permissions? {

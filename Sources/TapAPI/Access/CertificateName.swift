@@ -11,7 +11,8 @@ public enum CertificateName: Hashable, Sendable, CustomStringConvertible {
     /// `ub-common-name` (RFC 5280, appendix A.1).
     private static let commonNameCharactersMax = 64
 
-    /// - Parameter text: A common name, or `sha256:` and the digits, which may have colons between them as openssl(1) has.
+    /// - Parameter text: A common name, or `sha256:` and the digits, which may have colons between them as openssl(1)
+    ///   has.
     /// - Throws: `ValidationError` for anything else.
     public init(_ text: String) throws(ValidationError) {
         guard text.lowercased().hasPrefix(Self.prefix) else {

@@ -2,8 +2,8 @@ internal import Logging
 internal import Synchronization
 internal import TapEngine
 
-/// Tells the log who was not let in: not more often than somebody reads, however many knock. How many more there were is
-/// told with the next one.
+/// Tells the log who was not let in: not more often than somebody reads, however many knock. How many more there were
+/// is told with the next one.
 final class RefusalLog: Sendable {
     /// Lines in one stretch of time.
     static let linesMax = 10

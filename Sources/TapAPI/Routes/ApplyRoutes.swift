@@ -37,7 +37,8 @@ struct ApplyRoutes: Sendable {
             let document = try call.document()
             let inputs = try refusing { () throws(Refusal) in try self.inputs(document) }
             try writes.enqueue(call) { (group, repetition) throws(Refusal) in
-                try ApplyAnswers(engine: engine).write(inputs, call, options, wait: wait, in: &group, repetition) { record in
+                try ApplyAnswers(engine: engine).write(inputs, call, options, wait: wait, in: &group, repetition) {
+                    record in
                     prunes && labelSelector?.matches(record.labels) ?? true
                 }
             }

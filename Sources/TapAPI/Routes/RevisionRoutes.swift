@@ -49,7 +49,9 @@ struct RevisionRoutes: Sendable {
         try writes.enqueue(call) { (group, repetition) throws(Refusal) in
             switch try group.read({ try $0.statement(revision) }) {
             case .known(_, let devices):
-                return try ApplyAnswers(engine: engine).write(devices, call, options, wait: wait, in: &group, repetition) { _ in true }
+                return try ApplyAnswers(engine: engine).write(
+                    devices, call, options, wait: wait, in: &group, repetition
+                ) { _ in true }
             case .forgotten(let oldest): throw .revisionForgotten(revision, oldest: oldest)
             case .none(let nearest): throw .revisionNotFound(String(revision), nearest: nearest)
             }

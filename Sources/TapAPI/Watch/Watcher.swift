@@ -6,8 +6,8 @@ internal import TapHTTP
 internal import TapStore
 internal import TapEngine
 
-/// One who is told of changes. It keeps its place in the list of changes, and which devices its client knows of: that is
-/// all, however slowly the client reads.
+/// One who is told of changes. It keeps its place in the list of changes, and which devices its client knows of: that
+/// is all, however slowly the client reads.
 final class Watcher: HTTPStreamSource {
     fileprivate struct State {
         var place: WatchPlace
@@ -97,7 +97,8 @@ final class Watcher: HTTPStreamSource {
                 case .change(let change, let view):
                     state.place.sequence = change.sequence
                     guard let kind = state.tell(change, view, selector) else { continue }
-                    // All removals of a revision belong to one change: who resumes in the midst of them shall see the rest.
+                    // All removals of a revision belong to one change: who resumes in the midst of them shall see the
+                    // rest.
                     let resume = change.last == nil ? change.revision : change.revision - 1
                     return .send(format.frame(kind, view.body, resume: resume))
                 case .nothing(let revision):

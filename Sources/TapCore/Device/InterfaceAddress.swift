@@ -27,7 +27,8 @@ public struct InterfaceAddress: Hashable, Comparable, Sendable, CustomStringConv
         let isLoopback = bytes.count == 16 && bytes.dropLast().allSatisfy { $0 == 0 } && bytes[15] == 1
         guard !isMulticast, !isLoopback, bytes.contains(where: { $0 != 0 }) else {
             throw ValidationError(
-                "'\(text.prefix(64))' is multicast, broadcast, loopback or unspecified; no tap or tun device can have it"
+                "'\(text.prefix(64))' is multicast, broadcast, loopback or unspecified; "
+                    + "no tap or tun device can have it"
             )
         }
         self.bytes = bytes

@@ -37,8 +37,8 @@ public struct Claim: Hashable, Sendable {
     public let index: LinkIndex
     /// What was set through a descriptor, and read back where the kernel lets us.
     public let settings: DescriptorSettings
-    /// Whether the interface was seen to be gone: its number may be somebody else's by now, but that the device had been
-    /// made here stays known.
+    /// Whether the interface was seen to be gone: its number may be somebody else's by now, but that the device had
+    /// been made here stays known.
     public var isLost = false
 
     public init(

@@ -72,8 +72,8 @@ public struct QueueOrder<Queue: Hashable & Sendable>: Hashable, Sendable {
     /// Whether all sequences of these changes come to the same order.
     private func isCertain(without gone: Set<Queue>, with new: Set<Queue>) -> Bool {
         guard let order, new.count <= 1 else { return false }
-        // A queue in the part that stays keeps its place; those from the tail fill the holes in it, and with two holes it
-        // is open which.
+        // A queue in the part that stays keeps its place; those from the tail fill the holes in it, and with two holes
+        // it is open which.
         let holes = order.prefix(order.count - gone.count).count(where: gone.contains)
         return new.isEmpty ? holes <= 1 : holes == 0
     }

@@ -109,7 +109,8 @@ extension WantedDevice {
         if let shown = tun.offloads, shown != wanted.offloads?.asShown {
             comparison.compare(.offloads, wanted.offloads, shown) { .words($0.names) }
         } else {
-            // After a consumer, what the kernel does not show is unknown; while the next one is attached, it is that one's.
+            // After a consumer, what the kernel does not show is unknown; while the next one is attached, it is that
+            // one's.
             let isUnknown = (tun.attachedQueues ?? 0) == 0 && namespace.unverified.contains(link.index)
             let offloads = isUnknown ? nil : known?.offloads
             comparison.compare(.offloads, wanted.offloads, offloads) { .words($0.names) }

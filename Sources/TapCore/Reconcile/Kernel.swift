@@ -66,8 +66,8 @@ public protocol Kernel: AnyObject {
     /// Bytes that outlive this process; nothing without a service manager that keeps descriptors.
     var memory: (any KernelMemory)? { get }
 
-    /// Gives copies of a connection and of its queues to the service manager, if there is one, who hands them to the next
-    /// process of the service.
+    /// Gives copies of a connection and of its queues to the service manager, if there is one, who hands them to the
+    /// next process of the service.
     ///
     /// - Parameters:
     ///   - connection: The connection.
@@ -172,8 +172,8 @@ public protocol KernelNamespace: AnyObject {
 
     /// Opens queues for a consumer: all of them, attached, or none.
     ///
-    /// - Throws: `KernelError`: ENODEV when the device is gone, EBUSY when its only queue is taken, E2BIG at 256 queues,
-    ///   EBADMSG when the kernel does not show what was set.
+    /// - Throws: `KernelError`: ENODEV when the device is gone, EBUSY when its only queue is taken, E2BIG at 256
+    ///   queues, EBADMSG when the kernel does not show what was set.
     func openQueues(of index: LinkIndex, _ opening: QueueOpening) throws(KernelError) -> OpenedQueues
 
     /// Which CPUs take the packets that come from the queue which is now at `kernelIndex` (`rps_cpus`); none is the

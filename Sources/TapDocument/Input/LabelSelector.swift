@@ -98,7 +98,8 @@ public struct LabelSelector: Hashable, Sendable {
 
     private static func malformed(_ text: Substring) -> ValidationError {
         ValidationError(
-            "'\(String(text).shortened)' is not a requirement such as vm=web, vm!=web, vm in (a,b), vm notin (a), vm, !vm"
+            "'\(String(text).shortened)' is not a requirement such as "
+                + "vm=web, vm!=web, vm in (a,b), vm notin (a), vm, !vm"
         )
     }
 }

@@ -1,7 +1,7 @@
 /// Reads one JSON text (RFC 8259).
 ///
-/// Foundation's parser accepts more than JSON (`[1,]`), keeps one of two equal keys without a word, and with the way from
-/// its types to ours took most of a start with many devices.
+/// Foundation's parser accepts more than JSON (`[1,]`), keeps one of two equal keys without a word, and with the way
+/// from its types to ours took most of a start with many devices.
 struct JSONParser {
     private let bytes: [UInt8]
     private var position = 0

@@ -6,8 +6,8 @@ public struct JSONSyntaxError: Error, Hashable, Sendable {
 extension JSONValue {
     /// How many levels a document may have. None of ours comes near it.
     public static let depthMax = 32
-    /// How long a key may be. The longest of ours is a label's, with 317 bytes; and to hash a text of many combining marks
-    /// takes a time that rises with the square of their number.
+    /// How long a key may be. The longest of ours is a label's, with 317 bytes; and to hash a text of many combining
+    /// marks takes a time that rises with the square of their number.
     public static let keyBytesMax = 320
 
     /// Reads a JSON text to the letter of RFC 8259; a key that occurs twice in an object is an error (RFC 7493).

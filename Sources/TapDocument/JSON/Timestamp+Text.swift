@@ -27,8 +27,8 @@ extension Timestamp {
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// Reads a time of RFC 3339: with an offset from UTC, and with or without a fraction of a second, of which microseconds
-    /// count. `text` has milliseconds only, so that what it wrote is read without the rest.
+    /// Reads a time of RFC 3339: with an offset from UTC, and with or without a fraction of a second, of which
+    /// microseconds count. `text` has milliseconds only, so that what it wrote is read without the rest.
     ///
     /// - Throws: `ValidationError` for anything else; a leap second (`:60`) too.
     public init(text: String) throws(ValidationError) {

@@ -1,6 +1,7 @@
 public import TapCore
 
-/// A tap or tun device that Tapster does not own. Its names and addresses are the kernel's, which allows more than a spec.
+/// A tap or tun device that Tapster does not own. Its names and addresses are the kernel's, which allows more than a
+/// spec.
 public struct UnmanagedDocument: Hashable, Sendable {
     public var name: String
     public var index: LinkIndex

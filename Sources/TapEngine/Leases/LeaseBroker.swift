@@ -26,7 +26,8 @@ final class LeaseBroker {
     private let accounts: any Accounts
 
     init(
-        kernel: any Kernel, sites: NamespaceStates, board: SnapshotStore, accounts: any Accounts, metrics: EngineMetrics,
+        kernel: any Kernel, sites: NamespaceStates, board: SnapshotStore, accounts: any Accounts,
+        metrics: EngineMetrics,
         log: Logger, postpone: @escaping @Sendable (LeaseCommand) -> Bool
     ) {
         self.kernel = kernel

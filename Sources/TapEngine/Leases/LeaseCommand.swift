@@ -11,8 +11,9 @@ package enum LeaseCommand: Sendable {
     /// Has the kernel follow what was committed; answered with `nil` when it has, or has nothing to follow.
     case setQueue(DeviceName, Int, isEnabled: Bool, reply: @Sendable (Refusal?) -> Void)
 
-    /// Whether it ends what an earlier command began, so that it is never turned away: a client that is not told that its
-    /// lease came to nothing would hold it for ever. There are no more of these than commands that were taken before.
+    /// Whether it ends what an earlier command began, so that it is never turned away: a client that is not told that
+    /// its lease came to nothing would hold it for ever. There are no more of these than commands that were taken
+    /// before.
     var isOwed: Bool {
         if case .handOver = self { true } else { false }
     }
@@ -31,8 +32,8 @@ package enum LeaseCommand: Sendable {
 /// How a request for a lease is answered, once.
 package struct LeaseReply: Sendable {
     package let refuse: @Sendable (Refusal) -> Void
-    /// Tells the client that it gets the lease, and then calls back with the connected socket; with `nil` when the client
-    /// went before it could be told.
+    /// Tells the client that it gets the lease, and then calls back with the connected socket; with `nil` when the
+    /// client went before it could be told.
     package let accept: @Sendable (_ handOver: @escaping @Sendable (OwnedDescriptor?) -> Void) -> Void
 
     package init(

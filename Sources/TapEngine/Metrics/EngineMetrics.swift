@@ -44,7 +44,8 @@ package final class EngineMetrics: Sendable {
 }
 
 package enum Instruments {
-    /// Those that an object has as stored properties, in the order of declaration. Reflection takes some 10 µs of a scrape.
+    /// Those that an object has as stored properties, in the order of declaration. Reflection takes some 10 µs of a
+    /// scrape.
     package static func all(of object: Any) -> [any Instrument] {
         Mirror(reflecting: object).children.compactMap { $0.value as? any Instrument }
     }

@@ -1,8 +1,8 @@
 package import TapCore
 internal import TapStore
 
-/// Which device changed after which: each device once, at its last change, and those that went lately. It is no log: who
-/// reads it slowly sees each device's newest state, and its length does not depend on who reads.
+/// Which device changed after which: each device once, at its last change, and those that went lately. It is no log:
+/// who reads it slowly sees each device's newest state, and its length does not depend on who reads.
 package struct ChangeList: Sendable {
     package struct Change: Sendable {
         package let sequence: UInt64

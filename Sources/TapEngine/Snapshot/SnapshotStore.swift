@@ -15,8 +15,8 @@ internal import TapSystem
 /// - **Waiters**: a request looks at its goals and is parked in one step, and each change looks at the parked requests
 ///   in its own step, so that none is left parked with its goals reached.
 ///
-/// The extensions in `SnapshotStore+Watches.swift`, `+Leases` and `+Waits` are what others ask of the three. No completion is called, and
-/// nothing is rendered, under the lock: readers take it once, for a copy of the snapshot.
+/// The extensions in `SnapshotStore+Watches.swift`, `+Leases` and `+Waits` are what others ask of the three. No
+/// completion is called, and nothing is rendered, under the lock: readers take it once, for a copy of the snapshot.
 final class SnapshotStore: ChangeFeed {
     struct State {
         fileprivate(set) var snapshot = Snapshot()

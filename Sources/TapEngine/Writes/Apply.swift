@@ -81,8 +81,8 @@ package struct Apply: Sendable {
         if let trial = outcome.trial { trials.begin(trial) }
     }
 
-    /// The very plans that the worker would run: the worker makes them, right after a look at the kernel. Devices for which
-    /// there is nothing to do have none.
+    /// The very plans that the worker would run: the worker makes them, right after a look at the kernel. Devices for
+    /// which there is nothing to do have none.
     ///
     /// - Parameters:
     ///   - outcome: Of a dry run.

@@ -38,8 +38,8 @@ package struct WriteGroup: ~Copyable {
             revision = snapshot.revision
         }
 
-        /// Where a write began. Of what is gathered it has the counts alone: a second reference would have each write copy
-        /// what those before it have gathered.
+        /// Where a write began. Of what is gathered it has the counts alone: a second reference would have each write
+        /// copy what those before it have gathered.
         fileprivate struct Mark {
             fileprivate let devices: Devices
             fileprivate let revision: Int
@@ -66,8 +66,8 @@ package struct WriteGroup: ~Copyable {
         }
     }
 
-    /// A write failed after it had written something, and has no savepoint to go back to: the transaction must be rolled
-    /// back, and begun again with savepoints.
+    /// A write failed after it had written something, and has no savepoint to go back to: the transaction must be
+    /// rolled back, and begun again with savepoints.
     struct NeedsSavepoints: Error {}
 
     private let transaction: Transaction
@@ -80,8 +80,8 @@ package struct WriteGroup: ~Copyable {
     ///   - transaction: The one that they share. While it is open nobody else writes, so that the board is what the
     ///     database is.
     ///   - board: Where leases are kept off.
-    ///   - hasSavepoints: Whether each write has a savepoint of its own. Hardly any needs it, since nearly all that can be
-    ///     wrong with a write is found before it writes, and a savepoint costs as much as a row.
+    ///   - hasSavepoints: Whether each write has a savepoint of its own. Hardly any needs it, since nearly all that can
+    ///     be wrong with a write is found before it writes, and a savepoint costs as much as a row.
     init(_ transaction: consuming Transaction, board: SnapshotStore, hasSavepoints: Bool) {
         self.transaction = transaction
         self.board = board

@@ -52,7 +52,8 @@ public struct Program: Sendable {
     /// Starts it with the descriptors from number 3 on, and tells it of them as a service manager does.
     ///
     /// - Returns: The process.
-    /// - Throws: ENOENT and EACCES for a program that is not there or cannot be executed; EAGAIN, EMFILE, ENOMEM, E2BIG.
+    /// - Throws: ENOENT and EACCES for a program that is not there or cannot be executed; EAGAIN, EMFILE, ENOMEM,
+    ///   E2BIG.
     func spawn(environment: [String: String], descriptors: [Int32]) throws(Errno) -> Int32 {
         let words = CStrings([name] + arguments)
         // The first has no name: it is a place for what only the child knows.
@@ -103,7 +104,8 @@ public struct ProgramFailure: Error, CustomStringConvertible {
     }
 
     deinit {
-        // SAFETY: the first `count` are strdup's, unless a child has put something else in the place of one, in its copy.
+        // SAFETY: the first `count` are strdup's, unless a child has put something else in the place of one, in its
+        // copy.
         for position in 0..<count { unsafe free(pointers[position]) }
         unsafe pointers.deallocate()
     }

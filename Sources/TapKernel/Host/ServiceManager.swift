@@ -18,8 +18,8 @@ public final class ServiceManager: Sendable {
 
     private let socket: OwnedDescriptor
     private let names: Mutex<Names>
-    /// Whether it has not taken the last message in time. Until it takes one, no other waits: a lease has many queues, and
-    /// each would wait as long.
+    /// Whether it has not taken the last message in time. Until it takes one, no other waits: a lease has many queues,
+    /// and each would wait as long.
     private let isStuck = Atomic(false)
 
     fileprivate struct Names {
@@ -55,15 +55,16 @@ public final class ServiceManager: Sendable {
     /// That the end has begun. A manager that does not listen is no reason to fail.
     public func stopping() { try? send("STOPPING=1") }
 
-    /// Stores a copy of the descriptor (`FDSTORE=1`). It comes back at every start until it is forgotten, and is ours to
-    /// look at, not the manager's to drop (`FDPOLL=0`). The manager keeps one of several descriptors of the same file.
+    /// Stores a copy of the descriptor (`FDSTORE=1`). It comes back at every start until it is forgotten, and is ours
+    /// to look at, not the manager's to drop (`FDPOLL=0`). The manager keeps one of several descriptors of the same
+    /// file.
     ///
     /// - Parameters:
     ///   - number: The descriptor, which stays open here.
     ///   - name: At most 255 bytes of printable ASCII without colons; several descriptors may share one.
-    /// - Throws: EINVAL for another name; ENOSPC when there is no room for its name; EAGAIN when the manager has not taken
-    ///   it in a second, or at once when it has not taken the one before either; ETOOMANYREFS when it has not taken very
-    ///   many. That its store is full, it tells nobody.
+    /// - Throws: EINVAL for another name; ENOSPC when there is no room for its name; EAGAIN when the manager has not
+    ///   taken it in a second, or at once when it has not taken the one before either; ETOOMANYREFS when it has not
+    ///   taken very many. That its store is full, it tells nobody.
     public func keep(_ number: Int32, as name: String) throws(Errno) {
         let name = try Self.checked(name)
         dropForgotten()

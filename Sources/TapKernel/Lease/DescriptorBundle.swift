@@ -5,8 +5,8 @@ internal import TapSystem
 
 /// Several descriptors as one: a socket in which they are under way (`SCM_RIGHTS`, unix(7)), and stay.
 ///
-/// The service manager compares what it gets with each descriptor that it has, and passes their names on in one string of
-/// at most 128 KiB (`MAX_ARG_STRLEN` of execve(2)), so what belongs together is one of them.
+/// The service manager compares what it gets with each descriptor that it has, and passes their names on in one string
+/// of at most 128 KiB (`MAX_ARG_STRLEN` of execve(2)), so what belongs together is one of them.
 struct DescriptorBundle: ~Copyable {
     static let descriptorsMax = DescriptorPassing.descriptorsMax
 

@@ -31,8 +31,8 @@ final class LinuxConnection: KernelConnection {
         }
     }
 
-    /// Reads what the other side has said, and drops it. Unread, descriptors that came with it would stay open as long as
-    /// the connection; and were its other end among them, nobody's death would end the lease.
+    /// Reads what the other side has said, and drops it. Unread, descriptors that came with it would stay open as long
+    /// as the connection; and were its other end among them, nobody's death would end the lease.
     ///
     /// - Returns: Whether the connection has ended, or shall.
     func hasEnded() -> Bool {

@@ -72,8 +72,8 @@ final class NamespaceDoor {
                 KernelError(
                     "enter_namespace", errno,
                     advice:
-                        "to enter \(location.path) the daemon needs CAP_SYS_ADMIN, which deploy/network-namespaces.conf "
-                        + "gives the service, and the right to open it"))
+                        "to enter \(location.path) the daemon needs CAP_SYS_ADMIN, which "
+                        + "deploy/network-namespaces.conf gives the service, and the right to open it"))
         default: .unusable(KernelError("enter_namespace", errno))
         }
     }

@@ -24,7 +24,8 @@ enum StatisticsMessage {
     /// `sizeof(struct if_stats_msg)`.
     private static let headerBytes = 12
 
-    /// The beginning of `struct rtnl_link_stats64`, which newer kernels make longer at its end. Each number has 8 bytes:
+    /// The beginning of `struct rtnl_link_stats64`, which newer kernels make longer at its end. Each number has 8
+    /// bytes:
     ///
     ///     | rx packets | tx packets | rx bytes | tx bytes | rx errors | tx errors | rx dropped | tx dropped |
     private static func counters(_ span: RawSpan) throws(MalformedNetlink) -> LinkStatistics {

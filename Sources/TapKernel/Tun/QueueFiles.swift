@@ -48,7 +48,8 @@ final class QueueFiles {
         return String(decoding: bytes[0..<count].prefix(while: { $0 > 0x20 }), as: UTF8.self)
     }
 
-    /// Words of 32 bits, the highest first, with commas between them (`Documentation/core-api/printk-formats.rst`, %*pb).
+    /// Words of 32 bits, the highest first, with commas between them (`Documentation/core-api/printk-formats.rst`,
+    /// %*pb).
     static func mask(_ cpus: [Int]) -> String {
         var words = [UInt32](repeating: 0, count: (cpus.max() ?? 0) / 32 + 1)
         for cpu in cpus { words[cpu / 32] |= 1 << UInt32(cpu % 32) }

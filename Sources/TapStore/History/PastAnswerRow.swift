@@ -19,8 +19,8 @@ enum PastAnswerRow {
         ])
     }
 
-    /// - Throws: `StoreError.tooManyAnswers` when there is none, and as many are remembered as may be: before the request
-    ///   has done anything. Those that share a transaction may be some more.
+    /// - Throws: `StoreError.tooManyAnswers` when there is none, and as many are remembered as may be: before the
+    ///   request has done anything. Those that share a transaction may be some more.
     static func fetch(
         _ database: Database, actor: String, key: IdempotencyKey, at time: Timestamp
     ) throws -> PastAnswer? {

@@ -1,7 +1,7 @@
 // Loaded into the daemon by LD_PRELOAD, it lets chosen system calls fail without asking the kernel.
 //
-// What fails is told by the file that TAPSTER_TEST_FAULTS names, which a test changes while the daemon runs. Without the
-// variable, or while the file is not armed, every call goes through.
+// What fails is told by the file that TAPSTER_TEST_FAULTS names, which a test changes while the daemon runs. Without
+// the variable, or while the file is not armed, every call goes through.
 //
 // It also appends what is done to a database, its journal and its write-ahead log to the file that TAPSTER_TEST_RECORD
 // names, so that a test can play a power cut at any point of it.

@@ -1,7 +1,7 @@
 import TapDocument
 
-/// What is read as an answer is written as what is read as the same, in the same bytes; and of what is not, the place is
-/// told.
+/// What is read as an answer is written as what is read as the same, in the same bytes; and of what is not, the place
+/// is told.
 func checkAnswer(_ bytes: [UInt8]) throws(BrokenProperty) {
     guard let json = try parsed(bytes) else { return }
     try checkAnswer(json, as: DeviceDocument.self)

@@ -63,7 +63,8 @@ extension JSONValue {
     }
 }
 
-/// Foundation reads whole numbers that 64 bits cannot hold by way of a decimal, which makes not always the nearest double.
+/// Foundation reads whole numbers that 64 bits cannot hold by way of a decimal, which makes not always the nearest
+/// double.
 private func isNear(_ one: Double, _ other: Double) -> Bool {
     abs(one - other) <= abs(other) * 1e-12
 }

@@ -7,7 +7,8 @@ private let samples: [Labels] = [
     [:], ["vm": "web"], ["vm": "db", "tier": "test"], ["vm": "", "example.com/rack": "a"], ["zone": "a", "vm": "x"],
 ].compactMap { try? Labels(stored: .object($0)) }
 
-/// A selector that was understood, printed, is understood as the same; and matches what its requirements say, one by one.
+/// A selector that was understood, printed, is understood as the same; and matches what its requirements say, one by
+/// one.
 func checkSelector(_ bytes: [UInt8]) throws(BrokenProperty) {
     guard let text = text(bytes) else { return }
     let selector: LabelSelector

@@ -27,7 +27,8 @@ private let target: FuzzTarget = {
     return target
 }()
 
-/// A trap is a finding, and libFuzzer writes the input down. Its own main function, which is not ours, asks for this name.
+/// A trap is a finding, and libFuzzer writes the input down. Its own main function, which is not ours, asks for this
+/// name.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     let bytes = Array(UnsafeBufferPointer(start: start, count: count))

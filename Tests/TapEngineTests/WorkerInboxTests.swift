@@ -3,7 +3,6 @@ import TapCore
 import TestSupport
 import Testing
 
-@testable import TapAPI
 @testable import TapEngine
 
 /// What waits for the worker, and what happens when it does not come.

@@ -6,7 +6,6 @@ import TapStore
 import TestSupport
 import Testing
 
-@testable import TapAPI
 @testable import TapEngine
 
 /// Writes that wait at the same time share a transaction, and nothing else.
