@@ -16,7 +16,8 @@ struct ServeCommand: ParsableCommand {
         abstract: "Run the daemon in the foreground.",
         discussion: """
             Each option may come from the environment instead, --socket-group from TAPSTER_SOCKET_GROUP, or from the \
-            file that --config names, where its key is socketGroup; 'tapster check-config' shows what all of it comes to.
+            file that --config names, where its key is socketGroup; 'tapster check-config' shows what all of it \
+            comes to.
 
             SIGHUP has it read the file and the tokens again: tokens, roles, allowed hosts and origins and the log's \
             level change at once, the rest with a restart. SIGTERM and SIGINT stop it; the devices stay.
