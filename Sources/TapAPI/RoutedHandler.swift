@@ -5,15 +5,15 @@ internal import TapEngine
 /// Leads a request to its route.
 struct RoutedHandler: HTTPHandler {
     let router: Router
-    let gate: Gate
-    let door: Gate.Door
+    let authenticator: Authenticator
+    let mode: Authenticator.Mode
     let metrics: Metrics
     let refusals: RefusalLog
 
     func handle(_ request: HTTPRequest, _ exchange: HTTPExchange) {
         do throws(Problem) {
             let identity = try allowing { () throws(AccessRefusal) in
-                try gate.admit(request.head, from: exchange.origin, by: door)
+                try authenticator.authenticate(request.head, from: exchange.origin, in: mode)
             }
             switch router.match(method: request.head.method, path: request.head.segments) {
             case .route(let route):
@@ -83,12 +83,12 @@ struct RoutedHandler: HTTPHandler {
 
     /// Over TCP a stranger is one at once. And nobody has a body held that he may not send, or nobody would read: all
     /// bodies together are bounded, and he would keep others' out.
-    func turnAway(_ head: RequestHead, from origin: HTTPOrigin) -> HTTPResponse? {
+    func rejectEarly(_ head: RequestHead, from origin: HTTPOrigin) -> HTTPResponse? {
         let hasBody = head.header("transfer-encoding") != nil || head.header("content-length") ?? "0" != "0"
         if case .local = origin, !hasBody { return nil }
         do throws(Problem) {
             let identity = try allowing { () throws(AccessRefusal) in
-                try gate.admit(head, from: origin, by: door)
+                try authenticator.authenticate(head, from: origin, in: mode)
             }
             guard hasBody else { return nil }
             switch router.match(method: head.method, path: head.segments) {

@@ -15,7 +15,7 @@ public final class Service: Sendable {
     /// What the daemon does, without a protocol.
     package let engine: Engine
 
-    private let gate: Gate
+    private let authenticator: Authenticator
     private let watchers: Watchers
     private let scrapes: Scrapes
 
@@ -31,7 +31,7 @@ public final class Service: Sendable {
         kernel: some Kernel, store: Store, accounts: some Accounts, access: AccessPolicy, log: Logger,
         onReady: @escaping @Sendable () -> Void
     ) throws(StoreError) {
-        gate = Gate(access, daemonUser: kernel.daemonUser)
+        authenticator = Authenticator(access, daemonUser: kernel.daemonUser)
         let engineMetrics = EngineMetrics()
         let metrics = Metrics(engine: engineMetrics)
         let watchers = Watchers(gauge: metrics.watchers)
@@ -42,18 +42,18 @@ public final class Service: Sendable {
         scrapes = Scrapes(engine, metrics: metrics)
         let refusals = RefusalLog(log)
         let routes = AllRoutes(
-            engine: engine, gate: gate, watchers: watchers, scrapes: scrapes, metrics: metrics)
+            engine: engine, authenticator: authenticator, watchers: watchers, scrapes: scrapes, metrics: metrics)
         api = RoutedHandler(
-            router: Router(routes: routes.api), gate: gate, door: .known, metrics: metrics,
+            router: Router(routes: routes.api), authenticator: authenticator, mode: .authenticated, metrics: metrics,
             refusals: refusals)
         health = RoutedHandler(
-            router: Router(routes: routes.health), gate: gate, door: .open,
+            router: Router(routes: routes.health), authenticator: authenticator, mode: .public,
             metrics: metrics, refusals: refusals)
     }
 
     /// From the next request on. What is under way goes on, but for a watch whose owner may not watch any more.
     public func replaceAccess(_ policy: AccessPolicy) {
-        gate.replace(policy)
+        authenticator.replace(policy)
         watchers.checkAccess()
     }
 

@@ -15,7 +15,7 @@ package final class Engine: ChangeFeed {
     package let metrics: EngineMetrics
     package let store: Store
 
-    let board: SnapshotStore
+    let snapshots: SnapshotStore
     let inbox: WorkerInbox
     let writes: WriteQueue
     private let trials: Trials
@@ -38,17 +38,18 @@ package final class Engine: ChangeFeed {
     ) throws(StoreError) {
         self.store = store
         self.metrics = metrics
-        board = SnapshotStore(onChange: onChange)
+        snapshots = SnapshotStore(onChange: onChange)
         inbox = WorkerInbox(waker: kernel.waker)
         documents = DeviceReader(accounts: accounts, features: kernel.features)
         let (devices, revision) = try store.load()
-        board.load(devices, revision: revision)
-        writes = WriteQueue(store: store, board: board, inbox: inbox, metrics: metrics)
+        snapshots.load(devices, revision: revision)
+        writes = WriteQueue(store: store, snapshots: snapshots, inbox: inbox, metrics: metrics)
         reader = SerialThread("tapster-reader", waitingMax: Self.readsMax) { for read in $0 { read() } }
         trials = try Trials(store: store, writes: writes)
         applies = Apply(inbox: inbox, trials: trials)
         worker = Worker(
-            kernel: kernel, store: store, board: board, inbox: inbox, accounts: accounts, metrics: metrics, log: log,
+            kernel: kernel, store: store, snapshots: snapshots, inbox: inbox, accounts: accounts, metrics: metrics,
+            log: log,
             onReady: onReady)
     }
 
@@ -72,7 +73,7 @@ package final class Engine: ChangeFeed {
         // What has been read there is written then.
         reader.stop()
         writes.stop()
-        board.endWaits()
+        snapshots.endWaits()
     }
 
     /// Finishes the pass under way. The kernel stays as it is: traffic goes on.
@@ -166,10 +167,10 @@ package final class Engine: ChangeFeed {
     // MARK: Read
 
     /// The devices as they were published last.
-    package var snapshot: Snapshot { board.snapshot }
+    package var snapshot: Snapshot { snapshots.current }
 
     /// The same, with a failure of the database that no write has met yet.
-    package var health: Snapshot { Health(board: board, store: store, inbox: inbox).snapshot }
+    package var health: Snapshot { Health(snapshots: snapshots, store: store, inbox: inbox).snapshot }
 
     /// Changed devices that wait for a pass.
     package var waitingDevices: Int { inbox.depth }
@@ -186,10 +187,10 @@ package final class Engine: ChangeFeed {
     /// - Parameter revision: What it has seen; `nil` begins with all devices.
     /// - Returns: The place, and what the reader knows there.
     /// - Throws: `Refusal.resourceVersionGone` when the changes since are not known any more.
-    package func watch(after revision: Int?) throws(Refusal) -> WatchStart { try board.start(after: revision) }
+    package func watch(after revision: Int?) throws(Refusal) -> WatchStart { try snapshots.start(after: revision) }
 
     /// The next change after a place.
-    package func next(after place: WatchPlace) -> NextChange { board.next(after: place) }
+    package func next(after place: WatchPlace) -> NextChange { snapshots.next(after: place) }
 
     // MARK: Lease
 
@@ -224,6 +225,6 @@ package final class Engine: ChangeFeed {
         for goals: [DeviceName: Waiters.Goal], atMost time: Duration,
         completion: @escaping @Sendable (Snapshot, _ isReached: Bool) -> Void
     ) {
-        board.wait(for: goals, atMost: time, completion: completion)
+        snapshots.wait(for: goals, atMost: time, completion: completion)
     }
 }

@@ -14,7 +14,7 @@ final class ClientConnection: @unchecked Sendable {
         var origin: HTTPOrigin
         var stage = HTTPCutOff.slowHeaders
         var deadline = Int64.max
-        /// The same while there is a crowd.
+        /// The same while it is crowded.
         var crowdedDeadline = Int64.max
         var wasOverdue = false
     }
@@ -111,7 +111,7 @@ final class ClientConnections: @unchecked Sendable {
     // Unchecked: `open`, `counts`, `isIdle`, `isStopping` and `overdue` are only touched while `condition` is locked.
     private let condition = NSCondition()
     private var open: [ObjectIdentifier: ClientConnection] = [:]
-    /// Whether the thread sleeps until there is a connection. Else it looks every second, and only a crowd is in a
+    /// Whether the thread sleeps until there is a connection. Else it looks every second, and only while it is crowded in a
     /// hurry.
     private var isIdle = false
     private var isStopping = false
@@ -120,14 +120,14 @@ final class ClientConnections: @unchecked Sendable {
     private let limits: HTTPLimits
     private let onCutOff: @Sendable (HTTPCutOff) -> Void
     /// From how many connections on there is one.
-    private var crowd: Int { limits.connectionsMax / 2 }
+    private var crowdedFrom: Int { limits.connectionsMax / 2 }
     /// How many are cut off at once. When 128 connections become ready together, the library waits for one more before
-    /// it serves any (`MHD_epoll()`), and in a crowd nobody else may come in.
+    /// it serves any (`MHD_epoll()`), and when it is crowded nobody else may come in.
     private static let burstMax = 32
     private static let burstSeconds = 0.005
 
     /// - Parameters:
-    ///   - limits: How many there may be, and from where on there is a crowd.
+    ///   - limits: How many there may be, and from where on it is crowded.
     ///   - onCutOff: Called on the deadline thread.
     init(limits: HTTPLimits, onCutOff: @escaping @Sendable (HTTPCutOff) -> Void) {
         self.limits = limits
@@ -149,7 +149,7 @@ final class ClientConnections: @unchecked Sendable {
             else { return false }
             open[ObjectIdentifier(connection)] = connection
             counts[owner, default: 0] += 1
-            if isIdle || open.count >= crowd { condition.signal() }
+            if isIdle || open.count >= crowdedFrom { condition.signal() }
             isIdle = false
             return true
         }
@@ -187,8 +187,8 @@ final class ClientConnections: @unchecked Sendable {
             } else {
                 _ = condition.wait(until: Date(timeIntervalSinceNow: isBehind ? Self.burstSeconds : 1))
             }
-            let isCrowd = open.count >= crowd
-            let cut = Array(open.values.lazy.filter { $0.isOverdue(inCrowd: isCrowd) }.prefix(Self.burstMax))
+            let isCrowded = open.count >= crowdedFrom
+            let cut = Array(open.values.lazy.filter { $0.isOverdue(inCrowd: isCrowded) }.prefix(Self.burstMax))
             overdue += cut.count
             for connection in cut { connection.cutOff(onCutOff) }
             isBehind = cut.count == Self.burstMax

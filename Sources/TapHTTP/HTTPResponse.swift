@@ -65,12 +65,12 @@ public protocol HTTPHandler: Sendable {
     /// Asked when the headers have come: of whom may not ask at all, no body is read and kept.
     ///
     /// - Returns: The refusal; nothing to go on.
-    func turnAway(_ head: RequestHead, from origin: HTTPOrigin) -> HTTPResponse?
+    func rejectEarly(_ head: RequestHead, from origin: HTTPOrigin) -> HTTPResponse?
 
     /// Told of a connection that was cut off without an answer.
     func wasCutOff(_ reason: HTTPCutOff)
 }
 
 extension HTTPHandler {
-    public func turnAway(_ head: RequestHead, from origin: HTTPOrigin) -> HTTPResponse? { nil }
+    public func rejectEarly(_ head: RequestHead, from origin: HTTPOrigin) -> HTTPResponse? { nil }
 }

@@ -247,7 +247,7 @@ public final class HTTPServer: Sendable {
         if let rejection = exchange.incoming.rejection {
             refusal = handler.refuse(rejection, exchange.incoming.request, limits: limits)
         } else if let head = exchange.incoming.request?.head,
-            let response = handler.turnAway(head, from: exchange.origin)
+            let response = handler.rejectEarly(head, from: exchange.origin)
         {
             refusal = response
         } else {

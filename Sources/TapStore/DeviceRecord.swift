@@ -25,7 +25,7 @@ public struct DeviceRecord: Hashable, Sendable {
     public var disabledQueues: Set<Int> = []
 
     /// Whether the present generation may cost the device its interface.
-    public var mayRecreate: Bool { recreateGeneration > settledGeneration }
+    public var recreate: Bool { recreateGeneration > settledGeneration }
 
     public init(
         name: DeviceName, identifier: DeviceIdentifier, labels: Labels, spec: DeviceSpec, createdAt: Timestamp

@@ -66,7 +66,7 @@ struct ServeCommand: ParsableCommand {
         let reloading = Reloading(
             options: options, service: service, threshold: threshold, log: log, started: configuration)
         var signal = signals.wait()
-        while signal.wish == .reload {
+        while signal.action == .reload {
             reloading.reload()
             signal = signals.wait()
         }

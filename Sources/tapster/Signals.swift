@@ -2,7 +2,7 @@ internal import Glibc
 
 /// SIGTERM, SIGINT and SIGHUP, taken from their usual effect and waited for.
 struct Signals {
-    enum Wish {
+    enum Action {
         case stop
         case reload
     }
@@ -24,7 +24,7 @@ struct Signals {
     }
 
     /// - Returns: What is wanted, and the signal's name.
-    func wait() -> (wish: Wish, name: String) {
+    func wait() -> (action: Action, name: String) {
         var set = set
         var number: Int32 = 0
         // SAFETY: the call reads the set and writes the number.

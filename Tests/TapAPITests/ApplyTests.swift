@@ -27,8 +27,8 @@ import Testing
 
     @Test func whatIsNotSoInTimeIsNamed() async throws {
         try await withWorld { (world) throws in
-            let homeless = #"{"metadata": {"name": "web1"}, "spec": {"networkNamespace": "nowhere"}}"#
-            let document = #"{"devices": [{"metadata": {"name": "web0"}}, \#(homeless)]}"#
+            let unplaced = #"{"metadata": {"name": "web1"}, "spec": {"networkNamespace": "nowhere"}}"#
+            let document = #"{"devices": [{"metadata": {"name": "web0"}}, \#(unplaced)]}"#
             let late = try world.send("POST", "/v1/apply?wait=300ms", document)
             #expect(late.status == 202)
             #expect(late["unreached"] as? [String] == ["web1"])

@@ -44,13 +44,13 @@ import Testing
 
     /// A watcher that misses what went is told so, and it is not told wrongly.
     @Test func whoMissesARemovalIsToldThatItDid() throws {
-        let board = SnapshotStore()
-        board.load([], revision: 0)
+        let snapshots = SnapshotStore()
+        snapshots.load([], revision: 0)
         var dropped: [Watcher.DropReason] { reasons.all }
         let reasons = Gathered<Watcher.DropReason>()
         func watcher(after revision: Int?) throws -> Watcher {
             Watcher(
-                board, from: try board.start(after: revision), selector: nil, format: .lines, owner: "uid:0",
+                snapshots, from: try snapshots.start(after: revision), selector: nil, format: .lines, owner: "uid:0",
                 refusal: { nil }, describe: { $0.response(path: "", requestIdentifier: "").body },
                 dropped: { reasons.add($0) },
                 onEnd: { _ in })
@@ -61,8 +61,8 @@ import Testing
         let count = ChangeList.removalsMax + 1
         for revision in 1...count {
             let record = try Self.record("d", revision: revision * 2)
-            board.publish([record], revision: revision * 2)
-            board.remove([record.name], revision: revision * 2 + 1)
+            snapshots.publish([record], revision: revision * 2)
+            snapshots.remove([record.name], revision: revision * 2 + 1)
             // It catches up now and then.
             if revision % 1_000 == 0 { while quick.text != nil {} }
         }
@@ -71,7 +71,7 @@ import Testing
         #expect(dropped == [.behind])
         while let event = quick.text { #expect(event != "ERROR") }
         // Beside the newest ones, nothing is known any more.
-        #expect(throws: Refusal.self) { try board.start(after: 2) }
+        #expect(throws: Refusal.self) { try snapshots.start(after: 2) }
         #expect(try watcher(after: count * 2 + 1).text == "BOOKMARK")
         // One who begins misses nothing.
         #expect(try watcher(after: nil).text == "BOOKMARK")
@@ -81,46 +81,48 @@ import Testing
     /// A status that changes is told, though it has no revision; what shows nothing is not.
     @Test func onlyWhatShowsIsAChange() throws {
         let changes = Gathered<Void>()
-        let board = SnapshotStore { changes.add(()) }
+        let snapshots = SnapshotStore { changes.add(()) }
         let record = try Self.record("d", revision: 1)
-        board.publish([record], revision: 1)
+        snapshots.publish([record], revision: 1)
         #expect(changes.all.count == 1)
-        guard case .change(_, let view) = board.next(after: try board.start(after: nil).place) else {
+        guard case .change(_, let view) = snapshots.next(after: try snapshots.start(after: nil).place) else {
             throw TestFailure("the device is not told of")
         }
-        board.publish([WorkerUpdate(view, status: view.status)])
+        snapshots.publish([WorkerUpdate(view, status: view.status)])
         var assigned = record
         assigned.assignments = [0: Assignment(consumer: try ConsumerName("c"), cpus: [], assignedAt: .now())]
-        board.publish([assigned], revision: 2)
+        snapshots.publish([assigned], revision: 2)
         #expect(changes.all.count == 1)
         var status = view.status
         status.lastError = "no"
-        board.publish([WorkerUpdate(view, status: status)])
+        snapshots.publish([WorkerUpdate(view, status: status)])
         #expect(changes.all.count == 2)
     }
 
     /// A client is at the revision of the last event that it saw. A device whose labels had changed before, but which
     /// changed once more and so was not told of yet, is told of when it comes again.
     @Test func aDeviceThatLeftTheSelectorIsToldOfAfterAResume() throws {
-        let board = SnapshotStore()
-        board.load([], revision: 0)
+        let snapshots = SnapshotStore()
+        snapshots.load([], revision: 0)
         let selector = try LabelSelector("vm=a")
         func labels(_ vm: String) throws -> Labels { try Labels(stored: ["vm": .string(vm)]) }
         func publish(_ name: String, _ vm: String, _ revision: Int) throws {
-            var record = try board.snapshot.devices[DeviceName(name)]?.record ?? Self.record(name, revision: revision)
+            var record =
+                try snapshots.current.devices[DeviceName(name)]?.record ?? Self.record(name, revision: revision)
             record.labels = try labels(vm)
             record.revision = revision
-            board.publish([record], revision: revision)
+            snapshots.publish([record], revision: revision)
         }
         func fail(_ name: String) throws {
-            let view = try #require(board.snapshot.devices[try DeviceName(name)])
+            let view = try #require(snapshots.current.devices[try DeviceName(name)])
             var status = view.status
             status.lastError = "no"
-            board.publish([WorkerUpdate(view, status: status)])
+            snapshots.publish([WorkerUpdate(view, status: status)])
         }
         func told(after revision: Int) throws -> [String] {
             let watcher = Watcher(
-                board, from: try board.start(after: revision), selector: selector, format: .lines, owner: "uid:0",
+                snapshots, from: try snapshots.start(after: revision), selector: selector, format: .lines,
+                owner: "uid:0",
                 refusal: { nil }, describe: { $0.response(path: "", requestIdentifier: "").body }, dropped: { _ in },
                 onEnd: { _ in })
             var told: [String] = []
@@ -152,12 +154,12 @@ import Testing
 
     /// However many are one's own, others find a place, as long as there are any.
     @Test func placesAreForAll() throws {
-        let board = SnapshotStore()
-        board.load([], revision: 0)
+        let snapshots = SnapshotStore()
+        snapshots.load([], revision: 0)
         let watchers = Watchers(gauge: Gauge("watchers", "Those who watch."))
         func watch(_ owner: String) throws {
             let watcher = Watcher(
-                board, from: try board.start(after: nil), selector: nil, format: .lines, owner: owner,
+                snapshots, from: try snapshots.start(after: nil), selector: nil, format: .lines, owner: owner,
                 refusal: { nil }, describe: { $0.response(path: "", requestIdentifier: "").body }, dropped: { _ in },
                 onEnd: { _ in })
             _ = try watchers.add(watcher)

@@ -390,7 +390,8 @@ import Testing
         let server = HTTPServer(
             listener: try HTTPListener(unix: directory + "/s", group: nil),
             handler: RoutedHandler(
-                router: Router(routes: routes), gate: Gate(AccessPolicy(), daemonUser: geteuid()), door: .known,
+                router: Router(routes: routes), authenticator: Authenticator(AccessPolicy(), daemonUser: geteuid()),
+                mode: .authenticated,
                 metrics: Metrics(), refusals: RefusalLog(Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })))
         try server.start()
         return (server, engine.writes)

@@ -86,7 +86,7 @@ import Testing
         #expect(world.kernel.table.first?.attributes == [.gsoMaxBytes(try GSOMaxBytes(40_000))])
         // It is no drift: no other program took it away.
         guard case .blocked(_, let differences, _) = try world.decide() else { throw TestFailure("not blocked") }
-        #expect(!differences.contains(where: world.wanted.spec.isStrangersDoing))
+        #expect(!differences.contains(where: world.wanted.spec.isExternalDrift))
         draft.link.gsoIPv4MaxBytes = nil
         world.wanted = world.wanted.wanting(try DeviceSpec(draft))
         #expect(try world.settle() == [])

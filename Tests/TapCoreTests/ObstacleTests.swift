@@ -8,7 +8,7 @@ import Testing
     private static let index = LinkIndex(rawValue: 7)
 
     private static func wanted(
-        isReached: Bool = true, mayRecreate: Bool = false, _ change: (inout DeviceSpecDraft) throws -> Void = { _ in }
+        isReached: Bool = true, recreate: Bool = false, _ change: (inout DeviceSpecDraft) throws -> Void = { _ in }
     ) throws -> WantedDevice {
         var draft = DeviceSpecDraft()
         try change(&draft)
@@ -16,7 +16,7 @@ import Testing
         return WantedDevice(
             name: try DeviceName("web0"), identifier: DeviceIdentifier(high: 1, low: 2), spec: spec, owner: 0,
             claim: Claim(host: host, index: index, settings: DescriptorSettings(spec)), isReached: isReached,
-            mayRecreate: mayRecreate)
+            recreate: recreate)
     }
 
     /// A device as `wanted` has it, or with a change.
@@ -199,7 +199,7 @@ import Testing
             $0.mtu = 1_400
         }
         #expect(Self.obstacle(Self.decide(wanted, [other])) == .immutable([.multiQueue]))
-        let leave = try Self.wanted(isReached: false, mayRecreate: true)
+        let leave = try Self.wanted(isReached: false, recreate: true)
         guard case .act(let steps, _, _) = Self.decide(leave, [other]) else { throw TestFailure("not made anew") }
         #expect(steps == [.delete])
         // The leave is for what is fixed, and for nothing else.

@@ -11,7 +11,7 @@ import Testing
 /// Writes that wait at the same time share a transaction, and nothing else.
 @Suite struct WriteQueueTests {
     private struct Parts {
-        let board = SnapshotStore()
+        let snapshots = SnapshotStore()
         let metrics = EngineMetrics()
         let store: Store
         let writes: WriteQueue
@@ -20,7 +20,7 @@ import Testing
         init(_ directory: String) throws {
             store = try Store(path: directory + "/t.db")
             writes = WriteQueue(
-                store: store, board: board, inbox: WorkerInbox(waker: ModelKernel().waker), metrics: metrics)
+                store: store, snapshots: snapshots, inbox: WorkerInbox(waker: ModelKernel().waker), metrics: metrics)
             try writes.start()
         }
 
@@ -81,8 +81,8 @@ import Testing
             // Each has a revision of its own, as if it had been alone.
             #expect(stored.map(\.revision).sorted() == Array(1...20))
             #expect(revision == 20)
-            #expect(parts.board.snapshot.devices.count == 20)
-            #expect(parts.board.snapshot.revision == 20)
+            #expect(parts.snapshots.current.devices.count == 20)
+            #expect(parts.snapshots.current.revision == 20)
         }
     }
 
@@ -110,7 +110,7 @@ import Testing
                 }
             }
             #expect(try parts.store.load().devices.map(\.name.text).sorted() == ["good", "late"])
-            #expect(parts.board.snapshot.devices.keys.map(\.text).sorted() == ["good", "late"])
+            #expect(parts.snapshots.current.devices.keys.map(\.text).sorted() == ["good", "late"])
             #expect(parts.outcomes.all.count == 6)
             #expect(parts.outcomes.all[2] == "told failed: \(Refusal.stopping)")
             #expect(parts.outcomes.all[3] == "bad failed: \(Refusal.stopping)")
@@ -144,8 +144,8 @@ import Testing
                 parts.add("full") { (_) throws(Refusal) in throw .store(.full) }
             }
             #expect(try parts.store.load().devices.isEmpty)
-            #expect(parts.board.snapshot.devices.isEmpty)
-            #expect(parts.board.snapshot.storeFailure == StoreError.full.description)
+            #expect(parts.snapshots.current.devices.isEmpty)
+            #expect(parts.snapshots.current.storeFailure == StoreError.full.description)
             let failed = "failed: \(Refusal.store(.full))"
             #expect(
                 parts.outcomes.all == ["first is written", "create \(failed)", "again \(failed)", "full \(failed)"])

@@ -259,13 +259,13 @@ import Testing
 
 /// Set once, by one thread for others.
 private final class OneWay: Sendable {
-    private let gate = DispatchSemaphore(value: 0)
+    private let authenticator = DispatchSemaphore(value: 0)
 
     var isSet: Bool {
-        guard gate.wait(timeout: .now()) == .success else { return false }
-        gate.signal()
+        guard authenticator.wait(timeout: .now()) == .success else { return false }
+        authenticator.signal()
         return true
     }
 
-    func set() { gate.signal() }
+    func set() { authenticator.signal() }
 }

@@ -6,7 +6,7 @@ struct AllRoutes {
     /// Health and metrics alone.
     let health: [Route]
 
-    init(engine: Engine, gate: Gate, watchers: Watchers, scrapes: Scrapes, metrics: Metrics) {
+    init(engine: Engine, authenticator: Authenticator, watchers: Watchers, scrapes: Scrapes, metrics: Metrics) {
         let writes = DeviceWrites(engine: engine)
         let operatorRoutes = OperatorRoutes(engine: engine, scrapes: scrapes)
         api =
@@ -17,7 +17,7 @@ struct AllRoutes {
             + RevisionRoutes(engine: engine, writes: writes).routes
             + BackupRoutes(engine: engine, writes: writes).routes
             + KernelRoutes(engine: engine, writes: writes).routes
-            + WatchRoutes(engine: engine, watchers: watchers, gate: gate, metrics: metrics).routes
+            + WatchRoutes(engine: engine, watchers: watchers, authenticator: authenticator, metrics: metrics).routes
             + operatorRoutes.routes
         health = operatorRoutes.healthRoutes(metrics: .open)
     }

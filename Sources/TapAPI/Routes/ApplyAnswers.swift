@@ -18,8 +18,8 @@ struct ApplyAnswers: Sendable {
         options.isDryRun = try call.flag("dryRun")
         options.confirmWithin = try call.duration(
             "confirmWithin", in: .seconds(1)...(.seconds(Apply.confirmSecondsMax)))
-        options.mayRecreate = try call.flag("recreate")
-        options.endsLeases = try call.flag("force")
+        options.recreate = try call.flag("recreate")
+        options.force = try call.flag("force")
         if options.isDryRun, options.confirmWithin != nil {
             throw .invalidParameter(name: "confirmWithin", detail: "has no meaning with dryRun; leave one out")
         }
@@ -34,18 +34,18 @@ struct ApplyAnswers: Sendable {
     ///   - options: What its query says.
     ///   - wait: How long the answer may wait for the devices to be Ready.
     ///   - group: The turn.
-    ///   - repetition: By which the request is known when it comes again.
+    ///   - idempotent: By which the request is known when it comes again.
     ///   - prunes: Whether a device that `inputs` do not name shall be deleted.
     /// - Returns: What answers.
     /// - Throws: `Refusal` when one of them cannot be so.
     func write(
         _ inputs: [DeviceInput], _ call: Call, _ options: Apply.Options, wait: Duration?, in group: inout WriteGroup,
-        _ repetition: IdempotentRequest?, prunes: (DeviceRecord) -> Bool
+        _ idempotent: IdempotentRequest?, prunes: (DeviceRecord) -> Bool
     ) throws(Refusal) -> WriteQueue.Completion {
         let outcome = try engine.apply(inputs, by: call.author, options, in: &group, prunes: prunes)
         guard !options.isDryRun else { return { answerPlan(call, outcome) } }
         let answer = ApplyDocument(outcome)
-        try repetition?.remember(Call.response(json: answer.document, status: 200), in: &group)
+        try idempotent?.remember(Call.response(json: answer.document, status: 200), in: &group)
         return {
             engine.committed(outcome)
             guard let wait else { return call.answer(json: answer.document) }

@@ -36,8 +36,8 @@ struct ApplyRoutes: Sendable {
         try call.perform(on: engine, whenFull: .tooManyWrites) { () throws(Problem) in
             let document = try call.document()
             let inputs = try refusing { () throws(Refusal) in try self.inputs(document) }
-            try writes.enqueue(call) { (group, repetition) throws(Refusal) in
-                try ApplyAnswers(engine: engine).write(inputs, call, options, wait: wait, in: &group, repetition) {
+            try writes.enqueue(call) { (group, idempotent) throws(Refusal) in
+                try ApplyAnswers(engine: engine).write(inputs, call, options, wait: wait, in: &group, idempotent) {
                     record in
                     prunes && labelSelector?.matches(record.labels) ?? true
                 }

@@ -28,12 +28,12 @@ struct BackupRoutes: Sendable {
     private func answer(_ call: Call, _ backup: Backup) {
         let response = Call.response(json: backup.document, status: 201)
         do throws(Problem) {
-            try writes.enqueue(call) { (group, repetition) throws(Refusal) in
+            try writes.enqueue(call) { (group, idempotent) throws(Refusal) in
                 group.tell(
                     EventRecord(
                         at: backup.createdAt, device: nil, reason: .backedUp,
                         message: "the database is copied to \(backup.path)", author: call.author))
-                try repetition?.remember(response, in: &group)
+                try idempotent?.remember(response, in: &group)
                 return { call.answer(response) }
             }
         } catch { call.fail(error) }

@@ -76,23 +76,23 @@ struct DeviceRoutes: Sendable {
         let input = try refusing { () throws(Refusal) in try writes.engine.documents.input(document) }
         try writes.submit(call, input.name, wait: wait, goal: Self.ready) { (view) throws(Refusal) in
             guard view == nil else { throw .deviceExists(input.name) }
-            return try DeviceChange.change(nil, to: input, mayRecreate: false)
+            return try DeviceChange.change(nil, to: input, recreate: false)
         }
     }
 
     @Sendable private func replace(_ call: Call) throws(Problem) {
-        let (name, wait, mayRecreate) = (try call.name(), try call.wait(), try call.flag("recreate"))
+        let (name, wait, recreate) = (try call.name(), try call.wait(), try call.flag("recreate"))
         let document = try call.document()
         let input = try refusing { () throws(Refusal) in try writes.engine.documents.input(document, name: name) }
         let preconditions = Preconditions(call.request)
         try writes.submit(call, name, wait: wait, goal: Self.ready) { (view) throws(Refusal) in
             try preconditions.check(view?.entityTag)
-            return try DeviceChange.change(view, to: input, mayRecreate: mayRecreate)
+            return try DeviceChange.change(view, to: input, recreate: recreate)
         }
     }
 
     @Sendable private func patch(_ call: Call) throws(Problem) {
-        let (name, wait, mayRecreate) = (try call.name(), try call.wait(), try call.flag("recreate"))
+        let (name, wait, recreate) = (try call.name(), try call.wait(), try call.flag("recreate"))
         let document = try call.document(["application/merge-patch+json", "application/json"])
         guard case .object = document else {
             throw .refused(
@@ -107,7 +107,7 @@ struct DeviceRoutes: Sendable {
             // The version counts only where the patch names one.
             let current = DeviceInput(name: name, labels: view.record.labels, spec: view.record.spec)
             let input = try writes.engine.documents.input(current.document.merging(document), name: name)
-            return try DeviceChange.change(view, to: input, mayRecreate: mayRecreate)
+            return try DeviceChange.change(view, to: input, recreate: recreate)
         }
     }
 

@@ -26,13 +26,13 @@ struct DeviceWrites: Sendable {
         goal: @escaping @Sendable (DeviceRecord) -> Waiters.Goal,
         decide: @escaping @Sendable (DeviceView?) throws(Refusal) -> DeviceChange
     ) throws(Problem) {
-        let endsLeases = try call.flag("force")
-        try enqueue(call) { (group, repetition) throws(Refusal) in
+        let force = try call.flag("force")
+        try enqueue(call) { (group, idempotent) throws(Refusal) in
             let change = try decide(group.devices[name])
-            let record = try group.commit([change], by: call.author, endingLeases: endsLeases).records[0]
+            let record = try group.commit([change], by: call.author, force: force).records[0]
             var status = 200
             if case .create = change { status = 201 }
-            try repetition?.remember(Call.response(DeviceView(record: record), status: status), in: &group)
+            try idempotent?.remember(Call.response(DeviceView(record: record), status: status), in: &group)
             return { [status] in answer(call, record, status: status, wait: wait, goal: goal(record)) }
         }
     }
@@ -43,14 +43,14 @@ struct DeviceWrites: Sendable {
         _ call: Call,
         _ turn:
             @escaping @Sendable (
-                inout WriteGroup, _ repetition: IdempotentRequest?
+                inout WriteGroup, _ idempotent: IdempotentRequest?
             ) throws(Refusal) -> WriteQueue.Completion
     ) throws(Problem) {
-        let repetition = try IdempotentRequest(call)
+        let idempotent = try IdempotentRequest(call)
         try refusing { () throws(Refusal) in
             try engine.write { (group) throws(Refusal) in
-                if let past = try repetition?.answer(in: group) { return { call.answer(HTTPResponse(past)) } }
-                return try turn(&group, repetition)
+                if let past = try idempotent?.answer(in: group) { return { call.answer(HTTPResponse(past)) } }
+                return try turn(&group, idempotent)
             } fail: {
                 call.fail(.refused($0))
             }

@@ -52,11 +52,11 @@ struct KernelRoutes: Sendable {
             try refusing { () throws(Refusal) in try engine.survey(retryingFailed: true) { _ in } }
             return answer(false)
         }
-        let patience = Patience(wait, answer: answer)
+        let timeout = OneShotTimeout(wait, answer: answer)
         do throws(Refusal) {
-            try engine.survey(retryingFailed: true) { patience.end(isReached: $0 != nil) }
+            try engine.survey(retryingFailed: true) { timeout.end(isReached: $0 != nil) }
         } catch {
-            patience.cancel()
+            timeout.cancel()
             throw .refused(error)
         }
     }
@@ -172,7 +172,7 @@ extension DeviceSpecDraft {
 }
 
 /// Answers once: when something is reached, or when the time is over.
-private final class Patience: Sendable {
+private final class OneShotTimeout: Sendable {
     private let answer: Mutex<(@Sendable (_ isReached: Bool) -> Void)?>
     private let timer = DeadlineTimer()
 

@@ -109,7 +109,7 @@ struct QueueRoutes: Sendable {
 
     @Sendable private func assignFree(_ call: Call) throws(Problem) {
         let input = try call.input { (document) throws(InvalidDocument) in try FreeQueuesInput(document) }
-        try change(call) { (record, group, repetition) throws(Refusal) in
+        try change(call) { (record, group, idempotent) throws(Refusal) in
             let leases = engine.snapshot.devices[record.name]?.leases ?? []
             let others = leases.filter { $0.consumer != input.assignment.consumer }
             let (change, queues) = try QueueChange.assign(
@@ -118,7 +118,7 @@ struct QueueRoutes: Sendable {
             let assigned = try group.commit(change, by: call.author)
             let response = Call.response(
                 json: ItemList(queues.compactMap { assigned.assignedQueue($0) }).document, status: 201)
-            try repetition?.remember(response, in: &group)
+            try idempotent?.remember(response, in: &group)
             return { call.answer(response) }
         }
     }
@@ -132,10 +132,10 @@ struct QueueRoutes: Sendable {
             WriteQueue.Completion
     ) throws(Problem) {
         let name = try call.name()
-        try writes.enqueue(call) { (group, repetition) throws(Refusal) in
+        try writes.enqueue(call) { (group, idempotent) throws(Refusal) in
             guard let record = group.devices[name]?.record else { throw .deviceNotFound(name.text) }
             guard record.deletionRequestedAt == nil else { throw .deviceDeleting(name) }
-            return try decide(record, &group, repetition)
+            return try decide(record, &group, idempotent)
         }
     }
 
@@ -155,11 +155,11 @@ extension WriteGroup {
     /// - Returns: The record as it is then.
     /// - Throws: `Refusal.store`.
     fileprivate mutating func commit(_ change: QueueChange, by author: Author) throws(Refusal) -> DeviceRecord {
-        guard let story = change.story else { return change.record }
+        guard let event = change.event else { return change.record }
         let commit = try commit([.queues(change.record, from: change.before)], by: author)
         tell(
             EventRecord(
-                at: story.at, device: change.record.name, reason: story.reason, message: story.message,
+                at: event.at, device: change.record.name, reason: event.reason, message: event.message,
                 author: author, revision: commit.revision))
         return commit.records[0]
     }

@@ -46,11 +46,11 @@ struct RevisionRoutes: Sendable {
     @Sendable private func rollBack(_ call: Call) throws(Problem) {
         let revision = try call.revision(orElse: Self.notFound)
         let (options, wait) = (try ApplyAnswers.options(call), try call.wait())
-        try writes.enqueue(call) { (group, repetition) throws(Refusal) in
+        try writes.enqueue(call) { (group, idempotent) throws(Refusal) in
             switch try group.read({ try $0.statement(revision) }) {
             case .known(_, let devices):
                 return try ApplyAnswers(engine: engine).write(
-                    devices, call, options, wait: wait, in: &group, repetition
+                    devices, call, options, wait: wait, in: &group, idempotent
                 ) { _ in true }
             case .forgotten(let oldest): throw .revisionForgotten(revision, oldest: oldest)
             case .none(let nearest): throw .revisionNotFound(String(revision), nearest: nearest)

@@ -6,7 +6,7 @@ internal import TapEngine
 struct WatchRoutes: Sendable {
     let engine: Engine
     let watchers: Watchers
-    let gate: Gate
+    let authenticator: Authenticator
     let metrics: Metrics
 
     var routes: [Route] {
@@ -34,11 +34,12 @@ struct WatchRoutes: Sendable {
             ("Content-Type", format.rawValue), ("Cache-Control", "no-store"), ("Vary", "Accept"),
         ]
         guard head.method != "HEAD" else {
-            return call.answer(HTTPResponse(status: 200, headers: headers, stream: HTTPStream(Silence())))
+            return call.answer(HTTPResponse(status: 200, headers: headers, stream: HTTPStream(EmptyStream())))
         }
         let watcher = Watcher(
             engine, from: start, selector: selector, format: format, owner: call.identity.name,
-            refusal: { [gate, origin = call.exchange.origin] in Self.refusal(head, origin, by: gate) },
+            refusal: { [authenticator, origin = call.exchange.origin] in Self.refusal(head, origin, by: authenticator)
+            },
             describe: { $0.response(path: head.path, requestIdentifier: head.identifier).body },
             dropped: { [metrics] in metrics.watchersDropped.increment([$0.rawValue]) },
             onEnd: { [watchers] in watchers.remove($0) })
@@ -46,9 +47,10 @@ struct WatchRoutes: Sendable {
     }
 
     /// Why the request would be refused by now; nothing as long as it would not.
-    private static func refusal(_ head: RequestHead, _ origin: HTTPOrigin, by gate: Gate) -> Problem? {
+    private static func refusal(_ head: RequestHead, _ origin: HTTPOrigin, by authenticator: Authenticator) -> Problem?
+    {
         do throws(AccessRefusal) {
-            let identity = try gate.admit(head, from: origin, by: .known)
+            let identity = try authenticator.authenticate(head, from: origin, in: .authenticated)
             return identity.allows(.view) ? nil : .denied(.forbidden(.view, identity))
         } catch {
             return .denied(error)
@@ -74,7 +76,7 @@ struct WatchRoutes: Sendable {
 }
 
 /// What a HEAD request is answered with.
-private struct Silence: HTTPStreamSource {
+private struct EmptyStream: HTTPStreamSource {
     func next(isStopping: Bool) -> HTTPStreamStep { .end }
     func ended(isOverdue: Bool) {}
 }

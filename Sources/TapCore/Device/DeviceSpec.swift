@@ -4,7 +4,9 @@
 @dynamicMemberLookup
 public struct DeviceSpec: Hashable, Sendable {
     /// Checked, and with its offloads filled in.
-    @usableFromInline let draft: DeviceSpecDraft
+    ///
+    /// To read many fields, read them here: the compiler copies the whole draft for a key path.
+    @usableFromInline package let draft: DeviceSpecDraft
 
     /// Inlined, so that a key path in the source becomes a plain load.
     @inlinable public subscript<Field>(dynamicMember field: KeyPath<DeviceSpecDraft, Field>) -> Field {
@@ -25,15 +27,15 @@ public struct DeviceSpec: Hashable, Sendable {
     /// The fields that differ from `other` although the kernel fixes them when a device is created.
     public func immutableFieldsDiffering(from other: DeviceSpec) -> [DeviceField] {
         var fields: [DeviceField] = []
-        if draft.networkNamespace != other.networkNamespace { fields.append(.networkNamespace) }
-        if draft.kind != other.kind { fields.append(.kind) }
-        if draft.queues.isMultiple != other.queues.isMultiple { fields.append(.multiQueue) }
-        if draft.packetInfo != other.packetInfo { fields.append(.packetInfo) }
-        if draft.vnetHeader != other.vnetHeader { fields.append(.vnetHeader) }
+        if draft.networkNamespace != other.draft.networkNamespace { fields.append(.networkNamespace) }
+        if draft.kind != other.draft.kind { fields.append(.kind) }
+        if draft.queues.isMultiple != other.draft.queues.isMultiple { fields.append(.multiQueue) }
+        if draft.packetInfo != other.draft.packetInfo { fields.append(.packetInfo) }
+        if draft.vnetHeader != other.draft.vnetHeader { fields.append(.vnetHeader) }
         // TUNSETOWNER and TUNSETGROUP take no "nobody": once set, an owner can be changed but not cleared.
         if draft.access == .open {
             if draft.owner == nil, other.kernelOwnerIsSet { fields.append(.owner) }
-            if draft.group == nil, other.access == .open, other.group != nil { fields.append(.group) }
+            if draft.group == nil, other.draft.access == .open, other.draft.group != nil { fields.append(.group) }
         }
         return fields
     }

@@ -33,7 +33,7 @@ extension WantedDevice {
         }
         let differences = differences(from: mine, in: namespace)
         guard !differences.isEmpty else { return .settled(mine) }
-        if mayRecreate, differences.contains(where: \.isSetAtCreation) {
+        if recreate, differences.contains(where: \.isSetAtCreation) {
             return .act([.delete], differences: differences, index: mine.index)
         }
         let fixed = differences.filter(\.isFixed)
@@ -50,7 +50,7 @@ extension WantedDevice {
         let difference = Difference(
             .networkNamespace, wanted: wanted.map { .text($0) } ?? .nothing,
             observed: namespace.location.map { .text($0.text) } ?? .nothing)
-        if isDeletionRequested || mayRecreate {
+        if isDeletionRequested || recreate {
             return .act([.delete], differences: [difference], index: mine.index)
         }
         return .blocked(.immutable([.networkNamespace]), differences: [difference], steps: [])
@@ -124,7 +124,7 @@ extension WantedDevice {
         withhold(open.filter { $0.observed == .unsupported }) { .unsupported($0) }
         open.removeAll { withheld.contains($0) }
         if isReached, spec.driftPolicy == .report {
-            withhold(open.filter(spec.isStrangersDoing)) { .reportOnly($0) }
+            withhold(open.filter(spec.isExternalDrift)) { .reportOnly($0) }
             open.removeAll { withheld.contains($0) }
         }
         if let attached = link.tun?.attachedQueues, attached > 0 {
@@ -163,7 +163,7 @@ extension DeviceSpec {
 
     /// A carrier that follows the consumers, our anchors, which end with the daemon, and what nobody knows are no
     /// stranger's doing.
-    public func isStrangersDoing(_ difference: Difference) -> Bool {
+    public func isExternalDrift(_ difference: Difference) -> Bool {
         switch difference.field {
         case .anchor: false
         case .carrier: draft.link.carrier != .automatic

@@ -74,7 +74,7 @@ extension WantedDevice {
 
     /// Whether a carrier shall be there now; nothing where only the kernel knows what is attached.
     private func wantedCarrier(_ tun: ObservedTun) -> Bool? {
-        switch spec.link.carrier {
+        switch spec.draft.link.carrier {
         case .on: true
         case .off: false
         // A carrier without an attached queue is a black hole.
@@ -83,14 +83,14 @@ extension WantedDevice {
     }
 
     private func compareCreation(_ tun: ObservedTun, _ comparison: inout Comparison) {
-        comparison.compare(.kind, spec.kind, tun.kind) { .text($0.rawValue) }
-        comparison.compare(.multiQueue, spec.queues.isMultiple, tun.multiQueue) { .bool($0) }
-        comparison.compare(.packetInfo, spec.packetInfo, tun.packetInfo) { .bool($0) }
-        comparison.compare(.vnetHeader, spec.vnetHeader, tun.vnetHeader) { .bool($0) }
+        comparison.compare(.kind, spec.draft.kind, tun.kind) { .text($0.rawValue) }
+        comparison.compare(.multiQueue, spec.draft.queues.isMultiple, tun.multiQueue) { .bool($0) }
+        comparison.compare(.packetInfo, spec.draft.packetInfo, tun.packetInfo) { .bool($0) }
+        comparison.compare(.vnetHeader, spec.draft.vnetHeader, tun.vnetHeader) { .bool($0) }
         comparison.compare(.persistent, true, tun.persistent) { .bool($0) }
         // On a brokered device a group that an earlier spec left only narrows further who else may open it.
         comparison.compare(.owner, owner, tun.owner) { .integer(Int($0)) }
-        if group != nil || spec.access == .open {
+        if group != nil || spec.draft.access == .open {
             comparison.compare(.group, group, tun.group) { .integer(Int($0)) }
         }
     }
@@ -105,7 +105,7 @@ extension WantedDevice {
             comparison.compare(.vnetHeaderSize, size.value, observed) { .integer($0) }
         }
         // While a consumer has it open, they are the consumer's.
-        if let attached = tun.attachedQueues, attached > 0, spec.access == .open { return }
+        if let attached = tun.attachedQueues, attached > 0, spec.draft.access == .open { return }
         if let shown = tun.offloads, shown != wanted.offloads?.asShown {
             comparison.compare(.offloads, wanted.offloads, shown) { .words($0.names) }
         } else {
@@ -128,12 +128,12 @@ extension WantedDevice {
     }
 
     private func compareAttributes(_ link: ObservedLink, _ comparison: inout Comparison) {
-        comparison.compare(.mtu, spec.link.mtu.value, link.mtu) { .integer($0) }
+        comparison.compare(.mtu, spec.draft.link.mtu.value, link.mtu) { .integer($0) }
         if let macAddress { comparison.compare(.macAddress, macAddress, link.macAddress) { .text("\($0)") } }
         comparison.compare(
-            .transmitQueueLength, spec.link.transmitQueueLength.value, link.transmitQueueLength
+            .transmitQueueLength, spec.draft.link.transmitQueueLength.value, link.transmitQueueLength
         ) { .integer($0) }
-        comparison.compare(.up, spec.link.up, link.up) { .bool($0) }
+        comparison.compare(.up, spec.draft.link.up, link.up) { .bool($0) }
         for field in Self.attributeFields {
             guard let wanted = attribute(of: field) else { continue }
             let observed = link.attribute(of: field)
@@ -143,7 +143,7 @@ extension WantedDevice {
                         field, wanted: wanted.setting.value, observed: observed?.setting.value ?? .unsupported))
             }
         }
-        switch spec.link.queueDiscipline {
+        switch spec.draft.link.queueDiscipline {
         case .noqueue: comparison.compare(.queueDiscipline, "noqueue", link.queueDiscipline) { .text($0) }
         case .kernelDefault:
             // Anything but ours will do: the operator may have put a qdisc of their own there.
@@ -151,9 +151,9 @@ extension WantedDevice {
                 comparison.compare(.queueDiscipline, "kernelDefault", "noqueue") { .text($0) }
             }
         }
-        comparison.compare(.alias, spec.link.alias?.text, link.alias) { .text($0) }
-        if !spec.link.altNames.isEmpty || !link.altNames.isEmpty {
-            comparison.compare(.altNames, spec.link.altNames.map(\.text).sorted(), link.altNames.sorted()) {
+        comparison.compare(.alias, spec.draft.link.alias?.text, link.alias) { .text($0) }
+        if !spec.draft.link.altNames.isEmpty || !link.altNames.isEmpty {
+            comparison.compare(.altNames, spec.draft.link.altNames.map(\.text).sorted(), link.altNames.sorted()) {
                 .words($0)
             }
         }
@@ -162,19 +162,21 @@ extension WantedDevice {
     private func compareNeighbours(
         _ link: ObservedLink, in namespace: ObservedNamespace, _ comparison: inout Comparison
     ) {
-        if spec.link.controller != nil || link.controller != nil {
+        if spec.draft.link.controller != nil || link.controller != nil {
             let controller = link.controller.map { index in
                 // It may be stated by an alternative name.
-                if let wanted = spec.link.controller, namespace[wanted.text]?.index == index { return wanted.text }
+                if let wanted = spec.draft.link.controller, namespace[wanted.text]?.index == index {
+                    return wanted.text
+                }
                 return namespace[index]?.name ?? "interface \(index.rawValue)"
             }
-            comparison.compare(.controller, spec.link.controller?.text, controller) { .text($0) }
+            comparison.compare(.controller, spec.draft.link.controller?.text, controller) { .text($0) }
         }
         let change = addressChange(link, in: namespace)
         if !change.isEmpty {
             let observed = (namespace.addresses[link.index] ?? []).map(\.address)
-            let kept = observed.filter { spec.link.addresses.contains($0) || change.stale.contains($0) }
-            comparison.compare(.addresses, spec.link.addresses, kept.sorted()) { .words($0.map(\.description)) }
+            let kept = observed.filter { spec.draft.link.addresses.contains($0) || change.stale.contains($0) }
+            comparison.compare(.addresses, spec.draft.link.addresses, kept.sorted()) { .words($0.map(\.description)) }
         }
     }
 
@@ -189,7 +191,7 @@ extension WantedDevice {
     func addressChange(_ link: ObservedLink, in namespace: ObservedNamespace) -> AddressChange {
         let observed = namespace.addresses[link.index] ?? []
         return AddressChange(
-            missing: spec.link.addresses.filter { wanted in !observed.contains { $0.address == wanted } },
-            stale: observed.filter { $0.isOurs && !spec.link.addresses.contains($0.address) }.map(\.address))
+            missing: spec.draft.link.addresses.filter { wanted in !observed.contains { $0.address == wanted } },
+            stale: observed.filter { $0.isOurs && !spec.draft.link.addresses.contains($0.address) }.map(\.address))
     }
 }

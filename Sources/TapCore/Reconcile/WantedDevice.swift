@@ -11,12 +11,12 @@ public struct WantedDevice: Hashable, Sendable {
     /// Whether this very spec had been reached: what differs now is somebody else's doing.
     public let isReached: Bool
     /// Whether somebody has asked for what needs a new device.
-    public let mayRecreate: Bool
+    public let recreate: Bool
 
     public init(
         name: DeviceName, identifier: DeviceIdentifier, spec: DeviceSpec, isDeletionRequested: Bool = false,
         owner: UInt32? = nil, group: UInt32? = nil, claim: Claim? = nil, isReached: Bool = false,
-        mayRecreate: Bool = false
+        recreate: Bool = false
     ) {
         self.name = name
         self.identifier = identifier
@@ -26,7 +26,7 @@ public struct WantedDevice: Hashable, Sendable {
         self.group = group
         self.claim = claim
         self.isReached = isReached
-        self.mayRecreate = mayRecreate
+        self.recreate = recreate
     }
 
     /// An anchor costs a descriptor and an RCU wait, so only the devices that earn it have one: those that others open

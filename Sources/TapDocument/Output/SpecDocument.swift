@@ -9,23 +9,23 @@ extension DeviceSpec {
 
     /// Every field, defaults included.
     public func encode(to json: inout some JSONSink) {
-        json.member("kind", self.kind.rawValue)
-        json.member("multiQueue", self.queues.isMultiple)
-        json.member("queues", self.queues.count.value)
-        json.member("access", self.access.rawValue)
-        json.member("networkNamespace", self.networkNamespace?.text)
-        json.member("packetInfo", self.packetInfo)
-        json.member("vnetHeader", self.vnetHeader)
-        json.member("vnetHeaderSize", self.vnetHeaderSize.value)
-        json.member("offloads", self.offloads.names)
-        json.member("sendBufferBytes", self.sendBuffer?.value)
-        json.member("owner", self.owner?.document ?? .null)
-        json.member("group", self.group?.document ?? .null)
-        json.member("napi", self.napi)
-        json.member("napiFrags", self.napiFrags)
-        json.object("link") { self.link.encode(to: &$0) }
-        json.member("adoption", self.adoption.rawValue)
-        json.member("driftPolicy", self.driftPolicy.rawValue)
+        json.member("kind", draft.kind.rawValue)
+        json.member("multiQueue", draft.queues.isMultiple)
+        json.member("queues", draft.queues.count.value)
+        json.member("access", draft.access.rawValue)
+        json.member("networkNamespace", draft.networkNamespace?.text)
+        json.member("packetInfo", draft.packetInfo)
+        json.member("vnetHeader", draft.vnetHeader)
+        json.member("vnetHeaderSize", draft.vnetHeaderSize.value)
+        json.member("offloads", offloads.names)
+        json.member("sendBufferBytes", draft.sendBuffer?.value)
+        json.member("owner", draft.owner?.document ?? .null)
+        json.member("group", draft.group?.document ?? .null)
+        json.member("napi", draft.napi)
+        json.member("napiFrags", draft.napiFrags)
+        json.object("link") { draft.link.encode(to: &$0) }
+        json.member("adoption", draft.adoption.rawValue)
+        json.member("driftPolicy", draft.driftPolicy.rawValue)
     }
 
     /// Reads a document that this type wrote. Whether its owner still exists is not asked again.

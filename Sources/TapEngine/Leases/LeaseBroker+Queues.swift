@@ -5,10 +5,10 @@ internal import TapStore
 
 extension LeaseBroker {
     /// Keeps what the kernel has reported of the queues of leased devices.
-    func noteFewestQueues(in site: NamespaceState) {
-        for (name, index, count) in site.takeFewestQueues() {
+    func noteFewestQueues(in namespace: NamespaceState) {
+        for (name, index, count) in namespace.takeFewestQueues() {
             guard let device = devices[name],
-                device.place == LeasePlace(namespace: site.observed.host.namespace, index: index)
+                device.place == LeasePlace(namespace: namespace.observed.host.namespace, index: index)
             else { continue }
             device.noteReported(fewest: count)
         }
@@ -20,7 +20,7 @@ extension LeaseBroker {
         guard let device = devices[name] else { return }
         let before = device.order
         // The interface may have been moved to another namespace, and its queues with it.
-        if let place = LeasePlace(board.snapshot.devices[name]?.record.claim) {
+        if let place = LeasePlace(snapshots.current.devices[name]?.record.claim) {
             for lease in device.leases where lease.place != place { finish(lease, .lost) }
         }
         compareWithInterface(device)
@@ -35,16 +35,16 @@ extension LeaseBroker {
             let attachedBefore = device.order.attached
             for lease in device.notice() { finish(lease, .lost) }
             guard let index = device.place?.index,
-                let record = board.snapshot.devices[device.name]?.record, let site = site(of: record),
-                let attached = site.observed[index]?.tun?.attachedQueues,
+                let record = snapshots.current.devices[device.name]?.record, let namespace = namespace(of: record),
+                let attached = namespace.observed[index]?.tun?.attachedQueues,
                 (attached != device.order.attached.count) != device.order.hasStrangers
             else { break }
             if attempt < LeasedDevice.looksMax {
                 // A queue may have been toggled between the two questions.
-                try? site.refresh([index])
+                try? namespace.refresh([index])
             } else if device.order.attached != attachedBefore {
                 // They are toggled faster than we look: whether there are strangers is for the next look.
-                site.pendingSignals.touched.insert(index)
+                namespace.pendingSignals.touched.insert(index)
             } else {
                 // Others have queues attached: a consumer whose lease was revoked, perhaps. Or have no longer.
                 device.notice(strangers: attached != device.order.attached.count)
@@ -103,19 +103,19 @@ extension LeaseBroker {
     func settle(_ name: DeviceName) {
         guard let device = devices[name] else { return }
         setReceiveCPUs(of: name)
-        board.publish(device.views, of: name)
+        snapshots.publish(device.views, of: name)
         if device.leases.isEmpty { devices[name] = nil }
     }
 
     /// The kernel has CPUs by its own index, so they are moved along with the queues.
     func setReceiveCPUs(of name: DeviceName) {
-        guard let device = devices[name], let record = board.snapshot.devices[name]?.record,
-            let site = site(of: record),
+        guard let device = devices[name], let record = snapshots.current.devices[name]?.record,
+            let namespace = namespace(of: record),
             let index = device.place?.index ?? LeasePlace(record.claim)?.index
         else { return }
         for (kernelIndex, cpus) in device.takeReceiveCPUChanges(record.assignments) {
             do throws(KernelError) {
-                try site.kernel.setReceiveCPUs(cpus, of: index, at: kernelIndex)
+                try namespace.kernel.setReceiveCPUs(cpus, of: index, at: kernelIndex)
             } catch {
                 metrics.countRefusal(error)
                 log.warning("the CPUs of a queue cannot be set", metadata: ["device": "\(name)", "error": "\(error)"])

@@ -45,7 +45,7 @@ extension LeaseBroker {
 
     /// Whether everything of it has come back, and its device is still wanted and there.
     private func isWhole(_ lease: Lease, of entry: LeaseJournal.Entry) -> Bool {
-        guard let record = board.snapshot.devices[lease.device]?.record else { return false }
+        guard let record = snapshots.current.devices[lease.device]?.record else { return false }
         return lease.connection != nil && lease.indexes == entry.queues.sorted()
             && lease.canGoOn(with: record) && LeasePlace(record.claim) == lease.place
     }
@@ -56,7 +56,7 @@ extension LeaseBroker {
     private func resume(_ device: LeasedDevice, _ order: [Int]?) -> [Lease] {
         device.resume(order)
         // Which CPUs are set is not noted, so they are set again.
-        if let record = board.snapshot.devices[device.name]?.record,
+        if let record = snapshots.current.devices[device.name]?.record,
             record.assignments.values.contains(where: { !$0.cpus.isEmpty })
         {
             device.forgetReceiveCPUs(at: record.queues)

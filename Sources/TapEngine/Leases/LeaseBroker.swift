@@ -9,8 +9,8 @@ internal import TapSystem
 /// kernel.
 final class LeaseBroker {
     let kernel: any Kernel
-    let sites: NamespaceStates
-    let board: SnapshotStore
+    let namespaces: NamespaceStates
+    let snapshots: SnapshotStore
     let metrics: EngineMetrics
     let log: Logger
     var devices: [DeviceName: LeasedDevice] = [:]
@@ -26,13 +26,13 @@ final class LeaseBroker {
     private let accounts: any Accounts
 
     init(
-        kernel: any Kernel, sites: NamespaceStates, board: SnapshotStore, accounts: any Accounts,
+        kernel: any Kernel, namespaces: NamespaceStates, snapshots: SnapshotStore, accounts: any Accounts,
         metrics: EngineMetrics,
         log: Logger, postpone: @escaping @Sendable (LeaseCommand) -> Bool
     ) {
         self.kernel = kernel
-        self.sites = sites
-        self.board = board
+        self.namespaces = namespaces
+        self.snapshots = snapshots
         self.postpone = postpone
         self.accounts = accounts
         self.metrics = metrics
@@ -94,7 +94,7 @@ final class LeaseBroker {
     }
 
     private func open(_ request: LeaseRequest) throws(Refusal) -> (LeaseIdentifier, Int?) {
-        guard let view = board.snapshot.devices[request.device] else {
+        guard let view = snapshots.current.devices[request.device] else {
             // Who may see nothing is not told which names there are.
             guard request.mayView else { throw .leaseForbidden(request.device, user: request.peer.user) }
             throw .deviceNotFound(request.device.text)
@@ -103,19 +103,20 @@ final class LeaseBroker {
         try request.authorize(record.spec, accounts: accounts)
         guard record.deletionRequestedAt == nil else { throw .deviceDeleting(record.name) }
         guard record.spec.access == .brokered else { throw .notBrokered(record.name) }
-        guard !record.mayRecreate else { throw .deviceNotReady(record.name, "it is being made anew") }
-        guard let place = LeasePlace(record.claim), let site = site(of: record), site.observed[place.index] != nil
+        guard !record.recreate else { throw .deviceNotReady(record.name, "it is being made anew") }
+        guard let place = LeasePlace(record.claim), let namespace = namespace(of: record),
+            namespace.observed[place.index] != nil
         else {
             throw .deviceNotReady(record.name, view.status[.ready]?.message)
         }
         let queues = try request.select(in: view)
         let lease = Lease(LeaseRecord(request, of: record.identifier, at: place, since: .now()))
         // From here on nobody deletes the device without force, nor gets one of the queues.
-        guard board.reserve(LeaseView(lease.record, reserving: queues), in: view) else {
+        guard snapshots.reserve(LeaseView(lease.record, reserving: queues), in: view) else {
             throw .deviceNotReady(record.name, "it is being stated anew")
         }
         do throws(KernelError) {
-            let vnetHeaderSize = try attach(queues, to: lease, of: record, at: site)
+            let vnetHeaderSize = try attach(queues, to: lease, of: record, at: namespace)
             // Whoever has got the queues shall see where they are.
             settle(lease.device)
             return (lease.id, vnetHeaderSize)
@@ -131,7 +132,7 @@ final class LeaseBroker {
     ///
     /// - Returns: The size of the vnet header, if there is one.
     private func attach(
-        _ queues: [Int], to lease: Lease, of record: DeviceRecord, at site: NamespaceState
+        _ queues: [Int], to lease: Lease, of record: DeviceRecord, at namespace: NamespaceState
     ) throws(KernelError) -> Int? {
         let disabled = queues.filter(record.disabledQueues.contains)
         let order = queues.filter { !record.disabledQueues.contains($0) } + disabled
@@ -139,7 +140,7 @@ final class LeaseBroker {
         for other in devices[lease.device]?.notice() ?? [] { finish(other, .lost) }
         // What others use already is not set anew under their hands.
         let isFirst = devices[lease.device] == nil
-        let opened = try site.kernel.openQueues(
+        let opened = try namespace.kernel.openQueues(
             of: lease.place.index, QueueOpening(record.spec, count: order.count, setsDevice: isFirst))
         let device = addDevice(lease.device)
         device.add(lease)
@@ -181,7 +182,7 @@ final class LeaseBroker {
                 try kernel.keep(connection, lease.indexes.compactMap { lease.queues[$0] }, as: lease.keptName)
             }
             CrashPoint.reach(CrashPoint.leaseSend)
-            let namespace = board.snapshot.devices[name]?.record.spec.networkNamespace
+            let namespace = snapshots.current.devices[name]?.record.spec.networkNamespace
             for (line, queues) in lease.messages(vnetHeaderSize: vnetHeaderSize, networkNamespace: namespace) {
                 try connection.send(line, with: queues)
             }
@@ -208,11 +209,13 @@ final class LeaseBroker {
         }
     }
 
-    func site(of record: DeviceRecord) -> NamespaceState? {
-        guard let claim = record.claim, let site = sites.all[claim.namespace], site.observed.host == claim.host else {
+    func namespace(of record: DeviceRecord) -> NamespaceState? {
+        guard let claim = record.claim, let namespace = namespaces.all[claim.namespace],
+            namespace.observed.host == claim.host
+        else {
             return nil
         }
-        return site
+        return namespace
     }
 
     // MARK: Take back
@@ -282,6 +285,6 @@ final class LeaseBroker {
             connection.close()
         }
         device?.remove(lease)
-        board.release(lease.id, of: lease.device)
+        snapshots.release(lease.id, of: lease.device)
     }
 }

@@ -15,15 +15,15 @@ final class NamespaceStates {
     }
 
     /// Enters the namespace, unless that has been done.
-    func site(at location: NetworkNamespace?) throws(NamespaceFailure) -> NamespaceState {
-        if let site = all[location] { return site }
+    func namespace(at location: NetworkNamespace?) throws(NamespaceFailure) -> NamespaceState {
+        if let state = all[location] { return state }
         let namespace = try kernel.open(location)
         do throws(KernelError) {
-            let site = try NamespaceState(location, kernel: namespace)
+            let state = try NamespaceState(location, kernel: namespace)
             // Without its counters a namespace can be worked in all the same; a scrape says that they are missing.
             if let counters = try? namespace.statistics() { statistics.set(counters, at: location) }
-            all[location] = site
-            return site
+            all[location] = state
+            return state
         } catch {
             throw .unusable(error)
         }

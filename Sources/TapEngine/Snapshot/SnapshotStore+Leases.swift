@@ -40,11 +40,11 @@ extension SnapshotStore {
     ///
     /// - Parameters:
     ///   - devices: And which of a device's leases is in the way.
-    ///   - isForced: Whether leases may end.
+    ///   - force: Whether leases may end.
     /// - Returns: A lease that is in the way; then nothing is closed.
-    package func close(_ devices: [DeviceName: (LeaseView) -> Bool], isForced: Bool) -> LeaseView? {
+    package func close(_ devices: [DeviceName: (LeaseView) -> Bool], force: Bool) -> LeaseView? {
         state.withLock { state in
-            for (name, isInTheWay) in devices where !isForced {
+            for (name, isInTheWay) in devices where !force {
                 if let lease = state.snapshot.devices[name]?.leases.first(where: isInTheWay) { return lease }
             }
             state.reservations.close(devices.keys)

@@ -37,7 +37,7 @@ final class SnapshotStore: ChangeFeed {
         timer.onTime { [weak self] in self?.endOverdueWaits() }
     }
 
-    var snapshot: Snapshot {
+    var current: Snapshot {
         state.withLock { state in
             var snapshot = state.snapshot
             snapshot.version = state.changes.sequence

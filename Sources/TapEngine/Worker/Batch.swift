@@ -5,10 +5,10 @@ internal import TapSystem
 
 /// What a batch needs of the worker that runs it, on whose thread it is used.
 protocol BatchEnvironment: AnyObject {
-    var sites: NamespaceStates { get }
+    var namespaces: NamespaceStates { get }
     var kernel: any Kernel { get }
     var store: Store { get }
-    var board: SnapshotStore { get }
+    var snapshots: SnapshotStore { get }
     var accounts: AccountCache { get }
     var metrics: EngineMetrics { get }
 
@@ -27,10 +27,10 @@ struct Batch {
 
     let jobs: [DeviceJob]
     private let environment: any BatchEnvironment
-    private var sites: NamespaceStates { environment.sites }
+    private var namespaces: NamespaceStates { environment.namespaces }
     private var kernel: any Kernel { environment.kernel }
     private var store: Store { environment.store }
-    private var board: SnapshotStore { environment.board }
+    private var snapshots: SnapshotStore { environment.snapshots }
     private var metrics: EngineMetrics { environment.metrics }
 
     init(_ views: [DeviceView], in environment: any BatchEnvironment) {
@@ -74,10 +74,11 @@ struct Batch {
     /// Why a device would not join its controller, although all else can be done.
     private func controllerObstacle(_ job: DeviceJob) -> Obstacle? {
         let spec = job.view.record.spec
-        guard let site = job.site, let controller = spec.link.controller, job.view.record.deletionRequestedAt == nil,
-            job.link?.controller == nil || job.link?.controller != site.observed[controller.text]?.index
+        guard let namespace = job.namespace, let controller = spec.link.controller,
+            job.view.record.deletionRequestedAt == nil,
+            job.link?.controller == nil || job.link?.controller != namespace.observed[controller.text]?.index
         else { return nil }
-        return spec.controllerObstacle(in: site.observed)
+        return spec.controllerObstacle(in: namespace.observed)
     }
 
     /// With the sequel of a deletion, which is known before it is done.
@@ -102,22 +103,22 @@ struct Batch {
             return job.fail(.invalid(error))
         }
         do throws(NamespaceFailure) {
-            if let (decision, site) = try decideOnLeaving(wanted, ignoring: gone) {
-                job.take(decision, at: site, link: wanted.ownLink(in: site.observed), isLastRound: isLast)
+            if let (decision, namespace) = try decideOnLeaving(wanted, ignoring: gone) {
+                job.take(decision, at: namespace, link: wanted.ownLink(in: namespace.observed), isLastRound: isLast)
             } else if wanted.isDeletionRequested {
                 let forgetting = Decision.act([.forget], differences: [], index: nil)
                 job.take(forgetting, at: nil, link: nil, isLastRound: isLast)
             } else {
-                let site = try sites.site(at: wanted.spec.networkNamespace)
+                let namespace = try namespaces.namespace(at: wanted.spec.networkNamespace)
                 let decision =
                     if let gone {
-                        wanted.decide(in: site.observed.without(gone), contested: contested)
+                        wanted.decide(in: namespace.observed.without(gone), contested: contested)
                     } else {
-                        wanted.decide(in: site.observed, contested: contested)
+                        wanted.decide(in: namespace.observed, contested: contested)
                     }
-                let link = wanted.ownLink(in: site.observed)
-                job.take(decision, at: site, link: link, isLastRound: isLast)
-                note(link, of: wanted, at: site)
+                let link = wanted.ownLink(in: namespace.observed)
+                job.take(decision, at: namespace, link: link, isLastRound: isLast)
+                note(link, of: wanted, at: namespace)
             }
         } catch {
             job.leave(error)
@@ -132,8 +133,8 @@ struct Batch {
             wanted.isDeletionRequested || claim.namespace != wanted.spec.networkNamespace
         else { return nil }
         do throws(NamespaceFailure) {
-            let site = try sites.site(at: claim.namespace)
-            return wanted.decideOnLeaving(site.observed).map { ($0, site) }
+            let namespace = try namespaces.namespace(at: claim.namespace)
+            return wanted.decideOnLeaving(namespace.observed).map { ($0, namespace) }
         } catch {
             // A namespace that is gone has taken its devices along.
             if case .missing = error { return nil }
@@ -141,23 +142,23 @@ struct Batch {
         }
     }
 
-    /// What the site has to know, to tell later whom an event concerns.
-    private func note(_ link: ObservedLink?, of wanted: WantedDevice, at site: NamespaceState) {
-        if let link { site.own(link.index, wanted.name) }
-        guard let controller = wanted.spec.link.controller else { return site.wait(wanted.name, for: nil) }
-        let index = site.observed[controller.text]?.index
-        site.wait(wanted.name, for: index != nil && index == link?.controller ? nil : controller)
+    /// What the namespace has to know, to tell later whom an event concerns.
+    private func note(_ link: ObservedLink?, of wanted: WantedDevice, at namespace: NamespaceState) {
+        if let link { namespace.own(link.index, wanted.name) }
+        guard let controller = wanted.spec.link.controller else { return namespace.wait(wanted.name, for: nil) }
+        let index = namespace.observed[controller.text]?.index
+        namespace.wait(wanted.name, for: index != nil && index == link?.controller ? nil : controller)
     }
 
     /// What is promised by a plan before it is done.
     private func announce(_ job: DeviceJob) {
-        guard job.isOpen, let site = job.site else { return }
+        guard job.isOpen, let namespace = job.namespace else { return }
         for case .setLink(let change) in job.steps {
-            if case .join(_, let controller) = change.controller { site.promisePort(of: controller) }
+            if case .join(_, let controller) = change.controller { namespace.promisePort(of: controller) }
         }
         // The interface that the claim names is gone; so is the use of an anchor on it.
-        if case .create = job.steps.first, let claim = job.claim, !claim.isLost, claim.host == site.observed.host {
-            site.disown([claim.index])
+        if case .create = job.steps.first, let claim = job.claim, !claim.isLost, claim.host == namespace.observed.host {
+            namespace.disown([claim.index])
         }
     }
 
@@ -173,12 +174,12 @@ struct Batch {
     }
 
     private func delete() {
-        for site in sites.all.values {
-            let toDelete = jobs.filter { $0.deletes && $0.site === site }
+        for namespace in namespaces.all.values {
+            let toDelete = jobs.filter { $0.deletes && $0.namespace === namespace }
             guard !toDelete.isEmpty else { continue }
             for job in toDelete { environment.endLeases(of: job.name) }
             for _ in toDelete { CrashPoint.reach(Step.delete.name) }
-            let refused = site.kernel.delete(toDelete.compactMap(\.index))
+            let refused = namespace.kernel.delete(toDelete.compactMap(\.index))
             metrics.operations.increment([Step.delete.name], by: UInt64(toDelete.count - refused.count))
             for job in toDelete {
                 guard let index = job.index, let error = refused[index] else { continue }
@@ -186,16 +187,16 @@ struct Batch {
                 job.fail(.kernel(error))
             }
             // An anchor would outlive its device: the next one may be made in another namespace.
-            site.disown(toDelete.compactMap(\.index).filter { refused[$0] == nil })
+            namespace.disown(toDelete.compactMap(\.index).filter { refused[$0] == nil })
         }
     }
 
     private func perform(_ steps: (DeviceJob) -> ArraySlice<Step>) {
-        for site in sites.all.values {
-            let concerned = jobs.filter { $0.isOpen && $0.site === site && !steps($0).isEmpty }
+        for namespace in namespaces.all.values {
+            let concerned = jobs.filter { $0.isOpen && $0.namespace === namespace && !steps($0).isEmpty }
             guard !concerned.isEmpty else { continue }
             var runs = concerned.map { StepRun(steps($0), on: $0.name, at: $0.index) }
-            site.kernel.perform(&runs) { CrashPoint.reach($0.name) }
+            namespace.kernel.perform(&runs) { CrashPoint.reach($0.name) }
             var done: [String: UInt64] = [:]
             for (job, run) in zip(concerned, runs) {
                 job.finishSteps(run)
@@ -218,8 +219,8 @@ struct Batch {
     private func voidClaims() {
         var voided: [(job: DeviceJob, claim: Claim)] = []
         for job in jobs where !job.isSettled && !job.isClosed {
-            guard var claim = job.claim, !claim.isLost, let site = sites.all[claim.namespace],
-                site.observed.host == claim.host, site.observed[claim.index] == nil
+            guard var claim = job.claim, !claim.isLost, let namespace = namespaces.all[claim.namespace],
+                namespace.observed.host == claim.host, namespace.observed[claim.index] == nil
             else { continue }
             claim.isLost = true
             voided.append((job, claim))
@@ -229,12 +230,12 @@ struct Batch {
             try store.record { transaction in
                 for (job, claim) in voided { try transaction.claim(claim, for: job.name) }
             } committed: {
-                board.publish(voided.map { WorkerUpdate($0.job.view, claim: $0.claim) })
+                snapshots.publish(voided.map { WorkerUpdate($0.job.view, claim: $0.claim) })
             }
-            for (_, claim) in voided { sites.all[claim.namespace]?.disown([claim.index]) }
+            for (_, claim) in voided { namespaces.all[claim.namespace]?.disown([claim.index]) }
         } catch {
             // The next look tries again.
-            board.setStoreFailure(error.description)
+            snapshots.setStoreFailure(error.description)
         }
     }
 
@@ -246,14 +247,14 @@ struct Batch {
             try store.record { transaction in
                 for (job, claim) in claimed { try transaction.claim(claim, for: job.name) }
             } committed: {
-                board.publish(claimed.map { WorkerUpdate($0.job.view, claim: $0.claim) })
+                snapshots.publish(claimed.map { WorkerUpdate($0.job.view, claim: $0.claim) })
             }
             for (job, claim) in claimed { job.commit(claim) }
         } catch {
-            board.setStoreFailure(error.description)
+            snapshots.setStoreFailure(error.description)
             for (job, claim) in claimed {
                 // Not persistent yet, so letting go undoes a creation. An anchor stays: its device was there before.
-                if let kernel = job.site?.kernel, !kernel.anchored.contains(claim.index) {
+                if let kernel = job.namespace?.kernel, !kernel.anchored.contains(claim.index) {
                     kernel.abandon(claim.index)
                 }
                 job.fail(.store(error))
@@ -277,19 +278,19 @@ struct Batch {
                             at: .now(), device: job.name, reason: .deleted, message: "the device is gone"))
                 }
             } committed: {
-                board.remove(gone, revision: revision)
+                snapshots.remove(gone, revision: revision)
             }
             for job in toForget {
-                if let claim = job.claim, !claim.isLost, let site = sites.all[claim.namespace],
-                    site.observed.host == claim.host
+                if let claim = job.claim, !claim.isLost, let namespace = namespaces.all[claim.namespace],
+                    namespace.observed.host == claim.host
                 {
-                    site.disown([claim.index])
+                    namespace.disown([claim.index])
                 }
-                for site in sites.all.values { site.wait(job.name, for: nil) }
+                for namespace in namespaces.all.values { namespace.wait(job.name, for: nil) }
                 job.close()
             }
         } catch {
-            board.setStoreFailure(error.description)
+            snapshots.setStoreFailure(error.description)
             for job in toForget { job.fail(.store(error)) }
         }
     }
@@ -298,20 +299,20 @@ struct Batch {
 
     /// What the kernel had said of what we touched is older than what we know then. Of all else it is news.
     private func verify() throws(KernelError) {
-        for (location, site) in sites.all {
-            let concerned = jobs.filter { $0.site === site && $0.index != nil }
+        for (location, namespace) in namespaces.all {
+            let concerned = jobs.filter { $0.namespace === namespace && $0.index != nil }
             let touched = concerned.compactMap(\.index)
             guard !touched.isEmpty else { continue }
             do throws(KernelError) {
-                var signals = try site.kernel.signals()
+                var signals = try namespace.kernel.signals()
                 signals.touched.subtract(touched)
                 let hasAddresses = concerned.contains {
                     $0.steps.contains(where: \.isAboutAddresses) || !$0.view.record.spec.link.addresses.isEmpty
                 }
                 if hasAddresses { signals.readdressed.subtract(touched) }
-                site.pendingSignals.merge(signals)
-                try site.readBack(touched)
-                if hasAddresses { try site.refreshAddresses() }
+                namespace.pendingSignals.merge(signals)
+                try namespace.readBack(touched)
+                if hasAddresses { try namespace.refreshAddresses() }
             } catch {
                 guard location != nil else { throw error }
                 environment.abandon(location, error)

@@ -33,7 +33,7 @@ final class DeviceJob {
     /// The interface that this round touches; `nil` when it touches none, or when the round is over.
     private(set) var index: LinkIndex?
     /// Where the plan is to be done.
-    private(set) var site: NamespaceState?
+    private(set) var namespace: NamespaceState?
     private(set) var outcome = Outcome.open
     private(set) var link: ObservedLink?
     private(set) var steps: [Step] = []
@@ -81,9 +81,9 @@ final class DeviceJob {
     /// What the plan has written to the database once the steps before it are done; `nil` when it is no part of the
     /// plan.
     var claimToCommit: Claim? {
-        guard isOpen, let index, let site else { return nil }
+        guard isOpen, let index, let namespace else { return nil }
         for case .claim(let settings) in steps {
-            return Claim(host: site.observed.host, namespace: site.location, index: index, settings: settings)
+            return Claim(host: namespace.observed.host, namespace: namespace.location, index: index, settings: settings)
         }
         return nil
     }
@@ -94,12 +94,12 @@ final class DeviceJob {
     ///
     /// - Parameters:
     ///   - decision: What to do.
-    ///   - site: Where; `nil` when there is nothing to do in the kernel.
+    ///   - namespace: Where; `nil` when there is nothing to do in the kernel.
     ///   - link: The device's interface as it is now.
     ///   - isLastRound: Whether there is no further round in which the decision could be carried out.
-    func take(_ decision: Decision, at site: NamespaceState?, link: ObservedLink?, isLastRound: Bool) {
+    func take(_ decision: Decision, at namespace: NamespaceState?, link: ObservedLink?, isLastRound: Bool) {
         self.link = link
-        self.site = site
+        self.namespace = namespace
         steps = []
         index = nil
         switch decision {
@@ -141,8 +141,8 @@ final class DeviceJob {
     /// The claim is in the database.
     func commit(_ claim: Claim) {
         self.claim = claim
-        site?.own(claim.index, name)
-        site?.trustSettings(of: claim.index)
+        namespace?.own(claim.index, name)
+        namespace?.trustSettings(of: claim.index)
     }
 
     func fail(_ failure: Failure) {
@@ -152,7 +152,7 @@ final class DeviceJob {
 
     /// The namespace cannot be entered.
     func leave(_ failure: NamespaceFailure) {
-        (site, link) = (nil, nil)
+        (namespace, link) = (nil, nil)
         outcome = .namespaceUnavailable(failure)
     }
 

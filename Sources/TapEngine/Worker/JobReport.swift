@@ -43,7 +43,7 @@ extension DeviceJob {
         let record = view.record
         return record.settledGeneration == record.generation && record.deletionRequestedAt == nil
             // After a reboot, or in a namespace made anew, a missing device is no drift.
-            && record.claim?.host == site?.observed.host
+            && record.claim?.host == namespace?.observed.host
     }
 
     private func drift(in differences: [Difference]) -> [Difference] {
@@ -51,7 +51,7 @@ extension DeviceJob {
         // With the daemon end its anchors, and with them a carrier that they kept.
         let hasLostAnchor = found?.contains { $0.field == .anchor } == true
         return differences.filter {
-            view.record.spec.isStrangersDoing($0) && !(hasLostAnchor && $0.field == .carrier)
+            view.record.spec.isExternalDrift($0) && !(hasLostAnchor && $0.field == .carrier)
         }
     }
 

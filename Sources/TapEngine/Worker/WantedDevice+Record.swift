@@ -23,6 +23,6 @@ extension WantedDevice {
         self.init(
             name: record.name, identifier: record.identifier, spec: record.spec,
             isDeletionRequested: record.deletionRequestedAt != nil, owner: owner, group: group, claim: claim,
-            isReached: record.settledGeneration == record.generation, mayRecreate: record.mayRecreate)
+            isReached: record.settledGeneration == record.generation, recreate: record.recreate)
     }
 }

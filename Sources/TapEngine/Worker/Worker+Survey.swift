@@ -8,15 +8,15 @@ extension Worker: Survey {
 
     package func unmanaged() -> [UnmanagedDevice] {
         // Two locations may lead to one namespace.
-        let places = Dictionary(sites.all.values.map { ($0.observed.host, $0) }) { $0.location == nil ? $0 : $1 }
-        return places.values.flatMap { site in
-            site.observed.links.filter { link in
-                link.tun != nil && site.observed.owners[link.index] == nil
+        let places = Dictionary(namespaces.all.values.map { ($0.observed.host, $0) }) { $0.location == nil ? $0 : $1 }
+        return places.values.flatMap { namespace in
+            namespace.observed.links.filter { link in
+                link.tun != nil && namespace.observed.owners[link.index] == nil
             }.map { link in
                 UnmanagedDevice(
-                    link: link, host: site.observed.host, namespace: site.location,
-                    controller: link.controller.flatMap { site.observed[$0]?.name },
-                    addresses: site.observed.addresses[link.index] ?? [])
+                    link: link, host: namespace.observed.host, namespace: namespace.location,
+                    controller: link.controller.flatMap { namespace.observed[$0]?.name },
+                    addresses: namespace.observed.addresses[link.index] ?? [])
             }
         }
     }
@@ -24,9 +24,9 @@ extension Worker: Survey {
     package func holders(of names: Set<String>) -> [String: [DescriptorHolder]] { kernel.holders(of: names) }
 
     package func settings(of device: UnmanagedDevice) -> DescriptorSettings {
-        guard let site = sites.all[device.namespace] else {
+        guard let namespace = namespaces.all[device.namespace] else {
             return DescriptorSettings(vnetHeaderSize: nil, offloads: nil)
         }
-        return site.kernel.settings(of: device.link)
+        return namespace.kernel.settings(of: device.link)
     }
 }

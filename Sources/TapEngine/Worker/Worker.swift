@@ -23,14 +23,14 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
 
     let kernel: any Kernel
     let store: Store
-    let board: SnapshotStore
+    let snapshots: SnapshotStore
     private let inbox: WorkerInbox
     let accounts: AccountCache
     let metrics: EngineMetrics
     private let log: Logger
     private let onReady: @Sendable () -> Void
 
-    let sites: NamespaceStates
+    let namespaces: NamespaceStates
     private let leases: LeaseBroker
     private var retries: [DeviceName: Retry] = [:]
     private var budgets: [DeviceName: RepairBudget] = [:]
@@ -50,22 +50,23 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     }
 
     init(
-        kernel: any Kernel, store: Store, board: SnapshotStore, inbox: WorkerInbox, accounts: any Accounts,
+        kernel: any Kernel, store: Store, snapshots: SnapshotStore, inbox: WorkerInbox, accounts: any Accounts,
         metrics: EngineMetrics,
         log: Logger, onReady: @escaping @Sendable () -> Void
     ) {
         self.kernel = kernel
         self.store = store
-        self.board = board
+        self.snapshots = snapshots
         self.inbox = inbox
         let accounts = AccountCache(accounts)
         self.accounts = accounts
         self.metrics = metrics
         self.log = log
         self.onReady = onReady
-        sites = NamespaceStates(kernel, statistics: metrics.statistics)
+        namespaces = NamespaceStates(kernel, statistics: metrics.statistics)
         leases = LeaseBroker(
-            kernel: kernel, sites: sites, board: board, accounts: accounts, metrics: metrics, log: log,
+            kernel: kernel, namespaces: namespaces, snapshots: snapshots, accounts: accounts, metrics: metrics,
+            log: log,
             postpone: { inbox.add($0) })
     }
 
@@ -87,11 +88,11 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             do throws(KernelError) {
                 try listen(until: nextWake())
                 try pass()
-                board.setWorkerFailure(nil)
+                snapshots.setWorkerFailure(nil)
             } catch {
                 fail(error)
             }
-            if board.snapshot.storeFailure != nil { history.expectRecovery() }
+            if snapshots.current.storeFailure != nil { history.expectRecovery() }
             if let due = history.due, due <= .now { writeHistory() }
         }
         for question in inbox.take().questions { question(nil) }
@@ -110,19 +111,19 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     }
 
     private func nextWake() -> ContinuousClock.Instant {
-        guard inbox.isEmpty, !sites.all.values.contains(where: \.hasNews) else { return .now }
+        guard inbox.isEmpty, !namespaces.all.values.contains(where: \.hasNews) else { return .now }
         let soonest = retries.values.map(\.due).reduce(nextResync, min)
         return history.due.map { min($0, soonest) } ?? soonest
     }
 
     /// The kernel cannot even be looked at: say so, and look again in full a little later.
     private func fail(_ error: KernelError) {
-        if board.snapshot.workerFailure != error.description {
+        if snapshots.current.workerFailure != error.description {
             log.error("the kernel cannot be observed", metadata: ["error": "\(error)"])
         }
         metrics.countRefusal(error)
         metrics.passes.increment(["error"])
-        board.setWorkerFailure(error.description)
+        snapshots.setWorkerFailure(error.description)
         isBlind = true
         nextResync = .now + .milliseconds(Self.blindMilliseconds)
         Thread.sleep(forTimeInterval: 0.05)
@@ -141,14 +142,14 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         var hadWork: Bool
         do throws(KernelError) {
             try collectSignals()
-            let wasOverrun = sites.all.values.contains { $0.pendingSignals.wasOverrun }
+            let wasOverrun = namespaces.all.values.contains { $0.pendingSignals.wasOverrun }
             if wasOverrun { metrics.overruns.increment([]) }
             isFull = wasOverrun || isBlind || nextResync <= began || !work.questions.isEmpty
             hadWork = isFull
             var names = try isFull ? resync(atFailed: work.retriesFailed) : refreshPending()
             for name in names { leases.look(at: name) }
-            for name in work.names { if let view = board.snapshot.devices[name] { leases.follow(view.record) } }
-            if haveMountsChanged, sites.closeStale() || !waitingForNamespace.isEmpty {
+            for name in work.names { if let view = snapshots.current.devices[name] { leases.follow(view.record) } }
+            if haveMountsChanged, namespaces.closeStale() || !waitingForNamespace.isEmpty {
                 names.formUnion(concernedByNamespaces())
             }
             haveMountsChanged = false
@@ -170,18 +171,18 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         metrics.passes.increment(["success"])
         metrics.passDuration.observe(began.duration(to: .now))
         metrics.lastSuccess.set(Date().timeIntervalSince1970)
-        if isFull, !board.snapshot.isReady, !inbox.isStopping {
-            board.setReady()
+        if isFull, !snapshots.current.isReady, !inbox.isStopping {
+            snapshots.setReady()
             onReady()
         }
         for question in work.questions { question(self) }
     }
 
     private func collectSignals() throws(KernelError) {
-        for (location, site) in sites.all {
+        for (location, namespace) in namespaces.all {
             do throws(KernelError) {
-                site.pendingSignals.merge(try site.kernel.signals())
-                leases.noteFewestQueues(in: site)
+                namespace.pendingSignals.merge(try namespace.kernel.signals())
+                leases.noteFewestQueues(in: namespace)
             } catch {
                 guard location != nil else { throw error }
                 abandon(location, error)
@@ -194,37 +195,37 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         log.warning(
             "a network namespace is left", metadata: ["namespace": "\(location?.text ?? "")", "error": "\(error)"])
         metrics.countRefusal(error)
-        sites.close(location)
+        namespaces.close(location)
         nextResync = .now
     }
 
     private func resync(atFailed: Bool) throws(KernelError) -> Set<DeviceName> {
-        let devices = board.snapshot.devices
-        _ = sites.closeStale()
+        let devices = snapshots.current.devices
+        _ = namespaces.closeStale()
         var needed: Set<NetworkNamespace> = []
         for view in devices.values {
             if let namespace = view.record.spec.networkNamespace { needed.insert(namespace) }
             if let namespace = view.record.claim?.namespace { needed.insert(namespace) }
         }
-        sites.closeAll(but: needed)
+        namespaces.closeAll(but: needed)
         _ = try ownSite()
         nextResync = .now + .seconds(Self.resyncSeconds * Double.random(in: 0.8...1.2))
-        for (location, site) in sites.all {
+        for (location, namespace) in namespaces.all {
             do throws(KernelError) {
-                try site.resync()
+                try namespace.resync()
             } catch {
                 guard location != nil else { throw error }
                 abandon(location, error)
             }
         }
         // Whoever cannot be entered is told so by the first device that is looked at.
-        for location in needed { _ = try? sites.site(at: location) }
+        for location in needed { _ = try? namespaces.namespace(at: location) }
         // Before anything is decided: what is ours is for nobody to adopt.
         // Two locations may lead to one namespace.
-        let places = Dictionary(grouping: sites.all.values, by: \.observed.host)
+        let places = Dictionary(grouping: namespaces.all.values, by: \.observed.host)
         for view in devices.values {
             guard let claim = view.record.claim, !claim.isLost else { continue }
-            for site in places[claim.host] ?? [] { site.own(claim.index, view.record.name) }
+            for namespace in places[claim.host] ?? [] { namespace.own(claim.index, view.record.name) }
         }
         leases.restore()
         isBlind = false
@@ -237,7 +238,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
 
     private func ownSite() throws(KernelError) -> NamespaceState {
         do throws(NamespaceFailure) {
-            return try sites.site(at: nil)
+            return try namespaces.namespace(at: nil)
         } catch {
             switch error {
             case .unusable(let error): throw error
@@ -247,11 +248,11 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     }
 
     private func refreshPending() throws(KernelError) -> Set<DeviceName> {
-        let devices = board.snapshot.devices
+        let devices = snapshots.current.devices
         var concerned: Set<DeviceName> = []
-        for (location, site) in sites.all where site.hasNews {
+        for (location, namespace) in namespaces.all where namespace.hasNews {
             do throws(KernelError) {
-                concerned.formUnion(try site.refreshPending())
+                concerned.formUnion(try namespace.refreshPending())
             } catch {
                 guard location != nil else { throw error }
                 abandon(location, error)
@@ -263,7 +264,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     /// Devices that are wanted, or have been made, in another namespace than the daemon's.
     private func concernedByNamespaces() -> Set<DeviceName> {
         Set(
-            board.snapshot.devices.values.lazy
+            snapshots.current.devices.values.lazy
                 .filter { $0.record.spec.networkNamespace != nil || $0.record.claim?.namespace != nil }
                 .map(\.record.name))
     }
@@ -275,7 +276,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     // MARK: Batches
 
     private func reconcile(_ names: Set<DeviceName>) throws(KernelError) {
-        let devices = board.snapshot.devices
+        let devices = snapshots.current.devices
         for name in names where devices[name] == nil {
             retries[name] = nil
             budgets[name] = nil
@@ -305,7 +306,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
 
     func endLeases(of name: DeviceName) { leases.endAll(of: name) }
 
-    /// Tells what became of the batch: the status on the board, and events and settled generations for the history.
+    /// Tells what became of the batch: the status in the snapshot, and events and settled generations for the history.
     private func conclude(_ jobs: [DeviceJob]) {
         var updates: [WorkerUpdate] = []
         var events: [EventRecord] = []
@@ -318,7 +319,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             note(report.repairs, of: job.view.record)
             if let update = report.update(of: job.view) { updates.append(update) }
         }
-        if !updates.isEmpty { board.publish(updates) }
+        if !updates.isEmpty { snapshots.publish(updates) }
         history.add(events, settled: updates.filter { $0.settledGeneration != nil })
         for event in events { log.log(event) }
     }
@@ -365,17 +366,17 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     }
 
     private func writeHistory() {
-        let failure = board.snapshot.storeFailure
+        let failure = snapshots.current.storeFailure
         do throws(StoreError) {
             // Without a failure that it knows of, it does not wait for the disk, and proves nothing.
             try history.write(to: store, recoveringFrom: failure) {
-                if failure != nil { board.setStoreFailure(nil) }
+                if failure != nil { snapshots.setStoreFailure(nil) }
             }
         } catch {
             if failure != error.description {
                 log.error("what happened cannot be recorded yet", metadata: ["error": "\(error)"])
             }
-            board.setStoreFailure(error.description)
+            snapshots.setStoreFailure(error.description)
         }
     }
 }

@@ -17,9 +17,9 @@ package struct Apply: Sendable {
         /// How long the change waits to be confirmed before it is taken back; `nil` keeps it.
         package var confirmWithin: Duration?
         /// Whether devices may be recreated for fields that are fixed at creation.
-        package var mayRecreate = false
+        package var recreate = false
         /// Whether leases may end that cannot go on.
-        package var endsLeases = false
+        package var force = false
 
         package init() {}
     }
@@ -56,7 +56,7 @@ package struct Apply: Sendable {
         _ inputs: [DeviceInput], by author: Author, _ options: Options, in group: inout WriteGroup,
         prunes: (DeviceRecord) -> Bool
     ) throws(Refusal) -> Outcome {
-        let items = try decide(inputs, group.devices, mayRecreate: options.mayRecreate, prunes: prunes)
+        let items = try decide(inputs, group.devices, recreate: options.recreate, prunes: prunes)
         let changes = items.map { ChangedDevice(name: $0.change.record.name, change: $0.kind) }
         guard !options.isDryRun else {
             return Outcome(changes: changes, records: items.map(\.change.record), revision: nil, trial: nil)
@@ -64,7 +64,7 @@ package struct Apply: Sendable {
         if items.contains(where: \.change.isChange), let pending = try group.read({ try $0.pendingTrial() }) {
             throw .trialPending(revision: pending.revision)
         }
-        let commit = try group.commit(items.map(\.change), by: author, endingLeases: options.endsLeases)
+        let commit = try group.commit(items.map(\.change), by: author, force: options.force)
         let trial = options.confirmWithin.flatMap { time in
             commit.changed.isEmpty
                 ? nil
@@ -99,7 +99,7 @@ package struct Apply: Sendable {
     }
 
     private func decide(
-        _ inputs: [DeviceInput], _ devices: WriteGroup.Devices, mayRecreate: Bool,
+        _ inputs: [DeviceInput], _ devices: WriteGroup.Devices, recreate: Bool,
         prunes: (DeviceRecord) -> Bool
     ) throws(Refusal) -> [Item] {
         var items: [Item] = []
@@ -108,7 +108,7 @@ package struct Apply: Sendable {
         for (place, input) in inputs.enumerated() {
             let old = devices[input.name]
             do throws(Refusal) {
-                let change = try DeviceChange.change(old, to: input, mayRecreate: mayRecreate)
+                let change = try DeviceChange.change(old, to: input, recreate: recreate)
                 items.append(Item(before: old?.record, change: change, isPruned: false))
             } catch {
                 refused.append((place, error))

@@ -27,7 +27,7 @@ package enum DeviceChange {
         switch self {
         case .delete: return { _ in true }
         case .update(let record, _):
-            if record.mayRecreate || record.spec.access != .brokered { return { _ in true } }
+            if record.recreate || record.spec.access != .brokered { return { _ in true } }
             return { lease in lease.indexes.contains { !record.queues.contains($0) } }
         case .create, .restore, .queues, .nothing: return nil
         }
@@ -44,11 +44,11 @@ extension DeviceChange {
     /// - Parameters:
     ///   - old: The device as it is; nothing when there is none.
     ///   - input: What it shall be.
-    ///   - mayRecreate: Whether the interface may be made anew for a field that is fixed at its creation.
+    ///   - recreate: Whether the interface may be made anew for a field that is fixed at its creation.
     /// - Returns: What is to be written.
     /// - Throws: `Refusal` when the device cannot become so.
     package static func change(
-        _ old: DeviceView?, to input: DeviceInput, mayRecreate: Bool
+        _ old: DeviceView?, to input: DeviceInput, recreate: Bool
     ) throws(Refusal) -> DeviceChange {
         guard let old else {
             if let version = input.resourceVersion { throw .staleResourceVersion(found: version, current: 0) }
@@ -62,12 +62,12 @@ extension DeviceChange {
             throw .staleResourceVersion(found: version, current: record.revision)
         }
         let fixed = input.spec.immutableFieldsDiffering(from: record.spec)
-        guard fixed.isEmpty || mayRecreate else { throw .immutableFields(fixed) }
-        let homeless = record.assignments(beyond: input.spec.queues)
-        guard homeless.isEmpty else { throw .queuesTaken(record.name, homeless, wanted: input.spec.queues) }
+        guard fixed.isEmpty || recreate else { throw .immutableFields(fixed) }
+        let unplaced = record.assignments(beyond: input.spec.queues)
+        guard unplaced.isEmpty else { throw .queuesTaken(record.name, unplaced, wanted: input.spec.queues) }
         // A stranger may have changed what cannot be changed back.
         let isFixedInKernel = old.status[.ready]?.reason == EventReason.immutableField.rawValue
-        let recreates = mayRecreate && (!fixed.isEmpty || isFixedInKernel)
+        let recreates = recreate && (!fixed.isEmpty || isFixedInKernel)
         guard recreates || record.spec != input.spec || record.labels != input.labels else { return .nothing(record) }
         if recreates || record.spec != input.spec { record.generation += 1 }
         if recreates { record.recreateGeneration = record.generation }
@@ -100,7 +100,7 @@ extension DeviceChange {
     }
 
     /// For people; nothing where somebody else tells it.
-    package var story: (reason: EventReason, message: String)? {
+    package var event: (reason: EventReason, message: String)? {
         switch self {
         case .create: (.created, "the device is stated")
         case .restore: (.restored, "the device is stated again, as it was")

@@ -7,7 +7,7 @@ package struct QueueChange: Sendable {
     package let before: DeviceRecord
     package private(set) var record: DeviceRecord
     /// What people shall read about it; nothing where nothing changes.
-    package private(set) var story: (reason: EventReason, message: String, at: Timestamp)?
+    package private(set) var event: (reason: EventReason, message: String, at: Timestamp)?
 
     private init(_ record: DeviceRecord) {
         before = record
@@ -15,7 +15,7 @@ package struct QueueChange: Sendable {
     }
 
     private mutating func tell(_ reason: EventReason, _ message: String, at now: Timestamp) {
-        story = (reason, message, now)
+        event = (reason, message, now)
     }
 }
 

@@ -72,7 +72,7 @@ package final class Trials: Sendable {
                         message: "change \(revision) is taken back, but not for this device: \(reason)"))
             }
         }
-        let commit = try group.commit(changes, by: author, endingLeases: true)
+        let commit = try group.commit(changes, by: author, force: true)
         events.append(
             EventRecord(
                 at: .now(), device: nil, severity: .warning, reason: .rolledBack,

@@ -71,22 +71,22 @@ package struct WriteGroup: ~Copyable {
     struct NeedsSavepoints: Error {}
 
     private let transaction: Transaction
-    private let board: SnapshotStore
+    private let snapshots: SnapshotStore
     private let hasSavepoints: Bool
     private let firstRevision: Int
     package private(set) var state: State
 
     /// - Parameters:
-    ///   - transaction: The one that they share. While it is open nobody else writes, so that the board is what the
+    ///   - transaction: The one that they share. While it is open nobody else writes, so that the snapshot is what the
     ///     database is.
-    ///   - board: Where leases are kept off.
+    ///   - snapshots: Where leases are kept off.
     ///   - hasSavepoints: Whether each write has a savepoint of its own. Hardly any needs it, since nearly all that can
     ///     be wrong with a write is found before it writes, and a savepoint costs as much as a row.
-    init(_ transaction: consuming Transaction, board: SnapshotStore, hasSavepoints: Bool) {
+    init(_ transaction: consuming Transaction, snapshots: SnapshotStore, hasSavepoints: Bool) {
         self.transaction = transaction
-        self.board = board
+        self.snapshots = snapshots
         self.hasSavepoints = hasSavepoints
-        state = State(board.snapshot)
+        state = State(snapshots.current)
         firstRevision = state.revision
     }
 
@@ -134,11 +134,11 @@ package struct WriteGroup: ~Copyable {
     /// - Parameters:
     ///   - changes: Of different devices.
     ///   - author: Who wants them.
-    ///   - endsLeases: Whether leases may end that cannot go on with the changes.
+    ///   - force: Whether leases may end that cannot go on with the changes.
     /// - Returns: The records as they are then.
     /// - Throws: `Refusal.deviceLeased`, or `Refusal.store`.
     package mutating func commit(
-        _ changes: [DeviceChange], by author: Author, endingLeases endsLeases: Bool = false
+        _ changes: [DeviceChange], by author: Author, force: Bool = false
     ) throws(Refusal) -> Commit {
         guard changes.contains(where: \.isChange) else {
             return Commit(records: changes.map(\.record), changed: [], revision: state.revision)
@@ -146,7 +146,7 @@ package struct WriteGroup: ~Copyable {
         let closing = Dictionary(
             changes.compactMap { change in change.endedLeases.map { (change.record.name, $0) } },
             uniquingKeysWith: { $1 })
-        if let lease = board.close(closing, isForced: endsLeases) { throw .deviceLeased(lease) }
+        if let lease = snapshots.close(closing, force: force) { throw .deviceLeased(lease) }
         state.closed.formUnion(closing.keys)
         let revision = state.revision + 1
         let records = try write { (transaction) throws in
@@ -177,7 +177,7 @@ package struct WriteGroup: ~Copyable {
                 ChangeRecord(revision: revision, at: now, author: author, devicesCount: devicesCount))
         }
         for change in changes {
-            guard let (reason, message) = change.story else { continue }
+            guard let (reason, message) = change.event else { continue }
             tell(
                 EventRecord(
                     at: now, device: change.record.name, reason: reason, message: message, author: author,

@@ -20,9 +20,9 @@ package final class WriteQueue: Sendable {
 
     private let thread: SerialThread<Write>
 
-    init(store: Store, board: SnapshotStore, inbox: WorkerInbox, metrics: EngineMetrics) {
+    init(store: Store, snapshots: SnapshotStore, inbox: WorkerInbox, metrics: EngineMetrics) {
         thread = SerialThread("tapster-writer", waitingMax: Self.waitingMax) { writes in
-            WriteQueue.perform(writes, store: store, board: board, inbox: inbox, metrics: metrics)
+            WriteQueue.perform(writes, store: store, snapshots: snapshots, inbox: inbox, metrics: metrics)
         }
     }
 
@@ -51,17 +51,17 @@ package final class WriteQueue: Sendable {
     package func stop() { thread.stop() }
 
     private static func perform(
-        _ writes: [Write], store: Store, board: SnapshotStore, inbox: WorkerInbox, metrics: EngineMetrics
+        _ writes: [Write], store: Store, snapshots: SnapshotStore, inbox: WorkerInbox, metrics: EngineMetrics
     ) {
         var completions: [Completion] = []
-        var committed = WriteGroup.State(board.snapshot)
+        var committed = WriteGroup.State(snapshots.current)
         // Whatever comes of the group, its devices may be leased again.
-        defer { board.open(committed.closed) }
+        defer { snapshots.open(committed.closed) }
         let began = ContinuousClock.now
         CrashPoint.reach(CrashPoint.write)
         func commit(savepoints hasSavepoints: Bool) throws {
             try store.write { transaction in
-                var group = WriteGroup(transaction, board: board, hasSavepoints: hasSavepoints)
+                var group = WriteGroup(transaction, snapshots: snapshots, hasSavepoints: hasSavepoints)
                 // The store may begin again where the database was locked.
                 completions = []
                 let closed = committed.closed
@@ -75,15 +75,15 @@ package final class WriteQueue: Sendable {
                 guard committed.isDirty else { return }
                 CrashPoint.reach(CrashPoint.written)
                 metrics.commitDuration.observe(began.duration(to: .now))
-                for commit in committed.commits { board.publish(commit.changed, revision: commit.revision) }
-                board.setStoreFailure(nil)
+                for commit in committed.commits { snapshots.publish(commit.changed, revision: commit.revision) }
+                snapshots.setStoreFailure(nil)
             }
         }
         do {
             do { try commit(savepoints: false) } catch is WriteGroup.NeedsSavepoints { try commit(savepoints: true) }
         } catch {
             let failure = error as? StoreError ?? .failed(detail: "\(error)")
-            board.setStoreFailure(failure.description)
+            snapshots.setStoreFailure(failure.description)
             // The worker finds out when it is over.
             inbox.wake()
             for write in writes { write.fail(.store(failure)) }

@@ -12,7 +12,7 @@ extension LinuxNamespace {
         do throws(Errno) {
             for _ in 0..<opening.count {
                 queues.append(
-                    try TunQueue(attachingTo: name, flags: opening.flags, carrier: opening.carrier, in: door))
+                    try TunQueue(attachingTo: name, flags: opening.flags, carrier: opening.carrier, in: handle))
             }
             // It may have been renamed or removed meanwhile; then the queues have made another device, and end it too.
             guard try self.index(of: name) == index else { throw .noDevice }

@@ -9,7 +9,7 @@ final class LinuxNamespace: KernelNamespace {
     private(set) var anchored: Set<LinkIndex> = []
 
     /// Nothing where the thread is in the namespace anyway.
-    let door: NamespaceDoor?
+    let handle: NamespaceHandle?
     let netlink: NetlinkSocket
     private let monitor: LinkMonitor
     private let manager: ServiceManager?
@@ -27,12 +27,12 @@ final class LinuxNamespace: KernelNamespace {
     init(
         _ location: NetworkNamespace?, boot: String, manager: ServiceManager?, kept: inout [String: OwnedDescriptor]
     ) throws(NamespaceFailure) {
-        var door: NamespaceDoor?
-        if let location { door = try NamespaceDoor(location) }
+        var handle: NamespaceHandle?
+        if let location { handle = try NamespaceHandle(location) }
         do throws(Errno) {
             // The sockets belong to the namespace in which they are opened.
-            let netlink = try door.inside { () throws(Errno) in try NetlinkSocket() }
-            monitor = try door.inside { () throws(Errno) in try LinkMonitor() }
+            let netlink = try handle.inside { () throws(Errno) in try NetlinkSocket() }
+            monitor = try handle.inside { () throws(Errno) in try LinkMonitor() }
             var cookie: UInt64 = 0
             try systemCall { unsafe clinux_namespace_cookie(netlink.number, &cookie) }
             host = HostIdentity(boot: boot, namespace: cookie)
@@ -40,7 +40,7 @@ final class LinuxNamespace: KernelNamespace {
         } catch {
             throw .unusable(KernelError("open_namespace", error))
         }
-        self.door = door
+        self.handle = handle
         self.manager = manager
         takeAnchors(from: &kept)
     }
@@ -70,7 +70,7 @@ final class LinuxNamespace: KernelNamespace {
 
     func setReceiveCPUs(_ cpus: [Int], of index: LinkIndex, at kernelIndex: Int) throws(KernelError) {
         do throws(Errno) {
-            if queueFiles == nil { queueFiles = try QueueFiles(in: door) }
+            if queueFiles == nil { queueFiles = try QueueFiles(in: handle) }
             try queueFiles?.setReceiveCPUs(cpus, of: try name(of: index), index: index, at: kernelIndex)
         } catch {
             throw KernelError("set_receive_cpus", error, advice: QueueFiles.advice(error))
@@ -84,7 +84,7 @@ final class LinuxNamespace: KernelNamespace {
     /// For the event loop.
     var monitorNumber: Int32 { monitor.number }
 
-    var isCurrent: Bool { door?.isCurrent ?? true }
+    var isCurrent: Bool { handle?.isCurrent ?? true }
 
     func signals() throws(KernelError) -> KernelSignals {
         var signals = KernelSignals()
@@ -141,7 +141,7 @@ final class LinuxNamespace: KernelNamespace {
         let isHeld = (tun.attachedQueues ?? 0) + (tun.detachedQueues ?? 0) > 0
         guard
             let queue = try? TunQueue(
-                attachingTo: link.name, flags: flags, carrier: isHeld && link.carrier, in: door),
+                attachingTo: link.name, flags: flags, carrier: isHeld && link.carrier, in: handle),
             (try? index(of: link.name)) == link.index, let size = try? queue.vnetHeaderSize()
         else { return settings }
         settings.vnetHeaderSize = try? VnetHeaderSize(size)
@@ -214,7 +214,7 @@ final class LinuxNamespace: KernelNamespace {
 
     private func perform(_ step: Step, name: DeviceName, index: LinkIndex?) throws(Errno) -> LinkIndex? {
         if case .create(let flags) = step {
-            let queue = try TunQueue(creating: name, flags: flags, in: door)
+            let queue = try TunQueue(creating: name, flags: flags, in: handle)
             let created = try self.index(of: name.text)
             held[created] = queue
             return created
@@ -244,7 +244,7 @@ final class LinuxNamespace: KernelNamespace {
 
     private func attach(to index: LinkIndex, _ flags: CreationFlags, carrier: Bool) throws(Errno) {
         let name = try name(of: index)
-        let queue = try TunQueue(attachingTo: name, flags: flags, carrier: carrier, in: door)
+        let queue = try TunQueue(attachingTo: name, flags: flags, carrier: carrier, in: handle)
         // The device may have gone between the two calls; then this queue has made another one, which goes with it.
         guard try self.index(of: name) == index else { throw .noDevice }
         held[index] = queue

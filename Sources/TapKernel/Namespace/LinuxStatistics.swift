@@ -8,9 +8,9 @@ final class LinuxStatistics: LinkStatisticsSource {
     private let netlink: Mutex<NetlinkSocket>
 
     /// - Throws: EMFILE, ENFILE, ENOBUFS.
-    fileprivate init(_ host: HostIdentity, in door: NamespaceDoor?) throws(Errno) {
+    fileprivate init(_ host: HostIdentity, in handle: NamespaceHandle?) throws(Errno) {
         self.host = host
-        netlink = try door.inside { () throws(Errno) in Mutex(try NetlinkSocket()) }
+        netlink = try handle.inside { () throws(Errno) in Mutex(try NetlinkSocket()) }
     }
 
     func read() throws(KernelError) -> [LinkIndex: LinkStatistics] {
@@ -25,7 +25,7 @@ final class LinuxStatistics: LinkStatisticsSource {
 
 extension LinuxNamespace {
     func statistics() throws(KernelError) -> any LinkStatisticsSource {
-        do throws(Errno) { return try LinuxStatistics(host, in: door) } catch {
+        do throws(Errno) { return try LinuxStatistics(host, in: handle) } catch {
             throw KernelError("open_statistics", error)
         }
     }

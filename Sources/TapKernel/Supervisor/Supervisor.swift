@@ -33,7 +33,7 @@ public final class Supervisor {
     private static let delayMin = Duration.milliseconds(100)
     private static let delayMax = Duration.seconds(5)
     /// Who lives shorter dies young.
-    private static let youth = Duration.seconds(10)
+    private static let minimumUptime = Duration.seconds(10)
     /// As in the systemd unit: who has not ended by then is killed.
     private static let stopSecondsMax = 10
     /// More than a queue of datagrams holds (`net.unix.max_dgram_qlen`), so that nobody can keep us reading.
@@ -220,7 +220,7 @@ public final class Supervisor {
             report(.ended(status: status, restartIn: nil))
             return status
         }
-        if purpose == .restart || start.duration(to: .now) >= Self.youth { delay = .zero }
+        if purpose == .restart || start.duration(to: .now) >= Self.minimumUptime { delay = .zero }
         let delay = purpose == .restart ? .zero : nextDelay()
         state = .waiting(until: .now + delay)
         report(.ended(status: status, restartIn: delay))

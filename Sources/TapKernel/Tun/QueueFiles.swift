@@ -10,14 +10,14 @@ final class QueueFiles {
     /// A sysfs shows the network namespace in which it was mounted, so a namespace of its own needs one of its own.
     ///
     /// - Throws: EPERM without `CAP_SYS_ADMIN` for another namespace than that of `/sys`.
-    init(in door: NamespaceDoor?) throws(Errno) {
+    init(in handle: NamespaceHandle?) throws(Errno) {
         do throws(Errno) {
-            root = try door.inside { () throws(Errno) in
+            root = try handle.inside { () throws(Errno) in
                 FileDescriptor(owning: try systemCall { clinux_mount_sysfs() })
             }
         } catch {
             // What is mounted is the daemon's own, or that of whoever started it: each use looks which.
-            guard door == nil else { throw error }
+            guard handle == nil else { throw error }
             root = try FileDescriptor(opening: "/sys", flags: O_RDONLY | O_DIRECTORY)
         }
     }

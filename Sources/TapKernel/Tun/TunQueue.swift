@@ -24,18 +24,18 @@ final class TunQueue: KernelQueue {
     /// Makes a device that lives as long as this queue, until `persist()`.
     ///
     /// - Throws: EBUSY when any interface has the name; EPERM without `CAP_NET_ADMIN`.
-    init(creating name: DeviceName, flags: CreationFlags, in door: NamespaceDoor?) throws(Errno) {
+    init(creating name: DeviceName, flags: CreationFlags, in handle: NamespaceHandle?) throws(Errno) {
         // Without an attached queue that somebody reads, a carrier would be a black hole.
-        descriptor = try Self.open(name.text, bits: flags.bits | IFF_TUN_EXCL | IFF_NO_CARRIER, in: door)
+        descriptor = try Self.open(name.text, bits: flags.bits | IFF_TUN_EXCL | IFF_NO_CARRIER, in: handle)
     }
 
     /// Attaches to the interface called `name`, or makes it if there is none: look at the index afterwards.
     ///
     /// - Throws: EINVAL when kind or multiqueue differ; EBUSY when its only queue is taken; E2BIG at 256 queues.
     init(
-        attachingTo name: String, flags: CreationFlags, carrier: Bool, in door: NamespaceDoor?
+        attachingTo name: String, flags: CreationFlags, carrier: Bool, in handle: NamespaceHandle?
     ) throws(Errno) {
-        descriptor = try Self.open(name, bits: flags.bits | (carrier ? 0 : IFF_NO_CARRIER), in: door)
+        descriptor = try Self.open(name, bits: flags.bits | (carrier ? 0 : IFF_NO_CARRIER), in: handle)
     }
 
     /// A queue that a former process of the service had opened. Its number is taken out of `kept`, which others may
@@ -80,9 +80,9 @@ final class TunQueue: KernelQueue {
 
     /// A queue belongs to the namespace in which its file was opened.
     private static func open(
-        _ name: String, bits: Int32, in door: NamespaceDoor?
+        _ name: String, bits: Int32, in handle: NamespaceHandle?
     ) throws(Errno) -> FileDescriptor {
-        let descriptor = try door.inside { () throws(Errno) in
+        let descriptor = try handle.inside { () throws(Errno) in
             try FileDescriptor(opening: path, flags: O_RDWR | O_NONBLOCK)
         }
         try systemCall {

@@ -4,7 +4,7 @@ internal import TapCore
 internal import TapSystem
 
 /// The way into a network namespace and back (setns(2)), for the one thread that uses it.
-final class NamespaceDoor {
+final class NamespaceHandle {
     /// How often the way back is tried: the kernel may be short of memory for a moment.
     private static let returnAttemptsMax = 100
     private static let returnMicroseconds: UInt32 = 10_000
@@ -58,7 +58,7 @@ final class NamespaceDoor {
             if clinux_enter_network(home) == 0 { return }
             usleep(returnMicroseconds)
         }
-        // On the wrong side of the door every further step would hit the wrong devices.
+        // On the wrong side of the handle every further step would hit the wrong devices.
         fatalError("cannot return to the daemon's network namespace")
     }
 
@@ -79,10 +79,10 @@ final class NamespaceDoor {
     }
 }
 
-extension NamespaceDoor? {
-    /// Without a door, the thread is where it shall be.
+extension NamespaceHandle? {
+    /// Without a handle, the thread is where it shall be.
     func inside<Value: ~Copyable>(_ body: () throws(Errno) -> Value) throws(Errno) -> Value {
-        guard let door = self else { return try body() }
-        return try door.inside(body)
+        guard let handle = self else { return try body() }
+        return try handle.inside(body)
     }
 }

@@ -5,13 +5,13 @@ internal import TapHTTP
 internal import TapEngine
 
 /// Establishes who asks, and whether the request was meant for us; all before anything is done about it.
-final class Gate: Sendable {
+final class Authenticator: Sendable {
     /// Whom it lets in.
-    enum Door: Sendable {
+    enum Mode: Sendable {
         /// Those who prove who they are.
-        case known
+        case authenticated
         /// Everybody, to what is open.
-        case open
+        case `public`
     }
 
     private let daemonUser: UInt32
@@ -27,9 +27,9 @@ final class Gate: Sendable {
 
     /// - Returns: Who asks, and what he may.
     /// - Throws: `AccessRefusal`.
-    func admit(_ head: RequestHead, from origin: HTTPOrigin, by door: Door) throws(AccessRefusal) -> Identity {
+    func authenticate(_ head: RequestHead, from origin: HTTPOrigin, in mode: Mode) throws(AccessRefusal) -> Identity {
         let policy = rules.withLock { $0 }
-        if case .open = door {
+        if case .public = mode {
             try policy.check(origin: head.header("origin"), site: head.header("sec-fetch-site"))
             return Identity(proof: .none(origin), permissions: .guest)
         }
