@@ -31,7 +31,7 @@ struct RoutedHandler: HTTPHandler {
                 let call = Call(
                     request: request, exchange: exchange, route: "other", places: [:], metrics: metrics,
                     identity: identity)
-                call.answer(HTTPResponse(status: 204, headers: [("Allow", allowed.joined(separator: ", "))]))
+                call.answer(HTTPResponse(status: 204, headers: ["Allow": allowed.joined(separator: ", ")]))
             case .none:
                 throw router.notFound(request.head.path)
             }
@@ -63,7 +63,7 @@ struct RoutedHandler: HTTPHandler {
         let identifier = request?.head.identifier ?? HTTPRequest.freshIdentifier()
         var response = Problem.rejected(rejection, limits: limits)
             .response(path: request?.head.path ?? "", requestIdentifier: identifier)
-        response.headers.append(("X-Request-Id", identifier))
+        response.headers.append("X-Request-Id", identifier)
         return response
     }
 
@@ -77,7 +77,7 @@ struct RoutedHandler: HTTPHandler {
         }
         var response = problem.response(path: head.path, requestIdentifier: head.identifier)
         metrics.requests.increment(method: "other", route: "other", code: response.status)
-        response.headers.append(("X-Request-Id", head.identifier))
+        response.headers.append("X-Request-Id", head.identifier)
         return response
     }
 

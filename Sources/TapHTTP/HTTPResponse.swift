@@ -4,7 +4,7 @@ public import TapSystem
 /// An answer.
 public struct HTTPResponse: Sendable {
     public var status: Int
-    public var headers: [(name: String, value: String)]
+    public var headers: HTTPHeaders
     /// Sent instead of the body.
     public var stream: HTTPStream?
     private let makeBody: @Sendable () -> HTTPBody
@@ -15,7 +15,7 @@ public struct HTTPResponse: Sendable {
     ///   - body: Evaluated by each who asks for it: for an answer, by the thread of its connection.
     ///   - stream: Sent instead of the body.
     public init(
-        status: Int, headers: [(name: String, value: String)] = [],
+        status: Int, headers: HTTPHeaders = [:],
         body: @autoclosure @escaping @Sendable () -> HTTPBody = .empty, stream: HTTPStream? = nil
     ) {
         self.status = status
@@ -31,8 +31,8 @@ extension HTTPResponse {
     /// The whole answer, after which the connection ends.
     var closingBytes: [UInt8] {
         let body = body
-        let fields = headers + [("Date", Self.date()), ("Content-Length", "\(body.count)"), ("Connection", "close")]
-        let head = "HTTP/1.1 \(status) \r\n" + fields.map { "\($0.name): \($0.value)\r\n" }.joined() + "\r\n"
+        let fields = headers + ["Date": Self.date(), "Content-Length": "\(body.count)", "Connection": "close"]
+        let head = "HTTP/1.1 \(status) \r\n" + fields.fields.map { "\($0.name): \($0.value)\r\n" }.joined() + "\r\n"
         return Array(head.utf8) + body.bytes
     }
 

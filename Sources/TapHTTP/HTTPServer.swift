@@ -346,12 +346,12 @@ public final class HTTPServer: Sendable {
     }
 
     private static func add(
-        _ headers: [(name: String, value: String)], to response: OpaquePointer, closes: Bool
+        _ headers: HTTPHeaders, to response: OpaquePointer, closes: Bool
     ) {
-        for (name, value) in headers {
+        for field in headers.fields {
             // What Swift makes of a string that is passed as it is costs an allocation each.
-            unsafe name.withCString { name in
-                unsafe value.withCString { value in _ = unsafe MHD_add_response_header(response, name, value) }
+            unsafe field.name.withCString { name in
+                unsafe field.value.withCString { value in _ = unsafe MHD_add_response_header(response, name, value) }
             }
         }
         if closes { unsafe MHD_add_response_header(response, "Connection", "close") }

@@ -5,10 +5,10 @@ internal import TapSystem
 final class HTTPUpgrade: Sendable {
     typealias Taker = @Sendable (_ socket: OwnedDescriptor?) -> Void
 
-    let headers: [(name: String, value: String)]
+    let headers: HTTPHeaders
     private let taker: Mutex<Taker?>
 
-    init(headers: [(name: String, value: String)], taker: @escaping Taker) {
+    init(headers: HTTPHeaders, taker: @escaping Taker) {
         self.headers = headers
         self.taker = Mutex(taker)
     }

@@ -10,7 +10,7 @@ import Testing
 private final class Handler: HTTPHandler {
     func handle(_ request: HTTPRequest, _ exchange: HTTPExchange) {
         if request.head.path == "/upgrade" {
-            exchange.upgrade(HTTPResponse(status: 101, headers: [("Upgrade", "x")])) { _ in }
+            exchange.upgrade(HTTPResponse(status: 101, headers: ["Upgrade": "x"])) { _ in }
         } else if case .network(let peer) = exchange.origin {
             let certificate = peer.certificate
             let words = [

@@ -34,7 +34,7 @@ private final class Upgrader: HTTPHandler {
 
     /// The socket closes at the end of the taker, which is its last owner.
     func upgrade(_ exchange: HTTPExchange) {
-        exchange.upgrade(HTTPResponse(status: 101, headers: [("Upgrade", "x")])) { socket in
+        exchange.upgrade(HTTPResponse(status: 101, headers: ["Upgrade": "x"])) { socket in
             self.notes.withLock { $0.taken.append(socket != nil) }
         }
     }
@@ -141,7 +141,7 @@ private final class Upgrader: HTTPHandler {
                     let client = try HTTPClient(socket: path)
                     try client.write(Self.request)
                     let exchange = try upgrader.waitForRequest()
-                    exchange.upgrade(HTTPResponse(status: 101, headers: [("Upgrade", "x")])) { socket in
+                    exchange.upgrade(HTTPResponse(status: 101, headers: ["Upgrade": "x"])) { socket in
                         if let socket { upgrader.notes.withLock { $0.kept.append(socket) } }
                     }
                     #expect(try client.readAnswer().status == 101)

@@ -27,10 +27,10 @@ extension AccessRefusal {
     }
 
     /// Header fields of the answer.
-    var headers: [(name: String, value: String)] {
+    var headers: HTTPHeaders {
         switch self {
-        case .unauthenticated(let failure): [("WWW-Authenticate", failure.challenge)]
-        case .forbidden, .misdirected, .foreignOrigin: []
+        case .unauthenticated(let failure): ["WWW-Authenticate": failure.challenge]
+        case .forbidden, .misdirected, .foreignOrigin: [:]
         }
     }
 

@@ -11,7 +11,7 @@ extension Problem {
             status: words.status, code: words.code, title: words.title, detail: words.detail, instance: path,
             requestIdentifier: requestIdentifier, errors: words.errors)
         return HTTPResponse(
-            status: words.status, headers: words.headers + [("Content-Type", ProblemDocument.mediaType)],
+            status: words.status, headers: words.headers + ["Content-Type": ProblemDocument.mediaType],
             body: HTTPBody(document.bytes))
     }
 }

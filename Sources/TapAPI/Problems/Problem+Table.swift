@@ -52,13 +52,13 @@ extension Problem {
         }
     }
 
-    private var headers: [(name: String, value: String)] {
+    private var headers: HTTPHeaders {
         switch self {
         case .denied(let refusal): refusal.headers
-        case .methodNotAllowed(_, let allowed): [("Allow", allowed.joined(separator: ", "))]
-        case .unsupportedEncoding: [("Accept-Encoding", "identity")]
-        case .upgradeRequired: [("Upgrade", LeaseMessage.protocolName)]
-        default: []
+        case .methodNotAllowed(_, let allowed): ["Allow": allowed.joined(separator: ", ")]
+        case .unsupportedEncoding: ["Accept-Encoding": "identity"]
+        case .upgradeRequired: ["Upgrade": LeaseMessage.protocolName]
+        default: [:]
         }
     }
 }

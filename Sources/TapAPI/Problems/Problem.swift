@@ -55,7 +55,7 @@ extension Problem {
         let title: String
         let detail: String
         var errors: [FieldIssue] = []
-        var headers: [(name: String, value: String)] = []
+        var headers: HTTPHeaders = [:]
     }
 
     /// A row of the tables: what does not depend on the particular request.
@@ -78,10 +78,10 @@ extension Problem {
 extension Problem.Words {
     init(
         _ row: Problem.Row, detail: String, errors: [FieldIssue] = [],
-        headers: [(name: String, value: String)] = []
+        headers: HTTPHeaders = [:]
     ) {
         self.init(
             status: row.status, code: row.code, title: row.title, detail: detail, errors: errors,
-            headers: headers + (row.retryAfter.map { [("Retry-After", String($0))] } ?? []))
+            headers: headers + (row.retryAfter.map { ["Retry-After": String($0)] } ?? [:]))
     }
 }

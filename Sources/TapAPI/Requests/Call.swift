@@ -30,14 +30,14 @@ struct Call: Sendable {
 
     /// Answers 101; `HTTPExchange.upgrade` says when the taker is called.
     func upgrade(to protocolName: String, taker: @escaping @Sendable (OwnedDescriptor?) -> Void) {
-        let response = HTTPResponse(status: 101, headers: [("Upgrade", protocolName)])
+        let response = HTTPResponse(status: 101, headers: ["Upgrade": protocolName])
         exchange.upgrade(finished(response), taker: taker)
     }
 
     /// Counted, and with what each answer carries.
     private func finished(_ response: HTTPResponse) -> HTTPResponse {
         var response = response
-        response.headers.append(("X-Request-Id", request.head.identifier))
+        response.headers.append("X-Request-Id", request.head.identifier)
         metrics.requests.increment(method: request.head.method, route: route, code: response.status)
         metrics.requestDuration.observe(request.head.received.duration(to: .now))
         return response
@@ -55,14 +55,14 @@ struct Call: Sendable {
             return answer(HTTPBody(bytes), type: "application/json", entityTag: entityTag)
         }
         var response = Self.response(json: json, status: status)
-        if let entityTag { response.headers.append(("ETag", entityTag)) }
+        if let entityTag { response.headers.append("ETag", entityTag) }
         answer(response)
     }
 
     /// For GET: 304 where the reader has this version already.
     func answer(json: @autoclosure () -> JSONValue, unless entityTag: String) {
         if Preconditions(request).isUnmodified(entityTag) {
-            answer(HTTPResponse(status: 304, headers: [("ETag", entityTag)]))
+            answer(HTTPResponse(status: 304, headers: ["ETag": entityTag]))
         } else {
             answer(json: json(), entityTag: entityTag)
         }
@@ -76,12 +76,12 @@ struct Call: Sendable {
     ///   - entityTag: Its version, in quotes.
     ///   - isWeak: Whether two answers of one version may differ in their bytes (RFC 9110, section 8.8.1).
     func answer(_ body: @autoclosure () -> HTTPBody, type: String, entityTag: String, isWeak: Bool = false) {
-        let header = ("ETag", isWeak ? "W/" + entityTag : entityTag)
+        let tag = isWeak ? "W/" + entityTag : entityTag
         if Preconditions(request).isUnmodified(entityTag) {
-            answer(HTTPResponse(status: 304, headers: [header]))
+            answer(HTTPResponse(status: 304, headers: ["ETag": tag]))
         } else {
             let body = body()
-            answer(HTTPResponse(status: 200, headers: [("Content-Type", type), header], body: body))
+            answer(HTTPResponse(status: 200, headers: ["Content-Type": type, "ETag": tag], body: body))
         }
     }
 
@@ -90,7 +90,7 @@ struct Call: Sendable {
     }
 
     func answer(text: String, status: Int = 200, type: String = "text/plain; charset=utf-8") {
-        answer(HTTPResponse(status: status, headers: [("Content-Type", type)], body: HTTPBody(text)))
+        answer(HTTPResponse(status: status, headers: ["Content-Type": type], body: HTTPBody(text)))
     }
 
     func answer(_ view: DeviceView, status: Int = 200) {
@@ -98,16 +98,12 @@ struct Call: Sendable {
     }
 
     static func response(_ view: DeviceView, status: Int) -> HTTPResponse {
-        var headers: [(name: String, value: String)] = []
-        // With the identifier of the request that `answer` adds, and perhaps a location.
-        headers.reserveCapacity(4)
-        headers.append(("Content-Type", "application/json"))
-        headers.append(("ETag", view.entityTag))
-        if status == 201 { headers.append(("Location", "/v1/devices/\(view.record.name)")) }
+        var headers: HTTPHeaders = ["Content-Type": "application/json", "ETag": view.entityTag]
+        if status == 201 { headers.append("Location", "/v1/devices/\(view.record.name)") }
         return HTTPResponse(status: status, headers: headers, body: view.body)
     }
 
-    private static let jsonHeaders: [(name: String, value: String)] = [("Content-Type", "application/json")]
+    private static let jsonHeaders: HTTPHeaders = ["Content-Type": "application/json"]
 
     /// Has the database read on a thread that may wait for it.
     func read(

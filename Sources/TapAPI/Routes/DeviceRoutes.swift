@@ -64,7 +64,7 @@ struct DeviceRoutes: Sendable {
     @Sendable private func read(_ call: Call) throws(Problem) {
         let view = try call.device(in: engine.snapshot)
         if Preconditions(call.request).isUnmodified(view.entityTag) {
-            call.answer(HTTPResponse(status: 304, headers: [("ETag", view.entityTag)]))
+            call.answer(HTTPResponse(status: 304, headers: ["ETag": view.entityTag]))
         } else {
             call.answer(view)
         }

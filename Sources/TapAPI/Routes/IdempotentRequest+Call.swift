@@ -27,14 +27,16 @@ extension IdempotentRequest {
     func remember(_ response: HTTPResponse, in group: inout WriteGroup) throws(Refusal) {
         try remember(
             status: response.status,
-            headers: Dictionary(response.headers.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 }),
+            headers: Dictionary(response.headers.fields.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 }),
             body: response.body.bytes, in: &group)
     }
 }
 
 extension HTTPResponse {
     init(_ past: PastAnswer) {
-        let headers = past.headers.map { ($0.key, $0.value) } + [("Idempotency-Replayed", "true")]
+        var headers: HTTPHeaders = [:]
+        for (name, value) in past.headers { headers.append(name, value) }
+        headers.append("Idempotency-Replayed", "true")
         self.init(status: past.status, headers: headers, body: HTTPBody(past.body))
     }
 }

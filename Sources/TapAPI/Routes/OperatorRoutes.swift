@@ -62,7 +62,7 @@ struct OperatorRoutes: Sendable {
     @Sendable private func exposition(_ call: Call) throws(Problem) {
         let format = MetricsFormat(accept: call.request.head.list("accept"))
         let isTaken = scrapes.add(format) { body in
-            call.answer(HTTPResponse(status: 200, headers: [("Content-Type", format.contentType)], body: body))
+            call.answer(HTTPResponse(status: 200, headers: ["Content-Type": format.contentType], body: body))
         }
         if !isTaken { throw .refused(.tooManyQuestions) }
     }

@@ -30,8 +30,8 @@ struct WatchRoutes: Sendable {
         let selector = try call.labelSelector()
         let revision = try Self.revision(call)
         let start = try refusing { () throws(Refusal) in try engine.watch(after: revision) }
-        let headers = [
-            ("Content-Type", format.rawValue), ("Cache-Control", "no-store"), ("Vary", "Accept"),
+        let headers: HTTPHeaders = [
+            "Content-Type": format.rawValue, "Cache-Control": "no-store", "Vary": "Accept",
         ]
         guard head.method != "HEAD" else {
             return call.answer(HTTPResponse(status: 200, headers: headers, stream: HTTPStream(EmptyStream())))
