@@ -4,15 +4,18 @@ package import TapDocument
 package import TapStore
 package import TapSystem
 
-/// Wanted state, the kernel's state, and the worker that makes the one match the other. This is all that others see of
-/// the engine: they apply, read, watch, lease, survey and wait. It knows no protocol.
+/// Keeps the wanted state, observes the kernel's state, and runs the worker that makes the kernel match. The only
+/// interface to the engine for other targets: apply, read, watch, lease, survey and wait. It does not depend on a
+/// protocol such as HTTP.
 package final class Engine: ChangeFeed {
-    /// Reads of the history, backups and large documents that wait at a time.
+    /// The most reads that may wait for the reader thread: of the history, backups and large documents.
     static let readsMax = 256
 
-    /// Reads documents as devices.
+    /// Parses device documents.
     package let documents: DeviceReader
+    /// What the engine counts and measures.
     package let metrics: EngineMetrics
+    /// The database of wanted state and history.
     package let store: Store
 
     let snapshots: SnapshotStore
@@ -24,14 +27,15 @@ package final class Engine: ChangeFeed {
     private let worker: Worker
 
     /// - Parameters:
-    ///   - kernel: Belongs to the worker's thread from here on.
+    ///   - kernel: Used only on the worker's thread from here on.
     ///   - store: The database, opened and migrated.
-    ///   - accounts: Where owners and groups are looked up.
-    ///   - metrics: What it counts.
-    ///   - log: Where events and failures go.
-    ///   - onChange: Called when devices have changed, on the thread that changed them.
-    ///   - onReady: Called once, when the kernel was read in full and matches what is wanted, where it can.
-    /// - Throws: `StoreError` when the database cannot be read.
+    ///   - accounts: Resolves the names of owners and groups.
+    ///   - metrics: The instruments to update.
+    ///   - log: Receives events and failures.
+    ///   - onChange: Called after devices have changed, on the thread that changed them.
+    ///   - onReady: Called once, after the first full read of the kernel and the first attempt to make every device
+    ///     match.
+    /// - Throws: `StoreError` if the database cannot be read.
     package init(
         kernel: some Kernel, store: Store, accounts: some Accounts, metrics: EngineMetrics, log: Logger,
         onChange: @escaping @Sendable () -> Void, onReady: @escaping @Sendable () -> Void
@@ -55,28 +59,28 @@ package final class Engine: ChangeFeed {
 
     /// Starts the threads.
     ///
-    /// - Throws: `ThreadFailure` when the process may have no more threads: then it must end.
+    /// - Throws: `ThreadFailure` if the process cannot create more threads; the caller must then end the process.
     package func start() throws(ThreadFailure) {
         try startWriting()
         try worker.start()
     }
 
-    /// Starts all but the worker.
+    /// Starts the writer and reader threads, without the worker.
     func startWriting() throws(ThreadFailure) {
         try writes.start()
         try reader.start()
     }
 
-    /// Finishes and answers what waits for the database; no more is accepted. The first step of a stop.
+    /// Finishes and answers the waiting reads and writes; no more are accepted. The first step of a shutdown.
     package func finishWrites() {
         store.stopWaiting()
-        // What has been read there is written then.
+        // The reader stops first: a read may add a write.
         reader.stop()
         writes.stop()
         snapshots.endWaits()
     }
 
-    /// Finishes the pass under way. The kernel stays as it is: traffic goes on.
+    /// Ends the worker after its current pass. Devices stay in the kernel, so that traffic continues.
     package func stop() { worker.stop() }
 
     // MARK: Apply
@@ -85,10 +89,10 @@ package final class Engine: ChangeFeed {
     ///
     /// - Parameters:
     ///   - inputs: The wanted devices.
-    ///   - author: For the history.
-    ///   - options: How.
-    ///   - prunes: Whether a device that `inputs` do not name shall be deleted.
-    ///   - reply: Called once, when the outcome is on the disk or the apply was refused, unless this throws.
+    ///   - author: Recorded in the history.
+    ///   - options: Dry run, confirmation, recreation and force.
+    ///   - prunes: Whether to delete a device that `inputs` does not name.
+    ///   - reply: Called once, after the outcome is durable or the apply was refused; not called if this throws.
     /// - Throws: `Refusal.tooManyWrites`.
     package func apply(
         _ inputs: [DeviceInput], by author: Author, _ options: Apply.Options = Apply.Options(),
@@ -106,7 +110,7 @@ package final class Engine: ChangeFeed {
         }
     }
 
-    /// Decides and writes an apply in a turn of `write`. `committed` must follow in the turn's completion.
+    /// Decides and writes an apply inside the turn of a `write`; that turn's completion must call `committed`.
     package func apply(
         _ inputs: [DeviceInput], by author: Author, _ options: Apply.Options, in group: inout WriteGroup,
         prunes: (DeviceRecord) -> Bool
@@ -114,40 +118,42 @@ package final class Engine: ChangeFeed {
         try applies.write(inputs, by: author, options, in: &group, prunes: prunes)
     }
 
-    /// The outcome of an apply is on the disk.
+    /// Reports that the outcome of an apply is durable.
     package func committed(_ outcome: Apply.Outcome) { applies.committed(outcome) }
 
-    /// What the worker would do for the outcome of a dry run.
+    /// Asks the worker which steps it would carry out for the outcome of a dry run.
     ///
-    /// - Throws: `Refusal.tooManyQuestions`; then `reply` is not called.
+    /// - Throws: `Refusal.tooManyQuestions`; `reply` is then not called.
     package func plan(
         _ outcome: Apply.Outcome, reply: @escaping @Sendable (Result<[DevicePlan], Refusal>) -> Void
     ) throws(Refusal) {
         try applies.plan(outcome, reply: reply)
     }
 
-    /// Confirms a change in a turn of `write`; the completion calls `trialEnded`.
+    /// Confirms a pending change inside the turn of a `write`; that turn's completion must call `trialEnded`.
     package func confirm(_ revision: Int, by author: Author, in group: inout WriteGroup) throws(Refusal) {
         try trials.confirm(revision, by: author, in: &group)
     }
 
-    /// Takes a change back in a turn of `write`; the completion calls `trialEnded`.
+    /// Rolls a pending change back inside the turn of a `write`; that turn's completion must call `trialEnded`.
     ///
-    /// - Returns: The devices of the change as they are then.
+    /// - Returns: The devices of the change as they are after the rollback.
     package func rollBack(
         _ revision: Int, because reason: String, by author: Author, in group: inout WriteGroup
     ) throws(Refusal) -> [DeviceRecord] {
         try trials.rollBack(revision, because: reason, by: author, in: &group)
     }
 
+    /// Reports that the confirmation or rollback of a change is durable.
     package func trialEnded(_ revision: Int) { trials.ended(revision) }
 
-    /// Has `turn` decide and write when its turn comes; what it returns is called when all is on the disk.
+    /// Queues a write: `turn` decides and writes on the writer's thread, and what it returns is called when the
+    /// transaction is durable.
     ///
     /// - Parameters:
-    ///   - turn: An error takes back what it has written.
-    ///   - fail: Called with the error in place of the completion.
-    /// - Throws: `Refusal.tooManyWrites`; then neither is called.
+    ///   - turn: If it throws, what it wrote is undone.
+    ///   - fail: Called with the error instead of the completion.
+    /// - Throws: `Refusal.tooManyWrites`; neither closure is then called.
     package func write(
         _ turn: @escaping @Sendable (inout WriteGroup) throws(Refusal) -> WriteQueue.Completion,
         fail: @escaping @Sendable (Refusal) -> Void
@@ -155,72 +161,72 @@ package final class Engine: ChangeFeed {
         if !writes.add(WriteQueue.Write(turn: turn, fail: fail)) { throw .tooManyWrites }
     }
 
-    /// Has the history say what has happened already.
+    /// Adds an event to the history for something that has already happened.
     ///
     /// - Parameters:
-    ///   - event: What it says.
-    ///   - completion: Called once, whether or not the database has taken it.
+    ///   - event: The event to add.
+    ///   - completion: Called once, whether or not the event was written.
     package func note(_ event: EventRecord, completion: @escaping @Sendable () -> Void) {
         writes.note(event, completion: completion)
     }
 
     // MARK: Read
 
-    /// The devices as they were published last.
+    /// The current snapshot.
     package var snapshot: Snapshot { snapshots.current }
 
-    /// The same, with a failure of the database that no write has met yet.
+    /// The current snapshot, after checking whether the database has failed since the last write.
     package var health: Snapshot { Health(snapshots: snapshots, store: store, inbox: inbox).snapshot }
 
-    /// Changed devices that wait for a pass.
+    /// The number of changed devices that wait for a pass.
     package var waitingDevices: Int { inbox.depth }
 
-    /// Runs `body` on the thread that may wait for the database.
+    /// Runs `body` on the reader thread, which may wait for the database.
     ///
-    /// - Returns: False when too many wait; then it is not run.
+    /// - Returns: False if too many reads wait; `body` is then not run.
     package func read(_ body: @escaping @Sendable () -> Void) -> Bool { reader.add(body) }
 
     // MARK: Watch
 
-    /// Where a reader of changes begins.
+    /// Finds where a watch starts.
     ///
-    /// - Parameter revision: What it has seen; `nil` begins with all devices.
-    /// - Returns: The place, and what the reader knows there.
-    /// - Throws: `Refusal.resourceVersionGone` when the changes since are not known any more.
+    /// - Parameter revision: The last revision that the client has seen; `nil` starts with all devices.
+    /// - Returns: The position in the feed, and what the client knows there.
+    /// - Throws: `Refusal.resourceVersionGone` if the changes since that revision are no longer kept.
     package func watch(after revision: Int?) throws(Refusal) -> WatchStart { try snapshots.start(after: revision) }
 
-    /// The next change after a place.
+    /// The next change after a position.
     package func next(after place: WatchPlace) -> NextChange { snapshots.next(after: place) }
 
     // MARK: Lease
 
-    /// Has the worker carry out a command about leases.
+    /// Queues a lease command for the worker.
     ///
-    /// - Throws: `Refusal.tooManyLeases`; then it is not carried out, and not answered.
+    /// - Throws: `Refusal.tooManyLeases`; the command is then neither carried out nor answered.
     package func perform(_ command: LeaseCommand) throws(Refusal) {
         if !inbox.add(command) { throw .tooManyLeases }
     }
 
     // MARK: Survey
 
-    /// Asks what only the worker can tell, after a look at the kernel.
+    /// Queues a question that only the worker can answer, after a full read of the kernel.
     ///
     /// - Parameters:
-    ///   - retriesFailed: Whether devices that failed are tried again now.
-    ///   - reply: Called on the worker's thread; with `nil` when the look fails or the worker ends.
-    /// - Throws: `Refusal.tooManyQuestions`; then it is not answered.
+    ///   - retriesFailed: Whether to retry failed devices now instead of after their backoff.
+    ///   - reply: Called on the worker's thread; with `nil` if the kernel cannot be read or the worker ends.
+    /// - Throws: `Refusal.tooManyQuestions`; `reply` is then not called.
     package func survey(
         retryingFailed retriesFailed: Bool = false, reply: @escaping WorkerInbox.Question
     ) throws(Refusal) {
         if !inbox.ask(retryingFailed: retriesFailed, reply) { throw .tooManyQuestions }
     }
 
-    /// Has the worker look at a device.
+    /// Queues a device for the worker's next pass.
     package func refresh(_ name: DeviceName) { inbox.add([name]) }
 
     // MARK: Wait
 
-    /// Calls back when all goals are reached or the time is over.
+    /// Calls `completion` once: when all goals are reached, when one can no longer be reached, or after `time`.
     package func wait(
         for goals: [DeviceName: Waiters.Goal], atMost time: Duration,
         completion: @escaping @Sendable (Snapshot, _ isReached: Bool) -> Void

@@ -1,16 +1,17 @@
 package import TapStore
 
-/// Whether all is well, as `/readyz` and the metrics tell it.
+/// The daemon's health, as `/readyz` and the metrics report it.
 package struct Health: Sendable {
     let snapshots: SnapshotStore
+    /// Asked for a failure that no write has met yet.
     package let store: Store
     let inbox: WorkerInbox
 
-    /// With what is wrong with the database before anybody has written to it.
+    /// The current snapshot, with `storeFailure` set if the database has failed since the last write.
     package var snapshot: Snapshot {
         if let failure = store.failure, snapshots.current.storeFailure == nil {
             snapshots.setStoreFailure(failure.description)
-            // The worker finds out when it is over.
+            // The worker retries the database until it works again.
             inbox.wake()
         }
         return snapshots.current

@@ -3,40 +3,44 @@ package import TapCore
 internal import TapDocument
 internal import TapStore
 
-/// A lease and what is open for it. Used on the worker's thread only.
+/// A lease with its open descriptors. Used on the worker's thread only.
 package final class Lease: LeaseRecordHolder {
-    /// As many descriptors as a message takes; the kernel's own limit is 253 (`SCM_MAX_FD`).
+    /// The most descriptors in one message; the kernel's limit is 253 (`SCM_MAX_FD`).
     static let queuesPerMessageMax = 250
 
+    /// What does not change during the lease.
     package let record: LeaseRecord
-    /// By index.
+    /// The open queues, by queue index.
     package var queues: [Int: any KernelQueue] = [:]
-    /// `nil` until 101 has been sent.
+    /// The client's connection; `nil` until status 101 has been sent.
     package var connection: (any KernelConnection)?
-    /// How many queues the service manager has copies of, with the connection; `nil` when it was not asked to.
+    /// The number of queues of which the service manager holds copies, besides the connection; `nil` if it was not
+    /// asked to.
     var keptQueues: Int?
 
     init(_ record: LeaseRecord) {
         self.record = record
     }
 
+    /// The indexes of the leased queues, ascending.
     package var indexes: [Int] { queues.keys.sorted() }
 
-    /// Those at the end of the kernel's order first: taken back so, they leave the other queues in their places.
+    /// The queue indexes, last in the kernel's order first: detached in this order, they leave the other queues in
+    /// place (the kernel moves the last queue into a gap).
     package func indexes(tailFirstIn order: QueueOrder<Int>) -> [Int] {
         queues.keys.map { ($0, order.kernelIndex(of: $0) ?? -1) }.sorted { $0.1 > $1.1 }.map(\.0)
     }
 
-    /// Whether it may last while the device is stated so.
+    /// Whether the lease may continue with this version of the device.
     func canGoOn(with device: DeviceRecord) -> Bool {
         device.identifier.text == record.identifier && device.spec.access == .brokered
             && indexes.allSatisfy(device.queues.contains)
     }
 
-    /// What the service manager calls its descriptors.
+    /// The name under which the service manager keeps the descriptors (`FDNAME`, sd_notify(3)).
     var keptName: String { "lease-" + record.id.text }
 
-    /// The lines of the hand-over, each with its queues.
+    /// The messages that hand the queues over: each a line and the queues whose descriptors go with it.
     package func messages(vnetHeaderSize: Int?, networkNamespace: NetworkNamespace?) -> [([UInt8], [any KernelQueue])] {
         let parts = indexes.chunked(Self.queuesPerMessageMax)
         return parts.enumerated().map { position, part in
@@ -47,6 +51,7 @@ package final class Lease: LeaseRecordHolder {
         }
     }
 
+    /// Log metadata that identifies the lease.
     package var metadata: Logger.Metadata {
         [
             "lease": "\(record.id)", "device": "\(record.device)", "consumer": "\(record.consumer?.text ?? "")",

@@ -4,7 +4,7 @@ internal import TapCore
 internal import TapStore
 
 extension LeaseBroker {
-    /// Keeps what the kernel has reported of the queues of leased devices.
+    /// Notes the numbers of attached queues that the kernel has reported for leased devices.
     func noteFewestQueues(in namespace: NamespaceState) {
         for (name, index, count) in namespace.takeFewestQueues() {
             guard let device = devices[name],
@@ -14,8 +14,8 @@ extension LeaseBroker {
         }
     }
 
-    /// Something was heard of a device, or a full look was made: its consumers may have toggled their queues, which is
-    /// theirs to do. It is noticed and shown, not fought.
+    /// Reads which queues of a leased device are attached, after a kernel notification or a full look. Consumers may
+    /// attach and detach their queues; that is published, not undone.
     package func look(at name: DeviceName) {
         guard let device = devices[name] else { return }
         let before = device.order
@@ -29,7 +29,7 @@ extension LeaseBroker {
         noteOrder(of: device, since: before)
     }
 
-    /// Looks until the interface and its queues tell the same.
+    /// Compares the queues with the interface's count of attached queues, until both agree or `looksMax` is reached.
     private func compareWithInterface(_ device: LeasedDevice) {
         for attempt in 1...LeasedDevice.looksMax {
             let attachedBefore = device.order.attached
@@ -40,26 +40,26 @@ extension LeaseBroker {
                 (attached != device.order.attached.count) != device.order.hasStrangers
             else { break }
             if attempt < LeasedDevice.looksMax {
-                // A queue may have been toggled between the two questions.
+                // A queue may have been attached or detached between the two reads.
                 try? namespace.refresh([index])
             } else if device.order.attached != attachedBefore {
-                // They are toggled faster than we look: whether there are strangers is for the next look.
+                // The queues change faster than we read. Whether others are attached is left to the next look.
                 namespace.pendingSignals.touched.insert(index)
             } else {
-                // Others have queues attached: a consumer whose lease was revoked, perhaps. Or have no longer.
+                // Another process has queues attached, such as a consumer whose lease was revoked; or no longer has.
                 device.notice(strangers: attached != device.order.attached.count)
             }
         }
     }
 
-    /// Notes and publishes where the queues are, if they are not where they were.
+    /// Records and publishes the order of the queues if it has changed.
     private func noteOrder(of device: LeasedDevice, since before: QueueOrder<Int>) {
         guard !device.leases.isEmpty, device.order != before else { return }
         remember { () throws(KernelError) in try journal.reorder(device.name, device.order.known) }
         settle(device.name)
     }
 
-    /// Makes the queue follow what a user has just stated. Where it is not leased, there is nothing to follow.
+    /// Attaches or detaches a queue that a user has enabled or disabled. Does nothing if the queue is not leased.
     package func setQueue(_ name: DeviceName, _ index: Int, isEnabled: Bool) throws(Refusal) {
         guard let device = devices[name] else { return }
         let before = device.order
@@ -84,14 +84,15 @@ extension LeaseBroker {
 
     /// Revokes a lease.
     ///
-    /// - Returns: Whose queues it had; nothing when there is none.
+    /// - Returns: The device whose queues it had; `nil` if there is no such lease.
     package func revoke(_ id: LeaseIdentifier) -> DeviceName? {
         guard let lease = devices.values.lazy.flatMap(\.leases).first(where: { $0.id == id }) else { return nil }
         end(lease, .revoked)
         return lease.device
     }
 
-    /// A device was stated anew, or its queues were. What its leases cannot keep then, its author has allowed to end.
+    /// Applies a changed device record: ends the leases that are incompatible with it (the change was permitted to end
+    /// them) and sets CPUs.
     package func follow(_ record: DeviceRecord) {
         for lease in devices[record.name]?.leases ?? [] where !lease.canGoOn(with: record) { end(lease, .revoked) }
         setReceiveCPUs(of: record.name)
@@ -99,7 +100,7 @@ extension LeaseBroker {
 
     // MARK: After each change
 
-    /// Has CPUs follow the queues, tells everybody, and forgets a device without leases.
+    /// Sets CPUs, publishes the leases, and removes the entry of a device without leases.
     func settle(_ name: DeviceName) {
         guard let device = devices[name] else { return }
         setReceiveCPUs(of: name)
@@ -107,7 +108,7 @@ extension LeaseBroker {
         if device.leases.isEmpty { devices[name] = nil }
     }
 
-    /// The kernel has CPUs by its own index, so they are moved along with the queues.
+    /// Sets the CPUs of assigned queues. The kernel has them by its own index, so they move with the queues.
     func setReceiveCPUs(of name: DeviceName) {
         guard let device = devices[name], let record = snapshots.current.devices[name]?.record,
             let namespace = namespace(of: record),
@@ -118,7 +119,7 @@ extension LeaseBroker {
                 try namespace.kernel.setReceiveCPUs(cpus, of: index, at: kernelIndex)
             } catch {
                 metrics.countRefusal(error)
-                log.warning("the CPUs of a queue cannot be set", metadata: ["device": "\(name)", "error": "\(error)"])
+                log.warning("cannot set the CPUs of a queue", metadata: ["device": "\(name)", "error": "\(error)"])
             }
         }
     }

@@ -4,8 +4,8 @@ internal import TapCore
 internal import TapStore
 
 extension LeaseBroker {
-    /// Takes up the leases whose descriptors the service manager has kept, after the first look at the kernel. What
-    /// comes back and belongs to nothing is closed, and its queues are detached: whoever reads them has no lease.
+    /// Restores the leases whose descriptors the service manager has kept, after the first full look at the kernel.
+    /// Queues without a lease are detached and closed.
     func restore() {
         guard !isRestored else { return }
         isRestored = true
@@ -32,30 +32,30 @@ extension LeaseBroker {
             kernel.forget(name, queues: bundle.queues.count)
         }
         for name in kept.others + kept.bundles.keys {
-            log.notice("a descriptor came back that belongs to nothing, and is closed", metadata: ["name": "\(name)"])
+            log.notice("closed an inherited descriptor that belongs to no lease", metadata: ["name": "\(name)"])
         }
         for device in devices.values { broken += resume(device, said.orders[device.name]) }
         for lease in broken {
-            log.notice("a lease cannot go on", metadata: lease.metadata)
+            log.notice("a lease could not be restored", metadata: lease.metadata)
             end(lease, .lost)
         }
         for name in devices.keys { settle(name) }
-        if !connections.isEmpty { log.info("leases go on", metadata: ["count": "\(connections.count)"]) }
+        if !connections.isEmpty { log.info("leases restored", metadata: ["count": "\(connections.count)"]) }
     }
 
-    /// Whether everything of it has come back, and its device is still wanted and there.
+    /// Whether all descriptors of the lease came back, and its device is still wanted and has the same interface.
     private func isWhole(_ lease: Lease, of entry: LeaseJournal.Entry) -> Bool {
         guard let record = snapshots.current.devices[lease.device]?.record else { return false }
         return lease.connection != nil && lease.indexes == entry.queues.sorted()
             && lease.canGoOn(with: record) && LeasePlace(record.claim) == lease.place
     }
 
-    /// Queues may have been toggled while no daemon ran.
+    /// Restores the order of a device's queues; they may have been attached or detached while no daemon ran.
     ///
-    /// - Returns: Leases whose queues are gone.
+    /// - Returns: Leases whose queues no longer exist.
     private func resume(_ device: LeasedDevice, _ order: [Int]?) -> [Lease] {
         device.resume(order)
-        // Which CPUs are set is not noted, so they are set again.
+        // The journal does not record which CPUs are set, so they are set again.
         if let record = snapshots.current.devices[device.name]?.record,
             record.assignments.values.contains(where: { !$0.cpus.isEmpty })
         {

@@ -5,8 +5,8 @@ internal import TapDocument
 internal import TapStore
 internal import TapSystem
 
-/// Grants leases, keeps track of their queues, and ends them. Used on the worker's thread only, as all that touches the
-/// kernel.
+/// Grants leases, tracks their queues, and ends them. Used on the worker's thread only, like everything that touches
+/// the kernel.
 final class LeaseBroker {
     let kernel: any Kernel
     let namespaces: NamespaceStates
@@ -17,11 +17,11 @@ final class LeaseBroker {
     var connections: [ObjectIdentifier: Lease] = [:]
     var journal: LeaseJournal
     var isRestored = false
-    /// When copies of a device's queues were last to be closed by the service manager.
+    /// When the service manager was last asked to close its copies of a device's queues.
     private var ended: [DeviceName: ContinuousClock.Instant] = [:]
-    /// It takes that long at most.
+    /// The longest time that the service manager needs to close them.
     private static let keptMillisecondsMax = 50
-    /// Has a command carried out in a later turn; false when too many wait.
+    /// Queues a command for a later turn; false if too many wait.
     private let postpone: @Sendable (LeaseCommand) -> Bool
     private let accounts: any Accounts
 
@@ -58,17 +58,17 @@ final class LeaseBroker {
         }
     }
 
-    /// Opens the queues. They go to the client once 101 has been sent; where he is not there any more, they are closed
-    /// again.
+    /// Opens the queues and accepts the request. They are sent to the client after status 101; if it has disconnected
+    /// by then, they are closed again.
     ///
     /// - Parameters:
-    ///   - request: What is asked for, and by whom.
+    ///   - request: The queues that are requested, and the client's credentials.
     ///   - reply: Called once.
     private func grant(_ request: LeaseRequest, _ reply: LeaseReply) {
         let opened: (id: LeaseIdentifier, vnetHeaderSize: Int?)
         do throws(Refusal) { opened = try open(request) } catch {
             if case .kernelRefused(let refusal) = error {
-                // Others have their turn in between.
+                // Retried in a later turn, so that other commands are not held up.
                 if isAboutToBeFree(request.device, refusal) {
                     if !postpone(.grant(request, reply)) { reply.refuse(.tooManyLeases) }
                     return
@@ -80,14 +80,14 @@ final class LeaseBroker {
         }
         ended[request.device] = nil
         reply.accept { [postpone] socket in
-            // It is owed, so it is never turned away.
+            // Never rejected, since `isOwed` is true.
             _ = postpone(
                 .handOver(opened.id, of: request.device, vnetHeaderSize: opened.vnetHeaderSize, socket))
         }
     }
 
-    /// The service manager closes its copies of queues a moment after we have closed ours. Until then the only queue of
-    /// a device is taken, and others count among the 256 that a device may have.
+    /// Whether the kernel's refusal is due to copies that the service manager closes a moment after we close ours.
+    /// Until then a device's only queue is busy, and copies count towards the 256 queues of a multiqueue device.
     private func isAboutToBeFree(_ name: DeviceName, _ refusal: KernelError) -> Bool {
         guard refusal.isTaken, let time = ended[name] else { return false }
         return time.duration(to: .now) < .milliseconds(Self.keptMillisecondsMax)
@@ -95,7 +95,7 @@ final class LeaseBroker {
 
     private func open(_ request: LeaseRequest) throws(Refusal) -> (LeaseIdentifier, Int?) {
         guard let view = snapshots.current.devices[request.device] else {
-            // Who may see nothing is not told which names there are.
+            // A client that may not see devices does not learn which names exist.
             guard request.mayView else { throw .leaseForbidden(request.device, user: request.peer.user) }
             throw .deviceNotFound(request.device.text)
         }
@@ -103,7 +103,7 @@ final class LeaseBroker {
         try request.authorize(record.spec, accounts: accounts)
         guard record.deletionRequestedAt == nil else { throw .deviceDeleting(record.name) }
         guard record.spec.access == .brokered else { throw .notBrokered(record.name) }
-        guard !record.recreate else { throw .deviceNotReady(record.name, "it is being made anew") }
+        guard !record.recreate else { throw .deviceNotReady(record.name, "it is being recreated") }
         guard let place = LeasePlace(record.claim), let namespace = namespace(of: record),
             namespace.observed[place.index] != nil
         else {
@@ -111,34 +111,34 @@ final class LeaseBroker {
         }
         let queues = try request.select(in: view)
         let lease = Lease(LeaseRecord(request, of: record.identifier, at: place, since: .now()))
-        // From here on nobody deletes the device without force, nor gets one of the queues.
+        // From here on the device cannot be deleted without force, and these queues cannot be leased again.
         guard snapshots.reserve(LeaseView(lease.record, reserving: queues), in: view) else {
-            throw .deviceNotReady(record.name, "it is being stated anew")
+            throw .deviceNotReady(record.name, "it is being changed")
         }
         do throws(KernelError) {
             let vnetHeaderSize = try attach(queues, to: lease, of: record, at: namespace)
-            // Whoever has got the queues shall see where they are.
+            // Published before the client receives the queues, so that it can read where they are.
             settle(lease.device)
             return (lease.id, vnetHeaderSize)
         } catch {
             takeBack(lease)
-            // The next one is the first again, for whom the device is set right.
+            // If no lease is left, the next lease sets up the device again.
             settle(lease.device)
             throw .kernelRefused(error)
         }
     }
 
-    /// Disabled ones come last, so that they leave the others in their places.
+    /// Opens the queues for a lease. Disabled queues come last, so that detaching them leaves the others in place.
     ///
-    /// - Returns: The size of the vnet header, if there is one.
+    /// - Returns: The size of the vnet header in bytes; `nil` if there is none.
     private func attach(
         _ queues: [Int], to lease: Lease, of record: DeviceRecord, at namespace: NamespaceState
     ) throws(KernelError) -> Int? {
         let disabled = queues.filter(record.disabledQueues.contains)
         let order = queues.filter { !record.disabledQueues.contains($0) } + disabled
-        // Where the others are now, so that the new ones are known to come behind them.
+        // The current order of the other queues; the new ones are appended to it.
         for other in devices[lease.device]?.notice() ?? [] { finish(other, .lost) }
-        // What others use already is not set anew under their hands.
+        // Device-wide settings are set for the first lease only, not while other consumers use the device.
         let isFirst = devices[lease.device] == nil
         let opened = try namespace.kernel.openQueues(
             of: lease.place.index, QueueOpening(record.spec, count: order.count, setsDevice: isFirst))
@@ -156,7 +156,7 @@ final class LeaseBroker {
         return opened.vnetHeaderSize
     }
 
-    /// The device as one of which queues are leased, which it shall be at once.
+    /// Returns the device's entry, creating it if it has none.
     func addDevice(_ name: DeviceName) -> LeasedDevice {
         if let device = devices[name] { return device }
         let device = LeasedDevice(name)
@@ -164,18 +164,18 @@ final class LeaseBroker {
         return device
     }
 
-    /// Gives the queues to whoever has been told that he gets them.
+    /// Sends the queues to the client whose request was accepted.
     private func handOver(
         _ id: LeaseIdentifier, of name: DeviceName, _ vnetHeaderSize: Int?, _ socket: OwnedDescriptor?
     ) {
-        // It may have been revoked meanwhile; the socket then closes with its last owner.
+        // The lease may have been revoked meanwhile; the socket is then closed when its last reference goes.
         guard let device = devices[name], let lease = device.lease(id) else { return }
         guard let socket else { return end(lease, .unclaimed) }
         do throws(KernelError) {
             let connection = try kernel.connection(owning: socket)
             lease.connection = connection
             connections[ObjectIdentifier(connection)] = lease
-            // What is kept and not in the journal belongs to nothing: the next process detaches and closes it.
+            // The next process detaches and closes queues that are kept but not in the journal.
             CrashPoint.reach(CrashPoint.leaseKeep)
             lease.keptQueues = lease.queues.count
             remember { () throws(KernelError) in
@@ -190,25 +190,27 @@ final class LeaseBroker {
             metrics.countRefusal(error)
             return end(lease, .failed)
         }
-        // Not before all is sent: a lease that is found again is a whole one.
+        // Recorded only after everything is sent: a lease in the journal is complete.
         CrashPoint.reach(CrashPoint.leaseNote)
         remember { () throws(KernelError) in
             try journal.begin(LeaseJournal.Entry(lease), order: device.order.known)
         }
         CrashPoint.reach(CrashPoint.leaseNoted)
         metrics.leaseHandoffs.increment(["success"])
-        log.debug("queues are leased", metadata: lease.metadata)
+        log.debug("lease granted", metadata: lease.metadata)
         settle(name)
     }
 
-    /// A lease that cannot be remembered goes on all the same; only the next process will not know it.
+    /// Runs `body`, which records lease state for the next process. If it fails, the lease goes on, but does not
+    /// survive a restart of the daemon.
     func remember(_ body: () throws(KernelError) -> Void) {
         do throws(KernelError) { try body() } catch {
             metrics.countRefusal(error)
-            log.warning("a lease will not outlive the daemon", metadata: ["error": "\(error)"])
+            log.warning("a lease will not survive a restart of the daemon", metadata: ["error": "\(error)"])
         }
     }
 
+    /// The open namespace that holds the claimed interface; `nil` if there is none.
     func namespace(of record: DeviceRecord) -> NamespaceState? {
         guard let claim = record.claim, let namespace = namespaces.all[claim.namespace],
             namespace.observed.host == claim.host
@@ -222,18 +224,19 @@ final class LeaseBroker {
 
     /// Why a lease ends.
     enum End: String {
-        /// The client went before it got anything.
+        /// The client disconnected before it received the queues.
         case unclaimed
-        /// The queues could not be handed over.
+        /// Sending the queues failed.
         case failed
         /// The client closed its connection, or died.
         case closed
+        /// An administrator revoked it, or a change of the device ended it.
         case revoked
-        /// The queues have gone with their interface.
+        /// The queues no longer exist, because their interface is gone.
         case lost
     }
 
-    /// The client has closed its connection, or died.
+    /// Ends the lease of a connection that the client has closed, or whose client has died.
     func end(_ connection: any KernelConnection) {
         guard let lease = connections[ObjectIdentifier(connection)] else { return connection.close() }
         end(lease, .closed)
@@ -242,36 +245,37 @@ final class LeaseBroker {
     func end(_ lease: Lease, _ reason: End) {
         guard let device = devices[lease.device], device.leases.contains(where: { $0 === lease }) else { return }
         CrashPoint.reach(CrashPoint.leaseEnd)
-        // Where all queues go, it does not matter how they were.
+        // If the last lease ends, the order of the queues does not matter.
         let lost = device.leases.count == 1 ? [] : device.notice()
         finish(lease, reason)
         for other in lost where other !== lease { finish(other, .lost) }
     }
 
     func finish(_ lease: Lease, _ reason: End) {
-        // Before anything is undone: a lease that is found again is a whole one. What comes back of this one then
-        // belongs to nothing, and the next process goes on with its end.
+        // Recorded before anything is undone: a lease in the journal is complete. If the daemon dies here, the next
+        // process finds descriptors without a lease, and closes them.
         remember { () throws(KernelError) in try journal.end(lease.id, of: lease.device) }
         takeBack(lease)
         if let device = devices[lease.device], !device.leases.isEmpty {
             remember { () throws(KernelError) in try journal.reorder(lease.device, device.order.known) }
         }
         metrics.leasesEnded.increment([reason.rawValue])
-        log.debug("queues are free again", metadata: lease.metadata.merging(["reason": "\(reason)"]) { $1 })
+        log.debug("lease ended", metadata: lease.metadata.merging(["reason": "\(reason)"]) { $1 })
         settle(lease.device)
     }
 
-    /// All leases of a device that is to be deleted or made anew.
+    /// Ends all leases of a device that is to be deleted or recreated.
     func endAll(of name: DeviceName) {
         for lease in devices[name]?.leases ?? [] { end(lease, .revoked) }
     }
 
-    /// Detached first, since others may have copies; from the tail, so that the rest stays in its place.
+    /// Detaches and closes the queues and the connection. Detached first, since other processes may hold copies; last
+    /// queue first, so that the others stay in place.
     private func takeBack(_ lease: Lease) {
-        // None where its queues could not be opened.
+        // `nil` if opening its queues failed.
         let device = devices[lease.device]
         for index in lease.indexes(tailFirstIn: device?.order ?? QueueOrder()) {
-            // It fails for a queue that is detached, is the only one of its device, or has gone with it.
+            // Fails if the queue is detached, is the only one of its device, or is gone with its interface.
             try? lease.queues[index]?.detach()
             device?.detach(index)
         }

@@ -1,24 +1,26 @@
 package import TapCore
 package import TapSystem
 
-/// What the worker is asked to do with leases.
+/// A command about leases for the worker.
 package enum LeaseCommand: Sendable {
+    /// Opens queues, and answers the client.
     case grant(LeaseRequest, LeaseReply)
-    /// The client has been told that it gets the lease. Without a socket it has gone.
+    /// Sends the queues to a client that has been answered with 101. The descriptor is its socket; `nil` if it has
+    /// disconnected.
     case handOver(LeaseIdentifier, of: DeviceName, vnetHeaderSize: Int?, OwnedDescriptor?)
-    /// Answered with the device whose queues the lease had.
+    /// Ends a lease. The reply is the device whose queues it had.
     case revoke(LeaseIdentifier, reply: @Sendable (Result<DeviceName, Refusal>) -> Void)
-    /// Has the kernel follow what was committed; answered with `nil` when it has, or has nothing to follow.
+    /// Attaches or detaches a leased queue, after the change is committed. The reply is `nil` on success, and if the
+    /// queue is not leased.
     case setQueue(DeviceName, Int, isEnabled: Bool, reply: @Sendable (Refusal?) -> Void)
 
-    /// Whether it ends what an earlier command began, so that it is never turned away: a client that is not told that
-    /// its lease came to nothing would hold it for ever. There are no more of these than commands that were taken
-    /// before.
+    /// Whether the command completes an earlier one and must therefore always be accepted: if a `handOver` were
+    /// rejected, its lease would never end. There are at most as many of these as accepted `grant` commands.
     var isOwed: Bool {
         if case .handOver = self { true } else { false }
     }
 
-    /// Answers in place of the worker, which has ended, and the leases with it.
+    /// Answers with `Refusal.stopping`, since the worker has ended, and all leases with it.
     package func refuse() {
         switch self {
         case .grant(_, let reply): reply.refuse(.stopping)
@@ -29,11 +31,12 @@ package enum LeaseCommand: Sendable {
     }
 }
 
-/// How a request for a lease is answered, once.
+/// The two ways to answer a lease request; exactly one is called, once.
 package struct LeaseReply: Sendable {
+    /// Refuses the request.
     package let refuse: @Sendable (Refusal) -> Void
-    /// Tells the client that it gets the lease, and then calls back with the connected socket; with `nil` when the
-    /// client went before it could be told.
+    /// Accepts the request: answers 101, then calls back with the connected socket, or with `nil` if the client has
+    /// disconnected before the answer.
     package let accept: @Sendable (_ handOver: @escaping @Sendable (OwnedDescriptor?) -> Void) -> Void
 
     package init(

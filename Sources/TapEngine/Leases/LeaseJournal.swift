@@ -2,37 +2,40 @@ internal import TapCore
 internal import TapDocument
 internal import TapStore
 
-/// What the next process of the service has to know of the leases whose descriptors it finds: a journal of JSON lines
-/// in memory that outlives the process. Without a service manager nothing outlives it, and nothing is written.
+/// A journal of leases for the next daemon process, which inherits their descriptors from the service manager. It is
+/// JSON lines in memory that outlives the process. Without a service manager no memory outlives the process, and
+/// nothing is written.
 struct LeaseJournal {
-    /// The journal is written anew when it is this many times as long as what it says.
+    /// The journal is compacted when it is longer than this many times its compacted form.
     private static let slackMax = 4
+    /// Below this size, in bytes, the journal is not compacted.
     private static let bytesMin = 64 << 10
 
+    /// A lease that is handed over.
     struct Entry: LeaseRecordHolder, Hashable {
         let record: LeaseRecord
-        /// In the order of the descriptors that the service manager keeps.
+        /// Queue indexes, in the order in which the service manager keeps their descriptors.
         package let queues: [Int]
     }
 
-    /// All that it says, line for line.
+    /// The state that results from all lines of the journal.
     struct Contents: Hashable {
         var leases: [LeaseIdentifier: Entry] = [:]
-        /// Of each device, the kernel's order of its queues, where it is known.
+        /// The kernel's order of each device's queues, where it is known.
         var orders: [DeviceName: [Int]] = [:]
     }
 
     private let memory: (any KernelMemory)?
     private var contents = Contents()
     private var bytes = 0
-    /// Of what is true now, about.
+    /// Approximate size of the compacted journal.
     private var bytesNeeded = 0
 
     init(_ memory: (any KernelMemory)?) {
         self.memory = memory
     }
 
-    /// What the former process has left. An unfinished or unknown line is skipped.
+    /// Reads what the previous process wrote. Incomplete and unknown lines are skipped.
     mutating func read() -> Contents {
         guard let memory else { return contents }
         let text = memory.contents
@@ -44,17 +47,17 @@ struct LeaseJournal {
         return contents
     }
 
-    /// A lease has been handed over.
+    /// Records a lease that has been handed over.
     mutating func begin(_ entry: Entry, order: [Int]?) throws(KernelError) {
         try write(["lease": entry.document, "order": order.document], about: entry.device)
     }
 
-    /// The kernel's order of a device's queues has changed.
+    /// Records the kernel's order of a device's queues; `nil` if it is unknown.
     mutating func reorder(_ device: DeviceName, _ order: [Int]?) throws(KernelError) {
         try write(["order": order.document], about: device)
     }
 
-    /// A lease is over; where the device's other queues are then, is to be said again.
+    /// Records the end of a lease. The device's queue order is unknown until the next `reorder`.
     mutating func end(_ lease: LeaseIdentifier, of device: DeviceName) throws(KernelError) {
         try write(["ended": .string(lease.text), "order": .null], about: device)
     }
@@ -142,7 +145,7 @@ extension JSONValue {
         return integers.count == values.count ? integers : nil
     }
 
-    /// It begins with a line feed too, so that it does not go on with one that was not finished.
+    /// Ends with a line feed, and begins with one, so that it stays separate from an incomplete line before it.
     fileprivate var line: [UInt8] { [UInt8(ascii: "\n")] + bytes + [UInt8(ascii: "\n")] }
 }
 

@@ -2,16 +2,20 @@ package import TapCore
 internal import TapStore
 package import TapSystem
 
-/// Somebody asks for queues.
+/// A client's request for queues of a device.
 package struct LeaseRequest: Sendable {
+    /// The device whose queues are requested.
     package let device: DeviceName
+    /// The consumer whose assigned queues are requested; `nil` for unassigned queues.
     package let consumer: ConsumerName?
-    /// Nothing means: all free ones that are the consumer's or, without a consumer, nobody's.
+    /// The requested queue indexes; `nil` for every free queue that is assigned to the consumer or, without a consumer,
+    /// to none.
     package let queues: [Int]?
+    /// The client process's credentials (`SO_PEERCRED`, unix(7)).
     package let peer: PeerCredentials
-    /// Whether the peer's role allows it, whosever the device is.
+    /// Whether the client's role permits leases of every device.
     package let isAllowedByRole: Bool
-    /// Whether the peer may know which devices there are.
+    /// Whether the client may see which devices exist.
     package let mayView: Bool
 
     package init(
@@ -26,7 +30,7 @@ package struct LeaseRequest: Sendable {
         self.mayView = mayView
     }
 
-    /// Who may have a device's queues: whose role says so, and the device's owner and group.
+    /// Checks that the client may lease: its role permits it, or it is the device's owner or a member of its group.
     ///
     /// - Throws: `Refusal.leaseForbidden`.
     func authorize(_ spec: DeviceSpec, accounts: some Accounts) throws(Refusal) {
@@ -36,10 +40,11 @@ package struct LeaseRequest: Sendable {
         throw .leaseForbidden(device, user: peer.user)
     }
 
-    /// The queues that the request comes to.
+    /// Selects the queues to lease.
     ///
-    /// - Returns: In order; never empty.
-    /// - Throws: `Refusal` when one of them is not to be had.
+    /// - Returns: Queue indexes in ascending order, at least one.
+    /// - Throws: `Refusal` if a queue does not exist, is assigned to another consumer, or is leased already, or none is
+    ///   free.
     func select(in view: DeviceView) throws(Refusal) -> [Int] {
         let record = view.record
         guard let queues else {
@@ -67,7 +72,7 @@ package struct LeaseRequest: Sendable {
 }
 
 extension LeaseRecord {
-    /// A new lease.
+    /// Creates the record of a new lease.
     init(_ request: LeaseRequest, of identifier: DeviceIdentifier, at place: LeasePlace, since: Timestamp) {
         self.init(
             id: .random(), device: request.device, identifier: identifier.text, place: place,

@@ -1,23 +1,23 @@
 internal import TapCore
 internal import TapStore
 
-/// A device of which queues are leased: the one home of what is known of its queues. It exists as long as it has
-/// leases. Used on the worker's thread only.
+/// A device with leased queues, and all that is known of its queues. Exists while it has leases. Used on the worker's
+/// thread only.
 final class LeasedDevice {
-    /// How often the kernel is asked until it answers the same twice.
+    /// The most times that the kernel is asked until two answers in a row agree.
     static let looksMax = 4
 
     let name: DeviceName
     private(set) var leases: [Lease] = []
-    /// Where the kernel has its queues, by their index.
+    /// The kernel's order of the attached queues.
     private(set) var order = QueueOrder<Int>() {
         didSet { fewestSeen = min(fewestSeen, order.attached.count) }
     }
-    /// The fewest that were attached at any time since the last look, by what we saw and did ourselves.
+    /// The fewest queues attached at any time since the last look, by our own observations and operations.
     private var fewestSeen = 0
-    /// The fewest that the kernel has reported since the last look; `nil` when it reported none.
+    /// The fewest attached queues that the kernel has reported since the last look; `nil` if it reported none.
     private var fewestReported: Int?
-    /// The CPUs that are set for the queue at a kernel index.
+    /// The CPUs that are set (`rps_cpus`), by kernel index.
     private var receiveCPUs: [Int: [Int]] = [:]
 
     init(_ name: DeviceName) {
@@ -29,10 +29,10 @@ final class LeasedDevice {
 
     func lease(_ id: LeaseIdentifier) -> Lease? { leases.first { $0.id == id } }
 
-    /// The open queue with this index; `nil` when it is not leased.
+    /// The open queue with this index; `nil` if it is not leased.
     func queue(_ index: Int) -> (any KernelQueue)? { leases.lazy.compactMap { $0.queues[index] }.first }
 
-    /// What readers see of its leases.
+    /// The leases as the snapshot shows them.
     var views: [LeaseView] { leases.map { LeaseView($0, order: order) } }
 
     func add(_ lease: Lease) { leases.append(lease) }
@@ -45,28 +45,28 @@ final class LeasedDevice {
 
     func detach(_ index: Int) { order.detach(index) }
 
-    /// Goes on with the order that a former process noted.
+    /// Restores the order that the previous process recorded.
     ///
-    /// - Parameter noted: By kernel index; `nil` when it was not known.
+    /// - Parameter noted: Queue indexes by kernel index; `nil` if the order was unknown.
     func resume(_ noted: [Int]?) {
-        // What the kernel says then corrects it, of queues that are gone too.
+        // The next answers of the kernel correct it, also for queues that are gone.
         order = QueueOrder(attached: noted.map(Set.init) ?? Set(leases.flatMap(\.indexes)), order: noted)
     }
 
     /// Asks the kernel which queues are attached.
     ///
-    /// - Returns: Leases whose queues are gone, with their interface.
+    /// - Returns: Leases whose queues no longer exist because their interface is gone.
     func notice() -> [Lease] {
         var (attached, lost) = attachedQueues()
-        // One is asked after the other. A guest that detaches several just now would seem to have detached one from the
-        // middle, so what is new is asked again until it stays.
+        // Queues are asked one by one. If a guest detaches several meanwhile, the result could look as if it had
+        // detached one from the middle. So a changed result is read again until two in a row agree.
         for _ in 1..<Self.looksMax where lost.isEmpty && attached != order.attached {
             let before = attached
             (attached, lost) = attachedQueues()
             if attached == before { break }
         }
         guard lost.isEmpty else { return lost }
-        // Those that went may have gone before the others came.
+        // The detachments may have come before the attachments.
         fewestSeen = min(fewestSeen, order.attached.intersection(attached).count)
         order.notice(attached: attached)
         return []
@@ -85,15 +85,16 @@ final class LeasedDevice {
         return (attached, lost)
     }
 
-    /// Whether queues are attached that are not ours.
+    /// Notes whether queues are attached that Tapster has not leased.
     func notice(strangers: Bool) { order.notice(strangers: strangers) }
 
-    /// The kernel has reported how many queues were attached at some time.
+    /// Notes a number of attached queues that the kernel has reported.
     func noteReported(fewest count: Int) { fewestReported = min(fewestReported ?? count, count) }
 
-    /// Ends a look at the queues.
+    /// Ends a look at the queues: the order becomes unknown if queues were detached and attached again since the last.
     func endLook() {
-        // There were fewer than we knew of: some have been detached and attached again, and are in other places now.
+        // The kernel has reported fewer than we saw, so some were detached and attached again, which changed their
+        // places.
         if let fewestReported, fewestReported < fewestSeen { order.lose() }
         fewestReported = nil
         fewestSeen = order.attached.count
@@ -101,19 +102,19 @@ final class LeasedDevice {
 
     // MARK: CPUs
 
-    /// Which CPUs are set at these kernel indexes is not known, so they are to be set again.
+    /// Forgets which CPUs are set at these kernel indexes, so that they are set again.
     func forgetReceiveCPUs(at kernelIndexes: Range<Int>) {
         for kernelIndex in kernelIndexes { receiveCPUs[kernelIndex] = [] }
     }
 
-    /// What is to be set so that CPUs follow the queues: the kernel has them by its own index. It counts as set from
-    /// here on, since once it has failed it would fail again, and be reported each time.
+    /// Computes the CPUs to set after queues have moved: the kernel has CPUs by its own index. The result counts as set
+    /// from here on, because a failed attempt would fail again and be logged each time.
     ///
-    /// - Parameter assignments: By index.
-    /// - Returns: By kernel index, the lowest first; no CPUs where none shall be set any more.
+    /// - Parameter assignments: By queue index.
+    /// - Returns: The changes by ascending kernel index; an empty list clears the CPUs.
     func takeReceiveCPUChanges(_ assignments: [Int: Assignment]) -> [(kernelIndex: Int, cpus: [Int])] {
         var wanted: [Int: [Int]] = [:]
-        // While the order is not known, no CPUs are set: they would receive another consumer's packets.
+        // While the order is unknown, no CPUs are set: they would receive another consumer's packets.
         for (kernelIndex, queue) in (order.known ?? []).enumerated() {
             if let cpus = assignments[queue]?.cpus, !cpus.isEmpty { wanted[kernelIndex] = cpus }
         }

@@ -1,27 +1,32 @@
 internal import Synchronization
 internal import TapSystem
 
-/// Counts or measures something.
+/// A metric with its current samples.
 package protocol Instrument: Sendable {
-    /// What it says now.
+    /// The current samples.
     var family: MetricFamily { get }
 }
 
-/// One family of an exposition: samples with one name.
+/// A metric family of a Prometheus exposition: samples that share a name.
 package struct MetricFamily: Sendable {
+    /// The `# TYPE` of the family.
     package enum Kind: String, Sendable {
         case gauge, counter, histogram
     }
 
+    /// A sample's value.
     package enum Value: Sendable {
         case integer(UInt64)
         case real(Double)
     }
 
+    /// One line of the family.
     package struct Sample: Sendable {
-        /// What follows the family's name, such as `_bucket`.
+        /// Appended to the family's name, such as `_bucket`.
         package let suffix: String
+        /// Names and values.
         package let labels: [(String, String)]
+        /// The sampled value.
         package let value: Value
 
         package init(suffix: String = "", labels: [(String, String)] = [], value: Value) {
@@ -31,9 +36,13 @@ package struct MetricFamily: Sendable {
         }
     }
 
+    /// The metric name, without a sample's suffix.
     package let name: String
+    /// The `# HELP` text.
     package let help: String
+    /// The metric type.
     package let kind: Kind
+    /// In the order of the exposition.
     package let samples: [Sample]
 
     package init(name: String, help: String, kind: Kind, samples: [Sample]) {
@@ -44,19 +53,23 @@ package struct MetricFamily: Sendable {
     }
 }
 
-/// A number that only rises, one for each combination of label values.
+/// A number that only increases, one for each combination of label values.
 package final class Counter: Instrument {
+    /// The metric name.
     package let name: String
+    /// The `# HELP` text.
     package let help: String
+    /// Label names.
     package let labels: [String]
     private let values: Mutex<[[String]: UInt64]>
 
-    /// Without labels, the counter starts at zero instead of being absent: a rate needs a value before the first event.
+    /// Creates a counter. Without labels it starts at zero instead of being absent: a rate needs a value before the
+    /// first event.
     ///
     /// - Parameters:
     ///   - name: Ends with `_total`.
     ///   - help: One sentence.
-    ///   - labels: Their names.
+    ///   - labels: Label names.
     ///   - known: Label values that start at zero too.
     package init(_ name: String, _ help: String, labels: [String] = [], known: [[String]] = []) {
         self.name = name
@@ -66,10 +79,12 @@ package final class Counter: Instrument {
             Dictionary((labels.isEmpty ? [[]] : known).map { ($0, 0) }, uniquingKeysWith: { first, _ in first }))
     }
 
+    /// Adds to the counter of these label values.
     package func increment(_ labelValues: [String], by amount: UInt64 = 1) {
         values.withLock { $0[labelValues, default: 0] += amount }
     }
 
+    /// One sample for each combination of label values.
     package var family: MetricFamily {
         let values = values.withLock { $0 }.sorted { $0.key.lexicographicallyPrecedes($1.key) }
         return MetricFamily(
@@ -80,7 +95,9 @@ package final class Counter: Instrument {
 
 /// A number that goes up and down.
 package final class Gauge: Instrument {
+    /// The metric name.
     package let name: String
+    /// The `# HELP` text.
     package let help: String
     private let value = Mutex(0.0)
 
@@ -89,22 +106,27 @@ package final class Gauge: Instrument {
         self.help = help
     }
 
+    /// Replaces the value.
     package func set(_ new: Double) { value.withLock { $0 = new } }
+    /// The current value.
     package var current: Double { value.withLock { $0 } }
 
+    /// One sample without labels.
     package var family: MetricFamily {
         MetricFamily(name: name, help: help, kind: .gauge, samples: [.init(value: .real(current))])
     }
 }
 
-/// How long something took, counted in buckets of seconds.
+/// A distribution of durations, counted in buckets of seconds.
 package final class Histogram: Instrument {
     private struct State {
         var counts: [UInt64]
         var sum = 0.0
     }
 
+    /// The metric name.
     package let name: String
+    /// The `# HELP` text.
     package let help: String
     private let bounds: [Double]
     private let state: Mutex<State>
@@ -119,6 +141,7 @@ package final class Histogram: Instrument {
         state = Mutex(State(counts: Array(repeating: 0, count: bounds.count + 1)))
     }
 
+    /// Counts a duration in its bucket.
     package func observe(_ duration: Duration) {
         let seconds = duration.inSeconds
         let bucket = bounds.firstIndex { seconds <= $0 } ?? bounds.count
@@ -128,6 +151,7 @@ package final class Histogram: Instrument {
         }
     }
 
+    /// Cumulative buckets, the sum in seconds, and the count.
     package var family: MetricFamily {
         let state = state.withLock { $0 }
         var total: UInt64 = 0

@@ -3,7 +3,7 @@ internal import Synchronization
 package import TapCore
 package import TapSystem
 
-/// The ways to the kernel's counters, one for each namespace in which the worker works at present.
+/// The sources of the kernel's interface counters, one for each namespace that the worker has open.
 package final class StatisticsSources: Sendable {
     private let all = Mutex<[NetworkNamespace?: any LinkStatisticsSource]>([:])
 
@@ -14,13 +14,15 @@ package final class StatisticsSources: Sendable {
     fileprivate var present: [NetworkNamespace?: any LinkStatisticsSource] { all.withLock { $0 } }
 }
 
-/// What the kernel had counted at one moment.
+/// The kernel's counters at one moment.
 package struct StatisticsReading: Sendable {
+    /// Counters by namespace and interface.
     package var links: [HostIdentity: [LinkIndex: LinkStatistics]] = [:]
-    /// Of each namespace, whether it was read.
+    /// Whether each namespace could be read.
     package var isRead: [NetworkNamespace?: Bool] = [:]
+    /// Why namespaces could not be read.
     package var failures: [KernelError] = []
-    /// How long it took.
+    /// How long the reading took.
     package var seconds = 0.0
 
     package init(isRead: [NetworkNamespace?: Bool] = [:]) {
@@ -28,10 +30,10 @@ package struct StatisticsReading: Sendable {
     }
 }
 
-/// Reads the kernel's counters on a thread of its own: whoever deletes a thousand interfaces in one call holds the
-/// kernel's rtnl lock for so long, and then the thread waits where nothing can wake it.
+/// Reads the kernel's counters on a thread of its own: deleting a thousand interfaces in one call holds the kernel's
+/// rtnl lock for the whole call, and the reading thread then waits uninterruptibly.
 package final class StatisticsReader: Sendable {
-    /// The longest that a scrape waits for the kernel; Prometheus gives a scrape 10 s.
+    /// The longest that a scrape waits for the kernel; the default timeout of Prometheus is 10 s.
     static let waitMillisecondsMax = 1_000
 
     private final class Question: Sendable {
@@ -48,7 +50,7 @@ package final class StatisticsReader: Sendable {
 
     package init(_ sources: StatisticsSources) {
         self.sources = sources
-        // Behind one that waits for the kernel, another one would only wait longer.
+        // A second reading would only wait behind the first, so at most one waits.
         thread = SerialThread("tapster-counts", waitingMax: 1) { questions in
             for question in questions {
                 Self.answer(question, sources.present)
@@ -57,9 +59,12 @@ package final class StatisticsReader: Sendable {
         }
     }
 
+    /// Starts the thread.
+    ///
+    /// - Throws: `ThreadFailure` if it cannot be created.
     package func start() throws(ThreadFailure) { try thread.start() }
 
-    /// What could be read in time.
+    /// Reads the counters, and returns what could be read within `waitMillisecondsMax`.
     package func read() -> StatisticsReading {
         let began = ContinuousClock.now
         let question = Question(StatisticsReading(isRead: sources.present.mapValues { _ in false }))
@@ -71,10 +76,10 @@ package final class StatisticsReader: Sendable {
         return reading
     }
 
-    /// Does not wait for the kernel.
+    /// Ends the thread, without waiting for the kernel.
     package func stop() { thread.finish() }
 
-    /// One dump for each namespace, though two locations may lead to it.
+    /// Dumps the counters of each namespace once, even if two locations refer to it.
     private static func answer(_ question: Question, _ sources: [NetworkNamespace?: any LinkStatisticsSource]) {
         for (location, source) in sources {
             let isKnown = question.reading.withLock { reading in

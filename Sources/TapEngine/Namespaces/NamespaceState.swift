@@ -1,17 +1,17 @@
 internal import TapCore
 
-/// One network namespace as the worker knows it.
+/// The worker's view of one network namespace.
 final class NamespaceState {
     let location: NetworkNamespace?
     let kernel: any KernelNamespace
     private(set) var observed: ObservedNamespace
-    /// What the kernel has said and was not looked at yet.
+    /// Kernel notifications that have not been processed yet.
     var pendingSignals = KernelSignals()
-    /// Names that we have made free: others may wait for them.
+    /// Interface names that our own changes have freed; other devices may wait for them.
     private var freed: Set<String> = []
-    /// Devices that wait for a controller, or for a place on it.
+    /// Devices whose controller is missing or has no free port, with the controller's name.
     private var waiting: [DeviceName: InterfaceName] = [:]
-    /// Anchored devices that have had a consumer.
+    /// Anchored devices that have had a consumer (see `ObservedNamespace.anchored`).
     private var consumed: Set<LinkIndex> = []
 
     init(_ location: NetworkNamespace?, kernel: any KernelNamespace) throws(KernelError) {
@@ -21,11 +21,11 @@ final class NamespaceState {
         try resync()
     }
 
+    /// Reads all interfaces and addresses. Afterwards the caller must assign owners again.
     func resync() throws(KernelError) {
         pendingSignals = KernelSignals()
         freed = []
-        // Whose interfaces they are is for the caller to say again. Taken over as a whole: half a look would show
-        // devices without their addresses and anchors.
+        // Assigned only once all reads succeeded: a partial one would show devices without their addresses and anchors.
         var fresh = ObservedNamespace(host: kernel.host, location: location, links: try kernel.links())
         fresh.addresses = try kernel.addresses()
         fresh.anchored = kernel.anchored
@@ -34,7 +34,7 @@ final class NamespaceState {
         for link in observed.links { noteConsumers(of: link) }
     }
 
-    /// Asks for the truth about some links.
+    /// Reads some links from the kernel again.
     func refresh(_ indexes: [LinkIndex]) throws(KernelError) {
         observed.anchored = kernel.anchored
         observed.endPromises()
@@ -47,8 +47,8 @@ final class NamespaceState {
         }
     }
 
-    /// Asks for the truth about links that we have touched. A place that became free on a controller by that is news to
-    /// those who wait for one; the kernel speaks of the port alone.
+    /// Reads links that we have changed from the kernel again. If a port left its controller, the controller counts as
+    /// changed too, for devices that wait for a free port: the kernel notifies of the port only.
     func readBack(_ indexes: [LinkIndex]) throws(KernelError) {
         let before = indexes.compactMap { observed[$0] }
         try refresh(indexes)
@@ -63,12 +63,12 @@ final class NamespaceState {
         observed.addresses = try kernel.addresses()
     }
 
-    /// Whether there is something to look at.
+    /// Whether there are unprocessed notifications or freed names.
     var hasNews: Bool { pendingSignals != KernelSignals() || !freed.isEmpty }
 
-    /// Looks at what the kernel spoke of.
+    /// Reads the links again that pending notifications are about.
     ///
-    /// - Returns: The devices that it may concern.
+    /// - Returns: The devices that may be affected.
     func refreshPending() throws(KernelError) -> Set<DeviceName> {
         let signals = pendingSignals
         pendingSignals = KernelSignals()
@@ -78,7 +78,7 @@ final class NamespaceState {
         try refresh(Array(signals.touched))
         for (index, names) in zip(signals.touched, namesBefore) {
             if let owner = observed.owners[index] { concerned.insert(owner) }
-            // Under another name a controller is another one to its ports.
+            // When a controller is renamed, its ports no longer have the controller that they want.
             if observed.ports(of: index) > 0, observed[index]?.allNames != names {
                 concerned.formUnion(
                     observed.links.filter { $0.controller == index }.compactMap { observed.owners[$0.index] })
@@ -95,7 +95,7 @@ final class NamespaceState {
         return concerned
     }
 
-    /// The fewest attached queues of our devices, where the kernel has reported a number since this was last asked.
+    /// The fewest attached queues that the kernel has reported for our devices since the last call.
     func takeFewestQueues() -> [(owner: DeviceName, index: LinkIndex, count: Int)] {
         defer { pendingSignals.fewestQueues = [:] }
         return pendingSignals.fewestQueues.compactMap { index, count in
@@ -103,15 +103,15 @@ final class NamespaceState {
         }
     }
 
-    /// By any of them it may be in a device's way, or be its controller.
+    /// The names of a link and of its controller. A device may want any of them as its own name, or as its controller.
     private func names(of index: LinkIndex) -> [String] {
         guard let link = observed[index] else { return [] }
-        // A port that comes or goes is of concern to those who wait for a place.
+        // A port that joins or leaves matters to devices that wait for a free port.
         let controller = link.controller.flatMap { observed[$0] }
         return link.allNames + (controller?.allNames ?? [])
     }
 
-    // MARK: What plans promise and do
+    // MARK: State set by batches
 
     func promisePort(of controller: LinkIndex) { observed.promisePort(of: controller) }
 
@@ -119,17 +119,17 @@ final class NamespaceState {
         if observed.owners[index] != name, observed[index] != nil { observed.owners[index] = name }
     }
 
-    /// The device shall be looked at when something happens to the controller; nothing ends that.
+    /// Has the device looked at when its controller changes; `nil` ends that.
     func wait(_ name: DeviceName, for controller: InterfaceName?) {
         if waiting[name] != controller { waiting[name] = controller }
     }
 
-    /// The device's settings are as we have set them.
+    /// Marks the device's descriptor settings as known, since we have just set them.
     func trustSettings(of index: LinkIndex) {
         observed.unverified.remove(index)
     }
 
-    /// The interfaces are gone, or nobody's any more.
+    /// Removes ownership of interfaces that are gone or no longer ours, and closes their anchors.
     func disown(_ indexes: [LinkIndex]) {
         for index in indexes {
             observed.owners[index] = nil

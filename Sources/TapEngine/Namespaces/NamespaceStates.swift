@@ -1,26 +1,26 @@
 internal import TapCore
 
-/// The namespaces in which devices are wanted, or still are.
+/// The open namespaces: all in which a device is wanted or still exists.
 final class NamespaceStates {
     private let kernel: any Kernel
     private let statistics: StatisticsSources
     private(set) var all: [NetworkNamespace?: NamespaceState] = [:]
 
     /// - Parameters:
-    ///   - kernel: Where they are entered.
-    ///   - statistics: Where the way to the counters of each is put, as long as it is worked in.
+    ///   - kernel: Opens namespaces.
+    ///   - statistics: Receives each namespace's counter source while the namespace is open.
     init(_ kernel: any Kernel, statistics: StatisticsSources) {
         self.kernel = kernel
         self.statistics = statistics
     }
 
-    /// Enters the namespace, unless that has been done.
+    /// Returns the namespace at a location, opening it if necessary.
     func namespace(at location: NetworkNamespace?) throws(NamespaceFailure) -> NamespaceState {
         if let state = all[location] { return state }
         let namespace = try kernel.open(location)
         do throws(KernelError) {
             let state = try NamespaceState(location, kernel: namespace)
-            // Without its counters a namespace can be worked in all the same; a scrape says that they are missing.
+            // A namespace is usable without its counters; a scrape reports that they are missing.
             if let counters = try? namespace.statistics() { statistics.set(counters, at: location) }
             all[location] = state
             return state
@@ -29,13 +29,13 @@ final class NamespaceStates {
         }
     }
 
-    /// Lets go of what can no longer be worked in. Our descriptors would keep a deleted namespace alive.
+    /// Closes a namespace. Our descriptors would keep a deleted namespace alive.
     func close(_ location: NetworkNamespace?) {
         statistics.set(nil, at: location)
         all.removeValue(forKey: location)?.kernel.leave()
     }
 
-    /// Lets go of namespaces whose locations lead elsewhere by now.
+    /// Closes namespaces whose location now refers to another namespace.
     ///
     /// - Returns: Whether there were any.
     func closeStale() -> Bool {
@@ -44,7 +44,7 @@ final class NamespaceStates {
         return !stale.isEmpty
     }
 
-    /// Lets go of namespaces that nobody needs.
+    /// Closes the namespaces that no device needs; never the daemon's own.
     func closeAll(but needed: Set<NetworkNamespace>) {
         for case let location? in all.keys where !needed.contains(location) { close(location) }
     }

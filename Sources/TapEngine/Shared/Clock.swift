@@ -2,7 +2,7 @@ internal import Foundation
 package import TapCore
 
 extension Timestamp {
-    /// The wall clock, in UTC.
+    /// The current time of the wall clock, in UTC.
     package static func now() -> Timestamp {
         Timestamp(microseconds: Int64(Date().timeIntervalSince1970 * 1e6))
     }

@@ -1,27 +1,28 @@
 internal import Foundation
 internal import Synchronization
 
-/// Where a debug build stops dead when told to: `TAPSTER_CRASH_AT=persist` or, for the third time it comes there,
-/// `TAPSTER_CRASH_AT=persist:3`. The points are the names of the steps, and those that are named here.
+/// Points at which a debug build kills itself if asked to: `TAPSTER_CRASH_AT=persist`, or `TAPSTER_CRASH_AT=persist:3`
+/// for the third time that the point is reached. The points are the names of the steps, and those below.
 enum CrashPoint {
     /// Before a user's write is committed.
     static let write = "write"
     /// Between two writes that share a transaction, or after the last.
     static let grouped = "grouped"
-    /// After it, before anybody knows.
+    /// After the commit, before it is published.
     static let written = "written"
-    /// Before a generation is noted as reached.
+    /// Before a settled generation is written to the database.
     static let settle = "settle"
-    /// Before a lease's queues are given to the service manager.
+    /// Before copies of a lease's queues are sent to the service manager.
     static let leaseKeep = "lease_keep"
-    /// Before they are handed over.
+    /// Before the queues are sent to the client.
     static let leaseSend = "lease_send"
-    /// Between the hand-over and its note.
+    /// After the hand-over, before the journal entry.
     static let leaseNote = "lease_note"
+    /// After the journal entry.
     static let leaseNoted = "lease_noted"
-    /// Before the queues of a lease that is over are taken back.
+    /// Before the queues of an ended lease are detached.
     static let leaseEnd = "lease_end"
-    /// Between the statement that a queue is disabled or enabled, and the kernel.
+    /// After a queue's enabling or disabling is committed, before the kernel is changed.
     static let queueSwitch = "queue_switch"
 
     #if DEBUG
@@ -38,10 +39,11 @@ enum CrashPoint {
                 count += 1
                 return count == target.count
             }
-            // As a kill by somebody else: nothing is cleaned up.
+            // SIGKILL, so that nothing is cleaned up, as after a kill from outside.
             if isNow { kill(getpid(), SIGKILL) }
         }
     #else
+        /// Does nothing in a release build.
         @inline(__always) package static func reach(_: String) {}
     #endif
 }

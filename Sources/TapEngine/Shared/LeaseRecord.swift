@@ -2,35 +2,40 @@ package import TapCore
 internal import TapStore
 internal import TapSystem
 
-/// What is known of a lease when it is granted, and stays so until its end.
+/// The facts of a lease that are set when it is granted and do not change.
 package struct LeaseRecord: Hashable, Sendable {
+    /// Identifies the lease over the daemon's restarts.
     package let id: LeaseIdentifier
+    /// The device whose queues are leased.
     package let device: DeviceName
-    /// The device's `uid`: another device of its name may come.
+    /// The device's `uid`, since a later device may have the same name.
     let identifier: String
+    /// The interface at the time of the grant.
     let place: LeasePlace
-    /// Who has asked for the queues, by the name that assignments use.
+    /// The consumer's name, as in assignments; `nil` if the request named none.
     package let consumer: ConsumerName?
-    /// As the kernel told them of the peer when it connected (`SO_PEERCRED`, unix(7)).
+    /// The client's process, user and group when it connected (`SO_PEERCRED`, unix(7)).
     let process: Int32
     let user: UInt32
     let group: UInt32
     let since: Timestamp
 }
 
-/// Has a lease's record, and shows the record's fields as its own.
+/// A type with a lease record, whose fields it offers as its own.
 @dynamicMemberLookup
 package protocol LeaseRecordHolder {
+    /// The lease's facts.
     var record: LeaseRecord { get }
 }
 
 extension LeaseRecordHolder {
+    /// A field of the record.
     package subscript<Value>(dynamicMember field: KeyPath<LeaseRecord, Value>) -> Value { record[keyPath: field] }
 }
 
-/// The interface whose queues they are.
+/// The interface whose queues are leased.
 struct LeasePlace: Hashable, Sendable {
-    /// The namespace's cookie.
+    /// The namespace's cookie (`SO_NETNS_COOKIE`).
     let namespace: UInt64
     let index: LinkIndex
 
@@ -39,7 +44,7 @@ struct LeasePlace: Hashable, Sendable {
         self.index = index
     }
 
-    /// `nil` when the device has no interface now.
+    /// The claimed interface; `nil` if the device has none now.
     init?(_ claim: Claim?) {
         guard let claim, !claim.isLost else { return nil }
         self.init(namespace: claim.host.namespace, index: claim.index)

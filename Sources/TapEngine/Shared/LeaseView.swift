@@ -2,23 +2,25 @@ internal import TapCore
 package import TapDocument
 internal import TapStore
 
-/// A lease as readers see it.
+/// A lease as published in the snapshot.
 package struct LeaseView: LeaseRecordHolder, Hashable, Sendable {
-    /// Where the kernel has a leased queue.
+    /// The state of a leased queue in the kernel.
     package struct Queue: Hashable, Sendable {
         /// Whether the kernel steers packets to it.
         package var isAttached: Bool
-        /// `nil` while it is detached, or when that cannot be known.
+        /// The queue's place in the kernel; `nil` while it is detached, or if it cannot be determined.
         package var kernelIndex: Int?
     }
 
+    /// The lease's facts.
     package let record: LeaseRecord
-    /// By index.
+    /// By queue index.
     package var queues: [Int: Queue]
 
+    /// The indexes of the leased queues, ascending.
     package var indexes: [Int] { queues.keys.sorted() }
 
-    /// For people: who holds it.
+    /// Describes the holder in messages: consumer, process, user and start.
     package var holder: String {
         (record.consumer.map { "'\($0)', " } ?? "") + "pid \(record.process)"
             + (record.user == 0 ? "" : " of user \(record.user)") + ", since \(record.since.text)"
@@ -26,7 +28,7 @@ package struct LeaseView: LeaseRecordHolder, Hashable, Sendable {
 }
 
 extension LeaseView {
-    /// A lease that is about to be: its queues are reserved, and not opened yet.
+    /// A lease whose queues are reserved but not opened yet.
     init(_ record: LeaseRecord, reserving queues: [Int]) {
         self.init(
             record: record, queues: Dictionary(uniqueKeysWithValues: queues.map { ($0, Queue(isAttached: false)) }))

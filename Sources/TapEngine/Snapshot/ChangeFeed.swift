@@ -4,26 +4,28 @@ package import TapCore
 package import TapDocument
 internal import TapStore
 
-/// Where watch streams read.
+/// The source of watch streams.
 package protocol ChangeFeed: Sendable {
-    /// The next change after a place.
+    /// The next change after a position.
     func next(after place: WatchPlace) -> NextChange
 }
 
-/// From where a watcher reads on.
+/// Where a watch starts.
 package struct WatchStart: Sendable {
+    /// The position from which to read.
     package let place: WatchPlace
-    /// Of what its client has seen; nothing for a client that has seen nothing.
+    /// The last revision that the client has seen; `nil` if it has seen none.
     package let revision: Int?
+    /// The snapshot that belongs to the position.
     package let snapshot: Snapshot
-    /// Devices that it is told of again.
+    /// Devices whose changes after the position will be reported.
     package let changed: Set<DeviceIdentifier>
-    /// What went since that revision.
+    /// Devices removed since that revision.
     let removed: [DeviceView]
 
-    /// What the client knows, or may know: of a device that changed since, nobody knows any more whether its labels
-    /// matched. Nor of one whose labels changed before: that may have been passed over, since the device had changed
-    /// once more by then, and its newest state, which the client has not seen, stands at that later place.
+    /// The devices that the client may have seen. If a device's labels could have changed since `revision`, or before
+    /// it in a change that was superseded before the client read it, assume that the client has seen the device: a
+    /// superfluous DELETED is harmless, a missing one is not.
     package func known(_ selector: LabelSelector?) -> Set<DeviceIdentifier> {
         guard let revision else { return [] }
         var known: Set<DeviceIdentifier> = []
@@ -40,19 +42,20 @@ package struct WatchStart: Sendable {
     }
 }
 
-/// How far a watcher has come.
+/// A position in the feed.
 package struct WatchPlace: Sendable {
+    /// The sequence number of the last change that was read.
     package var sequence: UInt64
-    /// Removals up to here may be forgotten: they do not concern it.
+    /// Removals up to this sequence number do not matter to this watch, even if they are no longer kept.
     let unconcernedUpTo: UInt64
 }
 
-/// What is behind a watcher's place.
+/// What follows a position.
 package enum NextChange: Sendable {
-    /// A device changed, or went; it is shown as it is now, or was at last.
+    /// A device changed or was removed, with its current or its last version.
     case change(ChangeList.Change, DeviceView)
-    /// Nothing: all is told up to this revision.
+    /// There are no more changes up to this revision.
     case nothing(revision: Int)
-    /// Removals that it should have seen are forgotten.
+    /// Removals that the watch should have reported are no longer kept.
     case forgotten
 }

@@ -1,46 +1,53 @@
 package import TapCore
 internal import TapStore
 
-/// Which device changed after which: each device once, at its last change, and those that went lately. It is no log:
-/// who reads it slowly sees each device's newest state, and its length does not depend on who reads.
+/// Devices in the order of their last changes: each device once, and the recently removed ones. Not a log: a slow
+/// reader sees each device's newest version, and the length does not depend on readers.
 package struct ChangeList: Sendable {
+    /// The last change of a device, or its removal.
     package struct Change: Sendable {
+        /// The position in the order; increases by one with each change.
         package let sequence: UInt64
-        /// The database's when it happened. A status is not stored, so its change has no revision of its own.
+        /// The database's revision at that time. Status is not stored, so a change of status has no revision of its
+        /// own.
         package let revision: Int
+        /// The device's name.
         package let name: DeviceName
+        /// The device's `uid`.
         package let identifier: DeviceIdentifier
-        /// What the device was, when it is gone.
+        /// The last version of a removed device; `nil` if the device exists.
         package let last: DeviceView?
     }
 
-    /// Devices that are gone and still told of.
+    /// The most removed devices that are kept.
     package static let removalsMax = 4_096
-    /// Entries of devices that have changed again, where the devices themselves are fewer.
+    /// The most superseded entries before they are dropped, if there are fewer devices than this.
     static let outdatedMax = 1_024
 
     private var changes: [Change] = []
     private var newest: [DeviceIdentifier: UInt64] = [:]
     private var removals = 0
-    /// Of the last change.
+    /// The sequence number of the last change.
     package private(set) var sequence: UInt64 = 0
-    /// The last removal that is not told of any more.
+    /// The newest removal that is no longer kept.
     package private(set) var forgotten: (sequence: UInt64, revision: Int)
 
-    /// - Parameter revision: The database's at the start: nothing is known of what went before.
+    /// - Parameter revision: The database's revision at the start. Earlier changes are not known.
     init(revision: Int = 0) {
         forgotten = (0, revision)
     }
 
-    /// How many entries there are, for tests.
+    /// The number of entries, for tests.
     package var count: Int { changes.count }
 
+    /// Adds the change of a device.
     package mutating func note(_ view: DeviceView, revision: Int) {
         append(view, revision: revision, isGone: false)
         newest[view.record.identifier] = sequence
         compact()
     }
 
+    /// Adds the removal of a device.
     mutating func noteRemoval(_ view: DeviceView, revision: Int) {
         append(view, revision: revision, isGone: true)
         newest[view.record.identifier] = nil
@@ -48,23 +55,23 @@ package struct ChangeList: Sendable {
         compact()
     }
 
-    /// The first entry behind a place that still holds.
+    /// The first entry after a position that is not superseded.
     package func first(after sequence: UInt64) -> Change? {
         changes[index { $0.sequence > sequence }...].first { !isOutdated($0) }
     }
 
-    /// The last place before which nothing has happened in this revision or a later one.
+    /// The position before the first change of this revision or a later one.
     package func place(before revision: Int) -> UInt64 {
         let index = index { $0.revision >= revision }
         return index < changes.count ? changes[index].sequence - 1 : sequence
     }
 
-    /// Those that have an entry behind a place that still holds.
+    /// Devices with an entry after a position that is not superseded.
     func identifiers(after sequence: UInt64) -> Set<DeviceIdentifier> {
         Set(changes[index { $0.sequence > sequence }...].lazy.filter { !isOutdated($0) }.map(\.identifier))
     }
 
-    /// The devices that went later than in this revision, as they were.
+    /// The last versions of devices that were removed after this revision.
     func removed(after revision: Int) -> [DeviceView] {
         changes[index { $0.revision > revision }...].compactMap(\.last)
     }
@@ -81,7 +88,7 @@ package struct ChangeList: Sendable {
         change.last == nil && newest[change.identifier] != change.sequence
     }
 
-    /// Where `isBehind` begins to hold.
+    /// The first index for which `isBehind` is true; binary search.
     private func index(where isBehind: (Change) -> Bool) -> Int {
         var (low, high) = (0, changes.count)
         while low < high {
@@ -91,8 +98,8 @@ package struct ChangeList: Sendable {
         return low
     }
 
-    /// Drops what is outdated once it is the most, and the oldest quarter of the removals once they are too many: a few
-    /// steps a change in the long run.
+    /// Drops superseded entries once they are the majority, and the oldest quarter of the removals once there are too
+    /// many: amortized constant time per change.
     private mutating func compact() {
         let outdated = changes.count - newest.count - removals
         guard outdated > max(Self.outdatedMax, newest.count) || removals > Self.removalsMax else { return }

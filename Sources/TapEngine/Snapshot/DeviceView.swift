@@ -4,19 +4,21 @@ internal import TapDocument
 package import TapSystem
 package import TapStore
 
-/// A device as readers see it: one version of what is wanted beside one version of what is the case.
+/// An immutable version of a device as published in the snapshot: its wanted state, status and leases.
 package final class DeviceView: Sendable {
+    /// The wanted state, as in the database.
     package let record: DeviceRecord
+    /// The observed state, set by the worker.
     package let status: DeviceStatus
-    /// Whose hands its queues are in.
+    /// The leases of its queues.
     package let leases: [LeaseView]
-    /// When the first lease came, or the last one went.
+    /// When the device last changed between leased and not leased; `nil` if it never did since the daemon's start.
     let leasesChanged: Timestamp?
-    /// The revision in which it came into being; zero when that was before the daemon's start.
+    /// The revision that created it; zero if that was before the daemon's start.
     let addedIn: Int
-    /// Whether it may have had other labels before.
+    /// Whether its labels may have changed since its creation.
     let wasRelabelled: Bool
-    /// Rendered by the first reader; most versions are replaced before anybody reads them.
+    /// Rendered on first use, since most versions are replaced before they are read.
     private let rendered = Mutex<SharedBytes?>(nil)
 
     package init(
@@ -42,7 +44,7 @@ package final class DeviceView: Sendable {
         }
     }
 
-    /// Another version of it.
+    /// A new version with some parts replaced.
     package func with(
         record: DeviceRecord? = nil, status: DeviceStatus? = nil, leases: [LeaseView]? = nil
     ) -> DeviceView {
@@ -53,7 +55,7 @@ package final class DeviceView: Sendable {
             wasRelabelled: wasRelabelled || record.map { $0.labels != self.record.labels } ?? false)
     }
 
-    /// Whether its document says the same as that of another version.
+    /// Whether its document equals that of another version.
     func showsSame(as other: DeviceView) -> Bool {
         record.revision == other.record.revision && record.identifier == other.record.identifier
             && status == other.status && leases == other.leases
@@ -62,6 +64,7 @@ package final class DeviceView: Sendable {
     /// The version of the wanted state, in quotes (an ETag, RFC 9110, section 8.8.3).
     package let entityTag: String
 
+    /// The phase that follows from the status, the generation and a requested deletion.
     package var phase: DevicePhase {
         status.phase(generation: record.generation, isDeletionRequested: record.deletionRequestedAt != nil)
     }
@@ -80,7 +83,7 @@ extension DeviceDocument {
 }
 
 extension DeviceView {
-    /// The lease of a queue.
+    /// The lease of a queue; `nil` if it is not leased.
     package func lease(of queue: Int) -> LeaseView? { leases.first { $0.queues[queue] != nil } }
 
     /// The condition `Leased`.
@@ -90,7 +93,7 @@ extension DeviceView {
             .leased, holds: isLeased, reason: isLeased ? "Leased" : "None",
             message: isLeased
                 ? leases.map { "queues \($0.indexes.map(String.init).joined(separator: ", ")) by \($0.holder)" }
-                    .joined(separator: "; ") : "no queue is handed out",
+                    .joined(separator: "; ") : "no queue is leased",
             since: leasesChanged ?? record.createdAt)
     }
 }

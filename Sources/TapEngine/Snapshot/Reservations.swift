@@ -2,12 +2,12 @@ internal import HashTreeCollections
 internal import Synchronization
 internal import TapCore
 
-/// Which devices are closed for leases. Which queues are reserved or leased is in the snapshot, as a device's `leases`:
-/// a reservation is a lease whose queues are not attached yet.
+/// The devices that are closed to new leases. Reserved and leased queues are in the snapshot, in a device's `leases`: a
+/// reservation is a lease whose queues are not attached yet.
 ///
-/// A value in `SnapshotStore.State`, under its lock.
+/// Part of `SnapshotStore.State`, protected by its lock.
 struct Reservations {
-    /// Devices that a write is about to change so that leases cannot go on.
+    /// Devices that a pending write is about to change in a way that ends leases.
     private var closed: Set<DeviceName> = []
 
     func isClosed(_ name: DeviceName) -> Bool { closed.contains(name) }

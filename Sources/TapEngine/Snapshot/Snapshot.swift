@@ -1,20 +1,21 @@
 package import HashTreeCollections
 package import TapCore
 
-/// Everything that readers may see, as one immutable value.
+/// The published state of all devices, as an immutable value.
 package struct Snapshot: Sendable {
+    /// All devices, those that are being deleted included.
     package var devices: TreeDictionary<DeviceName, DeviceView> = [:]
     /// The revision of the last committed change.
     package var revision = 0
-    /// Two snapshots of one version have the same documents of devices.
+    /// Snapshots with the same version have the same device documents.
     package internal(set) var version: UInt64 = 0
-    /// Whether the kernel has been looked at once in full.
+    /// Whether the first full pass has ended.
     package var isReady = false
-    /// Why the worker cannot do its work, if it cannot.
+    /// Why the kernel cannot be read; `nil` if it can.
     package var workerFailure: String?
-    /// Why the last write to the database failed, if it did.
+    /// Why the last write to the database failed; `nil` if it succeeded.
     package var storeFailure: String?
 
-    /// What `/readyz` says.
+    /// Whether `/readyz` succeeds.
     package var isHealthy: Bool { isReady && workerFailure == nil && storeFailure == nil }
 }

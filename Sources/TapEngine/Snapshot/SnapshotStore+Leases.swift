@@ -6,9 +6,9 @@ extension SnapshotStore {
     /// Reserves queues for a lease, before they are opened.
     ///
     /// - Parameters:
-    ///   - lease: The queues.
-    ///   - view: The version of the device in which they were free.
-    /// - Returns: False while a write is under way with which leases cannot go on, or when there is another version.
+    ///   - lease: The lease, with the queues to reserve.
+    ///   - view: The version of the device in which the queues were free.
+    /// - Returns: False if a write that ends leases is in progress, or the device has changed since `view`.
     func reserve(_ lease: LeaseView, in view: DeviceView) -> Bool {
         change([]) { state in
             guard !state.reservations.isClosed(lease.device), state.snapshot.devices[lease.device] === view else {
@@ -19,7 +19,7 @@ extension SnapshotStore {
         }
     }
 
-    /// What the worker knows of a device's leases.
+    /// Publishes a device's leases.
     func publish(_ leases: [LeaseView], of name: DeviceName) {
         change([]) { state in
             guard let view = state.snapshot.devices[name], view.leases != leases else { return }
@@ -27,7 +27,7 @@ extension SnapshotStore {
         }
     }
 
-    /// A lease is over.
+    /// Removes an ended lease.
     package func release(_ id: LeaseIdentifier, of name: DeviceName) {
         change([]) { state in
             guard let view = state.snapshot.devices[name] else { return }
@@ -35,13 +35,13 @@ extension SnapshotStore {
         }
     }
 
-    /// Blocks new leases on some devices until `open`: between the look whether they are leased and the commit, none of
-    /// their queues may be leased.
+    /// Blocks new leases on some devices until `open`, so that none of their queues can be leased between the check for
+    /// leases and the commit.
     ///
     /// - Parameters:
-    ///   - devices: And which of a device's leases is in the way.
-    ///   - force: Whether leases may end.
-    /// - Returns: A lease that is in the way; then nothing is closed.
+    ///   - devices: For each device, which leases the write would end.
+    ///   - force: Whether the write may end leases.
+    /// - Returns: A lease that prevents the write; no device is then closed. `nil` on success.
     package func close(_ devices: [DeviceName: (LeaseView) -> Bool], force: Bool) -> LeaseView? {
         state.withLock { state in
             for (name, isInTheWay) in devices where !force {
@@ -52,6 +52,7 @@ extension SnapshotStore {
         }
     }
 
+    /// Permits new leases again.
     package func open(_ names: some Sequence<DeviceName>) {
         state.withLock { $0.reservations.open(names) }
     }

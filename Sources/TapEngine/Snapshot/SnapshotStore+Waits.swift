@@ -3,8 +3,8 @@ internal import TapCore
 internal import TapSystem
 
 extension SnapshotStore {
-    /// Calls back once: when all goals are reached, perhaps at once, when one of them cannot be reached any more, or
-    /// when the time is over.
+    /// Calls `completion` once: when all goals are reached (possibly at once), when one can no longer be reached, or
+    /// after `time`.
     package func wait(
         for goals: [DeviceName: Waiters.Goal], atMost time: Duration,
         completion: @escaping @Sendable (Snapshot, _ isReached: Bool) -> Void
@@ -16,21 +16,20 @@ extension SnapshotStore {
         if let isReached { completion(snapshot, isReached) } else { setTimer() }
     }
 
-    /// Calls back all who wait, and all who come to wait from here on: what they have written is kept, whoever sees to
-    /// it.
+    /// Ends all waits, and later ones at once, with `isReached` false. Their writes are kept.
     func endWaits() {
         let (waiters, snapshot) = state.withLock { ($0.waiters.end(), $0.snapshot) }
         for waiter in waiters { waiter.completion(snapshot, false) }
     }
 
-    /// Called when the timer has run out.
+    /// Ends the waits whose deadline has passed. Called by the timer.
     func endOverdueWaits() {
         let (overdue, snapshot) = state.withLock { ($0.waiters.takeOverdue(at: .now), $0.snapshot) }
         for waiter in overdue { waiter.completion(snapshot, false) }
         setTimer()
     }
 
-    /// One timer for all, set to the earliest deadline.
+    /// Sets the timer, which all waits share, to the earliest deadline.
     private func setTimer() {
         state.withLock { state in
             if let earliest = state.waiters.earliestDeadline { timer.schedule(at: earliest) }

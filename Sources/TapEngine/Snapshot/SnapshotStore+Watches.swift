@@ -2,11 +2,13 @@ internal import HashTreeCollections
 internal import Synchronization
 internal import TapCore
 
-// What watch streams read: where to begin, and what comes after a place.
+// Reads of watch streams: where to start, and the next change.
 extension SnapshotStore {
-    /// - Parameter revision: What a client has seen; nothing for one that has seen nothing.
-    /// - Returns: From where it reads on.
-    /// - Throws: `Refusal.resourceVersionGone` when it cannot be told any more what happened since.
+    /// Finds where a watch starts.
+    ///
+    /// - Parameter revision: The last revision that the client has seen; `nil` if it has seen none.
+    /// - Returns: The position, with the snapshot that belongs to it.
+    /// - Throws: `Refusal.resourceVersionGone` if the changes since that revision are no longer kept.
     package func start(after revision: Int?) throws(Refusal) -> WatchStart {
         let (start, oldest, newest) = state.withLock { state -> (WatchStart?, Int, Int) in
             let changes = state.changes
@@ -28,6 +30,7 @@ extension SnapshotStore {
         throw .resourceVersionGone(found: revision ?? 0, oldest: oldest, newest: newest)
     }
 
+    /// The next change after a position.
     package func next(after place: WatchPlace) -> NextChange {
         state.withLock { state in
             let changes = state.changes

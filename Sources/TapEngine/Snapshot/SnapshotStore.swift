@@ -7,16 +7,17 @@ internal import TapSystem
 /// Publishes the current snapshot. Two writers: the database writer (records, in the order of the commits) and the
 /// worker (status and leases).
 ///
-/// One lock, held shortly, protects the snapshot and what must change with it:
-/// - **Changes**: each version of a device gets its place in the `ChangeList` as it is published, so that a watch
-///   starts from a snapshot and the place that belongs to it, and misses nothing.
-/// - **Reservations**: a write that ends leases looks for them and closes the device in one step; a lease looks whether
-///   the device is closed or has changed and reserves its queues in one step. So of the two, one sees the other.
-/// - **Waiters**: a request looks at its goals and is parked in one step, and each change looks at the parked requests
-///   in its own step, so that none is left parked with its goals reached.
+/// One lock, held briefly, protects the snapshot and what must change together with it:
+/// - **Changes**: each version of a device gets its position in the `ChangeList` as it is published. A watch starts
+///   with a snapshot and the position that belongs to it, so it misses no change.
+/// - **Reservations**: a write that ends leases checks for leases and closes the device in one step; a lease checks
+///   whether the device is closed or has changed and reserves its queues in one step. Whichever is second sees the
+///   first.
+/// - **Waiters**: a request checks its goals and is parked in one step, and each change checks the parked requests in
+///   its own step, so that no request stays parked after its goals are reached.
 ///
-/// The extensions in `SnapshotStore+Watches.swift`, `+Leases` and `+Waits` are what others ask of the three. No
-/// completion is called, and nothing is rendered, under the lock: readers take it once, for a copy of the snapshot.
+/// The interfaces to the three are in `SnapshotStore+Watches.swift`, `+Leases` and `+Waits`. No completion is called
+/// and nothing is rendered under the lock; readers hold it only to copy the snapshot.
 final class SnapshotStore: ChangeFeed {
     struct State {
         fileprivate(set) var snapshot = Snapshot()
@@ -26,10 +27,10 @@ final class SnapshotStore: ChangeFeed {
     }
 
     let state = Mutex(State())
-    /// Runs out at the earliest deadline of the waiters.
+    /// Set to the earliest deadline of the waiters.
     let timer = DeadlineTimer()
 
-    /// Called when devices have changed, on the thread that changed them.
+    /// Called after devices have changed, on the thread that changed them.
     private let onChange: @Sendable () -> Void
 
     init(onChange: @escaping @Sendable () -> Void = {}) {
@@ -37,6 +38,7 @@ final class SnapshotStore: ChangeFeed {
         timer.onTime { [weak self] in self?.endOverdueWaits() }
     }
 
+    /// The current snapshot.
     var current: Snapshot {
         state.withLock { state in
             var snapshot = state.snapshot
@@ -45,13 +47,13 @@ final class SnapshotStore: ChangeFeed {
         }
     }
 
-    /// The database's contents at the start.
+    /// Loads the database's contents at the start.
     func load(_ records: [DeviceRecord], revision: Int) {
         state.withLock { state in
             state.changes = ChangeList(revision: revision)
             state.snapshot.revision = revision
             for record in records {
-                // What changed before this start is not known.
+                // Changes before this start are not known.
                 state.show(DeviceView(record: record, wasRelabelled: record.updatedAt > record.createdAt))
             }
         }
@@ -63,19 +65,19 @@ final class SnapshotStore: ChangeFeed {
 
     func setWorkerFailure(_ failure: String?) { state.withLock { $0.snapshot.workerFailure = failure } }
 
-    /// Committed records; the status stays.
+    /// Publishes committed records; the status stays.
     ///
     /// - Parameters:
-    ///   - records: As they were decided in the writer's turn: what only writers change, the queues' consumers among
-    ///     it, is in them as it is now.
-    ///   - revision: The transaction's; a record that shows nothing of the change keeps its own.
+    ///   - records: As decided in the writer's turn, with the current values of all that only writers change, such as
+    ///     the queues' consumers.
+    ///   - revision: The transaction's revision; a record whose document did not change keeps its own.
     func publish(_ records: [DeviceRecord], revision: Int) {
         change(records.map(\.name)) { state in
             state.snapshot.revision = max(state.snapshot.revision, revision)
             for var record in records {
                 let old = state.snapshot.devices[record.name]
                 if let old, old.record.identifier == record.identifier {
-                    // The worker may have settled or claimed it since the record was read.
+                    // The worker may have settled or claimed it since the writer read it.
                     record.settledGeneration = max(record.settledGeneration, old.record.settledGeneration)
                     record.claim = old.record.claim ?? record.claim
                 }
@@ -84,11 +86,11 @@ final class SnapshotStore: ChangeFeed {
         }
     }
 
-    /// Changes what the worker knows of some devices.
+    /// Publishes the worker's updates of some devices.
     func publish(_ updates: [WorkerUpdate]) {
         change(updates.map(\.name)) { state in
             for update in updates {
-                // Another device of the same name may have come in between.
+                // The device may have been replaced by another of the same name.
                 guard let view = state.snapshot.devices[update.name], view.record.identifier == update.identifier else {
                     continue
                 }
@@ -100,7 +102,7 @@ final class SnapshotStore: ChangeFeed {
         }
     }
 
-    /// Devices that are gone.
+    /// Removes deleted devices.
     func remove(_ names: [DeviceName], revision: Int) {
         change(names) { state in
             state.snapshot.revision = max(state.snapshot.revision, revision)
@@ -111,11 +113,11 @@ final class SnapshotStore: ChangeFeed {
         }
     }
 
-    /// Makes a change, tells the watchers, and answers those who have waited for it.
+    /// Makes a change, then notifies the watches and completes the waits that it ends.
     ///
     /// - Parameters:
-    ///   - names: Devices for which requests may wait.
-    ///   - body: Makes the change, under the lock.
+    ///   - names: Changed devices for which requests may wait.
+    ///   - body: Makes the change; called with the lock held.
     /// - Returns: What `body` returns.
     @discardableResult
     func change<Value: Sendable>(_ names: [DeviceName], _ body: (inout State) -> Value) -> Value {
@@ -132,7 +134,7 @@ final class SnapshotStore: ChangeFeed {
 }
 
 extension SnapshotStore.State {
-    /// Puts a version in the place of the one before it.
+    /// Replaces a device's version, and adds the change to the feed if its document differs.
     package mutating func show(_ view: DeviceView) {
         let old = snapshot.devices.updateValue(view, forKey: view.record.name)
         if let old, old.showsSame(as: view) { return }
@@ -143,7 +145,7 @@ extension SnapshotStore.State {
     }
 }
 
-/// What the worker learnt of one device.
+/// What the worker has observed or decided for one device; `nil` leaves a part as it is.
 struct WorkerUpdate: Sendable {
     let name: DeviceName
     let identifier: DeviceIdentifier

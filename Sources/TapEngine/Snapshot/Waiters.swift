@@ -3,25 +3,26 @@ internal import Synchronization
 internal import TapCore
 internal import TapSystem
 
-/// Parked requests: each waits for goals of some devices, until a deadline.
+/// Parked requests. Each waits until goals of some devices are reached, or until a deadline.
 ///
-/// A value in `SnapshotStore.State`, under its lock. It calls nothing back: it returns those who need not wait any
-/// longer.
+/// Part of `SnapshotStore.State`, protected by its lock. It calls no completions itself, but returns the waiters that
+/// are done.
 package struct Waiters {
-    /// Above it a request with `wait` is answered at once.
-    /// Each holds a connection, so there are fewer than connections: other requests shall get through.
+    /// The most parked requests; above it a request with `wait` is answered at once. Each holds a connection, so the
+    /// limit is below that of connections, to leave some for other requests.
     static let countMax = 256
 
     /// What a parked request waits for.
     package enum Goal: Sendable {
-        /// Read back from the kernel and equal, in this generation or a later one.
+        /// The device is Ready in this generation or a later one.
         case ready(generation: Int)
+        /// The device no longer exists.
         case gone
     }
 
     struct Waiter {
         let goals: [DeviceName: Goal]
-        /// Devices whose goals are not reached yet.
+        /// Devices whose goals have not been reached yet.
         fileprivate var open: Set<DeviceName>
         let deadline: ContinuousClock.Instant
         let completion: @Sendable (Snapshot, _ isReached: Bool) -> Void
@@ -40,16 +41,16 @@ package struct Waiters {
     private var waiters: [UInt64: Waiter] = [:]
     private var identifiersByName: [DeviceName: Set<UInt64>] = [:]
     private var lastIdentifier: UInt64 = 0
-    /// No request is parked any more: the daemon stops.
+    /// Whether the daemon is stopping and parks no more requests.
     private var hasEnded = false
 
-    /// `nil` when there are none.
+    /// `nil` if no request is parked.
     var earliestDeadline: ContinuousClock.Instant? { waiters.values.lazy.map(\.deadline).min() }
 
     /// Parks a request.
     ///
-    /// - Returns: Whether its goals are reached, when that is known at once or it cannot be parked; then it is not
-    ///   called back. `nil` when it is parked.
+    /// - Returns: `nil` if it is parked. Otherwise whether its goals are reached, which is false if it cannot be
+    ///   parked; its completion is then not called.
     mutating func park(_ waiter: Waiter, in snapshot: Snapshot) -> Bool? {
         var waiter = waiter
         if let isReached = waiter.look(at: Array(waiter.goals.keys), in: snapshot) { return isReached }
@@ -60,12 +61,12 @@ package struct Waiters {
         return nil
     }
 
-    /// Takes out those who need not wait any longer.
+    /// Removes the waiters that are done.
     ///
     /// - Parameters:
     ///   - names: The devices that have changed.
-    ///   - snapshot: After the change.
-    /// - Returns: Them, and whether their goals are reached or cannot be any more.
+    ///   - snapshot: The snapshot after the change.
+    /// - Returns: The removed waiters: with true if their goals are reached, with false if they no longer can be.
     mutating func takeReached(
         _ names: [DeviceName], in snapshot: Snapshot
     ) -> [(waiter: Waiter, isReached: Bool)] {
@@ -80,12 +81,12 @@ package struct Waiters {
         return reached
     }
 
-    /// Takes out those whose time is over.
+    /// Removes the waiters whose deadline has passed.
     mutating func takeOverdue(at now: ContinuousClock.Instant) -> [Waiter] {
         waiters.filter { $0.value.deadline <= now }.keys.compactMap { remove($0) }
     }
 
-    /// Takes out all; no other is parked from here on.
+    /// Removes all waiters; no more are parked from here on.
     mutating func end() -> [Waiter] {
         hasEnded = true
         return waiters.keys.compactMap { remove($0) }
@@ -102,8 +103,8 @@ package struct Waiters {
 }
 
 extension Waiters.Waiter {
-    /// Strikes off the goals that are reached; `nil` while some are left that may still be reached. A device that is
-    /// ready stays struck off, whatever becomes of it.
+    /// Marks the reached goals; `nil` while the others may still be reached. A device that was ready once counts as
+    /// reached, even if it is no longer ready at the end.
     fileprivate mutating func look(at names: [DeviceName], in snapshot: Snapshot) -> Bool? {
         for name in names where open.contains(name) {
             switch goals[name]?.isReached(by: snapshot.devices[name]) {
@@ -117,7 +118,7 @@ extension Waiters.Waiter {
 }
 
 extension Waiters.Goal {
-    /// `nil` while it may still be reached; false when the device went before it was ready.
+    /// Whether the goal is reached; `nil` while it may still be, false if the device was deleted before it was ready.
     package func isReached(by view: DeviceView?) -> Bool? {
         switch self {
         case .ready(let generation):

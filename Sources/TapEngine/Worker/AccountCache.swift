@@ -1,7 +1,7 @@
 internal import Synchronization
 internal import TapCore
 
-/// Asks for each account once a pass: behind a name there may be a directory service somewhere else.
+/// Looks up each account at most once per pass, since the lookup may go to a remote directory service.
 final class AccountCache: Accounts {
     private struct Known {
         var users: [Principal: UInt32?] = [:]

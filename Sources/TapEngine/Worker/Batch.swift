@@ -3,7 +3,7 @@ internal import TapDocument
 internal import TapStore
 internal import TapSystem
 
-/// What a batch needs of the worker that runs it, on whose thread it is used.
+/// What a batch needs of the worker. Used on the worker's thread.
 protocol BatchEnvironment: AnyObject {
     var namespaces: NamespaceStates { get }
     var kernel: any Kernel { get }
@@ -12,17 +12,18 @@ protocol BatchEnvironment: AnyObject {
     var accounts: AccountCache { get }
     var metrics: EngineMetrics { get }
 
-    /// Fields of a device that are left alone for now, since others change them again and again.
+    /// Fields of a device that are not repaired for now, since they keep being changed externally.
     func contestedFields(of name: DeviceName) -> Set<DeviceField>
-    /// Called for a device before its interface is deleted.
+    /// Ends a device's leases, before its interface is deleted.
     func endLeases(of name: DeviceName)
-    /// Called for a namespace in which nothing works any more.
+    /// Closes a namespace after an operation in it has failed as a whole.
     func abandon(_ location: NetworkNamespace?, _ error: KernelError)
 }
 
-/// Devices that are planned, done and read back together.
+/// Devices that are planned, changed and read back together.
 struct Batch {
-    /// A plan and its verification; some plans have a sequel, such as making anew what was deleted for it.
+    /// The most rounds of planning, changing and reading back. Some plans need a second, such as creating a device anew
+    /// after its deletion.
     static let roundsMax = 4
 
     let jobs: [DeviceJob]
@@ -38,7 +39,9 @@ struct Batch {
         self.environment = environment
     }
 
-    /// - Throws: `KernelError` when the kernel cannot be read back.
+    /// Plans, changes and reads back, until all devices are settled, blocked or failed.
+    ///
+    /// - Throws: `KernelError` if the kernel cannot be read back.
     func run() throws(KernelError) {
         for round in 1...Self.roundsMax {
             for job in jobs where job.isOpen { decide(job, round: round) }
@@ -51,7 +54,7 @@ struct Batch {
         voidClaims()
     }
 
-    /// What the first round would do, without doing it.
+    /// The steps that `run` would carry out, without carrying them out.
     func plans() -> [DevicePlan] {
         jobs.map { job in
             decide(job, round: 1)
@@ -71,7 +74,7 @@ struct Batch {
         }
     }
 
-    /// Why a device would not join its controller, although all else can be done.
+    /// Why a device cannot join its controller, although all other steps are possible; `nil` if it can.
     private func controllerObstacle(_ job: DeviceJob) -> Obstacle? {
         let spec = job.view.record.spec
         guard let namespace = job.namespace, let controller = spec.link.controller,
@@ -81,7 +84,7 @@ struct Batch {
         return spec.controllerObstacle(in: namespace.observed)
     }
 
-    /// With the sequel of a deletion, which is known before it is done.
+    /// The job's steps; for a deletion, also those that follow it.
     private func planned(_ job: DeviceJob) -> [Step] {
         guard job.steps == [.delete] else { return job.steps }
         if job.view.record.deletionRequestedAt != nil { return [.delete, .forget] }
@@ -125,7 +128,8 @@ struct Batch {
         }
     }
 
-    /// What to do where the device is, when it is to be deleted or wanted elsewhere; nothing when it is not there.
+    /// Decides on a device that is to be deleted or moved to another namespace; `nil` if no interface is left to
+    /// delete.
     private func decideOnLeaving(
         _ wanted: WantedDevice, ignoring gone: LinkIndex?
     ) throws(NamespaceFailure) -> (Decision, NamespaceState)? {
@@ -136,13 +140,14 @@ struct Batch {
             let namespace = try namespaces.namespace(at: claim.namespace)
             return wanted.decideOnLeaving(namespace.observed).map { ($0, namespace) }
         } catch {
-            // A namespace that is gone has taken its devices along.
+            // A deleted namespace's devices are deleted too.
             if case .missing = error { return nil }
             throw error
         }
     }
 
-    /// What the namespace has to know, to tell later whom an event concerns.
+    /// Notes the device's interface and controller in the namespace, so that later notifications about them lead to the
+    /// device.
     private func note(_ link: ObservedLink?, of wanted: WantedDevice, at namespace: NamespaceState) {
         if let link { namespace.own(link.index, wanted.name) }
         guard let controller = wanted.spec.link.controller else { return namespace.wait(wanted.name, for: nil) }
@@ -150,21 +155,21 @@ struct Batch {
         namespace.wait(wanted.name, for: index != nil && index == link?.controller ? nil : controller)
     }
 
-    /// What is promised by a plan before it is done.
+    /// Notes the effects of a plan before it is carried out, for the plans after it.
     private func announce(_ job: DeviceJob) {
         guard job.isOpen, let namespace = job.namespace else { return }
         for case .setLink(let change) in job.steps {
             if case .join(_, let controller) = change.controller { namespace.promisePort(of: controller) }
         }
-        // The interface that the claim names is gone; so is the use of an anchor on it.
+        // The interface of the claim is gone, so its anchor is no longer needed.
         if case .create = job.steps.first, let claim = job.claim, !claim.isLost, claim.host == namespace.observed.host {
             namespace.disown([claim.index])
         }
     }
 
-    // MARK: Do
+    // MARK: Change
 
-    /// Kernel, database, kernel: no device becomes persistent before its claim is committed.
+    /// Kernel, then database, then kernel: a device becomes persistent only after its claim is committed.
     private func perform() {
         delete()
         perform(\.stepsBeforeClaim)
@@ -186,7 +191,7 @@ struct Batch {
                 metrics.countRefusal(error)
                 job.fail(.kernel(error))
             }
-            // An anchor would outlive its device: the next one may be made in another namespace.
+            // Otherwise the anchor would outlive its device, and the next device may be created in another namespace.
             namespace.disown(toDelete.compactMap(\.index).filter { refused[$0] == nil })
         }
     }
@@ -207,7 +212,7 @@ struct Batch {
         }
     }
 
-    /// Says who holds those devices open that are busy: one look at all processes, for all of them.
+    /// Finds the processes that hold busy devices open: one search of all processes, for all devices.
     private func nameHolders() {
         let busy = jobs.filter(\.isBusy)
         guard !busy.isEmpty else { return }
@@ -215,7 +220,8 @@ struct Batch {
         for job in busy { job.setHolders(holders[job.name.text] ?? []) }
     }
 
-    /// A claim whose interface is gone shall not prove anything when another one gets its number.
+    /// Marks claims as lost whose interface is gone, so that they do not match another interface that gets the same
+    /// number.
     private func voidClaims() {
         var voided: [(job: DeviceJob, claim: Claim)] = []
         for job in jobs where !job.isSettled && !job.isClosed {
@@ -234,7 +240,7 @@ struct Batch {
             }
             for (_, claim) in voided { namespaces.all[claim.namespace]?.disown([claim.index]) }
         } catch {
-            // The next look tries again.
+            // Retried in the next pass.
             snapshots.setStoreFailure(error.description)
         }
     }
@@ -253,7 +259,8 @@ struct Batch {
         } catch {
             snapshots.setStoreFailure(error.description)
             for (job, claim) in claimed {
-                // Not persistent yet, so letting go undoes a creation. An anchor stays: its device was there before.
+                // Not persistent yet, so closing its descriptor removes a created device. An anchor stays, since its
+                // device existed before.
                 if let kernel = job.namespace?.kernel, !kernel.anchored.contains(claim.index) {
                     kernel.abandon(claim.index)
                 }
@@ -275,7 +282,7 @@ struct Batch {
                     gone.append(job.name)
                     try transaction.append(
                         EventRecord(
-                            at: .now(), device: job.name, reason: .deleted, message: "the device is gone"))
+                            at: .now(), device: job.name, reason: .deleted, message: "the device was deleted"))
                 }
             } committed: {
                 snapshots.remove(gone, revision: revision)
@@ -297,7 +304,8 @@ struct Batch {
 
     // MARK: Read back
 
-    /// What the kernel had said of what we touched is older than what we know then. Of all else it is news.
+    /// Reads the changed interfaces back. Earlier notifications about them are outdated then; notifications about
+    /// others stay pending.
     private func verify() throws(KernelError) {
         for (location, namespace) in namespaces.all {
             let concerned = jobs.filter { $0.namespace === namespace && $0.index != nil }

@@ -2,53 +2,56 @@ internal import TapCore
 internal import TapStore
 internal import TapSystem
 
-/// One device on its way through a pass: what is found, planned and done, round by round. A state machine without
-/// prose; `JobReport` puts the outcome into words. `Batch` calls, in each round: `take`, `finishSteps`, `commit`,
-/// `endRound`.
+/// One device in a pass: what is found, planned and done in each round. A state machine without texts; `JobReport`
+/// describes the outcome. In each round `Batch` calls `beginRound`, `finishSteps`, `commit` and `endRound`.
 final class DeviceJob {
     enum Outcome: Equatable {
-        /// There is something to do.
+        /// There are steps to carry out.
         case open
+        /// The kernel matches the spec.
         case settled
+        /// Nothing is done until the obstacle is gone.
         case blocked(Obstacle)
-        /// The namespace cannot be entered.
+        /// The namespace cannot be opened.
         case namespaceUnavailable(NamespaceFailure)
         case failed(Failure)
-        /// The device is gone and forgotten.
+        /// The device is deleted, also from the database.
         case closed
     }
 
     enum Failure: Equatable {
-        /// The spec names what this host no longer has.
+        /// The spec names an account that no longer exists.
         case invalid(ValidationError)
         case kernel(KernelError)
         case store(StoreError)
-        /// All steps succeeded, and these fields still differ when read back.
+        /// All steps succeeded, but these fields still differ when read back.
         case stillDifferent([DeviceField])
     }
 
     let view: DeviceView
-    /// What proves that an interface is the device's: at first the record's, then the one that this job commits.
+    /// The proof that an interface is the device's: the record's claim, later the one that this job commits.
     private(set) var claim: Claim?
-    /// The interface that this round touches; `nil` when it touches none, or when the round is over.
+    /// The interface that this round changes; `nil` if it changes none, or the round has ended.
     private(set) var index: LinkIndex?
-    /// Where the plan is to be done.
+    /// Where the steps are carried out.
     private(set) var namespace: NamespaceState?
     private(set) var outcome = Outcome.open
+    /// The device's interface as last observed; `nil` if there is none.
     private(set) var link: ObservedLink?
+    /// The steps of this round.
     private(set) var steps: [Step] = []
-    /// What would be done about a device that is left alone.
+    /// The steps that would repair a device that is not repaired.
     private(set) var withheldSteps: [Step] = []
-    /// What the first look found, before anything was done; `nil` until then.
+    /// The differences before anything was changed; `nil` until the first decision.
     private(set) var found: [Difference]?
-    /// What is still so at the end.
+    /// The differences that are left.
     private(set) var remaining: [Difference] = []
-    /// The processes that hold a busy device open, as far as they are known.
+    /// The processes that hold a busy device open, as far as the daemon can find them.
     private(set) var holders: [DescriptorHolder] = []
 
     /// - Parameters:
     ///   - view: The device.
-    ///   - claim: The record's own, except to see what would be done without it.
+    ///   - claim: The record's claim; `nil` to plan as if there were none.
     init(_ view: DeviceView, claim: Claim?) {
         self.view = view
         self.claim = claim
@@ -58,13 +61,13 @@ final class DeviceJob {
     var isOpen: Bool { if case .open = outcome { true } else { false } }
     var isClosed: Bool { if case .closed = outcome { true } else { false } }
     var isSettled: Bool { if case .settled = outcome { true } else { false } }
-    /// Whether there was nothing to do, and there is nothing to report.
+    /// Whether nothing was done and there is nothing to report.
     var isUneventful: Bool {
         let status = view.status
         return isSettled && found?.isEmpty == true && view.record.settledGeneration == view.record.generation
             && status.observedGeneration == view.record.generation && status.isReady && status.link == link
     }
-    /// Whether it failed because another process has the device open, as far as one can tell.
+    /// Whether it probably failed because another process has the device open.
     var isBusy: Bool {
         switch outcome {
         case .failed(.stillDifferent): true
@@ -78,8 +81,7 @@ final class DeviceJob {
     var stepsBeforeClaim: ArraySlice<Step> { deletes ? [] : steps.prefix { !$0.isForStore } }
     var stepsAfterClaim: ArraySlice<Step> { steps.drop { !$0.isForStore }.dropFirst() }
 
-    /// What the plan has written to the database once the steps before it are done; `nil` when it is no part of the
-    /// plan.
+    /// The claim to commit between the two groups of steps; `nil` if the plan has none.
     var claimToCommit: Claim? {
         guard isOpen, let index, let namespace else { return nil }
         for case .claim(let settings) in steps {
@@ -94,9 +96,9 @@ final class DeviceJob {
     ///
     /// - Parameters:
     ///   - decision: What to do.
-    ///   - namespace: Where; `nil` when there is nothing to do in the kernel.
-    ///   - link: The device's interface as it is now.
-    ///   - isLastRound: Whether there is no further round in which the decision could be carried out.
+    ///   - namespace: Where to do it; `nil` if nothing is done in the kernel.
+    ///   - link: The device's interface now.
+    ///   - isLastRound: Whether no round is left to verify the decision's steps.
     func take(_ decision: Decision, at namespace: NamespaceState?, link: ObservedLink?, isLastRound: Bool) {
         self.link = link
         self.namespace = namespace
@@ -112,7 +114,7 @@ final class DeviceJob {
             self.withheldSteps = withheldSteps
             outcome = .blocked(obstacle)
         case .act(let steps, let differences, let index):
-            // A device that went while it was put right counts as missing, whatever was wrong with it before.
+            // If the device was deleted during its repair, it counts as missing, whatever differed before.
             if case .create = steps.first { found = differences }
             addFound(differences)
             if isLastRound {
@@ -124,21 +126,21 @@ final class DeviceJob {
         }
     }
 
-    /// What others change while we repair is their doing too. A device that we make is not yet as wanted, and that is
-    /// not.
+    /// Adds differences found in later rounds: external changes during a repair count as drift too. Differences of a
+    /// newly created device do not.
     private func addFound(_ differences: [Difference]) {
         let known = found ?? []
         guard !known.contains(where: { $0.field == .device }) else { return }
         found = known + differences.filter { new in !known.contains { $0.field == new.field } }
     }
 
-    /// The kernel has done steps, all or up to a failure; a `create` among them made the interface.
+    /// Ends a group of steps, completed or failed; a `create` among them has set the interface.
     func finishSteps(_ run: StepRun) {
         index = run.index
         if let failure = run.failure { fail(.kernel(failure)) }
     }
 
-    /// The claim is in the database.
+    /// Notes that the claim is in the database.
     func commit(_ claim: Claim) {
         self.claim = claim
         namespace?.own(claim.index, name)
@@ -150,16 +152,16 @@ final class DeviceJob {
         outcome = .failed(failure)
     }
 
-    /// The namespace cannot be entered.
+    /// Ends the job, since the namespace cannot be opened.
     func leave(_ failure: NamespaceFailure) {
         (namespace, link) = (nil, nil)
         outcome = .namespaceUnavailable(failure)
     }
 
-    /// The device is gone and forgotten.
+    /// Ends the job, since the device is deleted.
     func close() { outcome = .closed }
 
-    /// What was touched has been read back.
+    /// Ends a round, after the interface has been read back.
     func endRound() { if !isOpen { index = nil } }
 
     func setHolders(_ holders: [DescriptorHolder]) { self.holders = holders }

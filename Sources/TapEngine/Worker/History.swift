@@ -3,40 +3,42 @@ internal import TapCore
 package import TapDocument
 internal import TapStore
 
-/// Events and settled generations that wait to be written together: one transaction for many, and none between a
-/// user's write and the next. What the database refuses waits until it takes it.
+/// Events and settled generations, collected to be written in one transaction, so that the worker does not write
+/// between a user's write and the next. After a failed write they are kept for the next attempt.
 struct History {
-    /// How long they may wait. A crash loses that much of the history, and no device.
+    /// The longest time before they are written. A crash loses up to that much history, but no device.
     static let delayMillisecondsMax = 20
-    /// How long a database that refused a write is left alone.
+    /// The time between attempts after a failed write.
     static let retryMilliseconds = 500
 
     private var events: [EventRecord] = []
     private var settled: [DeviceIdentifier: Int] = [:]
-    /// When to write; nothing when there is nothing to write.
+    /// When to write next; `nil` if there is nothing to write.
     private(set) var due: ContinuousClock.Instant?
 
+    /// Adds events and settled generations to the next write.
     mutating func add(_ events: [EventRecord], settled: [WorkerUpdate]) {
         guard !events.isEmpty || !settled.isEmpty else { return }
         self.events += events
-        // The database would forget them too.
+        // The database keeps no more than that either.
         self.events.removeFirst(max(0, self.events.count - HistoryLimits.eventsMax))
         for update in settled { self.settled[update.identifier] = update.settledGeneration }
         if due == nil { due = .now + .milliseconds(Self.delayMillisecondsMax) }
     }
 
-    /// The database has refused a write: it shall be tried even if nothing happens.
+    /// Schedules a write after a failed one, even if there is nothing to write.
     mutating func expectRecovery() {
         if due == nil { due = .now + .milliseconds(Self.retryMilliseconds) }
     }
 
-    /// Writes what has gathered.
+    /// Writes what has been collected.
     ///
     /// - Parameters:
     ///   - store: The database.
-    ///   - failure: Why it refused an earlier write. What ends that is a write to the very disk, and an event.
+    ///   - failure: Why an earlier write failed; `nil` if none did. The recovery is proved by a durable write, which
+    ///     adds an event.
     ///   - committed: Called in the order of the commits.
-    /// - Throws: `StoreError`; all is kept then, and due again a little later.
+    /// - Throws: `StoreError`; everything is then kept and written later.
     mutating func write(
         to store: Store, recoveringFrom failure: String?, committed: () -> Void
     ) throws(StoreError) {
@@ -44,7 +46,7 @@ struct History {
         let recovery = failure.map { failure in
             EventRecord(
                 at: .now(), device: nil, severity: .warning, reason: .databaseRecovered,
-                message: "the database takes changes again; it had refused one: \(failure)")
+                message: "the database accepts writes again; an earlier one failed: \(failure)")
         }
         due = .now + .milliseconds(Self.retryMilliseconds)
         let history = self
@@ -61,7 +63,8 @@ struct History {
 }
 
 extension Logger {
-    /// What goes as it should is in the history; a line for each of a thousand devices would be noise.
+    /// Logs warnings at `warning` and other events at `debug`: those are in the history, and a line for each of a
+    /// thousand devices would be noise.
     package func log(_ event: EventRecord) {
         let level: Level = event.severity.known == .warning ? .warning : .debug
         guard logLevel <= level else { return }

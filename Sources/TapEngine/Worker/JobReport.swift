@@ -2,21 +2,21 @@ internal import TapCore
 internal import TapDocument
 internal import TapStore
 
-/// What a finished job comes to for those who read: the status, the history's events, and the drift that was repaired.
-/// Computed from the job alone; nothing is changed.
+/// The results of a finished job: the status, events for the history, and repaired drift. Computed from the job alone,
+/// without side effects.
 struct JobReport {
     /// The status after this pass.
     let status: DeviceStatus
-    /// What happened in this pass, for the history; empty when it is what happened before.
+    /// The events of this pass; empty if nothing has changed since the previous one.
     let events: [EventRecord]
-    /// Drift that this pass has put right.
+    /// Drift that this pass has repaired.
     let repairs: [Difference]
-    /// The generation that is in the kernel since this pass; `nil` when there is none, or when that was known.
+    /// The generation that reached the kernel in this pass; `nil` if none did, or it had before.
     let settledGeneration: Int?
 
     /// - Parameters:
-    ///   - job: A job that no round of its batch will change any more.
-    ///   - now: The time of the events, and of conditions that turned.
+    ///   - job: A finished job.
+    ///   - now: The time of events and of changed conditions.
     init(_ job: DeviceJob, at now: Timestamp) {
         let record = job.view.record
         let isSettledAnew = job.isSettled && record.settledGeneration != record.generation
@@ -26,7 +26,7 @@ struct JobReport {
         settledGeneration = isSettledAnew ? record.generation : nil
     }
 
-    /// What readers shall see; `nil` when they see it already.
+    /// The update to publish; `nil` if the published view is current.
     func update(of view: DeviceView) -> WorkerUpdate? {
         guard settledGeneration != nil || status != view.status else { return nil }
         var update = WorkerUpdate(view, status: status)
@@ -38,38 +38,38 @@ struct JobReport {
 // MARK: Drift
 
 extension DeviceJob {
-    /// Whether the present spec had been reached here: what differs now is the doing of others.
+    /// Whether the current spec had been reached before: differences are then external changes.
     private var wasReached: Bool {
         let record = view.record
         return record.settledGeneration == record.generation && record.deletionRequestedAt == nil
-            // After a reboot, or in a namespace made anew, a missing device is no drift.
+            // After a reboot, or in a recreated namespace, a missing device is not drift.
             && record.claim?.host == namespace?.observed.host
     }
 
     private func drift(in differences: [Difference]) -> [Difference] {
         guard wasReached else { return [] }
-        // With the daemon end its anchors, and with them a carrier that they kept.
+        // When the daemon ends, its anchors end, and with them a carrier that they kept up.
         let hasLostAnchor = found?.contains { $0.field == .anchor } == true
         return differences.filter {
             view.record.spec.isExternalDrift($0) && !(hasLostAnchor && $0.field == .carrier)
         }
     }
 
-    /// Drift that this pass has put right.
+    /// Drift that this pass has repaired.
     fileprivate var repairs: [Difference] {
         switch outcome {
         case .settled: drift(in: found ?? [])
-        // What was not withheld has been done before.
+        // Drift that is not among the remaining differences has been repaired before the obstacle was met.
         case .blocked: drift(in: found ?? []).filter { old in !remaining.contains { $0.field == old.field } }
         case .open, .failed, .namespaceUnavailable, .closed: []
         }
     }
 
-    /// Drift that is still there.
+    /// Drift that is left.
     private var driftLeft: [Difference] { isSettled ? [] : drift(in: remaining) }
 }
 
-// MARK: In words
+// MARK: Texts
 
 extension DeviceJob {
     /// The status after this pass.
@@ -79,7 +79,7 @@ extension DeviceJob {
         status.link = link
         status.lastError = nil
         let reason = readiness?.reason.rawValue ?? "Pending"
-        let message = readiness?.message ?? "there is something to do"
+        let message = readiness?.message ?? "changes are pending"
         switch outcome {
         case .failed(let failure): status.lastError = self.message(for: failure)
         case .namespaceUnavailable(.unusable(let error)): status.lastError = error.description
@@ -90,7 +90,7 @@ extension DeviceJob {
         if case .blocked(let obstacle) = outcome { isConflict = obstacle.isConflict }
         status.set(
             .conflict, holds: isConflict, reason: isConflict ? reason : "None",
-            message: isConflict ? message : "nobody else is in the way", at: now)
+            message: isConflict ? message : "there is no conflict", at: now)
         let left = driftLeft
         status.drift = left.map { difference in
             Drift(difference, since: view.status.drift.first { $0.difference == difference }?.since ?? now)
@@ -99,13 +99,13 @@ extension DeviceJob {
         status.set(
             .drifted, holds: !left.isEmpty, reason: left.isEmpty ? "None" : "KernelDiffers",
             message: left.isEmpty
-                ? "the kernel has not been changed behind our back"
+                ? "there are no external changes"
                 : left.map(\.field.rawValue).joined(separator: ", "),
             at: now)
         return status
     }
 
-    /// Why the device is or is not ready; `nil` before that is decided.
+    /// Why the device is or is not ready; `nil` while the job is open.
     private var readiness: (reason: EventReason, message: String)? {
         switch outcome {
         case .settled: (.converged, "the kernel matches the spec")
@@ -113,20 +113,20 @@ extension DeviceJob {
         case .namespaceUnavailable(.missing(let detail)):
             (
                 .namespaceMissing,
-                "the network namespace '\(view.record.spec.networkNamespace?.text ?? "")' is not there: \(detail). "
-                    + "The device is made as soon as it is ('ip netns add')"
+                "network namespace '\(view.record.spec.networkNamespace?.text ?? "")' does not exist: \(detail). "
+                    + "The device is created as soon as it exists ('ip netns add')"
             )
-        case .namespaceUnavailable(.unusable(let error)): (.namespaceUnusable, "\(error); it will be tried again")
-        case .failed(let failure): (.stepFailed, message(for: failure) + "; it will be tried again")
+        case .namespaceUnavailable(.unusable(let error)): (.namespaceUnusable, "\(error); it will be retried")
+        case .failed(let failure): (.stepFailed, message(for: failure) + "; it will be retried")
         case .open, .closed: nil
         }
     }
 
     /// - Parameters:
-    ///   - status: After this pass.
-    ///   - repairs: Drift that it has put right.
-    ///   - now: The events' time.
-    /// - Returns: What happened, in order; empty when it is what happened before.
+    ///   - status: The status after this pass.
+    ///   - repairs: Drift that this pass has repaired.
+    ///   - now: The time of the events.
+    /// - Returns: The events in order; empty if nothing has changed since the previous pass.
     fileprivate func events(
         _ status: DeviceStatus, repairs: [Difference], at now: Timestamp
     ) -> [EventRecord] {
@@ -149,7 +149,7 @@ extension DeviceJob {
             }
             if repaired.isEmpty, found?.contains(where: { $0.field == .device }) == true {
                 return [
-                    event(.recreated, "the device did not exist on this boot, or in this namespace, and has been made")
+                    event(.recreated, "the device was missing after a boot or in a new namespace, and was created")
                 ]
             }
             return repaired
@@ -160,7 +160,7 @@ extension DeviceJob {
             let found = fresh.map { difference in
                 let what = difference.field == .device ? "removed" : "changed"
                 return event(
-                    .driftFound, "\(difference.field.rawValue) was \(what) by somebody else", .warning,
+                    .driftFound, "\(difference.field.rawValue) was \(what) outside Tapster", .warning,
                     FieldDifference(difference))
             }
             let old = view.status[.ready]
@@ -174,10 +174,10 @@ extension DeviceJob {
 
     private func message(for difference: Difference) -> String {
         guard difference.field == .device else {
-            return "\(difference.field.rawValue) was changed by somebody else and has been put right"
+            return "\(difference.field.rawValue) was changed outside Tapster and has been repaired"
         }
         let index = link.map { " as interface \($0.index.rawValue)" } ?? ""
-        return "the device was removed by somebody else and has been made again\(index)"
+        return "the device was removed outside Tapster and has been created again\(index)"
     }
 
     private func message(for failure: Failure) -> String {
@@ -189,14 +189,14 @@ extension DeviceJob {
 }
 
 extension DeviceJob.Failure {
-    /// What went wrong, for people.
+    /// Describes the failure.
     package var message: String {
         switch self {
         case .invalid(let error): error.detail
         case .kernel(let error): error.description
         case .store(let error): error.description
         case .stillDifferent(let fields):
-            "read back after the change and still different: " + fields.map(\.rawValue).joined(separator: ", ")
+            "still different when read back after the change: " + fields.map(\.rawValue).joined(separator: ", ")
         }
     }
 }

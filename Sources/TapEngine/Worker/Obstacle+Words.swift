@@ -1,8 +1,8 @@
 package import TapCore
 
-/// What people and their programs are told of an obstacle.
+/// How conditions and events describe an obstacle.
 extension Obstacle {
-    /// Whether somebody else stands against us.
+    /// Whether another interface or an external change conflicts with the spec (condition `Conflict`).
     var isConflict: Bool {
         switch self {
         case .foreignDevice, .nameTaken, .immutable, .contested: true
@@ -10,7 +10,7 @@ extension Obstacle {
         }
     }
 
-    /// One word for machines.
+    /// The reason in the condition `Ready` and in events.
     package var reason: EventReason {
         switch self {
         case .foreignDevice: .foreignDevice
@@ -26,51 +26,55 @@ extension Obstacle {
         }
     }
 
-    /// What is in the way, and what to do.
+    /// Describes the obstacle, and what to do about it.
     package func message(for name: DeviceName) -> String {
         func list(_ fields: [DeviceField]) -> String { fields.map(\.rawValue).joined(separator: ", ") }
         switch self {
         case .foreignDevice(let kind, let index, let mismatches):
-            let what = "an interface '\(name)' (number \(index.rawValue), kind \(kind ?? "none")) exists that Tapster "
+            let what =
+                "interface '\(name)' (number \(index.rawValue), kind \(kind ?? "none")) exists, but Tapster did not "
             if !mismatches.isEmpty {
                 return what
-                    + "did not make, and it cannot be adopted, since these differ: \(list(mismatches)). Remove it "
-                    + "('ip link del \(name)'), or state what it is"
+                    + "create it, and it cannot be adopted because these fields differ: \(list(mismatches)). Delete it "
+                    + "('ip link del \(name)'), or change the spec to match it"
             }
             return what
-                + "did not make; it is left alone. Remove it ('ip link del \(name)'), state another name, or state "
-                + "adoption: compatible to take it over"
+                + "create it; it is left unchanged. Delete it ('ip link del \(name)'), choose another name, or set "
+                + "adoption to 'compatible' to adopt it"
         case .nameTaken(let owner):
             return
-                "device '\(owner)' has the name '\(name)', or has it among its altNames; give one of them another name"
+                "device '\(owner)' already uses the name '\(name)', as its name or in its altNames; give one of them "
+                + "another name"
         case .immutable(let fields):
             return
                 "the interface's \(list(fields)) cannot be changed while it exists; PUT or PATCH with recreate=true, "
                 + "or delete the device and create it again"
         case .controllerMissing(let controller):
             return
-                "link.controller is '\(controller)', but there is no such interface; the device joins as soon as there "
-                + "is"
+                "link.controller is '\(controller)', but no interface has that name; the device joins it as soon as it "
+                + "exists"
         case .controllerUnsuitable(let controller, let kind):
             return
-                "link.controller is '\(controller)', which is \(kind.map { "a \($0)" } ?? "no virtual interface"); a "
-                + "tap joins a bridge or a VRF, a tun a VRF"
+                "link.controller is '\(controller)', which is \(kind.map { "a \($0)" } ?? "not a virtual interface"); "
+                + "a tap can join a bridge or a VRF, a tun only a VRF"
         case .controllerFull(let controller):
             return
-                "the bridge '\(controller)' has \(Obstacle.bridgePortsMax) ports, which is all that the kernel gives "
-                + "one; use another bridge"
+                "the bridge '\(controller)' has \(Obstacle.bridgePortsMax) ports, the kernel's limit; use another "
+                + "bridge"
         case .unsupported(let fields):
             return
-                "the running kernel does not have \(list(fields)); set it to null, or run a kernel that has it. All "
-                + "else is as stated"
+                "the running kernel does not support \(list(fields)); set it to null, or run a kernel that supports "
+                + "it. All other fields are as wanted"
         case .inUse(let fields):
-            return "changed by the consumer that has the device open, and put back when it has gone: \(list(fields))"
+            return
+                "changed by the consumer that has the device open, and repaired when it has closed it: \(list(fields))"
         case .reportOnly(let fields):
-            return "changed by somebody else, and left so since driftPolicy is 'report': \(list(fields))"
+            return "changed outside Tapster, and not repaired since driftPolicy is 'report': \(list(fields))"
         case .contested(let fields):
-            return "somebody changes \(list(fields)) again and again; after \(RepairBudget.repairsMax) repairs within "
-                + "\(RepairBudget.windowSeconds) s it is left so for a while. Find the other controller, or state what "
-                + "it wants"
+            return
+                "\(list(fields)) keeps being changed outside Tapster; after \(RepairBudget.repairsMax) repairs within "
+                + "\(RepairBudget.windowSeconds) s it is not repaired for a while. Find what changes it, or change the "
+                + "spec to match"
         }
     }
 }

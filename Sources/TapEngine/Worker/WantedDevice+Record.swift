@@ -2,7 +2,9 @@ internal import TapCore
 internal import TapStore
 
 extension WantedDevice {
-    /// - Throws: `ValidationError` when the owner or the group has gone from the host.
+    /// Resolves a record's owner and group to numbers. A brokered device belongs to the daemon's user.
+    ///
+    /// - Throws: `ValidationError` if the owner or the group no longer exists on this host.
     init(
         _ record: DeviceRecord, claim: Claim?, accounts: any Accounts, daemonUser: UInt32
     ) throws(ValidationError) {

@@ -6,19 +6,19 @@ internal import TapDocument
 internal import TapStore
 internal import TapSystem
 
-/// The one thread that touches the kernel. Level-triggered: whatever wakes it, it looks at what is wanted and what is
-/// there, and does what makes the second like the first.
+/// The only thread that touches the kernel. Level-triggered: whatever wakes it, it compares the wanted state with the
+/// observed state, and makes the kernel match.
 final class Worker: BatchEnvironment, @unchecked Sendable {
-    // Unchecked: everything mutable is used by the worker's thread alone; `start` hands it over.
+    // Unchecked: all mutable state is used by the worker's thread alone, after `start`.
 
-    /// A full look happens this often, and up to a fifth earlier or later.
+    /// The interval of full looks, varied by up to a fifth.
     static let resyncSeconds = 60.0
-    /// How long after a failed look the next is made.
+    /// The delay of the next look after a failed one.
     static let blindMilliseconds = 250
-    /// Devices that are made together: each holds a descriptor until their claims are committed, and a stop waits for
-    /// one batch.
+    /// The most devices in a batch. Each holds a descriptor until the batch's claims are committed, and a stop waits
+    /// for one batch.
     static let batchDevicesMax = 512
-    /// Devices that are deleted together, in one call of the kernel.
+    /// The most devices that one call to the kernel deletes.
     static let deletionsMax = 1_024
 
     let kernel: any Kernel
@@ -34,12 +34,12 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     private let leases: LeaseBroker
     private var retries: [DeviceName: Retry] = [:]
     private var budgets: [DeviceName: RepairBudget] = [:]
-    /// Devices whose namespace is not there.
+    /// Devices whose namespace does not exist.
     private var waitingForNamespace: Set<DeviceName> = []
     private var nextResync = ContinuousClock.now
-    /// Namespaces may have come or gone since the last pass.
+    /// Whether namespaces may have been created or deleted since the last pass.
     private var haveMountsChanged = false
-    /// Whether the last look failed: what is remembered may be older than what was said since.
+    /// Whether the last look failed: the observed state may then be outdated.
     private var isBlind = false
     private var history = History()
     private let ended = DispatchSemaphore(value: 0)
@@ -100,8 +100,8 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         if history.due != nil { writeHistory() }
     }
 
-    /// Leases are served before all else, and between batches: the kernel steers packets to queues that nobody reads
-    /// any more, or somebody waits for his.
+    /// Waits for events, and serves leases. Leases come before all other work and between batches: clients wait for
+    /// them, and the kernel steers packets to the queues of a dead consumer until they are detached.
     private func listen(until deadline: ContinuousClock.Instant) throws(KernelError) {
         let news = try kernel.wait(until: deadline)
         if news.haveMountsChanged { haveMountsChanged = true }
@@ -116,10 +116,10 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         return history.due.map { min($0, soonest) } ?? soonest
     }
 
-    /// The kernel cannot even be looked at: say so, and look again in full a little later.
+    /// Reports that the kernel cannot be read, and schedules a full look.
     private func fail(_ error: KernelError) {
         if snapshots.current.workerFailure != error.description {
-            log.error("the kernel cannot be observed", metadata: ["error": "\(error)"])
+            log.error("the kernel's state cannot be read", metadata: ["error": "\(error)"])
         }
         metrics.countRefusal(error)
         metrics.passes.increment(["error"])
@@ -136,7 +136,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         accounts.forget()
         let work = inbox.take()
         if let wait = work.longestWait { metrics.queueWait.observe(wait) }
-        // A device that somebody has changed is looked at as soon as anything can be.
+        // A changed device is not held up by its backoff.
         for name in work.names { retries[name] = nil }
         let isFull: Bool
         var hadWork: Bool
@@ -163,7 +163,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
                 try reconcile(names)
             }
         } catch {
-            // Whoever waits for a look shall not wait for ever.
+            // The questions must be answered even if the look fails.
             for question in work.questions { question(nil) }
             throw error
         }
@@ -190,10 +190,10 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         }
     }
 
-    /// A namespace in which nothing works is entered anew by the next device that is looked at.
+    /// Closes a namespace whose operations fail. It is opened again for the next device that needs it.
     func abandon(_ location: NetworkNamespace?, _ error: KernelError) {
         log.warning(
-            "a network namespace is left", metadata: ["namespace": "\(location?.text ?? "")", "error": "\(error)"])
+            "a network namespace is closed", metadata: ["namespace": "\(location?.text ?? "")", "error": "\(error)"])
         metrics.countRefusal(error)
         namespaces.close(location)
         nextResync = .now
@@ -218,10 +218,10 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
                 abandon(location, error)
             }
         }
-        // Whoever cannot be entered is told so by the first device that is looked at.
+        // A failure is reported when a device in the namespace is looked at.
         for location in needed { _ = try? namespaces.namespace(at: location) }
-        // Before anything is decided: what is ours is for nobody to adopt.
-        // Two locations may lead to one namespace.
+        // Owners are assigned before any decision, so that no device adopts another's interface. Two locations may
+        // refer to one namespace.
         let places = Dictionary(grouping: namespaces.all.values, by: \.observed.host)
         for view in devices.values {
             guard let claim = view.record.claim, !claim.isLost else { continue }
@@ -231,7 +231,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         isBlind = false
         waitingForNamespace.formIntersection(devices.keys)
         budgets = budgets.filter { $0.value.due(at: .now) != nil || devices[$0.key] != nil }
-        // A device that failed keeps its own time; the others are all looked at.
+        // Failed devices wait for their own retry; all others are looked at.
         let all = Set(devices.keys)
         return atFailed || retries.isEmpty ? all : all.subtracting(retries.keys)
     }
@@ -261,7 +261,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         return concerned.filter { devices[$0] != nil }
     }
 
-    /// Devices that are wanted, or have been made, in another namespace than the daemon's.
+    /// Devices that are wanted or exist in a namespace other than the daemon's.
     private func concernedByNamespaces() -> Set<DeviceName> {
         Set(
             snapshots.current.devices.values.lazy
@@ -290,7 +290,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         for chunk in deletions.chunked(Self.deletionsMax) + others.chunked(Self.batchDevicesMax)
         where !inbox.isStopping {
             metrics.passDevicesLeft.set(Double(left))
-            // Whoever has deleted a leased device has said that its leases may end.
+            // Deleting a leased device required `force`, so its leases may end.
             for view in chunk where view.record.deletionRequestedAt != nil { leases.endAll(of: view.record.name) }
             let batch = Batch(chunk, in: self)
             try batch.run()
@@ -299,14 +299,14 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             if left > 0 { try listen(until: .now) }
         }
         metrics.passDevicesLeft.set(0)
-        log.debug("a pass is done", metadata: ["devices": "\(views.count)"])
+        log.debug("pass finished", metadata: ["devices": "\(views.count)"])
     }
 
     func contestedFields(of name: DeviceName) -> Set<DeviceField> { budgets[name]?.contested(at: .now) ?? [] }
 
     func endLeases(of name: DeviceName) { leases.endAll(of: name) }
 
-    /// Tells what became of the batch: the status in the snapshot, and events and settled generations for the history.
+    /// Publishes the results of a batch, and adds events and settled generations to the history.
     private func conclude(_ jobs: [DeviceJob]) {
         var updates: [WorkerUpdate] = []
         var events: [EventRecord] = []
@@ -332,7 +332,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         }
     }
 
-    /// When to look at the device again, if nothing tells us to.
+    /// Schedules the next look at the device, in case no notification causes one.
     private func schedule(_ job: DeviceJob) {
         let name = job.name
         if !waitingForNamespace.isEmpty { waitingForNamespace.remove(name) }
@@ -342,7 +342,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             metrics.countRefusal(error)
             retryLater(name)
         case .blocked:
-            // Among what is withheld may be a field that is contested, whatever else is in the way.
+            // Besides the obstacle, there may be a contested field, whose repair becomes possible later.
             if let due = budgets[name]?.due(at: .now) {
                 retries[name] = Retry(due: due)
             } else if !retries.isEmpty {
@@ -368,13 +368,13 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     private func writeHistory() {
         let failure = snapshots.current.storeFailure
         do throws(StoreError) {
-            // Without a failure that it knows of, it does not wait for the disk, and proves nothing.
+            // Only after a known failure does the write wait for the disk; only then does its success prove a recovery.
             try history.write(to: store, recoveringFrom: failure) {
                 if failure != nil { snapshots.setStoreFailure(nil) }
             }
         } catch {
             if failure != error.description {
-                log.error("what happened cannot be recorded yet", metadata: ["error": "\(error)"])
+                log.error("events cannot be written to the database", metadata: ["error": "\(error)"])
             }
             snapshots.setStoreFailure(error.description)
         }
@@ -388,6 +388,7 @@ extension WorkerUpdate {
 }
 
 extension Array {
+    /// Splits the array into parts of `size` elements; the last may be shorter.
     package func chunked(_ size: Int) -> [[Element]] {
         stride(from: 0, to: count, by: size).map { Array(self[$0..<Swift.min($0 + size, count)]) }
     }

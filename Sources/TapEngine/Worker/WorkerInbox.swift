@@ -2,43 +2,52 @@ internal import Synchronization
 package import TapCore
 package import TapStore
 
-/// What only the worker can tell, since only it looks at the kernel. Used on its thread, right after a full look.
+/// Questions that only the worker can answer, since only it reads the kernel. Used on its thread, right after a full
+/// look.
 package protocol Survey {
-    /// What would be done about each of the devices, were they stated so.
+    /// The steps for each of the devices if its record were the wanted state.
     func plans(for records: [DeviceRecord]) -> [DevicePlan]
-    /// Tap and tun devices that others made.
+    /// Tap and tun devices that Tapster does not own.
     func unmanaged() -> [UnmanagedDevice]
-    /// Who holds descriptors of interfaces with these names, as far as the daemon may see.
+    /// The processes that hold descriptors of interfaces with these names, as far as the daemon may see them.
     func holders(of names: Set<String>) -> [String: [DescriptorHolder]]
-    /// What only its descriptors tell, as far as it can be told.
+    /// The settings of a device that only a descriptor can report, as far as one is available.
     func settings(of device: UnmanagedDevice) -> DescriptorSettings
 }
 
-/// What would be done about one device.
+/// The planned steps for one device.
 package struct DevicePlan: Sendable {
+    /// The device's name.
     package let name: DeviceName
+    /// In the order of execution; empty if nothing is to be done.
     package let steps: [Step]
-    /// Why nothing can be done, if so.
+    /// Why the device cannot become as wanted; `nil` if it can.
     package var obstacle: String?
 }
 
-/// A tap or tun device that nobody has claimed.
+/// A tap or tun device that no record claims.
 package struct UnmanagedDevice: Sendable {
+    /// The interface as the kernel reports it.
     package let link: ObservedLink
+    /// The namespace's identity.
     package let host: HostIdentity
+    /// The namespace's location; `nil` for the daemon's own.
     package let namespace: NetworkNamespace?
+    /// The name of its bridge or VRF.
     package let controller: String?
+    /// Its IP addresses.
     package let addresses: [ObservedAddress]
 }
 
-/// Devices that the worker shall look at, and questions that it shall answer. A name waits in it at most once, however
-/// often it is added.
+/// The worker's inbox: devices to look at, questions, and lease commands. A name is in it at most once.
 package final class WorkerInbox: Sendable {
-    /// Asks for a full look, and is answered after it; nothing is passed when the look fails, or the worker ends.
+    /// A request for a full look, called after it; with `nil` if the look fails or the worker ends.
     package typealias Question = @Sendable ((any Survey)?) -> Void
 
+    /// The most waiting questions.
     static let questionsMax = 64
 
+    /// The most waiting lease commands, without those that are always accepted.
     static let commandsMax = 4_096
 
     private struct State {
@@ -50,12 +59,12 @@ package final class WorkerInbox: Sendable {
         var isStopping = false
     }
 
-    /// What had gathered since the last look.
+    /// What has arrived since the last pass.
     struct Work {
         let names: Set<DeviceName>
         let questions: [Question]
         let retriesFailed: Bool
-        /// How long the longest-waiting name has waited.
+        /// How long the first name has waited; `nil` if there is none.
         let longestWait: Duration?
     }
 
@@ -66,6 +75,7 @@ package final class WorkerInbox: Sendable {
         self.waker = waker
     }
 
+    /// Queues devices for the next pass, and wakes the worker.
     package func add(_ names: some Sequence<DeviceName>) {
         state.withLock { state in
             let now = ContinuousClock.now
@@ -74,12 +84,13 @@ package final class WorkerInbox: Sendable {
         waker.wake()
     }
 
-    /// Wakes the worker, though no device has changed.
+    /// Wakes the worker, although no device has changed.
     package func wake() { waker.wake() }
 
-    /// With `retryingFailed`, devices that failed are tried again now, and not when it is their time.
+    /// Queues a question, and wakes the worker. With `retryingFailed`, failed devices are retried now instead of after
+    /// their backoff.
     ///
-    /// - Returns: False when too many wait, or the worker ends; the question is then not answered.
+    /// - Returns: False if too many questions wait or the worker is stopping; the question is then not called.
     func ask(retryingFailed: Bool = false, _ question: @escaping Question) -> Bool {
         let isTaken = state.withLock { state in
             guard !state.isStopping, state.questions.count < Self.questionsMax else { return false }
@@ -91,10 +102,10 @@ package final class WorkerInbox: Sendable {
         return isTaken
     }
 
-    /// Has the worker carry out a command as soon as it can, in the order in which they come. When the worker has
-    /// ended, the command is refused with `.stopping`.
+    /// Queues a command for the worker, which carries commands out in order, before all other work. After the worker
+    /// has ended, the command is refused with `.stopping`.
     ///
-    /// - Returns: False when too many wait; then the command is neither carried out nor refused.
+    /// - Returns: False if too many wait; the command is then neither carried out nor refused.
     @discardableResult
     package func add(_ command: LeaseCommand) -> Bool {
         let (isTaken, hasEnded) = state.withLock { state in
@@ -114,7 +125,7 @@ package final class WorkerInbox: Sendable {
         }
     }
 
-    /// The worker takes no more commands.
+    /// Refuses all waiting commands, and later ones. Called after the worker's last pass.
     package func end() {
         let commands = state.withLock { state in
             state.hasEnded = true
@@ -130,8 +141,10 @@ package final class WorkerInbox: Sendable {
         waker.wake()
     }
 
+    /// Whether `stop` was called.
     package var isStopping: Bool { state.withLock { $0.isStopping } }
     var depth: Int { state.withLock { $0.names.count } }
+    /// Whether the worker can sleep: nothing waits, and it is not stopping.
     package var isEmpty: Bool {
         state.withLock { $0.names.isEmpty && $0.questions.isEmpty && $0.commands.isEmpty && !$0.isStopping }
     }

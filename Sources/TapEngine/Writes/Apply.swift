@@ -3,39 +3,41 @@ package import TapCore
 package import TapDocument
 package import TapStore
 
-/// Many devices in one transaction, all or nothing.
+/// Applies many devices in one transaction, all or nothing.
 package struct Apply: Sendable {
-    /// The longest trial.
+    /// The longest time that a change may wait for confirmation.
     package static let confirmSecondsMax = 86_400
 
     let inbox: WorkerInbox
     let trials: Trials
 
+    /// The parameters of an apply.
     package struct Options: Sendable {
-        /// Nothing is committed.
+        /// Decides only, and writes nothing.
         package var isDryRun = false
-        /// How long the change waits to be confirmed before it is taken back; `nil` keeps it.
+        /// The time after which the change is rolled back unless it is confirmed; `nil` keeps it without confirmation.
         package var confirmWithin: Duration?
-        /// Whether devices may be recreated for fields that are fixed at creation.
+        /// Whether devices may be recreated if a field changes that is fixed at creation.
         package var recreate = false
-        /// Whether leases may end that cannot go on.
+        /// Whether leases may end that the change is incompatible with.
         package var force = false
 
         package init() {}
     }
 
-    /// What an apply came to.
+    /// The result of an apply.
     package struct Outcome: Sendable {
+        /// What changes for each device, unchanged ones included.
         package let changes: [ChangedDevice]
-        /// The devices as they are wanted now; for a dry run, as they would be.
+        /// The device records after the apply; for a dry run, as they would be.
         package let records: [DeviceRecord]
-        /// `nil` for a dry run.
+        /// The database's revision after the apply; `nil` for a dry run.
         package let revision: Int?
-        /// The trial that begins with the commit.
+        /// The pending confirmation; `nil` if none is required or nothing changed.
         package let trial: TrialRecord?
     }
 
-    /// Decided for one device of the document, or for one that it does not name.
+    /// The change of one device of the document, or of one to prune.
     fileprivate struct Item {
         let before: DeviceRecord?
         let change: DeviceChange
@@ -46,12 +48,13 @@ package struct Apply: Sendable {
     ///
     /// - Parameters:
     ///   - inputs: The wanted devices.
-    ///   - author: For the history.
-    ///   - options: How.
-    ///   - group: The turn.
-    ///   - prunes: Whether a device that `inputs` do not name shall be deleted.
-    /// - Returns: What it comes to; `committed` follows when the transaction is on the disk.
-    /// - Throws: `Refusal` when one of them cannot be so.
+    ///   - author: Recorded in the history.
+    ///   - options: Dry run, confirmation, recreation and force.
+    ///   - group: The transaction of the turn.
+    ///   - prunes: Whether to delete a device that `inputs` does not name.
+    /// - Returns: The outcome; the caller must call `committed` once the transaction is durable.
+    /// - Throws: `Refusal` if a device cannot be changed as wanted, a leased device would need `force`, or another
+    ///   change waits for confirmation.
     package func write(
         _ inputs: [DeviceInput], by author: Author, _ options: Options, in group: inout WriteGroup,
         prunes: (DeviceRecord) -> Bool
@@ -76,17 +79,17 @@ package struct Apply: Sendable {
         return Outcome(changes: changes, records: commit.records, revision: commit.revision, trial: trial)
     }
 
-    /// To be called when the transaction is on the disk.
+    /// Starts the timer of a pending confirmation. The caller calls it once the transaction is durable.
     package func committed(_ outcome: Outcome) {
         if let trial = outcome.trial { trials.begin(trial) }
     }
 
-    /// The very plans that the worker would run: the worker makes them, right after a look at the kernel. Devices for
-    /// which there is nothing to do have none.
+    /// Asks the worker for the steps that it would carry out, planned right after a full look at the kernel. Devices
+    /// without steps or an obstacle are left out.
     ///
     /// - Parameters:
-    ///   - outcome: Of a dry run.
-    ///   - reply: Called once, unless this throws.
+    ///   - outcome: The outcome of a dry run.
+    ///   - reply: Called once; not called if this throws.
     /// - Throws: `Refusal.tooManyQuestions`.
     package func plan(
         _ outcome: Outcome, reply: @escaping @Sendable (Result<[DevicePlan], Refusal>) -> Void
@@ -125,7 +128,7 @@ package struct Apply: Sendable {
         return items
     }
 
-    /// What there is to wait for until devices are as they are stated.
+    /// The goals to wait for until the devices are as wanted.
     package static func goals(_ records: [DeviceRecord]) -> [DeviceName: Waiters.Goal] {
         var goals: [DeviceName: Waiters.Goal] = [:]
         for record in records {
@@ -145,7 +148,7 @@ extension Apply.Item {
         }
     }
 
-    /// What to go back to; nothing where nothing changes.
+    /// The state to roll back to; `nil` if the device does not change.
     fileprivate var trialDevice: TrialRecord.Device? {
         guard change.isChange else { return nil }
         let record = change.record

@@ -2,18 +2,19 @@ package import TapCore
 package import TapDocument
 package import TapStore
 
-/// What a statement comes to for one device.
+/// The change of one device that a request results in.
 package enum DeviceChange {
     case create(DeviceRecord)
     case update(DeviceRecord, from: DeviceRecord)
-    /// It is gone, or marked for deletion, and shall be as it was, with its queues.
+    /// A deleted or deleting device is restored as it was, with its queue assignments.
     case restore(DeviceRecord)
-    /// Its queues change hands, or are enabled or disabled; the statement stays as it is, its revision included.
+    /// Queue assignments change, or queues are enabled or disabled; spec and revision stay.
     case queues(DeviceRecord, from: DeviceRecord)
-    /// It is marked for deletion, and else as it was.
+    /// The device is marked for deletion, and otherwise unchanged.
     case delete(DeviceRecord)
     case nothing(DeviceRecord)
 
+    /// The record after the change.
     package var record: DeviceRecord {
         switch self {
         case .create(let record), .update(let record, _), .restore(let record), .queues(let record, _),
@@ -22,7 +23,7 @@ package enum DeviceChange {
         }
     }
 
-    /// The leases that cannot go on with it; nothing when all can.
+    /// Which leases the change ends; `nil` if it ends none.
     var endedLeases: ((LeaseView) -> Bool)? {
         switch self {
         case .delete: return { _ in true }
@@ -39,14 +40,15 @@ package enum DeviceChange {
 }
 
 extension DeviceChange {
-    /// A new device, or the change of an old one to what `input` says.
+    /// Creates a device, or changes an existing one to `input`.
     ///
     /// - Parameters:
-    ///   - old: The device as it is; nothing when there is none.
-    ///   - input: What it shall be.
-    ///   - recreate: Whether the interface may be made anew for a field that is fixed at its creation.
-    /// - Returns: What is to be written.
-    /// - Throws: `Refusal` when the device cannot become so.
+    ///   - old: The existing device; `nil` if there is none.
+    ///   - input: The wanted device.
+    ///   - recreate: Whether the interface may be recreated for a field that is fixed at creation.
+    /// - Returns: The change to write.
+    /// - Throws: `Refusal` if the device is being deleted, its version is not the expected one, or it cannot be changed
+    ///   so.
     package static func change(
         _ old: DeviceView?, to input: DeviceInput, recreate: Bool
     ) throws(Refusal) -> DeviceChange {
@@ -65,7 +67,7 @@ extension DeviceChange {
         guard fixed.isEmpty || recreate else { throw .immutableFields(fixed) }
         let unplaced = record.assignments(beyond: input.spec.queues)
         guard unplaced.isEmpty else { throw .queuesTaken(record.name, unplaced, wanted: input.spec.queues) }
-        // A stranger may have changed what cannot be changed back.
+        // An external change may have altered a field that is fixed at creation.
         let isFixedInKernel = old.status[.ready]?.reason == EventReason.immutableField.rawValue
         let recreates = recreate && (!fixed.isEmpty || isFixedInKernel)
         guard recreates || record.spec != input.spec || record.labels != input.labels else { return .nothing(record) }
@@ -78,7 +80,7 @@ extension DeviceChange {
         return .update(record, from: old.record)
     }
 
-    /// The same device, marked for deletion; nothing new where it is.
+    /// Marks a device for deletion; no change if it is marked already.
     package static func deletion(of old: DeviceRecord) -> DeviceChange {
         guard old.deletionRequestedAt == nil else { return .nothing(old) }
         var record = old
@@ -91,7 +93,7 @@ extension DeviceChange {
 // MARK: For the history
 
 extension DeviceChange {
-    /// Whether another thing is stated then.
+    /// Whether the wanted state of the device changes, not only its queues.
     var changesStatement: Bool {
         switch self {
         case .create, .restore, .update, .delete: true
@@ -99,23 +101,23 @@ extension DeviceChange {
         }
     }
 
-    /// For people; nothing where somebody else tells it.
+    /// The event for the history; `nil` if there is none, or `QueueChange` provides it.
     package var event: (reason: EventReason, message: String)? {
         switch self {
-        case .create: (.created, "the device is stated")
-        case .restore: (.restored, "the device is stated again, as it was")
+        case .create: (.created, "the device was created")
+        case .restore: (.restored, "the device was restored as it was before")
         case .update(let new, let old): (.updated, Self.words(from: old, to: new))
-        case .delete: (.deletionRequested, "the device shall be deleted")
+        case .delete: (.deletionRequested, "deletion was requested")
         case .queues, .nothing: nil
         }
     }
 
-    /// Which fields the statement changes.
+    /// Lists the changed fields.
     private static func words(from old: DeviceRecord, to new: DeviceRecord) -> String {
         var fields = new.spec == old.spec ? [] : new.spec.document.differences(from: old.spec.document)
         if new.labels != old.labels { fields.append("labels") }
-        if new.recreateGeneration == new.generation { fields.append("the interface may be made anew") }
-        return fields.isEmpty ? "the statement is the same" : "changed: " + fields.joined(separator: ", ")
+        if new.recreateGeneration == new.generation { fields.append("the interface may be recreated") }
+        return fields.isEmpty ? "the spec is unchanged" : "changed: " + fields.joined(separator: ", ")
     }
 }
 

@@ -1,19 +1,25 @@
 package import TapCore
 package import TapDocument
 
-/// Reads documents as devices, as far as this host's kernel and accounts allow them.
+/// Parses device documents, and checks them against this host's kernel and accounts.
 package struct DeviceReader: Sendable {
     let accounts: any Accounts
     let features: KernelFeatures
 
-    /// - Throws: `Refusal.invalidDocument` with every mistake.
+    /// Parses a device.
+    ///
+    /// - Parameters:
+    ///   - document: The JSON document.
+    ///   - name: The name in the request's path, if any, which the document's name must equal.
+    /// - Returns: The device.
+    /// - Throws: `Refusal.invalidDocument` with all mistakes.
     package func input(_ document: JSONValue, name: DeviceName? = nil) throws(Refusal) -> DeviceInput {
         let reading = issues(document, name: name)
         guard let input = reading.input else { throw .invalidDocument(InvalidDocument(reading.issues).issues) }
         return input
     }
 
-    /// A device, or every mistake: what its document says wrong, and what this kernel cannot do.
+    /// Parses a device. Returns it, or all mistakes: errors in the document, and what this kernel does not support.
     package func issues(_ document: JSONValue, name: DeviceName? = nil) -> (input: DeviceInput?, issues: [FieldIssue]) {
         do throws(InvalidDocument) {
             let input = try DeviceInput(document, accounts: accounts, pathName: name)

@@ -2,11 +2,13 @@ internal import TapCore
 package import TapDocument
 package import TapStore
 
-/// A request that may be sent twice and is done once: its key, and what tells it from another one.
+/// A request that may be repeated but is carried out once, identified by its key (header `Idempotency-Key`).
 package struct IdempotentRequest: Sendable {
+    /// Chosen by the client; unique per actor.
     package let key: IdempotencyKey
+    /// The client's name.
     package let actor: String
-    /// A digest of all that the request asks for.
+    /// A digest of the whole request, to detect a key that is reused for another request.
     package let fingerprint: [UInt8]
 
     package init(key: IdempotencyKey, actor: String, fingerprint: [UInt8]) {
@@ -15,17 +17,17 @@ package struct IdempotentRequest: Sendable {
         self.fingerprint = fingerprint
     }
 
-    /// The answer that the request had before; `nil` if it is new.
+    /// The answer that was given to the request before; `nil` if it is new.
     ///
-    /// - Throws: `Refusal.idempotencyKeyReused` when another request had the key.
+    /// - Throws: `Refusal.idempotencyKeyReused` if the key was used for another request.
     package func answer(in group: borrowing WriteGroup) throws(Refusal) -> PastAnswer? {
         guard let past = try group.read({ try $0.answer(to: key, of: actor, at: .now()) }) else { return nil }
         guard past.fingerprint == fingerprint else { throw .idempotencyKeyReused(key, at: past.at) }
         return past
     }
 
-    /// Has the answer committed with what the request did. The same request gets this answer again, which says what was
-    /// written, and does not wait.
+    /// Stores the answer in the transaction of the request's changes. A repeated request gets this answer, which
+    /// reports what was written, without waiting for the kernel.
     package func remember(
         status: Int, headers: [String: String], body: [UInt8], in group: inout WriteGroup
     ) throws(Refusal) {

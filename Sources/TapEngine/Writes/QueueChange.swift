@@ -1,12 +1,14 @@
 package import TapCore
 package import TapStore
 
-/// What becomes of a device's queues: whose they are, and whether they are enabled. Decided without the database, the
-/// kernel or the clock.
+/// A change of queue assignments, or of whether a queue is enabled. Decided without the database, the kernel or the
+/// clock.
 package struct QueueChange: Sendable {
+    /// The record before the change.
     package let before: DeviceRecord
+    /// The record after the change.
     package private(set) var record: DeviceRecord
-    /// What people shall read about it; nothing where nothing changes.
+    /// The event for the history; `nil` if nothing changes.
     package private(set) var event: (reason: EventReason, message: String, at: Timestamp)?
 
     private init(_ record: DeviceRecord) {
@@ -20,17 +22,20 @@ package struct QueueChange: Sendable {
 }
 
 extension DeviceRecord {
+    /// All queue indexes of the device.
     package var queues: Range<Int> { 0..<spec.queues.count.value }
 
-    /// The lowest first.
+    /// The assignments of queues that `layout` does not have, by ascending index.
     package func assignments(beyond layout: QueueLayout) -> [(queue: Int, assignment: Assignment)] {
         assignments.filter { $0.key >= layout.count.value }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 }
 
 extension QueueChange {
-    /// - Returns: The change, and whether the queue was nobody's before.
-    /// - Throws: `Refusal.queueTaken` when it is another consumer's.
+    /// Assigns one queue.
+    ///
+    /// - Returns: The change, and whether the queue was unassigned before.
+    /// - Throws: `Refusal.queueTaken` if it is assigned to another consumer.
     package static func assign(
         _ queue: Int, of record: DeviceRecord, to wanted: Assignment
     ) throws(Refusal) -> (change: QueueChange, isNew: Bool) {
@@ -38,16 +43,16 @@ extension QueueChange {
         let old = record.assignments[queue]
         if let old, old.consumer != wanted.consumer { throw .queueTaken(record.name, queue: queue, old) }
         guard old?.cpus != wanted.cpus else { return (change, isNew: false) }
-        // With other processors it is still the consumer's since it became his.
+        // A change of CPUs keeps the time of the assignment.
         let assignment = Assignment(wanted, since: old?.assignedAt ?? wanted.assignedAt)
         change.record.assignments[queue] = assignment
         change.tell(.queueAssigned, "queue \(queue) \(assignment.words)", at: wanted.assignedAt)
         return (change, isNew: old == nil)
     }
 
-    /// The lowest free queues, all or none.
+    /// Assigns `count` free queues, lowest index first, all or none.
     ///
-    /// - Returns: The change, and the queues in order.
+    /// - Returns: The change, and the queues in ascending order.
     /// - Throws: `Refusal.tooFewQueues`.
     package static func assign(
         free count: QueueCount, of record: DeviceRecord, leasedByOthers: Set<Int>, to wanted: Assignment
@@ -64,17 +69,22 @@ extension QueueChange {
         return (change, queues)
     }
 
-    /// - Throws: `Refusal.assignmentNotFound` when it is nobody's.
+    /// Ends the assignment of a queue.
+    ///
+    /// - Throws: `Refusal.assignmentNotFound` if it is unassigned.
     package static func release(_ queue: Int, of record: DeviceRecord, at now: Timestamp) throws(Refusal) -> QueueChange
     {
         guard let old = record.assignments[queue] else { throw .assignmentNotFound(record.name, queue: queue) }
         var change = QueueChange(record)
         change.record.assignments[queue] = nil
-        change.tell(.queueReleased, "queue \(queue) no longer belongs to \(old.consumer)", at: now)
+        change.tell(.queueReleased, "queue \(queue) is no longer assigned to \(old.consumer)", at: now)
         return change
     }
 
-    /// - Throws: `Refusal.singleQueue` where the kernel cannot detach it.
+    /// Enables or disables a queue.
+    ///
+    /// - Throws: `Refusal.singleQueue` if it is the only queue of a device that is not multiqueue, which the kernel
+    ///   cannot detach.
     package static func set(
         _ queue: Int, of record: DeviceRecord, enabled: Bool, at now: Timestamp
     ) throws(Refusal) -> QueueChange {
@@ -83,10 +93,10 @@ extension QueueChange {
         guard enabled == record.disabledQueues.contains(queue) else { return change }
         if enabled {
             change.record.disabledQueues.remove(queue)
-            change.tell(.queueEnabled, "queue \(queue) shall be attached while it is leased", at: now)
+            change.tell(.queueEnabled, "queue \(queue) was enabled: it is attached while it is leased", at: now)
         } else {
             change.record.disabledQueues.insert(queue)
-            change.tell(.queueDisabled, "queue \(queue) shall be detached", at: now)
+            change.tell(.queueDisabled, "queue \(queue) was disabled: it is detached", at: now)
         }
         return change
     }
@@ -103,7 +113,7 @@ extension Assignment {
 }
 
 extension [Int] {
-    /// `0-3, 7`, for numbers in order.
+    /// Text such as `0-3, 7`; the numbers must be ascending.
     fileprivate var words: String {
         var runs: [ClosedRange<Int>] = []
         for number in self {

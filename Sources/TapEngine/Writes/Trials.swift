@@ -6,7 +6,7 @@ package import TapDocument
 package import TapStore
 internal import TapSystem
 
-/// Changes that somebody must confirm in time. All but the timer happens in the writer's turn.
+/// Changes that must be confirmed in time, or are rolled back. All but the timer runs in the writer's turns.
 package final class Trials: Sendable {
     private struct Pending {
         let revision: Int
@@ -22,21 +22,24 @@ package final class Trials: Sendable {
     private let pending = Mutex<Pending?>(nil)
     private let timer = DeadlineTimer()
 
-    /// Takes up the trial that an earlier daemon left.
+    /// Resumes the pending change that an earlier process left.
     ///
-    /// - Throws: `StoreError` when the database cannot be read.
+    /// - Throws: `StoreError` if the database cannot be read.
     init(store: Store, writes: WriteQueue) throws(StoreError) {
         self.writes = writes
         timer.onTime { [weak self] in self?.expire() }
         if let trial = try store.pendingTrial() { begin(trial) }
     }
 
+    /// Starts the timer of a change whose transaction is durable.
     package func begin(_ trial: TrialRecord) {
         pending.withLock { $0 = Pending(revision: trial.revision, confirmBy: trial.confirmBy) }
         timer.schedule(after: .microseconds(pending.withLock { $0?.microsecondsLeft ?? 0 }))
     }
 
-    /// - Throws: `Refusal` when there is no such trial, or it has been taken back.
+    /// Confirms a change; does nothing if it is confirmed already.
+    ///
+    /// - Throws: `Refusal` if there is no such change, or it was rolled back.
     package func confirm(_ revision: Int, by author: Author, in group: inout WriteGroup) throws(Refusal) {
         let trial = try Self.trial(revision, in: group)
         guard trial.state != .confirmed else { return }
@@ -44,12 +47,15 @@ package final class Trials: Sendable {
         try group.write { try $0.end(revision, .confirmed) }
         group.tell(
             EventRecord(
-                at: .now(), device: nil, reason: .confirmed, message: "change \(revision) is confirmed",
+                at: .now(), device: nil, reason: .confirmed, message: "change \(revision) was confirmed",
                 author: author))
     }
 
-    /// - Returns: Its devices, as they are stated now: those that it has changed, or had changed before.
-    /// - Throws: `Refusal` when there is no such trial, or it has been confirmed.
+    /// Rolls a change back; does nothing if that is done already. Devices that were changed since are skipped, with an
+    /// event.
+    ///
+    /// - Returns: The devices that it has rolled back; if that was done before, all devices of the change.
+    /// - Throws: `Refusal` if there is no such change, or it was confirmed.
     @discardableResult
     package func rollBack(
         _ revision: Int, because reason: String, by author: Author, in group: inout WriteGroup
@@ -69,21 +75,21 @@ package final class Trials: Sendable {
                 events.append(
                     EventRecord(
                         at: .now(), device: device.name, severity: .warning, reason: .rollbackSkipped,
-                        message: "change \(revision) is taken back, but not for this device: \(reason)"))
+                        message: "change \(revision) was rolled back, but not for this device: \(reason)"))
             }
         }
         let commit = try group.commit(changes, by: author, force: true)
         events.append(
             EventRecord(
                 at: .now(), device: nil, severity: .warning, reason: .rolledBack,
-                message: "change \(revision) is taken back for \(changes.count) devices: \(reason)", author: author,
+                message: "change \(revision) was rolled back for \(changes.count) devices: \(reason)", author: author,
                 revision: commit.changed.isEmpty ? nil : commit.revision))
         try group.write { try $0.end(revision, .rolledBack) }
         for event in events { group.tell(event) }
         return commit.changed
     }
 
-    /// The trial is over, and that is on the disk.
+    /// Reports that the confirmation or rollback of a change is durable.
     package func ended(_ revision: Int) {
         pending.withLock { if $0?.revision == revision { $0 = nil } }
     }
@@ -93,16 +99,16 @@ package final class Trials: Sendable {
         return trial
     }
 
-    /// The time is over, unless somebody was faster.
+    /// Rolls the change back when its time is over, unless it was decided before.
     private func expire() {
         guard let (revision, left) = pending.withLock({ $0.map { ($0.revision, $0.microsecondsLeft) } }) else { return }
         // The timer may have been set for an earlier trial.
         guard left <= 0 else { return timer.schedule(after: .microseconds(left)) }
         let write = WriteQueue.Write { [self] (group) throws(Refusal) in
-            try rollBack(revision, because: "nobody confirmed it in time", by: Self.author, in: &group)
+            try rollBack(revision, because: "it was not confirmed in time", by: Self.author, in: &group)
             return { self.ended(revision) }
         } fail: { [self] refusal in
-            // Somebody was faster; or the database does not take it now: the devices stay on trial until it does.
+            // The change was decided before; or the database failed, and the rollback is tried again later.
             if case .store = refusal { timer.schedule(after: .seconds(Self.retrySeconds)) } else { ended(revision) }
         }
         let isTaken = writes.add(write)
@@ -113,16 +119,16 @@ package final class Trials: Sendable {
 extension TrialRecord.Device {
     fileprivate enum Reversal {
         case change(DeviceChange)
-        /// There is nothing to go back.
+        /// Nothing is to be rolled back.
         case none
-        /// Somebody has changed the device since: why it cannot go back.
+        /// The device was changed since; the text says why it cannot be rolled back.
         case overtaken(String)
     }
 
-    /// From what the device is now to what it was before the trial.
+    /// The change from the device's current state to that before the pending change.
     fileprivate func reversal(_ current: DeviceRecord?, since revision: Int) -> Reversal {
         guard let current else {
-            // A pruned device may be gone already; what somebody else deleted stays so.
+            // A pruned device may already be gone; a device that was deleted by another request stays deleted.
             guard let before else { return .none }
             guard isPruned else { return .overtaken("it was deleted since") }
             var record = DeviceRecord(
@@ -144,14 +150,15 @@ extension TrialRecord.Device {
 
     private func reversal(of current: DeviceRecord, to before: TrialRecord.Before) -> DeviceChange {
         var record = current
-        // Of a device that was to be deleted, the interface may be gone: that is nobody else's doing.
+        // A new generation also if only the deletion is undone: the worker may have deleted the interface, which is not
+        // drift.
         if record.spec != before.spec || record.deletionRequestedAt != nil {
             record.generation += 1
             if !before.spec.immutableFieldsDiffering(from: record.spec).isEmpty {
                 record.recreateGeneration = record.generation
             }
         }
-        // The trial took the marks of the queues that it took; the others have been somebody else's to change.
+        // Restores only the `disabled` marks that the change removed; others may have been changed since.
         record.disabledQueues = current.disabledQueues
             .union(before.disabledQueues.filter { !current.spec.queues.canDisable($0) })
             .filter(before.spec.queues.canDisable)

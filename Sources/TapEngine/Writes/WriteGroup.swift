@@ -3,31 +3,33 @@ package import TapCore
 package import TapDocument
 package import TapStore
 
-/// Writes that share a transaction: what is committed, and on top of it what they have decided so far.
+/// Writes that share a transaction: the committed state, with the group's earlier writes applied.
 package struct WriteGroup: ~Copyable {
+    /// Devices by name.
     package typealias Devices = TreeDictionary<DeviceName, DeviceView>
 
-    /// What was written for one statement.
+    /// The result of one `commit`.
     package struct Commit: Sendable {
-        /// Every record as it is now, those that did not change among them.
+        /// All records after the changes, unchanged ones included.
         package let records: [DeviceRecord]
-        /// Those that did.
+        /// The changed records.
         let changed: [DeviceRecord]
-        /// Their revision, or the present one where nothing changed.
+        /// The revision of the changes; the current one if nothing changed.
         package let revision: Int
     }
 
+    /// The state of the group's transaction, kept outside the database.
     package struct State {
-        /// Every device as the writes so far leave it.
+        /// All devices after the writes so far.
         package fileprivate(set) var devices: Devices
         fileprivate var revision: Int
         fileprivate(set) var commits: [Commit] = []
-        /// For the history, which is written when all have decided.
+        /// For the history, which is written after the last turn.
         fileprivate var changes: [ChangeRecord] = []
         fileprivate var events: [EventRecord] = []
-        /// Devices of which nobody gets a lease until the group is over.
+        /// Devices that are closed to new leases until the group has ended.
         package var closed: Set<DeviceName> = []
-        /// How often something was written.
+        /// The number of writes to the database.
         fileprivate var writes = 0
 
         /// Whether there is something to commit.
@@ -38,8 +40,8 @@ package struct WriteGroup: ~Copyable {
             revision = snapshot.revision
         }
 
-        /// Where a write began. Of what is gathered it has the counts alone: a second reference would have each write
-        /// copy what those before it have gathered.
+        /// The state before a write. Of the collected arrays it has the counts only: a second reference would cause
+        /// each write to copy what earlier ones have collected.
         fileprivate struct Mark {
             fileprivate let devices: Devices
             fileprivate let revision: Int
@@ -55,7 +57,7 @@ package struct WriteGroup: ~Copyable {
                 events: events.count, writes: writes)
         }
 
-        /// Takes back what came since, but for what is closed.
+        /// Undoes everything since the mark, except that closed devices stay closed.
         fileprivate mutating func goBack(to mark: Mark) {
             devices = mark.devices
             revision = mark.revision
@@ -66,22 +68,23 @@ package struct WriteGroup: ~Copyable {
         }
     }
 
-    /// A write failed after it had written something, and has no savepoint to go back to: the transaction must be
-    /// rolled back, and begun again with savepoints.
+    /// A write failed after it had written, and there is no savepoint: the transaction must be rolled back and repeated
+    /// with savepoints.
     struct NeedsSavepoints: Error {}
 
     private let transaction: Transaction
     private let snapshots: SnapshotStore
     private let hasSavepoints: Bool
     private let firstRevision: Int
+    /// What the group has collected so far.
     package private(set) var state: State
 
     /// - Parameters:
-    ///   - transaction: The one that they share. While it is open nobody else writes, so that the snapshot is what the
-    ///     database is.
-    ///   - snapshots: Where leases are kept off.
-    ///   - hasSavepoints: Whether each write has a savepoint of its own. Hardly any needs it, since nearly all that can
-    ///     be wrong with a write is found before it writes, and a savepoint costs as much as a row.
+    ///   - transaction: The shared transaction. While it is open there are no other writes, so that the snapshot equals
+    ///     the database.
+    ///   - snapshots: Closes devices to new leases.
+    ///   - hasSavepoints: Whether each write gets a savepoint. Hardly any needs one, since nearly all errors are found
+    ///     before the write, and a savepoint costs as much as a row.
     init(_ transaction: consuming Transaction, snapshots: SnapshotStore, hasSavepoints: Bool) {
         self.transaction = transaction
         self.snapshots = snapshots
@@ -90,12 +93,13 @@ package struct WriteGroup: ~Copyable {
         firstRevision = state.revision
     }
 
+    /// All devices after the writes so far.
     package var devices: Devices { state.devices }
 
-    /// Has a write decide and write.
+    /// Runs one write's turn.
     ///
-    /// - Returns: What to do when the group is committed.
-    /// - Throws: `StoreError` when the database fails not only this write, or `NeedsSavepoints`.
+    /// - Returns: What to call once the group is committed.
+    /// - Throws: `StoreError` if the failure concerns the whole group, or `NeedsSavepoints`.
     package mutating func take(_ write: WriteQueue.Write) throws -> WriteQueue.Completion {
         let mark = state.mark
         if hasSavepoints { try transaction.beginSavepoint() }
@@ -118,9 +122,9 @@ package struct WriteGroup: ~Copyable {
         return { write.fail(refusal) }
     }
 
-    /// Writes what all have in common, when each has had its turn.
+    /// Writes the collected history, after the last turn.
     ///
-    /// - Throws: What the database says.
+    /// - Throws: SQLite's error.
     package func finish() throws {
         if state.revision > firstRevision {
             try transaction.takeRevisions(after: firstRevision, through: state.revision)
@@ -129,13 +133,13 @@ package struct WriteGroup: ~Copyable {
         if !state.events.isEmpty { try transaction.append(state.events) }
     }
 
-    /// Writes the changes; they are published, and the worker is woken, when the group is committed.
+    /// Writes changes; they are published, and the worker is woken, when the group is committed.
     ///
     /// - Parameters:
-    ///   - changes: Of different devices.
-    ///   - author: Who wants them.
-    ///   - force: Whether leases may end that cannot go on with the changes.
-    /// - Returns: The records as they are then.
+    ///   - changes: At most one per device.
+    ///   - author: Recorded in the history.
+    ///   - force: Whether leases may end that the changes are incompatible with.
+    /// - Returns: The records after the changes.
     /// - Throws: `Refusal.deviceLeased`, or `Refusal.store`.
     package mutating func commit(
         _ changes: [DeviceChange], by author: Author, force: Bool = false
@@ -152,7 +156,7 @@ package struct WriteGroup: ~Copyable {
         let records = try write { (transaction) throws in
             try changes.map { try transaction.write($0, revision: revision) }
         }
-        // Most often it is the same array.
+        // Usually all are changes, and the array is not copied.
         let changed = changes.allSatisfy(\.isChange) ? records : zip(changes, records).filter(\.0.isChange).map(\.1)
         let commit = Commit(records: records, changed: changed, revision: revision)
         for record in commit.changed {
@@ -165,10 +169,10 @@ package struct WriteGroup: ~Copyable {
         return commit
     }
 
-    /// Has the history say what happened.
+    /// Adds an event to the history.
     package mutating func tell(_ event: EventRecord) { state.events.append(event) }
 
-    /// Has the history say who changed what.
+    /// Adds the changes and their author to the history.
     private mutating func tell(_ changes: [DeviceChange], revision: Int, by author: Author) {
         let now = Timestamp.now()
         let devicesCount = changes.count(where: \.changesStatement)
@@ -185,7 +189,7 @@ package struct WriteGroup: ~Copyable {
         }
     }
 
-    /// Writes what is no device.
+    /// Writes anything but devices to the database.
     ///
     /// - Throws: `Refusal.store`.
     @discardableResult
@@ -194,6 +198,8 @@ package struct WriteGroup: ~Copyable {
         return try read(body)
     }
 
+    /// Reads from the database, in the transaction.
+    ///
     /// - Throws: `Refusal.store`.
     package func read<Value>(_ body: (borrowing Transaction) throws -> Value) throws(Refusal) -> Value {
         do { return try body(transaction) } catch { throw .store(transaction.failure(error)) }
@@ -201,7 +207,7 @@ package struct WriteGroup: ~Copyable {
 }
 
 extension Transaction {
-    /// - Returns: The record as it is then.
+    /// - Returns: The record after the change.
     fileprivate func write(_ change: DeviceChange, revision: Int) throws -> DeviceRecord {
         switch change {
         case .nothing(let record): return record
@@ -213,12 +219,12 @@ extension Transaction {
             try saveQueues(of: record, replacing: old)
             return try save(record, revision: revision)
         case .restore(let record):
-            // The worker may have forgotten it, and its queues with it.
+            // The worker may have deleted its rows already, its queues included.
             let saved = try save(record, revision: revision)
             try saveQueues(of: saved, replacing: nil)
             return saved
         case .create(let record):
-            // Only an adopted device comes with its claim.
+            // Only an adopted device has a claim at its creation.
             let saved = try save(record, revision: revision)
             if let claim = record.claim { try self.claim(claim, for: record.name) }
             return saved

@@ -2,17 +2,18 @@ package import TapDocument
 internal import TapStore
 package import TapSystem
 
-/// The one thread on which users' writes wait for the disk, so that no connection's thread does. Those that wait at the
-/// same time share a transaction and its fsync(2).
+/// The thread on which users' writes wait for the disk, so that HTTP threads do not. Writes that wait at the same time
+/// share a transaction and its fsync(2).
 package final class WriteQueue: Sendable {
-    /// Writes that wait; above it a request is told to come again.
+    /// The most waiting writes; above it a request is refused with `Refusal.tooManyWrites`.
     package static let waitingMax = 256
 
-    /// What is left to do for one write when the transaction is on the disk: to answer.
+    /// Called once the transaction is durable, to answer the client.
     package typealias Completion = () -> Void
 
+    /// One request's write.
     package struct Write: Sendable {
-        /// Decides and writes in its turn; an error takes back what this one has written, and nothing else.
+        /// Decides and writes in its turn. If it throws, only what it wrote itself is undone.
         package let turn: @Sendable (inout WriteGroup) throws(Refusal) -> Completion
         /// Called instead of the completion.
         package let fail: @Sendable (Refusal) -> Void
@@ -26,14 +27,16 @@ package final class WriteQueue: Sendable {
         }
     }
 
-    /// - Returns: False when too many wait.
+    /// Queues a write.
+    ///
+    /// - Returns: False if too many wait.
     package func add(_ write: Write) -> Bool { thread.add(write) }
 
-    /// Has the history say what has happened already.
+    /// Adds an event to the history for something that has already happened.
     ///
     /// - Parameters:
-    ///   - event: What it says.
-    ///   - completion: Called once, whether or not the database has taken it.
+    ///   - event: The event to add.
+    ///   - completion: Called once, whether or not the event was written.
     package func note(_ event: EventRecord, completion: @escaping @Sendable () -> Void) {
         let isTaken = add(
             Write { (group) throws(Refusal) in
@@ -45,9 +48,12 @@ package final class WriteQueue: Sendable {
         if !isTaken { completion() }
     }
 
+    /// Starts the thread.
+    ///
+    /// - Throws: `ThreadFailure` if it cannot be created.
     package func start() throws(ThreadFailure) { try thread.start() }
 
-    /// Finishes what waits, and ends.
+    /// Finishes the waiting writes, and ends the thread.
     package func stop() { thread.stop() }
 
     private static func perform(
@@ -55,14 +61,14 @@ package final class WriteQueue: Sendable {
     ) {
         var completions: [Completion] = []
         var committed = WriteGroup.State(snapshots.current)
-        // Whatever comes of the group, its devices may be leased again.
+        // Even if the group fails, its devices may be leased again.
         defer { snapshots.open(committed.closed) }
         let began = ContinuousClock.now
         CrashPoint.reach(CrashPoint.write)
         func commit(savepoints hasSavepoints: Bool) throws {
             try store.write { transaction in
                 var group = WriteGroup(transaction, snapshots: snapshots, hasSavepoints: hasSavepoints)
-                // The store may begin again where the database was locked.
+                // The store repeats the transaction if the database was locked.
                 completions = []
                 let closed = committed.closed
                 defer {
@@ -84,7 +90,7 @@ package final class WriteQueue: Sendable {
         } catch {
             let failure = error as? StoreError ?? .failed(detail: "\(error)")
             snapshots.setStoreFailure(failure.description)
-            // The worker finds out when it is over.
+            // The worker retries the database until it works again.
             inbox.wake()
             for write in writes { write.fail(.store(failure)) }
             return
