@@ -379,7 +379,7 @@ import Testing
         let engine = try Parts(directory).engine
         let thread = Thread { [inbox = engine.inbox] in
             while !Thread.current.isCancelled {
-                recorder.perform(inbox.takeCommands())
+                recorder.perform(inbox.drainCommands())
                 usleep(1_000)
             }
         }

@@ -27,8 +27,8 @@ import Testing
         #expect(!inbox.add(Self.revoke { _ in Issue.record("it was refused") }))
         // The end of what was begun.
         #expect(inbox.add(.handOver(.random(), of: try DeviceName("web0"), vnetHeaderSize: nil, nil)))
-        #expect(inbox.takeCommands().count == WorkerInbox.commandsMax + 1)
-        #expect(inbox.takeCommands().isEmpty)
+        #expect(inbox.drainCommands().count == WorkerInbox.commandsMax + 1)
+        #expect(inbox.drainCommands().isEmpty)
         #expect(inbox.add(Self.revoke(count)))
         #expect(stopped.withLock(\.self) == 0)
         // At the end, each is refused, those that come later too.

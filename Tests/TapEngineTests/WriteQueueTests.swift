@@ -93,7 +93,7 @@ import Testing
             parts.group {
                 parts.add("good") { (group) throws(Refusal) in _ = try group.commit([.create(good)], by: Self.author) }
                 parts.add("told") { (group) throws(Refusal) in
-                    group.tell(EventRecord(at: .now(), device: nil, reason: .backedUp, message: "it has only told"))
+                    group.record(EventRecord(at: .now(), device: nil, reason: .backedUp, message: "it has only told"))
                     throw .stopping
                 }
                 parts.add("bad") { (group) throws(Refusal) in

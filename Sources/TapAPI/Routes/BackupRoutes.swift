@@ -29,7 +29,7 @@ struct BackupRoutes: Sendable {
         let response = Call.response(json: backup.document, status: 201)
         do throws(Problem) {
             try writes.enqueue(call) { (group, idempotent) throws(Refusal) in
-                group.tell(
+                group.record(
                     EventRecord(
                         at: backup.createdAt, device: nil, reason: .backedUp,
                         message: "the database is copied to \(backup.path)", author: call.author))

@@ -32,7 +32,7 @@ package final class Lease: LeaseRecordHolder {
     }
 
     /// Whether the lease may continue with this version of the device.
-    func canGoOn(with device: DeviceRecord) -> Bool {
+    func canContinue(with device: DeviceRecord) -> Bool {
         device.identifier.text == record.identifier && device.spec.access == .brokered
             && indexes.allSatisfy(device.queues.contains)
     }

@@ -6,7 +6,7 @@ internal import TapStore
 extension LeaseBroker {
     /// Notes the numbers of attached queues that the kernel has reported for leased devices.
     func noteFewestQueues(in namespace: NamespaceState) {
-        for (name, index, count) in namespace.takeFewestQueues() {
+        for (name, index, count) in namespace.drainFewestQueues() {
             guard let device = devices[name],
                 device.place == LeasePlace(namespace: namespace.observed.host.namespace, index: index)
             else { continue }
@@ -56,7 +56,7 @@ extension LeaseBroker {
     private func noteOrder(of device: LeasedDevice, since before: QueueOrder<Int>) {
         guard !device.leases.isEmpty, device.order != before else { return }
         remember { () throws(KernelError) in try journal.reorder(device.name, device.order.known) }
-        settle(device.name)
+        publish(device.name)
     }
 
     /// Attaches or detaches a queue that a user has enabled or disabled. Does nothing if the queue is not leased.
@@ -94,14 +94,14 @@ extension LeaseBroker {
     /// Applies a changed device record: ends the leases that are incompatible with it (the change was permitted to end
     /// them) and sets CPUs.
     package func follow(_ record: DeviceRecord) {
-        for lease in devices[record.name]?.leases ?? [] where !lease.canGoOn(with: record) { end(lease, .revoked) }
+        for lease in devices[record.name]?.leases ?? [] where !lease.canContinue(with: record) { end(lease, .revoked) }
         setReceiveCPUs(of: record.name)
     }
 
     // MARK: After each change
 
     /// Sets CPUs, publishes the leases, and removes the entry of a device without leases.
-    func settle(_ name: DeviceName) {
+    func publish(_ name: DeviceName) {
         guard let device = devices[name] else { return }
         setReceiveCPUs(of: name)
         snapshots.publish(device.views, of: name)
@@ -114,7 +114,7 @@ extension LeaseBroker {
             let namespace = namespace(of: record),
             let index = device.place?.index ?? LeasePlace(record.claim)?.index
         else { return }
-        for (kernelIndex, cpus) in device.takeReceiveCPUChanges(record.assignments) {
+        for (kernelIndex, cpus) in device.updateReceiveCPUs(record.assignments) {
             do throws(KernelError) {
                 try namespace.kernel.setReceiveCPUs(cpus, of: index, at: kernelIndex)
             } catch {

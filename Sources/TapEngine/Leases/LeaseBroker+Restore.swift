@@ -9,10 +9,10 @@ extension LeaseBroker {
     func restore() {
         guard !isRestored else { return }
         isRestored = true
-        let said = journal.read()
+        let journaled = journal.read()
         var kept = kernel.takeKept()
         var broken: [Lease] = []
-        for entry in said.leases.values {
+        for entry in journaled.leases.values {
             let lease = Lease(entry.record)
             lease.keptQueues = entry.queues.count
             if let bundle = kept.bundles.removeValue(forKey: lease.keptName) {
@@ -34,12 +34,12 @@ extension LeaseBroker {
         for name in kept.others + kept.bundles.keys {
             log.notice("closed an inherited descriptor that belongs to no lease", metadata: ["name": "\(name)"])
         }
-        for device in devices.values { broken += resume(device, said.orders[device.name]) }
+        for device in devices.values { broken += resume(device, journaled.orders[device.name]) }
         for lease in broken {
             log.notice("a lease could not be restored", metadata: lease.metadata)
             end(lease, .lost)
         }
-        for name in devices.keys { settle(name) }
+        for name in devices.keys { publish(name) }
         if !connections.isEmpty { log.info("leases restored", metadata: ["count": "\(connections.count)"]) }
     }
 
@@ -47,7 +47,7 @@ extension LeaseBroker {
     private func isWhole(_ lease: Lease, of entry: LeaseJournal.Entry) -> Bool {
         guard let record = snapshots.current.devices[lease.device]?.record else { return false }
         return lease.connection != nil && lease.indexes == entry.queues.sorted()
-            && lease.canGoOn(with: record) && LeasePlace(record.claim) == lease.place
+            && lease.canContinue(with: record) && LeasePlace(record.claim) == lease.place
     }
 
     /// Restores the order of a device's queues; they may have been attached or detached while no daemon ran.

@@ -18,7 +18,7 @@ final class LeaseBroker {
     var journal: LeaseJournal
     var isRestored = false
     /// When the service manager was last asked to close its copies of a device's queues.
-    private var ended: [DeviceName: ContinuousClock.Instant] = [:]
+    private var copiesClosedAt: [DeviceName: ContinuousClock.Instant] = [:]
     /// The longest time that the service manager needs to close them.
     private static let keptMillisecondsMax = 50
     /// Queues a command for a later turn; false if too many wait.
@@ -78,9 +78,9 @@ final class LeaseBroker {
             metrics.leaseHandoffs.increment(["refused"])
             return reply.refuse(error)
         }
-        ended[request.device] = nil
+        copiesClosedAt[request.device] = nil
         reply.accept { [postpone] socket in
-            // Never rejected, since `isOwed` is true.
+            // Never rejected, since `isAlwaysAccepted` is true.
             _ = postpone(
                 .handOver(opened.id, of: request.device, vnetHeaderSize: opened.vnetHeaderSize, socket))
         }
@@ -89,7 +89,7 @@ final class LeaseBroker {
     /// Whether the kernel's refusal is due to copies that the service manager closes a moment after we close ours.
     /// Until then a device's only queue is busy, and copies count towards the 256 queues of a multiqueue device.
     private func isAboutToBeFree(_ name: DeviceName, _ refusal: KernelError) -> Bool {
-        guard refusal.isTaken, let time = ended[name] else { return false }
+        guard refusal.isTaken, let time = copiesClosedAt[name] else { return false }
         return time.duration(to: .now) < .milliseconds(Self.keptMillisecondsMax)
     }
 
@@ -118,12 +118,12 @@ final class LeaseBroker {
         do throws(KernelError) {
             let vnetHeaderSize = try attach(queues, to: lease, of: record, at: namespace)
             // Published before the client receives the queues, so that it can read where they are.
-            settle(lease.device)
+            publish(lease.device)
             return (lease.id, vnetHeaderSize)
         } catch {
-            takeBack(lease)
+            release(lease)
             // If no lease is left, the next lease sets up the device again.
-            settle(lease.device)
+            publish(lease.device)
             throw .kernelRefused(error)
         }
     }
@@ -198,7 +198,7 @@ final class LeaseBroker {
         CrashPoint.reach(CrashPoint.leaseNoted)
         metrics.leaseHandoffs.increment(["success"])
         log.debug("lease granted", metadata: lease.metadata)
-        settle(name)
+        publish(name)
     }
 
     /// Runs `body`, which records lease state for the next process. If it fails, the lease goes on, but does not
@@ -255,13 +255,13 @@ final class LeaseBroker {
         // Recorded before anything is undone: a lease in the journal is complete. If the daemon dies here, the next
         // process finds descriptors without a lease, and closes them.
         remember { () throws(KernelError) in try journal.end(lease.id, of: lease.device) }
-        takeBack(lease)
+        release(lease)
         if let device = devices[lease.device], !device.leases.isEmpty {
             remember { () throws(KernelError) in try journal.reorder(lease.device, device.order.known) }
         }
         metrics.leasesEnded.increment([reason.rawValue])
         log.debug("lease ended", metadata: lease.metadata.merging(["reason": "\(reason)"]) { $1 })
-        settle(lease.device)
+        publish(lease.device)
     }
 
     /// Ends all leases of a device that is to be deleted or recreated.
@@ -271,7 +271,7 @@ final class LeaseBroker {
 
     /// Detaches and closes the queues and the connection. Detached first, since other processes may hold copies; last
     /// queue first, so that the others stay in place.
-    private func takeBack(_ lease: Lease) {
+    private func release(_ lease: Lease) {
         // `nil` if opening its queues failed.
         let device = devices[lease.device]
         for index in lease.indexes(tailFirstIn: device?.order ?? QueueOrder()) {
@@ -282,7 +282,7 @@ final class LeaseBroker {
         for queue in lease.queues.values { queue.close() }
         if let count = lease.keptQueues {
             kernel.forget(lease.keptName, queues: count)
-            if kernel.memory != nil { ended[lease.device] = .now }
+            if kernel.memory != nil { copiesClosedAt[lease.device] = .now }
         }
         if let connection = lease.connection {
             connections[ObjectIdentifier(connection)] = nil

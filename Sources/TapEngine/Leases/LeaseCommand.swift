@@ -16,7 +16,7 @@ package enum LeaseCommand: Sendable {
 
     /// Whether the command completes an earlier one and must therefore always be accepted: if a `handOver` were
     /// rejected, its lease would never end. There are at most as many of these as accepted `grant` commands.
-    var isOwed: Bool {
+    var isAlwaysAccepted: Bool {
         if case .handOver = self { true } else { false }
     }
 

@@ -112,7 +112,7 @@ final class LeasedDevice {
     ///
     /// - Parameter assignments: By queue index.
     /// - Returns: The changes by ascending kernel index; an empty list clears the CPUs.
-    func takeReceiveCPUChanges(_ assignments: [Int: Assignment]) -> [(kernelIndex: Int, cpus: [Int])] {
+    func updateReceiveCPUs(_ assignments: [Int: Assignment]) -> [(kernelIndex: Int, cpus: [Int])] {
         var wanted: [Int: [Int]] = [:]
         // While the order is unknown, no CPUs are set: they would receive another consumer's packets.
         for (kernelIndex, queue) in (order.known ?? []).enumerated() {

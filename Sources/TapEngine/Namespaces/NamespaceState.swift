@@ -64,7 +64,7 @@ final class NamespaceState {
     }
 
     /// Whether there are unprocessed notifications or freed names.
-    var hasNews: Bool { pendingSignals != KernelSignals() || !freed.isEmpty }
+    var hasPendingChanges: Bool { pendingSignals != KernelSignals() || !freed.isEmpty }
 
     /// Reads the links again that pending notifications are about.
     ///
@@ -84,10 +84,10 @@ final class NamespaceState {
                     observed.links.filter { $0.controller == index }.compactMap { observed.owners[$0.index] })
             }
         }
-        let spokenOf = freed.union(before + signals.touched.flatMap(names))
+        let mentioned = freed.union(before + signals.touched.flatMap(names))
         freed = []
-        for name in spokenOf { if let device = try? DeviceName(name) { concerned.insert(device) } }
-        for (device, controller) in waiting where spokenOf.contains(controller.text) { concerned.insert(device) }
+        for name in mentioned { if let device = try? DeviceName(name) { concerned.insert(device) } }
+        for (device, controller) in waiting where mentioned.contains(controller.text) { concerned.insert(device) }
         if signals.readdressed.contains(where: { observed.owners[$0] != nil }) {
             try refreshAddresses()
             concerned.formUnion(signals.readdressed.compactMap { observed.owners[$0] })
@@ -96,7 +96,7 @@ final class NamespaceState {
     }
 
     /// The fewest attached queues that the kernel has reported for our devices since the last call.
-    func takeFewestQueues() -> [(owner: DeviceName, index: LinkIndex, count: Int)] {
+    func drainFewestQueues() -> [(owner: DeviceName, index: LinkIndex, count: Int)] {
         defer { pendingSignals.fewestQueues = [:] }
         return pendingSignals.fewestQueues.compactMap { index, count in
             observed.owners[index].map { ($0, index, count) }

@@ -47,7 +47,7 @@ package struct WatchPlace: Sendable {
     /// The sequence number of the last change that was read.
     package var sequence: UInt64
     /// Removals up to this sequence number do not matter to this watch, even if they are no longer kept.
-    let unconcernedUpTo: UInt64
+    let removalsIgnoredUpTo: UInt64
 }
 
 /// What follows a position.

@@ -44,8 +44,8 @@ extension SnapshotStore {
     /// - Returns: A lease that prevents the write; no device is then closed. `nil` on success.
     package func close(_ devices: [DeviceName: (LeaseView) -> Bool], force: Bool) -> LeaseView? {
         state.withLock { state in
-            for (name, isInTheWay) in devices where !force {
-                if let lease = state.snapshot.devices[name]?.leases.first(where: isInTheWay) { return lease }
+            for (name, isEnded) in devices where !force {
+                if let lease = state.snapshot.devices[name]?.leases.first(where: isEnded) { return lease }
             }
             state.reservations.close(devices.keys)
             return nil

@@ -24,7 +24,7 @@ extension SnapshotStore {
 
     /// Ends the waits whose deadline has passed. Called by the timer.
     func endOverdueWaits() {
-        let (overdue, snapshot) = state.withLock { ($0.waiters.takeOverdue(at: .now), $0.snapshot) }
+        let (overdue, snapshot) = state.withLock { ($0.waiters.removeOverdue(at: .now), $0.snapshot) }
         for waiter in overdue { waiter.completion(snapshot, false) }
         setTimer()
     }

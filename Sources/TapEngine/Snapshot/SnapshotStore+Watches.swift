@@ -14,13 +14,13 @@ extension SnapshotStore {
             let changes = state.changes
             let known = changes.forgotten.revision...state.snapshot.revision
             guard let revision else {
-                let place = WatchPlace(sequence: 0, unconcernedUpTo: changes.sequence)
+                let place = WatchPlace(sequence: 0, removalsIgnoredUpTo: changes.sequence)
                 let start = WatchStart(place: place, revision: nil, snapshot: state.snapshot, changed: [], removed: [])
                 return (start, known.lowerBound, known.upperBound)
             }
             guard known.contains(revision) else { return (nil, known.lowerBound, known.upperBound) }
             let place = WatchPlace(
-                sequence: changes.place(before: revision), unconcernedUpTo: changes.forgotten.sequence)
+                sequence: changes.place(before: revision), removalsIgnoredUpTo: changes.forgotten.sequence)
             let start = WatchStart(
                 place: place, revision: revision, snapshot: state.snapshot,
                 changed: changes.identifiers(after: place.sequence), removed: changes.removed(after: revision))
@@ -34,7 +34,9 @@ extension SnapshotStore {
     package func next(after place: WatchPlace) -> NextChange {
         state.withLock { state in
             let changes = state.changes
-            guard changes.forgotten.sequence <= max(place.sequence, place.unconcernedUpTo) else { return .forgotten }
+            guard changes.forgotten.sequence <= max(place.sequence, place.removalsIgnoredUpTo) else {
+                return .forgotten
+            }
             guard let change = changes.first(after: place.sequence),
                 let view = change.last ?? state.snapshot.devices[change.name]
             else { return .nothing(revision: state.snapshot.revision) }

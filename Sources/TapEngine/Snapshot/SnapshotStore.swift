@@ -124,7 +124,7 @@ final class SnapshotStore: ChangeFeed {
         let (value, hasChanged, reached, snapshot) = state.withLock { state in
             let before = state.changes.sequence
             let value = body(&state)
-            let reached = state.waiters.takeReached(names, in: state.snapshot)
+            let reached = state.waiters.removeReached(names, in: state.snapshot)
             return (value, state.changes.sequence != before, reached, state.snapshot)
         }
         if hasChanged { onChange() }

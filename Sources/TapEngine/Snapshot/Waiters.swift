@@ -67,7 +67,7 @@ package struct Waiters {
     ///   - names: The devices that have changed.
     ///   - snapshot: The snapshot after the change.
     /// - Returns: The removed waiters: with true if their goals are reached, with false if they no longer can be.
-    mutating func takeReached(
+    mutating func removeReached(
         _ names: [DeviceName], in snapshot: Snapshot
     ) -> [(waiter: Waiter, isReached: Bool)] {
         if waiters.isEmpty { return [] }
@@ -82,7 +82,7 @@ package struct Waiters {
     }
 
     /// Removes the waiters whose deadline has passed.
-    mutating func takeOverdue(at now: ContinuousClock.Instant) -> [Waiter] {
+    mutating func removeOverdue(at now: ContinuousClock.Instant) -> [Waiter] {
         waiters.filter { $0.value.deadline <= now }.keys.compactMap { remove($0) }
     }
 

@@ -107,10 +107,11 @@ struct Batch {
         }
         do throws(NamespaceFailure) {
             if let (decision, namespace) = try decideOnLeaving(wanted, ignoring: gone) {
-                job.take(decision, at: namespace, link: wanted.ownLink(in: namespace.observed), isLastRound: isLast)
+                job.beginRound(
+                    decision, at: namespace, link: wanted.ownLink(in: namespace.observed), isLastRound: isLast)
             } else if wanted.isDeletionRequested {
                 let forgetting = Decision.act([.forget], differences: [], index: nil)
-                job.take(forgetting, at: nil, link: nil, isLastRound: isLast)
+                job.beginRound(forgetting, at: nil, link: nil, isLastRound: isLast)
             } else {
                 let namespace = try namespaces.namespace(at: wanted.spec.networkNamespace)
                 let decision =
@@ -120,11 +121,11 @@ struct Batch {
                         wanted.decide(in: namespace.observed, contested: contested)
                     }
                 let link = wanted.ownLink(in: namespace.observed)
-                job.take(decision, at: namespace, link: link, isLastRound: isLast)
+                job.beginRound(decision, at: namespace, link: link, isLastRound: isLast)
                 note(link, of: wanted, at: namespace)
             }
         } catch {
-            job.leave(error)
+            job.setNamespaceUnavailable(error)
         }
     }
 

@@ -99,7 +99,7 @@ final class DeviceJob {
     ///   - namespace: Where to do it; `nil` if nothing is done in the kernel.
     ///   - link: The device's interface now.
     ///   - isLastRound: Whether no round is left to verify the decision's steps.
-    func take(_ decision: Decision, at namespace: NamespaceState?, link: ObservedLink?, isLastRound: Bool) {
+    func beginRound(_ decision: Decision, at namespace: NamespaceState?, link: ObservedLink?, isLastRound: Bool) {
         self.link = link
         self.namespace = namespace
         steps = []
@@ -153,7 +153,7 @@ final class DeviceJob {
     }
 
     /// Ends the job, since the namespace cannot be opened.
-    func leave(_ failure: NamespaceFailure) {
+    func setNamespaceUnavailable(_ failure: NamespaceFailure) {
         (namespace, link) = (nil, nil)
         outcome = .namespaceUnavailable(failure)
     }

@@ -14,7 +14,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     /// The interval of full looks, varied by up to a fifth.
     static let resyncSeconds = 60.0
     /// The delay of the next look after a failed one.
-    static let blindMilliseconds = 250
+    static let failedLookRetryMilliseconds = 250
     /// The most devices in a batch. Each holds a descriptor until the batch's claims are committed, and a stop waits
     /// for one batch.
     static let batchDevicesMax = 512
@@ -40,7 +40,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     /// Whether namespaces may have been created or deleted since the last pass.
     private var haveMountsChanged = false
     /// Whether the last look failed: the observed state may then be outdated.
-    private var isBlind = false
+    private var hasLookFailed = false
     private var history = History()
     private let ended = DispatchSemaphore(value: 0)
 
@@ -95,7 +95,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             if snapshots.current.storeFailure != nil { history.expectRecovery() }
             if let due = history.due, due <= .now { writeHistory() }
         }
-        for question in inbox.take().questions { question(nil) }
+        for question in inbox.drain().questions { question(nil) }
         inbox.end()
         if history.due != nil { writeHistory() }
     }
@@ -107,11 +107,11 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         if news.haveMountsChanged { haveMountsChanged = true }
         for connection in news.ended { leases.end(connection) }
         guard leases.isRestored else { return }
-        for command in inbox.takeCommands() { leases.perform(command) }
+        for command in inbox.drainCommands() { leases.perform(command) }
     }
 
     private func nextWake() -> ContinuousClock.Instant {
-        guard inbox.isEmpty, !namespaces.all.values.contains(where: \.hasNews) else { return .now }
+        guard inbox.isEmpty, !namespaces.all.values.contains(where: \.hasPendingChanges) else { return .now }
         let soonest = retries.values.map(\.due).reduce(nextResync, min)
         return history.due.map { min($0, soonest) } ?? soonest
     }
@@ -124,8 +124,8 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         metrics.countRefusal(error)
         metrics.passes.increment(["error"])
         snapshots.setWorkerFailure(error.description)
-        isBlind = true
-        nextResync = .now + .milliseconds(Self.blindMilliseconds)
+        hasLookFailed = true
+        nextResync = .now + .milliseconds(Self.failedLookRetryMilliseconds)
         Thread.sleep(forTimeInterval: 0.05)
     }
 
@@ -134,7 +134,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     private func pass() throws(KernelError) {
         let began = ContinuousClock.now
         accounts.forget()
-        let work = inbox.take()
+        let work = inbox.drain()
         if let wait = work.longestWait { metrics.queueWait.observe(wait) }
         // A changed device is not held up by its backoff.
         for name in work.names { retries[name] = nil }
@@ -144,7 +144,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             try collectSignals()
             let wasOverrun = namespaces.all.values.contains { $0.pendingSignals.wasOverrun }
             if wasOverrun { metrics.overruns.increment([]) }
-            isFull = wasOverrun || isBlind || nextResync <= began || !work.questions.isEmpty
+            isFull = wasOverrun || hasLookFailed || nextResync <= began || !work.questions.isEmpty
             hadWork = isFull
             var names = try isFull ? resync(atFailed: work.retriesFailed) : refreshPending()
             for name in names { leases.look(at: name) }
@@ -156,7 +156,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             names.formUnion(work.names)
             if !retries.isEmpty {
                 for name in names { retries[name] = nil }
-                names.formUnion(takeDueRetries(began))
+                names.formUnion(dueRetries(began))
             }
             if !names.isEmpty {
                 hadWork = true
@@ -208,7 +208,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             if let namespace = view.record.claim?.namespace { needed.insert(namespace) }
         }
         namespaces.closeAll(but: needed)
-        _ = try ownSite()
+        _ = try daemonNamespace()
         nextResync = .now + .seconds(Self.resyncSeconds * Double.random(in: 0.8...1.2))
         for (location, namespace) in namespaces.all {
             do throws(KernelError) {
@@ -228,7 +228,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             for namespace in places[claim.host] ?? [] { namespace.own(claim.index, view.record.name) }
         }
         leases.restore()
-        isBlind = false
+        hasLookFailed = false
         waitingForNamespace.formIntersection(devices.keys)
         budgets = budgets.filter { $0.value.due(at: .now) != nil || devices[$0.key] != nil }
         // Failed devices wait for their own retry; all others are looked at.
@@ -236,7 +236,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         return atFailed || retries.isEmpty ? all : all.subtracting(retries.keys)
     }
 
-    private func ownSite() throws(KernelError) -> NamespaceState {
+    private func daemonNamespace() throws(KernelError) -> NamespaceState {
         do throws(NamespaceFailure) {
             return try namespaces.namespace(at: nil)
         } catch {
@@ -250,7 +250,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     private func refreshPending() throws(KernelError) -> Set<DeviceName> {
         let devices = snapshots.current.devices
         var concerned: Set<DeviceName> = []
-        for (location, namespace) in namespaces.all where namespace.hasNews {
+        for (location, namespace) in namespaces.all where namespace.hasPendingChanges {
             do throws(KernelError) {
                 concerned.formUnion(try namespace.refreshPending())
             } catch {
@@ -269,7 +269,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
                 .map(\.record.name))
     }
 
-    private func takeDueRetries(_ now: ContinuousClock.Instant) -> [DeviceName] {
+    private func dueRetries(_ now: ContinuousClock.Instant) -> [DeviceName] {
         retries.filter { $0.value.due <= now }.map(\.key)
     }
 

@@ -92,14 +92,14 @@ package final class WorkerInbox: Sendable {
     ///
     /// - Returns: False if too many questions wait or the worker is stopping; the question is then not called.
     func ask(retryingFailed: Bool = false, _ question: @escaping Question) -> Bool {
-        let isTaken = state.withLock { state in
+        let isAccepted = state.withLock { state in
             guard !state.isStopping, state.questions.count < Self.questionsMax else { return false }
             state.questions.append(question)
             state.retriesFailed = state.retriesFailed || retryingFailed
             return true
         }
-        if isTaken { waker.wake() }
-        return isTaken
+        if isAccepted { waker.wake() }
+        return isAccepted
     }
 
     /// Queues a command for the worker, which carries commands out in order, before all other work. After the worker
@@ -108,17 +108,17 @@ package final class WorkerInbox: Sendable {
     /// - Returns: False if too many wait; the command is then neither carried out nor refused.
     @discardableResult
     package func add(_ command: LeaseCommand) -> Bool {
-        let (isTaken, hasEnded) = state.withLock { state in
+        let (isAccepted, hasEnded) = state.withLock { state in
             guard !state.hasEnded else { return (true, true) }
-            guard command.isOwed || state.commands.count < Self.commandsMax else { return (false, false) }
+            guard command.isAlwaysAccepted || state.commands.count < Self.commandsMax else { return (false, false) }
             state.commands.append(command)
             return (true, false)
         }
-        if hasEnded { command.refuse() } else if isTaken { waker.wake() }
-        return isTaken
+        if hasEnded { command.refuse() } else if isAccepted { waker.wake() }
+        return isAccepted
     }
 
-    func takeCommands() -> [LeaseCommand] {
+    func drainCommands() -> [LeaseCommand] {
         state.withLock { state in
             defer { state.commands = [] }
             return state.commands
@@ -149,7 +149,7 @@ package final class WorkerInbox: Sendable {
         state.withLock { $0.names.isEmpty && $0.questions.isEmpty && $0.commands.isEmpty && !$0.isStopping }
     }
 
-    func take() -> Work {
+    func drain() -> Work {
         state.withLock { state in
             defer {
                 state.names.removeAll()

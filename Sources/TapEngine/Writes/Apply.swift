@@ -94,11 +94,11 @@ package struct Apply: Sendable {
     package func plan(
         _ outcome: Outcome, reply: @escaping @Sendable (Result<[DevicePlan], Refusal>) -> Void
     ) throws(Refusal) {
-        let isTaken = inbox.ask { survey in
+        let isAccepted = inbox.ask { survey in
             guard let survey else { return reply(.failure(.noLook)) }
             reply(.success(survey.plans(for: outcome.records).filter { !$0.steps.isEmpty || $0.obstacle != nil }))
         }
-        if !isTaken { throw .tooManyQuestions }
+        if !isAccepted { throw .tooManyQuestions }
     }
 
     private func decide(

@@ -94,7 +94,7 @@ extension DeviceChange {
 
 extension DeviceChange {
     /// Whether the wanted state of the device changes, not only its queues.
-    var changesStatement: Bool {
+    var changesWantedState: Bool {
         switch self {
         case .create, .restore, .update, .delete: true
         case .queues, .nothing: false
@@ -106,14 +106,14 @@ extension DeviceChange {
         switch self {
         case .create: (.created, "the device was created")
         case .restore: (.restored, "the device was restored as it was before")
-        case .update(let new, let old): (.updated, Self.words(from: old, to: new))
+        case .update(let new, let old): (.updated, Self.summary(from: old, to: new))
         case .delete: (.deletionRequested, "deletion was requested")
         case .queues, .nothing: nil
         }
     }
 
     /// Lists the changed fields.
-    private static func words(from old: DeviceRecord, to new: DeviceRecord) -> String {
+    private static func summary(from old: DeviceRecord, to new: DeviceRecord) -> String {
         var fields = new.spec == old.spec ? [] : new.spec.document.differences(from: old.spec.document)
         if new.labels != old.labels { fields.append("labels") }
         if new.recreateGeneration == new.generation { fields.append("the interface may be recreated") }

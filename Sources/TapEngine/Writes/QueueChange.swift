@@ -16,7 +16,7 @@ package struct QueueChange: Sendable {
         self.record = record
     }
 
-    private mutating func tell(_ reason: EventReason, _ message: String, at now: Timestamp) {
+    private mutating func setEvent(_ reason: EventReason, _ message: String, at now: Timestamp) {
         event = (reason, message, now)
     }
 }
@@ -46,7 +46,7 @@ extension QueueChange {
         // A change of CPUs keeps the time of the assignment.
         let assignment = Assignment(wanted, since: old?.assignedAt ?? wanted.assignedAt)
         change.record.assignments[queue] = assignment
-        change.tell(.queueAssigned, "queue \(queue) \(assignment.words)", at: wanted.assignedAt)
+        change.setEvent(.queueAssigned, "queue \(queue) \(assignment.summary)", at: wanted.assignedAt)
         return (change, isNew: old == nil)
     }
 
@@ -64,8 +64,8 @@ extension QueueChange {
         let queues = Array(free.prefix(count.value))
         var change = QueueChange(record)
         for queue in queues { change.record.assignments[queue] = wanted }
-        let which = queues.count == 1 ? "queue \(queues[0])" : "queues \(queues.words)"
-        change.tell(.queueAssigned, "\(which) \(wanted.words)", at: wanted.assignedAt)
+        let which = queues.count == 1 ? "queue \(queues[0])" : "queues \(queues.rangeList)"
+        change.setEvent(.queueAssigned, "\(which) \(wanted.summary)", at: wanted.assignedAt)
         return (change, queues)
     }
 
@@ -77,7 +77,7 @@ extension QueueChange {
         guard let old = record.assignments[queue] else { throw .assignmentNotFound(record.name, queue: queue) }
         var change = QueueChange(record)
         change.record.assignments[queue] = nil
-        change.tell(.queueReleased, "queue \(queue) is no longer assigned to \(old.consumer)", at: now)
+        change.setEvent(.queueReleased, "queue \(queue) is no longer assigned to \(old.consumer)", at: now)
         return change
     }
 
@@ -93,10 +93,10 @@ extension QueueChange {
         guard enabled == record.disabledQueues.contains(queue) else { return change }
         if enabled {
             change.record.disabledQueues.remove(queue)
-            change.tell(.queueEnabled, "queue \(queue) was enabled: it is attached while it is leased", at: now)
+            change.setEvent(.queueEnabled, "queue \(queue) was enabled: it is attached while it is leased", at: now)
         } else {
             change.record.disabledQueues.insert(queue)
-            change.tell(.queueDisabled, "queue \(queue) was disabled: it is detached", at: now)
+            change.setEvent(.queueDisabled, "queue \(queue) was disabled: it is detached", at: now)
         }
         return change
     }
@@ -107,14 +107,14 @@ extension Assignment {
         self.init(consumer: other.consumer, cpus: other.cpus.map(CPUNumber.init(unchecked:)), assignedAt: assignedAt)
     }
 
-    fileprivate var words: String {
-        "assigned to \(consumer)" + (cpus.isEmpty ? "" : " with the CPUs \(cpus.words)")
+    fileprivate var summary: String {
+        "assigned to \(consumer)" + (cpus.isEmpty ? "" : " with the CPUs \(cpus.rangeList)")
     }
 }
 
 extension [Int] {
     /// Text such as `0-3, 7`; the numbers must be ascending.
-    fileprivate var words: String {
+    fileprivate var rangeList: String {
         var runs: [ClosedRange<Int>] = []
         for number in self {
             if let last = runs.last, last.upperBound + 1 == number {

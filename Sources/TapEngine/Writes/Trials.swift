@@ -45,7 +45,7 @@ package final class Trials: Sendable {
         guard trial.state != .confirmed else { return }
         guard trial.state == .pending else { throw .trialEnded(revision: revision, state: trial.state) }
         try group.write { try $0.end(revision, .confirmed) }
-        group.tell(
+        group.record(
             EventRecord(
                 at: .now(), device: nil, reason: .confirmed, message: "change \(revision) was confirmed",
                 author: author))
@@ -85,7 +85,7 @@ package final class Trials: Sendable {
                 message: "change \(revision) was rolled back for \(changes.count) devices: \(reason)", author: author,
                 revision: commit.changed.isEmpty ? nil : commit.revision))
         try group.write { try $0.end(revision, .rolledBack) }
-        for event in events { group.tell(event) }
+        for event in events { group.record(event) }
         return commit.changed
     }
 
@@ -111,8 +111,8 @@ package final class Trials: Sendable {
             // The change was decided before; or the database failed, and the rollback is tried again later.
             if case .store = refusal { timer.schedule(after: .seconds(Self.retrySeconds)) } else { ended(revision) }
         }
-        let isTaken = writes.add(write)
-        if !isTaken { timer.schedule(after: .seconds(Self.retrySeconds)) }
+        let isAccepted = writes.add(write)
+        if !isAccepted { timer.schedule(after: .seconds(Self.retrySeconds)) }
     }
 }
 

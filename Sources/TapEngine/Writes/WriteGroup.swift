@@ -100,7 +100,7 @@ package struct WriteGroup: ~Copyable {
     ///
     /// - Returns: What to call once the group is committed.
     /// - Throws: `StoreError` if the failure concerns the whole group, or `NeedsSavepoints`.
-    package mutating func take(_ write: WriteQueue.Write) throws -> WriteQueue.Completion {
+    package mutating func perform(_ write: WriteQueue.Write) throws -> WriteQueue.Completion {
         let mark = state.mark
         if hasSavepoints { try transaction.beginSavepoint() }
         let refusal: Refusal
@@ -165,24 +165,24 @@ package struct WriteGroup: ~Copyable {
         }
         state.revision = revision
         state.commits.append(commit)
-        tell(changes, revision: revision, by: author)
+        recordHistory(of: changes, revision: revision, by: author)
         return commit
     }
 
     /// Adds an event to the history.
-    package mutating func tell(_ event: EventRecord) { state.events.append(event) }
+    package mutating func record(_ event: EventRecord) { state.events.append(event) }
 
     /// Adds the changes and their author to the history.
-    private mutating func tell(_ changes: [DeviceChange], revision: Int, by author: Author) {
+    private mutating func recordHistory(of changes: [DeviceChange], revision: Int, by author: Author) {
         let now = Timestamp.now()
-        let devicesCount = changes.count(where: \.changesStatement)
+        let devicesCount = changes.count(where: \.changesWantedState)
         if devicesCount > 0 {
             state.changes.append(
                 ChangeRecord(revision: revision, at: now, author: author, devicesCount: devicesCount))
         }
         for change in changes {
             guard let (reason, message) = change.event else { continue }
-            tell(
+            record(
                 EventRecord(
                     at: now, device: change.record.name, reason: reason, message: message, author: author,
                     revision: revision))

@@ -38,14 +38,14 @@ package final class WriteQueue: Sendable {
     ///   - event: The event to add.
     ///   - completion: Called once, whether or not the event was written.
     package func note(_ event: EventRecord, completion: @escaping @Sendable () -> Void) {
-        let isTaken = add(
+        let isAccepted = add(
             Write { (group) throws(Refusal) in
-                group.tell(event)
+                group.record(event)
                 return completion
             } fail: { _ in
                 completion()
             })
-        if !isTaken { completion() }
+        if !isAccepted { completion() }
     }
 
     /// Starts the thread.
@@ -75,7 +75,7 @@ package final class WriteQueue: Sendable {
                     committed = group.state
                     committed.closed.formUnion(closed)
                 }
-                for write in writes { completions.append(try group.take(write)) }
+                for write in writes { completions.append(try group.perform(write)) }
                 try group.finish()
             } committed: { _ in
                 guard committed.isDirty else { return }
