@@ -168,7 +168,7 @@ import Testing
             #expect(
                 (deletion["steps"] as? [[String: Any]])?.compactMap { $0["step"] as? String } == ["delete", "forget"])
             let creation = try #require(plans.first { $0["device"] as? String == "b" })
-            #expect((creation["obstacle"] as? String)?.contains("no such interface") == true)
+            #expect((creation["obstacle"] as? String)?.contains("no interface has that name") == true)
         }
     }
 

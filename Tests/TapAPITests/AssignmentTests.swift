@@ -81,8 +81,8 @@ import Testing
             let told = events.filter { ($0["reason"] as? String)?.hasPrefix("Queue") == true }
             #expect(
                 told.compactMap { $0["message"] as? String } == [
-                    "queue 2 assigned to vm-42 with the CPUs 2-3", "queue 1 shall be detached",
-                    "queues 0-1, 3 assigned to vm-1", "queue 2 no longer belongs to vm-42",
+                    "queue 2 assigned to vm-42 with the CPUs 2-3", "queue 1 was disabled: it is detached",
+                    "queues 0-1, 3 assigned to vm-1", "queue 2 is no longer assigned to vm-42",
                 ])
             #expect(
                 told.compactMap { $0["reason"] as? String } == [

@@ -62,7 +62,7 @@ import Testing
                 manager.end()
                 try daemon.create("web0", spec: #"{"queues": 8}"#)
                 try Self.useLeases(daemon)
-                #expect(daemon.log.contains("a lease will not outlive the daemon"))
+                #expect(daemon.log.contains("a lease will not survive a restart of the daemon"))
                 #expect(try daemon.metrics().contains(#"{operation="keep_descriptors",errno="#))
             }
         }
