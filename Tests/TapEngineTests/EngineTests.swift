@@ -8,7 +8,7 @@ import TapStore
 import TestSupport
 import Testing
 
-/// The engine as a source uses it that is not HTTP: by what it shows to other targets.
+/// The engine's package interface, as used by a caller other than HTTP.
 @Suite struct EngineTests {
     private static let author = Author(name: "fleet", source: "a test", request: "1")
 
@@ -20,7 +20,7 @@ import Testing
         return DeviceInput(name: try DeviceName(name), labels: .none, spec: try DeviceSpec(draft))
     }
 
-    /// Has one operation call back, once.
+    /// Runs an asynchronous operation and returns what it calls back with, which must be once.
     private static func result<Value: Sendable>(
         _ operation: (@escaping @Sendable (Value) -> Void) throws -> Void
     ) throws -> Value {
@@ -73,7 +73,7 @@ import Testing
         return snapshot
     }
 
-    @Test func whatIsAppliedComesTrueAndIsWatched() async throws {
+    @Test func applyReachesTheKernelAndTheWatch() async throws {
         let changes = Gathered<Bool>()
         let kernel = ModelKernel()
         try await withEngine(kernel, onChange: { changes.add(true) }) { engine in
@@ -86,7 +86,7 @@ import Testing
             #expect(snapshot.revision == first.revision)
             #expect(!changes.all.isEmpty)
 
-            // A watch from the beginning comes to each of them.
+            // A watch from the beginning reports each of them.
             var place = begin.place
             var names: Set<DeviceName> = []
             while case .change(let change, let view) = engine.next(after: place) {
@@ -95,7 +95,7 @@ import Testing
             }
             #expect(names == Set(inputs.map(\.name)))
 
-            // The same again changes nothing; what is left out goes, if it is to be pruned.
+            // Applying the same again changes nothing; with prune, a device that is left out is deleted.
             #expect(
                 try Self.apply(inputs, to: engine).get().changes.map(\.change.rawValue) == ["unchanged", "unchanged"])
             let second = try Self.apply([inputs[0]], to: engine, prunes: { _ in true }).get()
@@ -104,7 +104,7 @@ import Testing
         }
     }
 
-    @Test func aDryRunIsPlannedAndNotDone() async throws {
+    @Test func dryRunPlansWithoutChanging() async throws {
         try await withEngine { engine in
             var options = Apply.Options()
             options.isDryRun = true
@@ -117,7 +117,7 @@ import Testing
         }
     }
 
-    @Test func aRefusalIsAPlainCase() async throws {
+    @Test func refusalIsACaseOfTheEnum() async throws {
         try await withEngine { engine in
             let outcome = try Self.apply([try Self.input("web0")], to: engine).get()
             _ = try Self.wait(for: outcome, in: engine)
@@ -129,12 +129,12 @@ import Testing
             guard case .immutableFields([.multiQueue]) = refused[0].refusal else {
                 throw TestFailure("\(refused[0].refusal)")
             }
-            // Nothing of it is kept.
+            // No part of the refused apply is kept.
             #expect(engine.snapshot.devices.values.allSatisfy { $0.record.spec.queues.isMultiple })
         }
     }
 
-    @Test func aSurveyLooksAtTheKernel() async throws {
+    @Test func surveyReadsTheKernel() async throws {
         try await withEngine { engine in
             let count: Int? = try Self.result { reply in
                 try engine.survey { survey in reply(survey?.unmanaged().count) }

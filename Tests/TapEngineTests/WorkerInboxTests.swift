@@ -5,7 +5,7 @@ import Testing
 
 @testable import TapEngine
 
-/// What waits for the worker, and what happens when it does not come.
+/// Limits of the worker's inbox, and what happens to waiting commands when the worker ends.
 @Suite struct WorkerInboxTests {
     private struct NoWaker: Waker {
         func wake() {}
@@ -17,7 +17,7 @@ import Testing
         }
     }
 
-    @Test func tooMuchIsRefusedButForWhatIsOwed() throws {
+    @Test func commandsAboveTheLimitAreRefusedExceptHandOver() throws {
         let inbox = WorkerInbox(waker: NoWaker())
         let stopped = Mutex(0)
         @Sendable func count(_ refusal: Refusal) {
@@ -25,13 +25,13 @@ import Testing
         }
         for _ in 0..<WorkerInbox.commandsMax { #expect(inbox.add(Self.revoke(count))) }
         #expect(!inbox.add(Self.revoke { _ in Issue.record("it was refused") }))
-        // The end of what was begun.
+        // A hand-over completes a grant, so it is always accepted.
         #expect(inbox.add(.handOver(.random(), of: try DeviceName("web0"), vnetHeaderSize: nil, nil)))
         #expect(inbox.drainCommands().count == WorkerInbox.commandsMax + 1)
         #expect(inbox.drainCommands().isEmpty)
         #expect(inbox.add(Self.revoke(count)))
         #expect(stopped.withLock(\.self) == 0)
-        // At the end, each is refused, those that come later too.
+        // When the worker ends, waiting and later commands are refused.
         inbox.end()
         #expect(stopped.withLock(\.self) == 1)
         #expect(inbox.add(Self.revoke(count)))

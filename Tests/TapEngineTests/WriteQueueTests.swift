@@ -8,7 +8,7 @@ import Testing
 
 @testable import TapEngine
 
-/// Writes that wait at the same time share a transaction, and nothing else.
+/// Writes that wait at the same time share a transaction, and are otherwise independent.
 @Suite struct WriteQueueTests {
     private struct Parts {
         let snapshots = SnapshotStore()
@@ -24,7 +24,7 @@ import Testing
             try writes.start()
         }
 
-        /// Adds a write that says in `outcomes` how it went.
+        /// Adds a write that reports its result in `outcomes`.
         func add(
             _ name: String, _ turn: @escaping @Sendable (inout WriteGroup) throws(Refusal) -> Void
         ) {
@@ -37,7 +37,7 @@ import Testing
             #expect(writes.add(write))
         }
 
-        /// Adds writes while the writer is busy, so that they are one group.
+        /// Adds writes while the writer is blocked, so that they form one group.
         func group(_ add: () -> Void) {
             let (isBusy, isFree) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
             self.add("first") { _ in
@@ -62,14 +62,14 @@ import Testing
             createdAt: Timestamp(microseconds: 1))
     }
 
-    @Test func writesThatWaitTogetherAreOneCommit() throws {
+    @Test func waitingWritesAreOneCommit() throws {
         try withTemporaryDirectory { directory in
             let parts = try Parts(directory)
             let devices = try (0..<20).map { try Self.device("d\($0)") }
             parts.group {
                 for device in devices {
                     parts.add("\(device.name)") { (group) throws(Refusal) in
-                        // Of what was decided before in the same group it sees all.
+                        // It sees all earlier writes of the group.
                         #expect(group.devices.count == devices.firstIndex(of: device))
                         _ = try group.commit([.create(device)], by: Self.author)
                     }
@@ -78,7 +78,7 @@ import Testing
             #expect(parts.commits == 1)
             #expect(parts.outcomes.all == ["first is written"] + devices.map { "\($0.name) is written" })
             let (stored, revision) = try parts.store.load()
-            // Each has a revision of its own, as if it had been alone.
+            // Each has its own revision, as if written alone.
             #expect(stored.map(\.revision).sorted() == Array(1...20))
             #expect(revision == 20)
             #expect(parts.snapshots.current.devices.count == 20)
@@ -86,14 +86,14 @@ import Testing
         }
     }
 
-    @Test func anErrorTakesBackThatWriteOnly() throws {
+    @Test func errorUndoesThatWriteOnly() throws {
         try withTemporaryDirectory { directory in
             let parts = try Parts(directory)
             let (good, bad, late) = (try Self.device("good"), try Self.device("bad"), try Self.device("late"))
             parts.group {
                 parts.add("good") { (group) throws(Refusal) in _ = try group.commit([.create(good)], by: Self.author) }
-                parts.add("told") { (group) throws(Refusal) in
-                    group.record(EventRecord(at: .now(), device: nil, reason: .backedUp, message: "it has only told"))
+                parts.add("event") { (group) throws(Refusal) in
+                    group.record(EventRecord(at: .now(), device: nil, reason: .backedUp, message: "only an event"))
                     throw .stopping
                 }
                 parts.add("bad") { (group) throws(Refusal) in
@@ -101,7 +101,7 @@ import Testing
                     throw .stopping
                 }
                 parts.add("twice") { (group) throws(Refusal) in
-                    // SQLite refuses it: the interface of a device that does not exist.
+                    // SQLite refuses a claim for a device that does not exist.
                     try group.write { try $0.claim(Self.claim, for: bad.name) }
                 }
                 parts.add("late") { (group) throws(Refusal) in
@@ -112,11 +112,11 @@ import Testing
             #expect(try parts.store.load().devices.map(\.name.text).sorted() == ["good", "late"])
             #expect(parts.snapshots.current.devices.keys.map(\.text).sorted() == ["good", "late"])
             #expect(parts.outcomes.all.count == 6)
-            #expect(parts.outcomes.all[2] == "told failed: \(Refusal.stopping)")
+            #expect(parts.outcomes.all[2] == "event failed: \(Refusal.stopping)")
             #expect(parts.outcomes.all[3] == "bad failed: \(Refusal.stopping)")
             #expect(parts.outcomes.all[4].hasPrefix("twice failed: store("))
             #expect(parts.outcomes.all[5] == "late is written")
-            // As if the others had never come.
+            // As if the failed writes had never been added.
             #expect(parts.commits == 1)
             #expect(try parts.store.load().revision == 2)
             #expect(try parts.store.load().devices.map(\.revision).sorted() == [1, 2])
@@ -128,8 +128,8 @@ import Testing
         }
     }
 
-    /// What is answered before the disk has it would be a lie, a refusal too: it may stand on what was not kept.
-    @Test func aCommitThatFailsFailsAll() throws {
+    /// If the commit fails, refusals fail too: they may depend on writes that were not kept.
+    @Test func failedCommitFailsAllWrites() throws {
         try withTemporaryDirectory { directory in
             let parts = try Parts(directory)
             let device = try Self.device("web0")

@@ -14,7 +14,8 @@ package final class EngineMetrics: Sendable {
     let operations = Counter(
         "tapster_kernel_operations_total", "Successful kernel operations by operation.", labels: ["operation"])
     let kernelErrors = Counter(
-        "tapster_kernel_errors_total", "Failed kernel operations by errno.", labels: ["operation", "errno"])
+        "tapster_kernel_errors_total", "Failed kernel operations by operation and errno.",
+        labels: ["operation", "errno"])
     let overruns = Counter("tapster_netlink_overruns_total", "Losses of kernel notifications (ENOBUFS).")
     let leaseHandoffs = Counter(
         "tapster_lease_handoffs_total", "Lease requests by result.", labels: ["result"],
@@ -26,7 +27,7 @@ package final class EngineMetrics: Sendable {
     /// Set by the worker at the start of a pass.
     package let passDevices = Gauge(
         "tapster_reconcile_pass_devices", "Devices in the last pass that had work.")
-    /// Updated by the worker after each batch; zero between passes.
+    /// Updated by the worker before each batch; zero between passes.
     package let passDevicesLeft = Gauge(
         "tapster_reconcile_pass_devices_left", "Devices that the current pass has not processed yet.")
     let passDuration = Histogram("tapster_reconcile_duration_seconds", "Duration of a pass.")

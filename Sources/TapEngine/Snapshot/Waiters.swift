@@ -49,8 +49,8 @@ package struct Waiters {
 
     /// Parks a request.
     ///
-    /// - Returns: `nil` if it is parked. Otherwise whether its goals are reached, which is false if it cannot be
-    ///   parked; its completion is then not called.
+    /// - Returns: `nil` if it is parked. Otherwise whether its goals are reached: false if they no longer can be, or if
+    ///   it cannot be parked. Its completion is not called.
     mutating func park(_ waiter: Waiter, in snapshot: Snapshot) -> Bool? {
         var waiter = waiter
         if let isReached = waiter.look(at: Array(waiter.goals.keys), in: snapshot) { return isReached }

@@ -114,7 +114,7 @@ final class DeviceJob {
             self.withheldSteps = withheldSteps
             outcome = .blocked(obstacle)
         case .act(let steps, let differences, let index):
-            // If the device was deleted during its repair, it counts as missing, whatever differed before.
+            // If the device was deleted during its repair, it counts as missing, regardless of earlier differences.
             if case .create = steps.first { found = differences }
             addFound(differences)
             if isLastRound {

@@ -6,7 +6,7 @@ internal import TapDocument
 internal import TapStore
 internal import TapSystem
 
-/// The only thread that touches the kernel. Level-triggered: whatever wakes it, it compares the wanted state with the
+/// The only thread that touches the kernel. Level-triggered: on each wake-up it compares the wanted state with the
 /// observed state, and makes the kernel match.
 final class Worker: BatchEnvironment, @unchecked Sendable {
     // Unchecked: all mutable state is used by the worker's thread alone, after `start`.

@@ -53,7 +53,7 @@ extension QueueChange {
     /// Assigns `count` free queues, lowest index first, all or none.
     ///
     /// - Returns: The change, and the queues in ascending order.
-    /// - Throws: `Refusal.tooFewQueues`.
+    /// - Throws: `Refusal.tooFewQueues` if fewer are free.
     package static func assign(
         free count: QueueCount, of record: DeviceRecord, leasedByOthers: Set<Int>, to wanted: Assignment
     ) throws(Refusal) -> (change: QueueChange, queues: [Int]) {
