@@ -33,7 +33,7 @@ extension LeaseBroker {
     private func compareWithInterface(_ device: LeasedDevice) {
         for attempt in 1...LeasedDevice.looksMax {
             let attachedBefore = device.order.attached
-            for lease in device.notice() { finish(lease, .lost) }
+            for lease in device.refreshAttachedQueues() { finish(lease, .lost) }
             guard let index = device.place?.index,
                 let record = snapshots.current.devices[device.name]?.record, let namespace = namespace(of: record),
                 let attached = namespace.observed[index]?.tun?.attachedQueues,
@@ -64,7 +64,7 @@ extension LeaseBroker {
         guard let device = devices[name] else { return }
         let before = device.order
         defer { noteOrder(of: device, since: before) }
-        for lease in device.notice() { finish(lease, .lost) }
+        for lease in device.refreshAttachedQueues() { finish(lease, .lost) }
         guard let queue = device.queue(index), device.order.attached.contains(index) != isEnabled else { return }
         do throws(KernelError) {
             CrashPoint.reach(CrashPoint.queueSwitch)

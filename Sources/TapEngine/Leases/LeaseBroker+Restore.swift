@@ -61,6 +61,6 @@ extension LeaseBroker {
         {
             device.forgetReceiveCPUs(at: record.queues)
         }
-        return device.notice()
+        return device.refreshAttachedQueues()
     }
 }

@@ -137,7 +137,7 @@ final class LeaseBroker {
         let disabled = queues.filter(record.disabledQueues.contains)
         let order = queues.filter { !record.disabledQueues.contains($0) } + disabled
         // The current order of the other queues; the new ones are appended to it.
-        for other in devices[lease.device]?.notice() ?? [] { finish(other, .lost) }
+        for other in devices[lease.device]?.refreshAttachedQueues() ?? [] { finish(other, .lost) }
         // Device-wide settings are set for the first lease only, not while other consumers use the device.
         let isFirst = devices[lease.device] == nil
         let opened = try namespace.kernel.openQueues(
@@ -246,7 +246,7 @@ final class LeaseBroker {
         guard let device = devices[lease.device], device.leases.contains(where: { $0 === lease }) else { return }
         CrashPoint.reach(CrashPoint.leaseEnd)
         // If the last lease ends, the order of the queues does not matter.
-        let lost = device.leases.count == 1 ? [] : device.notice()
+        let lost = device.leases.count == 1 ? [] : device.refreshAttachedQueues()
         finish(lease, reason)
         for other in lost where other !== lease { finish(other, .lost) }
     }

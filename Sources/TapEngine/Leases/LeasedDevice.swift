@@ -56,7 +56,7 @@ final class LeasedDevice {
     /// Asks the kernel which queues are attached.
     ///
     /// - Returns: Leases whose queues no longer exist because their interface is gone.
-    func notice() -> [Lease] {
+    func refreshAttachedQueues() -> [Lease] {
         var (attached, lost) = attachedQueues()
         // Queues are asked one by one. If a guest detaches several meanwhile, the result could look as if it had
         // detached one from the middle. So a changed result is read again until two in a row agree.

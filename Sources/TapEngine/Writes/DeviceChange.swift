@@ -47,8 +47,8 @@ extension DeviceChange {
     ///   - input: The wanted device.
     ///   - recreate: Whether the interface may be recreated for a field that is fixed at creation.
     /// - Returns: The change to write.
-    /// - Throws: `Refusal` if the device is being deleted, its version is not the expected one, or it cannot be changed
-    ///   so.
+    /// - Throws: `Refusal` if the device is being deleted, its version is not the expected one, or the change is
+    ///   not possible.
     package static func change(
         _ old: DeviceView?, to input: DeviceInput, recreate: Bool
     ) throws(Refusal) -> DeviceChange {
