@@ -1,16 +1,18 @@
-/// A whole number that only exists within its bounds.
+/// An integer that cannot be out of bounds.
 public protocol BoundedInteger: Hashable, Comparable, Sendable {
-    /// The values that exist, both ends included.
+    /// The valid values, both ends included.
     static var bounds: ClosedRange<Int> { get }
-    /// The word for it in an error, such as `MTU in bytes`.
+    /// What the number is, for error messages, such as `MTU in bytes`.
     static var quantity: String { get }
 
+    /// In the unit that `quantity` names.
     var value: Int { get }
+    /// For values known to be within `bounds`; does not check.
     init(unchecked value: Int)
 }
 
 extension BoundedInteger {
-    /// - Throws: `ValidationError` when `value` lies outside `bounds`.
+    /// - Throws: `ValidationError` if `value` is outside `bounds`.
     public init(_ value: Int) throws(ValidationError) {
         guard Self.bounds.contains(value) else {
             throw ValidationError(
@@ -20,46 +22,62 @@ extension BoundedInteger {
         self.init(unchecked: value)
     }
 
+    /// Numeric order.
     public static func < (left: Self, right: Self) -> Bool {
         left.value < right.value
     }
 }
 
-/// How many queues a device has. The kernel's table has 256 places (`MAX_TAP_QUEUES`); one stays free for an anchor.
+/// The number of queues of a device. The kernel has 256 places (`MAX_TAP_QUEUES`); one stays free for an anchor.
 public struct QueueCount: BoundedInteger {
+    /// Both ends included.
     public static let bounds = 1...255
+    /// Used in error messages.
     public static let quantity = "number of queues"
+    /// Within `bounds`.
     public let value: Int
     public init(unchecked value: Int) { self.value = value }
+    /// The default.
     public static let one = QueueCount(unchecked: 1)
 }
 
-/// A device's MTU in bytes, without the Ethernet header. Which part of the range holds depends on the kind.
+/// A device's MTU in bytes, without the Ethernet header. The maximum also depends on the kind (`DeviceKind.mtuMax`).
 public struct MTU: BoundedInteger {
+    /// Both ends included.
     public static let bounds = 68...65_535
+    /// Used in error messages.
     public static let quantity = "MTU in bytes"
+    /// Within `bounds`.
     public let value: Int
     public init(unchecked value: Int) { self.value = value }
+    /// The default of both kinds.
     public static let ethernet = MTU(unchecked: 1_500)
 }
 
-/// The bytes of the virtio-net header in front of each packet (`TUNSETVNETHDRSZ`). The kernel has no upper bound,
-/// so it is ours: the largest header that virtio knows has 24 bytes.
+/// The size in bytes of the virtio-net header before each packet (`TUNSETVNETHDRSZ`). The kernel has no upper bound;
+/// 64 is our own, since the largest header that virtio defines has 24 bytes.
 public struct VnetHeaderSize: BoundedInteger {
+    /// Both ends included.
     public static let bounds = 10...64
+    /// Used in error messages.
     public static let quantity = "vnet header size in bytes"
+    /// Within `bounds`.
     public let value: Int
     public init(unchecked value: Int) { self.value = value }
-    /// `sizeof(struct virtio_net_hdr_mrg_rxbuf)`, what modern virtio-net uses.
+    /// `sizeof(struct virtio_net_hdr_mrg_rxbuf)`, which modern virtio-net uses.
     public static let mergeable = VnetHeaderSize(unchecked: 12)
 }
 
-/// Packets in each queue's ring (`IFLA_TXQLEN`). A ring costs eight bytes of kernel memory a packet.
+/// The capacity in packets of each queue's ring (`IFLA_TXQLEN`). It costs eight bytes of kernel memory per packet.
 public struct TransmitQueueLength: BoundedInteger {
+    /// Both ends included.
     public static let bounds = 1...65_536
+    /// Used in error messages.
     public static let quantity = "transmit queue length in packets"
+    /// Within `bounds`.
     public let value: Int
     public init(unchecked value: Int) { self.value = value }
+    /// The default of a tap in the kernel, and of a spec.
     public static let standard = TransmitQueueLength(unchecked: 1_000)
 }
 
@@ -67,21 +85,28 @@ public struct TransmitQueueLength: BoundedInteger {
 /// (`IFLA_GSO_MAX_SIZE`, `IFLA_GSO_IPV4_MAX_SIZE`).
 ///
 /// The kernel refuses more than the driver's `tso_max_size`, which tun leaves at `GSO_LEGACY_MAX_SIZE`
-/// (`linux/netdevice.h`). Since Linux 6.12 it refuses less than `MAX_TCP_HEADER + 1`, which is 193 to 385 by its
-/// configuration; older kernels take less, and compute with negative sizes then. Our lower bound is above all of these.
+/// (`linux/netdevice.h`). Since Linux 6.12 it refuses less than `MAX_TCP_HEADER + 1`, which is 193 to 385 depending on
+/// the kernel's configuration. Older kernels accept less and then compute negative sizes. Our lower bound is above all
+/// of these.
 public struct GSOMaxBytes: BoundedInteger {
+    /// Both ends included.
     public static let bounds = 512...65_536
+    /// Used in error messages.
     public static let quantity = "largest GSO packet in bytes"
+    /// Within `bounds`.
     public let value: Int
     public init(unchecked value: Int) { self.value = value }
-    /// Of a new tap or tun.
+    /// The kernel's value for a new tap or tun.
     public static let standard = GSOMaxBytes(unchecked: 65_536)
 }
 
-/// The socket send buffer in bytes (`TUNSETSNDBUF`): how much a consumer may write before the host has taken it.
+/// The socket send buffer in bytes (`TUNSETSNDBUF`): how much written data may wait for the host's network stack.
 public struct SendBufferBytes: BoundedInteger {
+    /// Both ends included.
     public static let bounds = 1...Int(Int32.max)
+    /// Used in error messages.
     public static let quantity = "send buffer in bytes"
+    /// Within `bounds`.
     public let value: Int
     public init(unchecked value: Int) { self.value = value }
 }

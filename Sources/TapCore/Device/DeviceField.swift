@@ -1,8 +1,8 @@
 /// A field of a device that can differ between the spec and the kernel; the raw value is its path in the spec.
 ///
-/// A closed set, so that a metric's label stays bounded.
+/// The set is closed, which bounds the values of a metric label.
 public enum DeviceField: String, CaseIterable, Hashable, Sendable {
-    /// The whole device is missing.
+    /// The device itself, when it is missing.
     case device
     case name
     case kind
@@ -17,7 +17,9 @@ public enum DeviceField: String, CaseIterable, Hashable, Sendable {
     case sendBuffer = "sendBufferBytes"
     case owner
     case group
+    /// `IFF_PERSIST`; not in the spec, always wanted.
     case persistent
+    /// The detached descriptor that Tapster holds (`WantedDevice.wantsAnchor`); not in the spec.
     case anchor
     case mtu = "link.mtu"
     case macAddress = "link.macAddress"
@@ -32,17 +34,17 @@ public enum DeviceField: String, CaseIterable, Hashable, Sendable {
     case altNames = "link.altNames"
     case addresses = "link.addresses"
 
-    /// Whether who has an open device's queue may set it, so that its repair is no fight.
+    /// Whether consumers of an open device may change it; such repairs do not count as contention.
     public var isSetByConsumers: Bool { self == .vnetHeaderSize || self == .offloads }
 
     private static let linkPrefix = "link."
 
-    /// Its name in the object that has it, such as `mtu`.
+    /// The last part of the path, such as `mtu`: the key in its JSON object.
     public var key: String {
         rawValue.hasPrefix(Self.linkPrefix) ? String(rawValue.dropFirst(Self.linkPrefix.utf8.count)) : rawValue
     }
 
-    /// The field's place in a device's JSON document (RFC 6901).
+    /// JSON pointer to the field in a device document (RFC 6901).
     public var pointer: String {
         "/spec/" + rawValue.split(separator: ".").joined(separator: "/")
     }

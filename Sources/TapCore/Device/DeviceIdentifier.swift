@@ -1,6 +1,8 @@
-/// A device's `uid`: made once, at random, and never used again (a UUID, RFC 9562).
+/// A device's `uid`: random, and never reused (a UUID, RFC 9562).
 public struct DeviceIdentifier: Hashable, Sendable {
+    /// The first eight bytes, big-endian.
     public let high: UInt64
+    /// The last eight bytes, big-endian.
     public let low: UInt64
 
     public init(high: UInt64, low: UInt64) {
@@ -9,21 +11,20 @@ public struct DeviceIdentifier: Hashable, Sendable {
     }
 }
 
-/// As a UUID (RFC 9562).
 extension DeviceIdentifier {
-    /// A new one, at random: version 4 (section 5.4).
+    /// A new random UUID, version 4 (RFC 9562, section 5.4).
     public static func random() -> DeviceIdentifier {
         DeviceIdentifier(
             high: .random(in: .min ... .max) & ~0xF000 | 0x4000,
             low: .random(in: .min ... .max) & ~(0b11 << 62) | 0b10 << 62)
     }
 
-    /// Lower-case hexadecimal with hyphens.
+    /// Lower-case hexadecimal with hyphens, 36 characters.
     public var text: String {
         var text: [UInt8] = []
         text.reserveCapacity(36)
         for (position, byte) in bytes.enumerated() {
-            // Before the fifth, seventh, ninth and eleventh byte.
+            // Hyphens come before the fifth, seventh, ninth and eleventh byte.
             if position >= 4, position <= 10, position.isMultiple(of: 2) { text.append(UInt8(ascii: "-")) }
             text.append(Self.digits[Int(byte >> 4)])
             text.append(Self.digits[Int(byte & 0xF)])
@@ -31,7 +32,7 @@ extension DeviceIdentifier {
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// `nil` unless the text is a UUID as `text` writes it.
+    /// `nil` unless the text is a UUID in the form of `text`.
     public init?(text: String) {
         let digits = text.utf8.filter { $0 != UInt8(ascii: "-") }
         guard digits.count == 32, let high = UInt64(String(decoding: digits.prefix(16), as: UTF8.self), radix: 16),

@@ -1,14 +1,16 @@
 /// The name of a device, which is the name of its network interface.
 ///
-/// Narrower than `dev_valid_name()` in `net/core/dev.c` on purpose: a name of ours needs no quoting in a shell, a path
-/// or a URL. The kernel cuts a longer name silently; here it cannot exist.
+/// Stricter than `dev_valid_name()` in `net/core/dev.c`, so that a name needs no quoting in a shell, a path or a URL.
+/// The kernel silently truncates a longer name; here it is an error.
 public struct DeviceName: Hashable, Comparable, Sendable, CustomStringConvertible {
-    /// `IFNAMSIZ` less the closing NUL.
+    /// `IFNAMSIZ` without the terminating NUL.
     public static let bytesMax = 15
 
+    /// 1 to `bytesMax` ASCII characters.
     public let text: String
 
-    /// - Throws: `ValidationError` when the kernel would refuse, cut or expand the name.
+    /// - Throws: `ValidationError` if the kernel would refuse, truncate or expand (`%d`) the name, or if it needs
+    ///   quoting.
     public init(_ text: String) throws(ValidationError) {
         let bytes = text.utf8
         guard !bytes.isEmpty else {
@@ -24,15 +26,17 @@ public struct DeviceName: Hashable, Comparable, Sendable, CustomStringConvertibl
         guard let first = bytes.first, first != UInt8(ascii: "-"), first != UInt8(ascii: ".") else {
             throw ValidationError("the name must begin with a letter, a digit or '_'")
         }
-        // The kernel keeps two for /proc/sys/net/ipv4/conf, and one for the loopback device of each namespace.
+        // `all` and `default` are directories in /proc/sys/net/ipv4/conf; `lo` is each namespace's loopback device.
         guard text != "all", text != "default", text != "lo" else {
             throw ValidationError("the name '\(text)' is reserved by the kernel")
         }
         self.text = text
     }
 
+    /// Same as `text`.
     public var description: String { text }
 
+    /// In byte order.
     public static func < (left: Self, right: Self) -> Bool {
         left.text < right.text
     }

@@ -1,21 +1,22 @@
-/// The wanted state of a device. One that the kernel could not make true cannot exist.
+/// The wanted state of a device, checked for combinations that the kernel would refuse.
 ///
-/// Every field is the draft's, under the draft's name: `spec.kind`, `spec.link`.
+/// The fields are those of `DeviceSpecDraft`: `spec.kind`, `spec.link`.
 @dynamicMemberLookup
 public struct DeviceSpec: Hashable, Sendable {
-    /// Checked, and with its offloads filled in.
+    /// Checked; `offloads` is not `nil`.
     ///
-    /// To read many fields, read them here: the compiler copies the whole draft for a key path.
+    /// Code that reads many fields reads them here: a key path makes the compiler copy the whole draft.
     @usableFromInline package let draft: DeviceSpecDraft
 
-    /// Inlined, so that a key path in the source becomes a plain load.
+    /// A field of the draft. Inlined, so that the key path becomes a plain load.
     @inlinable public subscript<Field>(dynamicMember field: KeyPath<DeviceSpecDraft, Field>) -> Field {
         draft[keyPath: field]
     }
 
+    /// The draft's, or the default for its `vnetHeader`.
     public var offloads: Offloads { draft.offloads ?? [] }
 
-    /// - Throws: `SpecContradictions` with every pair of fields that cannot stand together.
+    /// - Throws: `SpecContradictions` with every combination of fields that the kernel or Tapster cannot fulfil.
     public init(_ draft: DeviceSpecDraft) throws(SpecContradictions) {
         var draft = draft
         if draft.offloads == nil { draft.offloads = draft.vnetHeader ? [.checksum, .tso4, .tso6] : [] }
@@ -24,7 +25,7 @@ public struct DeviceSpec: Hashable, Sendable {
         self.draft = draft
     }
 
-    /// The fields that differ from `other` although the kernel fixes them when a device is created.
+    /// The fields that differ from `other` and that the kernel fixes when a device is created.
     public func immutableFieldsDiffering(from other: DeviceSpec) -> [DeviceField] {
         var fields: [DeviceField] = []
         if draft.networkNamespace != other.draft.networkNamespace { fields.append(.networkNamespace) }
@@ -32,7 +33,7 @@ public struct DeviceSpec: Hashable, Sendable {
         if draft.queues.isMultiple != other.draft.queues.isMultiple { fields.append(.multiQueue) }
         if draft.packetInfo != other.draft.packetInfo { fields.append(.packetInfo) }
         if draft.vnetHeader != other.draft.vnetHeader { fields.append(.vnetHeader) }
-        // TUNSETOWNER and TUNSETGROUP take no "nobody": once set, an owner can be changed but not cleared.
+        // TUNSETOWNER and TUNSETGROUP cannot unset: once set, an owner can be changed but not cleared.
         if draft.access == .open {
             if draft.owner == nil, other.kernelOwnerIsSet { fields.append(.owner) }
             if draft.group == nil, other.draft.access == .open, other.draft.group != nil { fields.append(.group) }
@@ -40,6 +41,6 @@ public struct DeviceSpec: Hashable, Sendable {
         return fields
     }
 
-    /// A brokered device belongs to the daemon's user, an open one to whom its spec names.
+    /// The kernel's owner of a brokered device is the daemon's user, that of an open one the spec's `owner`.
     private var kernelOwnerIsSet: Bool { draft.access == .brokered || draft.owner != nil }
 }

@@ -1,11 +1,11 @@
-/// Layer 2 or layer 3 (`IFF_TAP`, `IFF_TUN`).
+/// Whether the device carries layer 2 or layer 3 (`IFF_TAP`, `IFF_TUN`).
 public enum DeviceKind: String, CaseIterable, Hashable, Sendable {
     /// Ethernet frames.
     case tap
-    /// IP packets: no MAC address, no bridge.
+    /// IP packets. It has no MAC address and cannot join a bridge.
     case tun
 
-    /// The largest MTU of this kind: 65,535 less the hard header (`tun_net_initialize()` in `drivers/net/tun.c`).
+    /// The largest MTU in bytes: 65,535 less the link-layer header (`tun_net_initialize()` in `drivers/net/tun.c`).
     public var mtuMax: Int {
         switch self {
         case .tap: 65_535 - 14
@@ -14,21 +14,23 @@ public enum DeviceKind: String, CaseIterable, Hashable, Sendable {
     }
 }
 
-/// Who opens the queues.
+/// Which process opens the queues.
 public enum DeviceAccess: String, CaseIterable, Hashable, Sendable {
-    /// Tapster does, when somebody leases them; nobody else can open the device by name.
+    /// Tapster opens them and leases them to consumers; no other process without `CAP_NET_ADMIN` can open the device.
     case brokered
-    /// The consumers do, by the device's name, as the spec's owner and group allow.
+    /// Consumers open them by the device's name, as the spec's owner and group permit.
     case open
 }
 
-/// The old ABI with its one queue, or the multiqueue ABI (`IFF_MULTI_QUEUE`) with up to 255.
+/// The single-queue ABI, or the multiqueue ABI (`IFF_MULTI_QUEUE`) with up to 255 queues.
 public enum QueueLayout: Hashable, Sendable {
     case single
     case multiple(QueueCount)
 
+    /// Whether it is the multiqueue ABI, even with one queue.
     public var isMultiple: Bool { self != .single }
 
+    /// One for the single-queue ABI.
     public var count: QueueCount {
         switch self {
         case .single: .one
@@ -36,89 +38,106 @@ public enum QueueLayout: Hashable, Sendable {
         }
     }
 
-    /// Whether it has such a queue, and the kernel can detach it: the old ABI's only queue stays attached.
+    /// Whether the queue exists and the kernel can detach it. The single-queue ABI cannot detach its queue.
     public func canDisable(_ queue: Int) -> Bool { isMultiple && (0..<count.value).contains(queue) }
 }
 
-/// What stands between the stack and the queues.
+/// The queueing discipline between the network stack and the queues (tc(8)).
 public enum QueueDiscipline: String, CaseIterable, Hashable, Sendable {
-    /// None. The first ifup of a multiqueue device then costs 33 µs instead of 2 to 29 ms and 6.4 MiB.
+    /// No queueing. The first ifup of a multiqueue device then takes 33 µs instead of 2 to 29 ms and 6.4 MiB.
     case noqueue
-    /// Whatever `net.core.default_qdisc` says.
+    /// The value of the sysctl `net.core.default_qdisc`.
     case kernelDefault
 }
 
-/// Whether the interface has a carrier, without which nobody sends through it.
+/// When the interface has a carrier; without one the kernel sends no packets through it.
 public enum CarrierPolicy: String, CaseIterable, Hashable, Sendable {
-    /// While at least one queue is attached: a carrier without one is a black hole.
+    /// While at least one queue is attached. A carrier without a queue would lose all packets.
     case automatic
-    /// Without a consumer too, for bridges that must not flap. An anchor keeps it.
+    /// Always, for bridges whose ports must not flap. An anchor keeps the carrier while no consumer is attached.
     case on
+    /// Never.
     case off
 }
 
-/// Whether an interface that somebody else made may be taken over.
+/// Whether Tapster may take over an existing interface of the device's name.
 public enum AdoptionPolicy: String, CaseIterable, Hashable, Sendable {
     case never
-    /// When its kind and what else is fixed at creation are as stated.
+    /// If its kind and its other immutable fields match the spec.
     case compatible
 }
 
-/// What is done about a field that somebody else has changed.
+/// What Tapster does about drift: a field that another process has changed.
 public enum DriftPolicy: String, CaseIterable, Hashable, Sendable {
+    /// Restore the wanted value.
     case repair
-    /// It is told, and left as it is.
+    /// Report the drift and leave it.
     case report
 }
 
 /// The wanted state of the network interface.
 public struct LinkSpec: Hashable, Sendable {
+    /// `IFF_UP`.
     public var up = true
+    /// `IFLA_MTU`.
     public var mtu = MTU.ethernet
-    /// Nothing means: derived from the device's identifier.
+    /// `nil`: derived from the device's identifier.
     public var macAddress: MACAddress?
+    /// `IFLA_TXQLEN`.
     public var transmitQueueLength = TransmitQueueLength.standard
+    /// Set before the first ifup.
     public var queueDiscipline = QueueDiscipline.noqueue
-    /// The bridge or VRF that the interface belongs to.
+    /// The bridge or VRF that the interface belongs to (`IFLA_MASTER`); `nil`: none.
     public var controller: InterfaceName?
+    /// `IFLA_IFALIAS`; `nil`: none.
     public var alias: LinkAlias?
-    /// All of them, sorted.
+    /// All alternative names, sorted; any other is removed.
     public var altNames: [AlternativeName] = []
-    /// Those that are ours to keep, sorted; others are left alone.
+    /// The addresses that Tapster maintains, sorted; other addresses of the interface are left alone.
     public var addresses: [InterfaceAddress] = []
+    /// Applied with `TUNSETCARRIER`.
     public var carrier = CarrierPolicy.automatic
-    /// The largest packet that the stack hands over unsegmented; `nil` leaves it to the kernel and to others.
+    /// The largest packet that the stack hands over unsegmented; `nil`: not managed.
     public var gsoMaxBytes: GSOMaxBytes?
-    /// The same for IPv4 alone (Linux 6.3); `nil` leaves it to the kernel, which lets it follow `gsoMaxBytes`.
+    /// The same for IPv4 only (Linux 6.3); `nil`: not managed. The kernel sets it along with `gsoMaxBytes`.
     public var gsoIPv4MaxBytes: GSOMaxBytes?
 
     public init() {}
 }
 
-/// The wanted state of a device, before anybody has looked whether its parts fit together.
+/// The wanted state of a device before its fields have been checked against each other.
 public struct DeviceSpecDraft: Hashable, Sendable {
+    /// Immutable.
     public var kind = DeviceKind.tap
+    /// The count can change; the ABI is immutable.
     public var queues = QueueLayout.multiple(.one)
+    /// Whether Tapster or the consumers open the queues.
     public var access = DeviceAccess.brokered
-    /// Nothing means: the daemon's own.
+    /// `nil`: the daemon's own. Immutable.
     public var networkNamespace: NetworkNamespace?
-    /// Four bytes of flags and protocol before each packet (the opposite of `IFF_NO_PI`).
+    /// Four bytes of flags and protocol before each packet (the opposite of `IFF_NO_PI`). Immutable.
     public var packetInfo = false
-    /// A virtio-net header before each packet (`IFF_VNET_HDR`).
+    /// A virtio-net header before each packet (`IFF_VNET_HDR`). Immutable.
     public var vnetHeader = true
+    /// Ignored without `vnetHeader`.
     public var vnetHeaderSize = VnetHeaderSize.mergeable
-    /// Nothing means: checksum, tso4 and tso6 with a vnet header, none without.
+    /// `nil`: checksum, tso4 and tso6 with a vnet header, none without.
     public var offloads: Offloads?
-    /// For each queue that is leased. Nothing means: unlimited, the kernel's default.
+    /// For each leased queue. `nil`: the kernel's default, which is unlimited.
     public var sendBuffer: SendBufferBytes?
+    /// The user that may lease the queues or, with `access` `open`, open them; `nil`: none.
     public var owner: Principal?
+    /// The group that may do so; `nil`: none.
     public var group: Principal?
-    /// Packets from the consumer go through NAPI (`IFF_NAPI`). For each queue that is leased.
+    /// Packets from the consumer go through NAPI (`IFF_NAPI`). For each leased queue.
     public var napi = false
-    /// And through `napi_gro_frags` (`IFF_NAPI_FRAGS`).
+    /// They also go through `napi_gro_frags()` (`IFF_NAPI_FRAGS`).
     public var napiFrags = false
+    /// What rtnetlink sets.
     public var link = LinkSpec()
+    /// Whether Tapster may take over an existing interface of the name.
     public var adoption = AdoptionPolicy.never
+    /// What Tapster does about changes by other processes.
     public var driftPolicy = DriftPolicy.repair
 
     public init() {}

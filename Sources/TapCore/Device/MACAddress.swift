@@ -1,10 +1,10 @@
-/// An Ethernet address (IEEE 802, EUI-48) that an interface may have: unicast and not zero.
+/// An Ethernet address (IEEE 802, EUI-48).
 public struct MACAddress: Hashable, Sendable, CustomStringConvertible {
-    /// The six bytes as they stand on the wire, first byte highest.
+    /// The six bytes, the first on the wire in bits 40 to 47.
     public let rawValue: UInt64
 
-    /// - Throws: `ValidationError` when the text is not six two-digit hexadecimal bytes joined by colons, or is the
-    ///   zero address or a multicast address, which the kernel refuses (`is_valid_ether_addr`).
+    /// - Throws: `ValidationError` unless the text is six two-digit hexadecimal bytes joined by colons, and for the
+    ///   zero address and multicast addresses, which the kernel refuses (`is_valid_ether_addr()`).
     public init(_ text: String) throws(ValidationError) {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         var value: UInt64 = 0
@@ -24,7 +24,7 @@ public struct MACAddress: Hashable, Sendable, CustomStringConvertible {
         rawValue = value
     }
 
-    /// The address in a kernel attribute, or nothing when the bytes are not six (a tun has none).
+    /// An address as the kernel reports it; `nil` unless there are six bytes (a tun has none).
     public init?(bytes: [UInt8]) {
         guard bytes.count == 6 else { return nil }
         var value: UInt64 = 0
@@ -32,18 +32,20 @@ public struct MACAddress: Hashable, Sendable, CustomStringConvertible {
         rawValue = value
     }
 
-    /// The address of a device whose spec leaves it open: unicast, locally administered, and always the same for one
-    /// device, so that a restart or a repair gives it back. It is set explicitly, since udev's `MACAddressPolicy=`
-    /// rewrites addresses that the kernel made up.
+    /// The address of a device whose spec has none: unicast, locally administered, and derived from the identifier
+    /// alone, so that a restart or a repair restores it. It is set explicitly, since udev's `MACAddressPolicy=` rewrites
+    /// addresses that the kernel generated.
     public init(derivedFrom identifier: DeviceIdentifier) {
         let bits = identifier.high ^ (identifier.low &* 0x9E37_79B9_7F4A_7C15)
         rawValue = (bits >> 16) & 0xFCFF_FFFF_FFFF | 0x0200_0000_0000
     }
 
+    /// Six bytes, in network order.
     public var bytes: [UInt8] {
         (0..<6).map { UInt8(truncatingIfNeeded: rawValue >> (40 - 8 * $0)) }
     }
 
+    /// Lower-case hexadecimal with colons.
     public var description: String {
         bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: ":")
     }

@@ -1,17 +1,17 @@
-/// Where a network namespace other than the daemon's own is found: a name, as ip-netns(8) gives it, or a path.
+/// The location of a network namespace other than the daemon's own: a name, as in ip-netns(8), or a path.
 public struct NetworkNamespace: Hashable, Comparable, Sendable, CustomStringConvertible {
-    /// Where iproute2 keeps named namespaces.
+    /// The directory in which iproute2 keeps named namespaces.
     public static let directory = "/run/netns/"
     static let nameBytesMax = 200
     static let pathBytesMax = 1_023
 
-    /// As it was stated.
+    /// The name or path as configured.
     public let text: String
 
-    /// - Throws: `ValidationError` for what is neither a file's name nor an absolute path.
+    /// - Throws: `ValidationError` unless the text is a file name or an absolute path.
     public init(_ text: String) throws(ValidationError) {
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
-            throw ValidationError("a network namespace is named in printable ASCII without spaces")
+            throw ValidationError("a network namespace must be printable ASCII without spaces")
         }
         if text.utf8.first == UInt8(ascii: "/") {
             guard text.utf8.count <= Self.pathBytesMax else {
@@ -22,19 +22,21 @@ public struct NetworkNamespace: Hashable, Comparable, Sendable, CustomStringConv
                 !text.utf8.contains(UInt8(ascii: "/"))
             else {
                 throw ValidationError(
-                    "a network namespace is a name of at most \(Self.nameBytesMax) bytes without '/', as 'ip netns' "
-                        + "lists it, or an absolute path")
+                    "a network namespace must be a name of at most \(Self.nameBytesMax) bytes without '/', as "
+                        + "'ip netns' lists it, or an absolute path")
             }
         }
         self.text = text
     }
 
-    /// The file that leads to it.
+    /// Absolute path of the namespace file.
     public var path: String {
         text.utf8.first == UInt8(ascii: "/") ? text : Self.directory + text
     }
 
+    /// Same as `text`.
     public var description: String { text }
 
+    /// In byte order.
     public static func < (left: Self, right: Self) -> Bool { left.text < right.text }
 }

@@ -1,15 +1,15 @@
-/// What the consumer takes off the host's hands (`TUNSETOFFLOAD`, the `TUN_F_` flags of `linux/if_tun.h`).
+/// Work on packets that the host leaves to the consumer (`TUNSETOFFLOAD`, the `TUN_F_` flags of `linux/if_tun.h`).
 public struct Offloads: OptionSet, Hashable, Sendable {
-    /// The kernel's own bits.
+    /// The kernel's `TUN_F_` bits.
     public let rawValue: UInt32
 
     public init(rawValue: UInt32) {
         self.rawValue = rawValue
     }
 
-    /// `TUN_F_CSUM`: packets may come with an unfinished checksum.
+    /// `TUN_F_CSUM`: packets may have incomplete checksums.
     public static let checksum = Offloads(rawValue: 0x01)
-    /// `TUN_F_TSO4`: TCP over IPv4 may come in segments larger than the MTU.
+    /// `TUN_F_TSO4`: TCP segments over IPv4 may be larger than the MTU.
     public static let tso4 = Offloads(rawValue: 0x02)
     /// `TUN_F_TSO6`: the same over IPv6.
     public static let tso6 = Offloads(rawValue: 0x04)
@@ -22,21 +22,21 @@ public struct Offloads: OptionSet, Hashable, Sendable {
     /// `TUN_F_USO6`: UDP segmentation over IPv6, since 6.2.
     public static let uso6 = Offloads(rawValue: 0x40)
 
-    /// Every offload with its word, in the order of the kernel's bits.
+    /// Every offload with its name in the API, in the order of the kernel's bits.
     public static let words: [(word: String, offload: Offloads)] = [
         ("checksum", .checksum), ("tso4", .tso4), ("tso6", .tso6), ("ecn", .ecn), ("ufo", .ufo), ("uso4", .uso4),
         ("uso6", .uso6),
     ]
 
-    /// How many words a list may have; it may repeat them.
+    /// The most words in a list, repeated ones included.
     public static let wordsMax = 64
 
-    /// The words of the set, in the order of the kernel's bits.
+    /// The names of the offloads in the set, in the order of the kernel's bits.
     public var names: [String] {
         Self.words.filter { contains($0.offload) }.map(\.word)
     }
 
-    /// - Throws: `ValidationError` for an unknown word.
+    /// - Throws: `ValidationError` if the word is unknown.
     public init(word: String) throws(ValidationError) {
         guard let known = Self.words.first(where: { $0.word == word }) else {
             throw ValidationError(
@@ -45,14 +45,14 @@ public struct Offloads: OptionSet, Hashable, Sendable {
         self = known.offload
     }
 
-    /// What ethtool(8) can tell of them: whether there is a checksum, and whether there is any segmentation of TCP.
+    /// The set as ethtool(8) reports it, which shows only whether there is checksumming and any TCP segmentation.
     public var asShown: Offloads {
         var shown = intersection(.checksum)
         if !isDisjoint(with: [.tso4, .tso6, .ecn]) { shown.formUnion([.tso4, .tso6]) }
         return shown
     }
 
-    /// Why the kernel would answer `EINVAL` to this combination (`set_offload()` in `drivers/net/tun.c`), if it would.
+    /// Why the kernel would refuse this combination with EINVAL (`set_offload()` in `drivers/net/tun.c`); `nil` if not.
     public var contradiction: String? {
         if !isEmpty, !contains(.checksum) {
             return "segmentation without 'checksum' is refused by the kernel; add 'checksum'"

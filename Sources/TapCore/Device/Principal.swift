@@ -1,12 +1,12 @@
-/// A user or a group, as a spec names it: by name or by number.
+/// A user or a group of a spec, by name or by number.
 public enum Principal: Hashable, Sendable, CustomStringConvertible {
     case number(UInt32)
     case name(String)
 
-    /// Shadow's own limit for a login name (`LOGIN_NAME_MAX` less the NUL would be 255; useradd stops at 32).
+    /// The limit of useradd(8); `LOGIN_NAME_MAX` without the NUL would be 255.
     static let nameBytesMax = 32
 
-    /// - Throws: `ValidationError` for −1 (`(uid_t)-1` means "nobody" to the kernel) and what does not fit 32 bits.
+    /// - Throws: `ValidationError` unless the number fits 32 bits, and for `(uid_t)-1`, the kernel's "no user".
     public init(_ number: Int) throws(ValidationError) {
         guard let id = UInt32(exactly: number), id != .max else {
             throw ValidationError(
@@ -15,24 +15,25 @@ public enum Principal: Hashable, Sendable, CustomStringConvertible {
         self = .number(id)
     }
 
-    /// - Throws: `ValidationError` when no account could have the name.
+    /// - Throws: `ValidationError` if no account can have the name.
     public init(_ name: String) throws(ValidationError) {
         guard !name.isEmpty, name.utf8.count <= Self.nameBytesMax else {
-            throw ValidationError("an account name has 1 to \(Self.nameBytesMax) bytes")
+            throw ValidationError("an account name must have 1 to \(Self.nameBytesMax) bytes")
         }
         guard name.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F && $0 != UInt8(ascii: ":") }) else {
-            throw ValidationError("an account name has no space, colon or control character")
+            throw ValidationError("an account name must not contain a space, colon or control character")
         }
         self = .name(name)
     }
 
     /// A number in decimal digits, or a name.
     ///
-    /// - Throws: `ValidationError` for what is neither.
+    /// - Throws: `ValidationError` if it can be neither.
     public init(text: String) throws(ValidationError) {
         if let number = Int(text) { try self.init(number) } else { try self.init(text) }
     }
 
+    /// The number or the name.
     public var description: String {
         switch self {
         case .number(let id): String(id)
@@ -41,10 +42,10 @@ public enum Principal: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// Turns account names into numbers: `/etc/passwd`, `/etc/group` and whatever else the host's name service reads.
+/// Resolves account names to numbers through the host's name service (nsswitch.conf(5)).
 public protocol Accounts: Sendable {
-    /// The number of the user, or nothing when no such user exists.
+    /// The user's number (UID); `nil` if no such user exists.
     func userNumber(_ principal: Principal) -> UInt32?
-    /// The number of the group, or nothing when no such group exists.
+    /// The group's number (GID); `nil` if no such group exists.
     func groupNumber(_ principal: Principal) -> UInt32?
 }

@@ -1,7 +1,10 @@
-/// The fields of one spec that cannot stand together.
+/// Fields of one spec that contradict each other.
 public struct SpecContradictions: Error, Hashable, Sendable {
+    /// A field whose value is impossible with the values of other fields, or on the running kernel.
     public struct Contradiction: Hashable, Sendable {
+        /// The field that the client should change.
         public let field: DeviceField
+        /// What is wrong and what to do, without a final full stop.
         public let detail: String
 
         public init(_ field: DeviceField, _ detail: String) {
@@ -10,14 +13,15 @@ public struct SpecContradictions: Error, Hashable, Sendable {
         }
     }
 
+    /// At least one.
     public let found: [Contradiction]
 }
 
 extension DeviceSpecDraft {
-    /// Below it the kernel takes IPv6 off an interface (`IPV6_MIN_MTU`).
+    /// Below this MTU the kernel removes IPv6 from an interface (`IPV6_MIN_MTU`).
     private static let ipv6MTUMin = 1_280
 
-    /// Every pair of fields that cannot stand together.
+    /// Every combination of fields that cannot be fulfilled.
     var contradictions: [SpecContradictions.Contradiction] {
         offloadContradictions + kindContradictions + queueContradictions + linkContradictions
     }
@@ -46,18 +50,18 @@ extension DeviceSpecDraft {
             found.append(
                 .init(
                     .sendBuffer,
-                    "it belongs to each queue, and with access 'open' the consumers open them; leave it out, and let "
-                        + "them set it (TUNSETSNDBUF)"))
+                    "this is set on each queue, and with access 'open' the consumers open the queues; leave it out and "
+                        + "let them set it (TUNSETSNDBUF)"))
         }
         if napi, access == .open {
             found.append(
                 .init(
                     .napi,
-                    "it belongs to each queue, and with access 'open' the consumers open them; leave it out, and let "
-                        + "them set it (IFF_NAPI)"))
+                    "this is set on each queue, and with access 'open' the consumers open the queues; leave it out and "
+                        + "let them set it (IFF_NAPI)"))
         }
         if napiFrags, !napi || kind == .tun {
-            found.append(.init(.napiFrags, "the kernel does it only on a tap, and only with napi: true"))
+            found.append(.init(.napiFrags, "the kernel supports this only on a tap with napi: true"))
         }
         return found
     }
@@ -68,12 +72,15 @@ extension DeviceSpecDraft {
             found.append(
                 .init(
                     .carrier,
-                    "'on' needs a queue that keeps the carrier, and a device with multiQueue: false has no place for "
-                        + "it"))
+                    "'on' needs a second queue that keeps the carrier, which a device with multiQueue: false cannot "
+                        + "have"))
         }
         let hosts = link.addresses.filter(\.isIPv6).map(\.bytes)
         if Set(hosts).count < hosts.count {
-            found.append(.init(.addresses, "an IPv6 address cannot be there twice, with another prefix length either"))
+            found.append(
+                .init(
+                    .addresses,
+                    "duplicate IPv6 address; the kernel accepts each one once, even with different prefix lengths"))
         }
         if link.mtu.value < Self.ipv6MTUMin, link.addresses.contains(where: \.isIPv6) {
             found.append(

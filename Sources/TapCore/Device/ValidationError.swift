@@ -1,6 +1,6 @@
-/// Why a text or a number is not a value of the wanted type: what was found, and what would be accepted.
+/// Why a text or a number is not valid: what was found, and what would be accepted.
 public struct ValidationError: Error, Hashable, Sendable {
-    /// One sentence for a person, without a final full stop.
+    /// One sentence for people, without a final full stop.
     public let detail: String
 
     public init(_ detail: String) {
