@@ -15,7 +15,7 @@ import Testing
     }
 
     @Test func theErrorSaysWhatToDo() {
-        #expect(throws: ValidationError("the consumer has 64 bytes, but at most 63 are kept; choose a shorter name")) {
+        #expect(throws: ValidationError("the consumer name has 64 bytes; at most 63 are allowed")) {
             try ConsumerName(String(repeating: "x", count: 64))
         }
     }

@@ -30,24 +30,24 @@ extension BoundedInteger {
 
 /// The number of queues of a device. The kernel has 256 places (`MAX_TAP_QUEUES`); one stays free for an anchor.
 public struct QueueCount: BoundedInteger {
-    /// Both ends included.
+    /// The upper bound is `MAX_TAP_QUEUES` less the anchor.
     public static let bounds = 1...255
-    /// Used in error messages.
+    /// For error messages.
     public static let quantity = "number of queues"
-    /// Within `bounds`.
+    /// The number of queues.
     public let value: Int
     public init(unchecked value: Int) { self.value = value }
-    /// The default.
+    /// The default of a spec.
     public static let one = QueueCount(unchecked: 1)
 }
 
 /// A device's MTU in bytes, without the Ethernet header. The maximum also depends on the kind (`DeviceKind.mtuMax`).
 public struct MTU: BoundedInteger {
-    /// Both ends included.
+    /// In bytes: `ETH_MIN_MTU` and `ETH_MAX_MTU` (`linux/if_ether.h`).
     public static let bounds = 68...65_535
-    /// Used in error messages.
+    /// For error messages.
     public static let quantity = "MTU in bytes"
-    /// Within `bounds`.
+    /// In bytes.
     public let value: Int
     public init(unchecked value: Int) { self.value = value }
     /// The default of both kinds.
@@ -57,11 +57,11 @@ public struct MTU: BoundedInteger {
 /// The size in bytes of the virtio-net header before each packet (`TUNSETVNETHDRSZ`). The kernel has no upper bound;
 /// 64 is our own, since the largest header that virtio defines has 24 bytes.
 public struct VnetHeaderSize: BoundedInteger {
-    /// Both ends included.
+    /// In bytes; the lower bound is `sizeof(struct virtio_net_hdr)`.
     public static let bounds = 10...64
-    /// Used in error messages.
+    /// For error messages.
     public static let quantity = "vnet header size in bytes"
-    /// Within `bounds`.
+    /// In bytes.
     public let value: Int
     public init(unchecked value: Int) { self.value = value }
     /// `sizeof(struct virtio_net_hdr_mrg_rxbuf)`, which modern virtio-net uses.
@@ -70,11 +70,11 @@ public struct VnetHeaderSize: BoundedInteger {
 
 /// The capacity in packets of each queue's ring (`IFLA_TXQLEN`). It costs eight bytes of kernel memory per packet.
 public struct TransmitQueueLength: BoundedInteger {
-    /// Both ends included.
+    /// In packets; the upper bound is ours, to limit the memory.
     public static let bounds = 1...65_536
-    /// Used in error messages.
+    /// For error messages.
     public static let quantity = "transmit queue length in packets"
-    /// Within `bounds`.
+    /// In packets.
     public let value: Int
     public init(unchecked value: Int) { self.value = value }
     /// The default of a tap in the kernel, and of a spec.
@@ -89,11 +89,11 @@ public struct TransmitQueueLength: BoundedInteger {
 /// the kernel's configuration. Older kernels accept less and then compute negative sizes. Our lower bound is above all
 /// of these.
 public struct GSOMaxBytes: BoundedInteger {
-    /// Both ends included.
+    /// In bytes.
     public static let bounds = 512...65_536
-    /// Used in error messages.
+    /// For error messages.
     public static let quantity = "largest GSO packet in bytes"
-    /// Within `bounds`.
+    /// In bytes.
     public let value: Int
     public init(unchecked value: Int) { self.value = value }
     /// The kernel's value for a new tap or tun.
@@ -102,11 +102,11 @@ public struct GSOMaxBytes: BoundedInteger {
 
 /// The socket send buffer in bytes (`TUNSETSNDBUF`): how much written data may wait for the host's network stack.
 public struct SendBufferBytes: BoundedInteger {
-    /// Both ends included.
+    /// In bytes: the positive values of the C `int` that the call accepts.
     public static let bounds = 1...Int(Int32.max)
-    /// Used in error messages.
+    /// For error messages.
     public static let quantity = "send buffer in bytes"
-    /// Within `bounds`.
+    /// In bytes.
     public let value: Int
     public init(unchecked value: Int) { self.value = value }
 }

@@ -33,8 +33,8 @@ public struct MACAddress: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// The address of a device whose spec has none: unicast, locally administered, and derived from the identifier
-    /// alone, so that a restart or a repair restores it. It is set explicitly, since udev's `MACAddressPolicy=` rewrites
-    /// addresses that the kernel generated.
+    /// alone, so that a restart or a repair restores it. It is set explicitly, since udev's `MACAddressPolicy=`
+    /// rewrites addresses that the kernel generated.
     public init(derivedFrom identifier: DeviceIdentifier) {
         let bits = identifier.high ^ (identifier.low &* 0x9E37_79B9_7F4A_7C15)
         rawValue = (bits >> 16) & 0xFCFF_FFFF_FFFF | 0x0200_0000_0000

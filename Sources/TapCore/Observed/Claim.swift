@@ -1,8 +1,8 @@
-/// Which running kernel, and which network namespace of it, a link index belongs to.
+/// The boot and the network namespace to which a link index belongs.
 public struct HostIdentity: Hashable, Sendable {
-    /// `/proc/sys/kernel/random/boot_id`: another one after each boot.
+    /// `/proc/sys/kernel/random/boot_id`: different after each boot.
     public let boot: String
-    /// `SO_NETNS_COOKIE`: unique among all namespaces of one boot.
+    /// `SO_NETNS_COOKIE`: unique within one boot.
     public let namespace: UInt64
 
     public init(boot: String, namespace: UInt64) {
@@ -11,12 +11,14 @@ public struct HostIdentity: Hashable, Sendable {
     }
 }
 
-/// Settings of a device that rtnetlink does not show. They belong to the device and outlive every descriptor.
+/// Settings of a device that rtnetlink does not report. They belong to the device and outlive its descriptors.
 public struct DescriptorSettings: Hashable, Sendable {
+    /// `TUNSETVNETHDRSZ`; `nil` without a vnet header, or if unknown.
     public var vnetHeaderSize: VnetHeaderSize?
-    /// Nothing when nobody knows, as with a device that was taken over.
+    /// `TUNSETOFFLOAD`; `nil` if unknown, as for an adopted device.
     public var offloads: Offloads?
 
+    /// The wanted settings.
     public init(_ spec: DeviceSpec) {
         vnetHeaderSize = spec.vnetHeader ? spec.vnetHeaderSize : nil
         offloads = spec.offloads
@@ -28,17 +30,21 @@ public struct DescriptorSettings: Hashable, Sendable {
     }
 }
 
-/// The proof that an interface is ours: written to the database while the new device is not yet persistent, so that
-/// at no moment a persistent device of ours exists without it. Before that moment a crash leaves nothing behind.
+/// The proof that Tapster made or adopted an interface.
+///
+/// It is written to the database before a new device becomes persistent, so that every persistent device of ours has a
+/// claim. A crash before that leaves no device behind.
 public struct Claim: Hashable, Sendable {
+    /// The boot and the namespace of `index`.
     public let host: HostIdentity
-    /// Where the namespace was found when the device was made.
+    /// The configured location of the namespace when the device was made; `nil`: the daemon's own.
     public let namespace: NetworkNamespace?
+    /// The interface's number, unique within `host`.
     public let index: LinkIndex
-    /// What was set through a descriptor, and read back where the kernel lets us.
+    /// The settings made through a descriptor, as read back where the kernel reports them.
     public let settings: DescriptorSettings
-    /// Whether the interface was seen to be gone: its number may be somebody else's by now, but that the device had
-    /// been made here stays known.
+    /// Whether the interface was found missing. Another interface may have its number now; the claim only records that
+    /// the device existed in this namespace.
     public var isLost = false
 
     public init(

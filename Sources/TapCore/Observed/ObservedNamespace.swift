@@ -1,7 +1,8 @@
-/// An address as the kernel shows it.
+/// An address of an interface as the kernel reports it.
 public struct ObservedAddress: Hashable, Sendable {
+    /// With its prefix length.
     public let address: InterfaceAddress
-    /// Whether it bears our mark (`IFA_PROTO`), so that we may remove it.
+    /// Whether it has Tapster's mark (`IFA_PROTO`), so that Tapster may remove it.
     public let isOurs: Bool
 
     public init(_ address: InterfaceAddress, isOurs: Bool) {
@@ -10,17 +11,19 @@ public struct ObservedAddress: Hashable, Sendable {
     }
 }
 
-/// All that plans need to know of one namespace, as last seen.
+/// The last observed state of one namespace: the input of plans.
 public struct ObservedNamespace: Sendable {
-    /// The kernel and namespace that all of this comes from.
+    /// The boot and the namespace that were observed.
     public let host: HostIdentity
+    /// The configured location; `nil`: the daemon's own namespace.
     public let location: NetworkNamespace?
-    /// Devices of which we hold a detached descriptor.
+    /// Devices of which Tapster holds a detached descriptor.
     public var anchored: Set<LinkIndex> = []
+    /// Interfaces without addresses may be missing.
     public var addresses: [LinkIndex: [ObservedAddress]] = [:]
-    /// Whose interface a number is, of those that are ours.
+    /// The device to which an interface belongs; only of Tapster's own interfaces.
     public var owners: [LinkIndex: DeviceName] = [:]
-    /// Devices whose consumers may have changed what no notification tells, and have gone.
+    /// Devices whose last consumer has gone and may have changed settings of which the kernel sends no notification.
     public var unverified: Set<LinkIndex> = []
     private var byIndex: [LinkIndex: ObservedLink] = [:]
     private var indexByName: [String: LinkIndex] = [:]
@@ -34,33 +37,36 @@ public struct ObservedNamespace: Sendable {
         for link in links { insert(link) }
     }
 
+    /// In no particular order.
     public var links: some Collection<ObservedLink> { byIndex.values }
 
+    /// `nil` if no interface has the number.
     public subscript(index: LinkIndex) -> ObservedLink? { byIndex[index] }
 
-    /// Finds by alternative names too: `TUNSETIFF` would match those as well.
+    /// Finds by main and alternative names, as `TUNSETIFF` does.
     public subscript(name: String) -> ObservedLink? {
         indexByName[name].flatMap { byIndex[$0] }
     }
 
-    /// How many interfaces belong to a controller, promised ones included.
+    /// The number of interfaces that belong to a controller, promised ones included.
     public func ports(of controller: LinkIndex) -> Int {
         (portsByController[controller] ?? 0) + (promisedPorts[controller] ?? 0)
     }
 
-    /// Counts a port before it has joined, so that a batch of plans does not promise the same place twice.
+    /// Counts a port before it joins, so that two plans of a batch do not use the last free place of a bridge.
     public mutating func promisePort(of controller: LinkIndex) { promisedPorts[controller, default: 0] += 1 }
 
-    /// What was promised has been done, or not; the next look tells.
+    /// Drops the promises after the batch; the next observation counts the ports that have joined.
     public mutating func endPromises() { promisedPorts = [:] }
 
-    /// As it would be if an interface were gone.
+    /// A copy without an interface.
     public func without(_ index: LinkIndex) -> ObservedNamespace {
         var copy = self
         copy.remove(index)
         return copy
     }
 
+    /// Adds an interface, or replaces the one with its number.
     public mutating func insert(_ link: ObservedLink) {
         remove(link.index)
         byIndex[link.index] = link
@@ -69,6 +75,7 @@ public struct ObservedNamespace: Sendable {
         if let controller = link.controller { portsByController[controller, default: 0] += 1 }
     }
 
+    /// Removes an interface, if there is one with the number. A name that another interface has taken stays with it.
     public mutating func remove(_ index: LinkIndex) {
         guard let old = byIndex.removeValue(forKey: index) else { return }
         for name in [old.name] + old.altNames where indexByName[name] == index {

@@ -1,9 +1,10 @@
-/// To whom a queue belongs, whether he reads it just now or not.
+/// The assignment of a queue to a consumer, whether the consumer has leased it or not.
 public struct Assignment: Hashable, Sendable {
+    /// The only consumer that may lease the queue.
     public let consumer: ConsumerName
-    /// The processors that shall take what arrives on the queue; sorted, each once. None: wherever it comes in.
+    /// The CPUs that process packets from the queue (`rps_cpus`), sorted and unique. Empty: the CPU of the sender.
     public let cpus: [Int]
-    /// Since when it is this consumer's.
+    /// The time of the assignment to this consumer.
     public let assignedAt: Timestamp
 
     public init(consumer: ConsumerName, cpus: some Sequence<CPUNumber>, assignedAt: Timestamp) {
@@ -13,10 +14,13 @@ public struct Assignment: Hashable, Sendable {
     }
 }
 
-/// A processor, as the kernel numbers them. 8,192 are the most for which it can be built (`NR_CPUS` of x86).
+/// The kernel's number of a CPU. The kernel can be built for at most 8,192 CPUs (`NR_CPUS` of x86).
 public struct CPUNumber: BoundedInteger {
+    /// Both ends included.
     public static let bounds = 0...8_191
+    /// For error messages.
     public static let quantity = "CPU number"
+    /// From zero.
     public let value: Int
     public init(unchecked value: Int) { self.value = value }
 }

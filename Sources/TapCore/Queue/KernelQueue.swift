@@ -1,46 +1,52 @@
-/// One queue of a device, open for a consumer. It stays open, and with it the queue in the kernel, until `close()`.
+/// Tapster's copy of a leased queue's descriptor. It keeps the queue open in the kernel until `close()`.
 ///
 /// Used on the worker's thread only.
 public protocol KernelQueue: AnyObject {
-    /// Whether the kernel steers packets to it; its consumer may have changed that.
+    /// Whether the kernel steers packets to it; the consumer may have changed that.
     ///
-    /// - Throws: EBADFD when the device is gone.
+    /// - Throws: EBADFD if the device no longer exists.
     func isAttached() throws(KernelError) -> Bool
+    /// Makes the kernel steer packets to it (`TUNSETQUEUE` with `IFF_ATTACH_QUEUE`).
     func attach() throws(KernelError)
-    /// The kernel throws away what waits in the queue, and steers nothing to it any more.
+    /// Makes the kernel discard the packets in the queue and steer no more to it (`IFF_DETACH_QUEUE`).
     func detach() throws(KernelError)
+    /// Closes this copy only.
     func close()
 }
 
-/// The connection on which queues were handed over. It lives as long as the lease.
+/// The connection over which a consumer received its queues. It lives as long as the lease.
 ///
 /// Used on the worker's thread only.
 public protocol KernelConnection: AnyObject {
-    /// Sends one message, and the queues' descriptors with it (`SCM_RIGHTS`, unix(7)).
+    /// Sends one message with the queues' descriptors (`SCM_RIGHTS`, unix(7)).
     ///
-    /// - Throws: EPIPE when nobody is there any more, EAGAIN when he does not read.
+    /// - Throws: EPIPE if the consumer has closed the connection, EAGAIN if it does not read.
     func send(_ message: [UInt8], with queues: [any KernelQueue]) throws(KernelError)
 
-    /// Ends it for the other side too, whoever has copies.
+    /// Shuts the connection down, even if another process holds copies of its descriptor (shutdown(2)).
     func close()
 }
 
-/// A few bytes that outlive the process, but not the boot: with the service manager, like the descriptors to which they
-/// belong.
+/// A few bytes that outlive the process but not the boot. The service manager keeps them together with the descriptors
+/// that they describe.
 public protocol KernelMemory: AnyObject {
+    /// All bytes, those of earlier processes included.
     var contents: [UInt8] { get }
+    /// - Throws: `KernelError` if the kernel or the service manager refuses.
     func append(_ bytes: [UInt8]) throws(KernelError)
-    /// Either the old contents are found by the next process, or the new ones.
+    /// Replaces the contents atomically: the next process finds either the old or the new bytes.
+    ///
+    /// - Throws: `KernelError` if the kernel or the service manager refuses.
     func replace(with bytes: [UInt8]) throws(KernelError)
 }
 
-/// What a former process of the service left with the service manager.
+/// Descriptors that an earlier process of the service left with the service manager.
 public struct KeptDescriptors {
-    /// What was kept together, by its name.
+    /// The descriptors of one lease.
     public struct Bundle {
-        /// Nothing when it did not come back.
+        /// `nil` if the service manager did not return it.
         public var connection: (any KernelConnection)?
-        /// In the order in which they were kept.
+        /// In the order in which they were given to the service manager.
         public var queues: [any KernelQueue]
 
         public init(connection: (any KernelConnection)?, queues: [any KernelQueue]) {
@@ -49,24 +55,31 @@ public struct KeptDescriptors {
         }
     }
 
+    /// By the name under which they were kept.
     public var bundles: [String: Bundle] = [:]
-    /// The names of what was of no use, and has been closed.
+    /// The names of descriptors that could not be used and have been closed.
     public var others: [String] = []
 
     public init() {}
 }
 
-/// How queues shall be opened.
+/// How to open queues.
 public struct QueueOpening: Hashable, Sendable {
+    /// Must match the device's, or `TUNSETIFF` fails.
     public let flags: CreationFlags
+    /// The number of queues to open.
     public let count: Int
-    /// Whether the kernel may turn the carrier on with the first attach.
+    /// Whether the first attach turns the carrier on (otherwise `IFF_NO_CARRIER`).
     public let carrier: Bool
-    /// What is set on the device before anybody gets the queues; nothing where others use it already.
+    /// What to set on the device before the consumer gets the queues; `nil` while other consumers use the device.
     public let settings: DescriptorSettings?
-    /// For each queue; nothing leaves the kernel's own, which is unlimited.
+    /// For each queue; `nil`: the kernel's default, which is unlimited.
     public let sendBuffer: SendBufferBytes?
 
+    /// - Parameters:
+    ///   - spec: The device's.
+    ///   - count: How many queues to open.
+    ///   - setsDevice: Whether to set the settings that belong to the whole device.
     public init(_ spec: DeviceSpec, count: Int, setsDevice: Bool) {
         flags = CreationFlags(spec)
         self.count = count
@@ -76,11 +89,11 @@ public struct QueueOpening: Hashable, Sendable {
     }
 }
 
-/// Queues that have been opened.
+/// The result of opening queues.
 public struct OpenedQueues {
-    /// All attached, in the order of their attachment.
+    /// All attached, in the order in which they were attached.
     public let queues: [any KernelQueue]
-    /// As the kernel tells it; nothing without a vnet header.
+    /// In bytes, as the kernel reports it; `nil` without a vnet header.
     public let vnetHeaderSize: Int?
 
     public init(queues: [any KernelQueue], vnetHeaderSize: Int?) {

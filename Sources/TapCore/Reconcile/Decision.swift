@@ -1,20 +1,20 @@
-/// What to do about one device: a pure value, shown by a dry run and executed by the worker.
+/// What to do about one device. A dry run shows it, the worker executes it.
 public enum Decision: Hashable, Sendable {
-    /// The kernel is as wanted.
+    /// The kernel matches the wanted state.
     case settled(ObservedLink)
-    /// These steps, for these differences.
+    /// Do the steps, which remove the differences. `index` is `nil` if the device does not exist yet.
     case act([Step], differences: [Difference], index: LinkIndex?)
-    /// Nothing is done. The differences stay, and the steps are what would be done if the obstacle were gone.
+    /// Do nothing. The differences remain; the steps are what would be done without the obstacle.
     case blocked(Obstacle, differences: [Difference], steps: [Step])
 }
 
 extension WantedDevice {
-    /// Decides from the wanted and the observed alone; a second look after the steps were done decides `settled`.
+    /// Depends on the wanted and the observed state only; after the steps, the next decision is `settled`.
     ///
     /// - Parameters:
-    ///   - namespace: All that is known of the namespace in which the device is wanted.
-    ///   - contested: Fields that somebody changes again and again; they are not repaired now.
-    /// - Returns: Whether all is well, what to do, or why nothing can be done.
+    ///   - namespace: The observed state of the namespace in which the device is wanted.
+    ///   - contested: Fields that another process changes repeatedly; they are not repaired now.
+    /// - Returns: The steps to do, or the reason why there are none.
     public func decide(in namespace: ObservedNamespace, contested: Set<DeviceField> = []) -> Decision {
         let mine = ownLink(in: namespace)
         if isDeletionRequested {
@@ -23,7 +23,7 @@ extension WantedDevice {
         }
         guard let mine else { return decideOnMissing(in: namespace, contested: contested) }
         if let other = namespace[name.text], other.index != mine.index {
-            // Ours was renamed, and somebody took its name.
+            // Our interface was renamed, and another one has its name.
             let difference = Difference(.name, wanted: .text(name.text), observed: .text(mine.name))
             let taken = namespace.owners[other.index].map { Obstacle.nameTaken(by: $0) }
             return .blocked(
@@ -43,7 +43,9 @@ extension WantedDevice {
         return decideOnDifferences(differences, of: mine, in: namespace, contested: contested)
     }
 
-    /// What to do in the namespace that a device shall leave, when its spec names another one.
+    /// What to do in the namespace of an existing interface if the spec names another namespace.
+    ///
+    /// - Returns: `nil` if the device has no interface there.
     public func decideOnLeaving(_ namespace: ObservedNamespace) -> Decision? {
         guard let mine = ownLink(in: namespace) else { return nil }
         let wanted = spec.networkNamespace?.text
@@ -56,7 +58,7 @@ extension WantedDevice {
         return .blocked(.immutable([.networkNamespace]), differences: [difference], steps: [])
     }
 
-    /// The interface that the claim names, whatever it is called now.
+    /// The interface of the claim, by its index, so that a renamed one is found too; `nil` if there is none.
     public func ownLink(in namespace: ObservedNamespace) -> ObservedLink? {
         guard let claim, !claim.isLost, claim.host == namespace.host, let link = namespace[claim.index], link.tun != nil
         else {
@@ -73,18 +75,18 @@ extension WantedDevice {
             }
             let mismatches = mismatches(foreign)
             guard spec.adoption == .compatible, mismatches.isEmpty, foreign.name == name.text else {
-                let told = spec.adoption == .compatible ? mismatches : []
+                let reported = spec.adoption == .compatible ? mismatches : []
                 return .blocked(
                     .foreignDevice(
-                        kind: foreign.tun?.kind.rawValue ?? foreign.kind, index: foreign.index, mismatches: told),
+                        kind: foreign.tun?.kind.rawValue ?? foreign.kind, index: foreign.index, mismatches: reported),
                     differences: [missing], steps: [])
             }
-            // Nobody knows yet what was set through its descriptors.
+            // What was set through its descriptors is unknown.
             let unknown = DescriptorSettings(vnetHeaderSize: nil, offloads: nil)
             return .act([.claim(unknown)], differences: [missing], index: foreign.index)
         }
         let steps = stepsToCreate(in: namespace)
-        // On another boot, or in a namespace that was made anew, a missing device is nobody's doing.
+        // After a reboot, or in a namespace that was made anew, a missing device is not drift.
         if isReached, claim?.host == namespace.host {
             if spec.driftPolicy == .report {
                 return .blocked(.reportOnly([.device]), differences: [missing], steps: steps)
@@ -96,7 +98,7 @@ extension WantedDevice {
         return .act(steps, differences: [missing], index: nil)
     }
 
-    /// What keeps somebody else's device from being adopted.
+    /// The fields that prevent the adoption of an existing interface.
     private func mismatches(_ foreign: ObservedLink) -> [DeviceField] {
         guard let tun = foreign.tun else { return [.kind] }
         var fields: [DeviceField] = []
@@ -131,7 +133,7 @@ extension WantedDevice {
             withhold(open.filter { $0.field.isSetByConsumers }) { .inUse($0) }
             open.removeAll { withheld.contains($0) }
         }
-        // A new statement is nobody's repair.
+        // Before the spec has been reached, changes are not repairs.
         if isReached {
             withhold(open.filter { contested.contains($0.field) }) { .contested($0) }
             open.removeAll { withheld.contains($0) }
@@ -149,7 +151,7 @@ extension WantedDevice {
 }
 
 extension DeviceSpec {
-    /// What keeps the device from joining its controller, if anything does.
+    /// Why the device cannot join its controller; `nil` if it can, or if it has none.
     public func controllerObstacle(in namespace: ObservedNamespace) -> Obstacle? {
         guard let name = draft.link.controller else { return nil }
         guard let controller = namespace[name.text] else { return .controllerMissing(name) }
@@ -161,8 +163,10 @@ extension DeviceSpec {
         }
     }
 
-    /// A carrier that follows the consumers, our anchors, which end with the daemon, and what nobody knows are no
-    /// stranger's doing.
+    /// Whether another process has caused the difference, if the spec had been reached.
+    ///
+    /// False for a carrier that follows the consumers, for anchors, which are closed with the daemon, and for values that
+    /// the kernel does not report.
     public func isExternalDrift(_ difference: Difference) -> Bool {
         switch difference.field {
         case .anchor: false
@@ -174,7 +178,7 @@ extension DeviceSpec {
 }
 
 extension Difference {
-    /// Whether the kernel fixes the field at creation: an owner and a group, once set, cannot be cleared.
+    /// Whether the kernel fixes the field at creation. An owner and a group can be changed but not cleared.
     fileprivate var isFixed: Bool {
         switch field {
         case .kind, .multiQueue: true
@@ -183,7 +187,7 @@ extension Difference {
         }
     }
 
-    /// Whether it is fixed, or nearly so: these flags can be set again, but only while nobody has the device open.
+    /// Whether the field is fixed, or can be set again only while no process has the device open.
     fileprivate var isSetAtCreation: Bool {
         switch field {
         case .packetInfo, .vnetHeader: true

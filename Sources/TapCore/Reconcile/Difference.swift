@@ -1,9 +1,13 @@
-/// A field in which the kernel differs from what is wanted.
+/// A field whose observed value is not the wanted one.
 public struct Difference: Hashable, Sendable {
+    /// In the terms of the API.
     public typealias Value = FieldValue
 
+    /// The field.
     public let field: DeviceField
+    /// The spec's value, or the default for the device; `.nothing` if unset.
     public let wanted: Value
+    /// The kernel's value; `.nothing` if unset or unknown.
     public let observed: Value
 
     public init(_ field: DeviceField, wanted: Value, observed: Value) {
@@ -13,10 +17,10 @@ public struct Difference: Hashable, Sendable {
     }
 }
 
-/// Gathers differences, and makes words only of those: most of the time there are none.
+/// Collects differences. Converts only differing values to `FieldValue`, since most comparisons find none.
 private struct Comparison {
     var found: [Difference] = []
-    /// Whether the values are asked for, or the fields alone.
+    /// Whether the differences have values, or only fields.
     var makesWords = true
 
     mutating func compare<Value: Equatable>(
@@ -42,12 +46,12 @@ private struct Comparison {
 }
 
 extension WantedDevice {
-    /// Every field in which `link`, a device of ours, is not as wanted.
+    /// Every field in which the device's interface differs from the wanted state.
     ///
     /// - Parameters:
-    ///   - link: What the kernel says of the device.
-    ///   - namespace: Where it is.
-    /// - Returns: Nothing when the kernel is as wanted.
+    ///   - link: The device's interface as observed.
+    ///   - namespace: The namespace of the interface.
+    /// - Returns: Empty if the kernel matches the wanted state.
     public func differences(from link: ObservedLink, in namespace: ObservedNamespace) -> [Difference] {
         guard let tun = link.tun else { return [Difference(.device, wanted: .text("present"), observed: .nothing)] }
         var comparison = Comparison()
@@ -60,7 +64,7 @@ extension WantedDevice {
         return comparison.found
     }
 
-    /// The fields that rtnetlink messages have to set on a link, but for its name.
+    /// The fields other than the name that rtnetlink messages must set on a link.
     func linkFields(differingFrom link: ObservedLink, in namespace: ObservedNamespace) -> Set<DeviceField> {
         var comparison = Comparison(makesWords: false)
         compareLink(link, in: namespace, &comparison)
@@ -72,12 +76,12 @@ extension WantedDevice {
         compareNeighbours(link, in: namespace, &comparison)
     }
 
-    /// Whether a carrier shall be there now; nothing where only the kernel knows what is attached.
+    /// The wanted carrier; `nil` if it depends on attached queues that the kernel does not report (single-queue ABI).
     private func wantedCarrier(_ tun: ObservedTun) -> Bool? {
         switch spec.draft.link.carrier {
         case .on: true
         case .off: false
-        // A carrier without an attached queue is a black hole.
+        // With a carrier but no attached queue, the kernel would drop all packets.
         case .automatic: tun.attachedQueues.map { $0 > 0 }
         }
     }
@@ -88,7 +92,7 @@ extension WantedDevice {
         comparison.compare(.packetInfo, spec.draft.packetInfo, tun.packetInfo) { .bool($0) }
         comparison.compare(.vnetHeader, spec.draft.vnetHeader, tun.vnetHeader) { .bool($0) }
         comparison.compare(.persistent, true, tun.persistent) { .bool($0) }
-        // On a brokered device a group that an earlier spec left only narrows further who else may open it.
+        // On a brokered device, a group that an earlier spec has left is harmless: it only restricts access further.
         comparison.compare(.owner, owner, tun.owner) { .integer(Int($0)) }
         if group != nil || spec.draft.access == .open {
             comparison.compare(.group, group, tun.group) { .integer(Int($0)) }
@@ -104,20 +108,20 @@ extension WantedDevice {
             let observed = tun.vnetHeaderSize ?? known?.vnetHeaderSize?.value
             comparison.compare(.vnetHeaderSize, size.value, observed) { .integer($0) }
         }
-        // While a consumer has it open, they are the consumer's.
+        // While a consumer has the device open, the consumer decides on its offloads.
         if let attached = tun.attachedQueues, attached > 0, spec.draft.access == .open { return }
         if let shown = tun.offloads, shown != wanted.offloads?.asShown {
             comparison.compare(.offloads, wanted.offloads, shown) { .words($0.names) }
         } else {
-            // After a consumer, what the kernel does not show is unknown; while the next one is attached, it is that
-            // one's.
+            // After a consumer has gone, offloads that the kernel does not report are unknown. While another one is
+            // attached, it decides on them.
             let isUnknown = (tun.attachedQueues ?? 0) == 0 && namespace.unverified.contains(link.index)
             let offloads = isUnknown ? nil : known?.offloads
             comparison.compare(.offloads, wanted.offloads, offloads) { .words($0.names) }
         }
     }
 
-    /// Link fields of which the kernel shows an attribute as it is, and no comparison is made but that.
+    /// Link fields that are compared only by their attribute in `ObservedLink.attributes`.
     private static let attributeFields = DeviceField.allCases.filter { field in
         switch field {
         case .mtu, .macAddress, .transmitQueueLength, .up, .queueDiscipline, .carrier, .controller, .alias, .altNames,
@@ -146,7 +150,7 @@ extension WantedDevice {
         switch spec.draft.link.queueDiscipline {
         case .noqueue: comparison.compare(.queueDiscipline, "noqueue", link.queueDiscipline) { .text($0) }
         case .kernelDefault:
-            // Anything but ours will do: the operator may have put a qdisc of their own there.
+            // Any other than `noqueue` is accepted, since the operator may have set a qdisc.
             if link.queueDiscipline == "noqueue" {
                 comparison.compare(.queueDiscipline, "kernelDefault", "noqueue") { .text($0) }
             }
@@ -164,7 +168,7 @@ extension WantedDevice {
     ) {
         if spec.draft.link.controller != nil || link.controller != nil {
             let controller = link.controller.map { index in
-                // It may be stated by an alternative name.
+                // The spec may use an alternative name of the controller.
                 if let wanted = spec.draft.link.controller, namespace[wanted.text]?.index == index {
                     return wanted.text
                 }
@@ -182,7 +186,7 @@ extension WantedDevice {
 
     struct AddressChange {
         let missing: [InterfaceAddress]
-        /// They bear our mark, and nobody wants them any more.
+        /// Those that have Tapster's mark and are not wanted any more.
         let stale: [InterfaceAddress]
 
         var isEmpty: Bool { missing.isEmpty && stale.isEmpty }

@@ -1,7 +1,8 @@
-/// A field's value in the words of the API.
+/// A field's value in the terms of the API.
 public enum FieldValue: Hashable, Sendable {
+    /// Unset or unknown.
     case nothing
-    /// The kernel does not have the field.
+    /// The running kernel does not have the field.
     case unsupported
     case bool(Bool)
     case integer(Int)

@@ -1,19 +1,20 @@
 public import TapSystem
 
-/// What was heard of a namespace. A hint where to look, never the truth about what is there.
+/// Notifications from a namespace. They say where to look, not what the state is.
 public struct KernelSignals: Hashable, Sendable {
-    /// Links about which the kernel said something.
+    /// Links for which there was a notification.
     public var touched: Set<LinkIndex> = []
-    /// Links whose addresses came or went.
+    /// Links whose addresses were added or removed.
     public var readdressed: Set<LinkIndex> = []
-    /// Of touched links, the fewest attached queues that one had at any time: what was toggled twice looks the same
-    /// afterwards, but may be in another place.
+    /// For each touched link, the fewest attached queues in any notification. A queue that was detached and attached
+    /// again looks unchanged afterwards, but may have another kernel index.
     public var fewestQueues: [LinkIndex: Int] = [:]
-    /// Notifications were lost (ENOBUFS): only a dump tells what happened.
+    /// Notifications were lost (ENOBUFS); only a dump shows the state.
     public var wasOverrun = false
 
     public init() {}
 
+    /// Adds later notifications.
     public mutating func merge(_ other: KernelSignals) {
         touched.formUnion(other.touched)
         readdressed.formUnion(other.readdressed)
@@ -22,11 +23,11 @@ public struct KernelSignals: Hashable, Sendable {
     }
 }
 
-/// What a wait has brought, beside what namespaces tell themselves.
+/// Events of a wait, other than the namespaces' own notifications.
 public struct KernelNews {
-    /// Namespaces may have come or gone.
+    /// Whether mounts have changed, so that namespaces may have been added or removed.
     public var haveMountsChanged = false
-    /// Connections whose other side has closed them.
+    /// Connections that the other side has closed.
     public var ended: [any KernelConnection] = []
 
     public init() {}
@@ -34,63 +35,72 @@ public struct KernelNews {
 
 /// Ends a `Kernel.wait` from any thread.
 public protocol Waker: Sendable {
+    /// Makes the current or the next wait return.
     func wake()
 }
 
-/// The kernel's side of the reconciler. Used by one thread only, but for `waker`.
+/// The kernel as the worker uses it. Everything but `waker` is used on the worker's thread only.
 public protocol Kernel: AnyObject {
+    /// May be used on any thread.
     var waker: any Waker { get }
-    /// The user that owns brokered devices: the daemon's own.
+    /// The daemon's user, which owns brokered devices.
     var daemonUser: UInt32 { get }
+    /// Of the tun driver.
     var features: KernelFeatures { get }
 
-    /// Enters a namespace, with a monitor of its own; nothing means the daemon's.
+    /// Opens a namespace and subscribes to its notifications.
     ///
-    /// - Throws: `NamespaceFailure` when there is none, or it cannot be worked in.
+    /// - Parameter location: `nil`: the daemon's own namespace.
+    /// - Returns: The namespace, which stays open until `leave()`.
+    /// - Throws: `NamespaceFailure` if it does not exist or cannot be used.
     func open(_ location: NetworkNamespace?) throws(NamespaceFailure) -> any KernelNamespace
 
-    /// Waits until a namespace has something to tell, for a wake-up or for the deadline.
+    /// Waits for a notification of a namespace, the end of a connection, a wake-up or the deadline.
     ///
-    /// - Parameter deadline: When to return at the latest; in the past, it looks without waiting.
-    /// - Returns: What happened beside the namespaces' own news.
-    /// - Throws: `KernelError` when it cannot be waited.
+    /// - Parameter deadline: If it has passed, the call does not wait; `nil`: no deadline.
+    /// - Returns: The events other than the namespaces' notifications.
+    /// - Throws: `KernelError` if waiting fails.
     func wait(until deadline: ContinuousClock.Instant?) throws(KernelError) -> KernelNews
 
-    /// Takes over a connected Unix socket, and tells in `wait` when its other side has closed it.
+    /// Takes over a connected Unix socket; `wait` reports when the other side has closed it.
     ///
-    /// - Parameter socket: Owned from here on, in failure too.
-    /// - Returns: The connection, which is watched until it is closed.
-    /// - Throws: `KernelError` when it cannot be watched.
+    /// - Parameter socket: Owned by the call, even if it fails.
+    /// - Returns: The connection, which is monitored until it is closed.
+    /// - Throws: `KernelError` if it cannot be monitored.
     func connection(owning socket: OwnedDescriptor) throws(KernelError) -> any KernelConnection
 
-    /// Bytes that outlive this process; nothing without a service manager that keeps descriptors.
+    /// Bytes that outlive this process; `nil` without a service manager that keeps descriptors.
     var memory: (any KernelMemory)? { get }
 
-    /// Gives copies of a connection and of its queues to the service manager, if there is one, who hands them to the
-    /// next process of the service.
+    /// Gives copies of a connection and of its queues to the service manager, which passes them to the next process of
+    /// the service. Does nothing without a service manager.
     ///
     /// - Parameters:
     ///   - connection: The connection.
-    ///   - queues: Its queues, in an order that is kept.
-    ///   - name: By which they come back, and are forgotten.
-    /// - Throws: `KernelError` when the service manager does not take them, or has no room.
+    ///   - queues: Its queues; their order is preserved.
+    ///   - name: The name in `takeKept()` and for `forget`.
+    /// - Throws: `KernelError` if the service manager refuses them or has no room.
     func keep(_ connection: any KernelConnection, _ queues: [any KernelQueue], as name: String) throws(KernelError)
 
-    /// Has the service manager close its copies.
+    /// Makes the service manager close its copies.
     func forget(_ name: String, queues: Int)
 
-    /// What a former process left, but for anchors: those are taken by their namespaces. To be called once, after all
-    /// namespaces are entered.
+    /// The descriptors that an earlier process left, except anchors, which their namespaces take over. Call it once,
+    /// after all namespaces have been opened.
     func takeKept() -> KeptDescriptors
 
-    /// Who holds descriptors of interfaces with these names, in any namespace, as far as the daemon may see.
+    /// The processes that hold descriptors of interfaces with these names, in any namespace, as far as the daemon has
+    /// permission to see them.
     func holders(of names: Set<String>) -> [String: [DescriptorHolder]]
 }
 
 /// A process that holds descriptors of a tap or tun device.
 public struct DescriptorHolder: Hashable, Sendable {
+    /// Process ID.
     public let process: Int32
+    /// The process's name (`/proc/PID/comm`).
     public let command: String
+    /// How many it holds.
     public let descriptors: Int
 
     public init(process: Int32, command: String, descriptors: Int) {
@@ -100,16 +110,17 @@ public struct DescriptorHolder: Hashable, Sendable {
     }
 }
 
-/// Steps to do on one device, and how far they came.
+/// Steps to do on one device, and their progress.
 public struct StepRun: Sendable {
+    /// The device's.
     public let name: DeviceName
-    /// The device's number; nothing before `create`.
+    /// The interface's number; `nil` before `create`.
     public var index: LinkIndex?
-    /// Any but `claim`, `forget` and `delete`.
+    /// Any steps except `claim`, `forget` and `delete`.
     public let steps: [Step]
-    /// How many are done.
+    /// The number of steps done.
     public var done = 0
-    /// Why the next one failed.
+    /// The error of the next step; `nil` if none has failed.
     public var failure: KernelError?
 
     public init(_ steps: some Sequence<Step>, on name: DeviceName, at index: LinkIndex?) {
@@ -118,68 +129,73 @@ public struct StepRun: Sendable {
         self.steps = Array(steps)
     }
 
-    /// The step to do next, if nothing has failed.
+    /// The step to do next; `nil` at the end or after a failure.
     public var next: Step? { failure == nil && done < steps.count ? steps[done] : nil }
 }
 
-/// One network namespace, until it is let go.
+/// An open network namespace.
 public protocol KernelNamespace: AnyObject {
+    /// The boot and the namespace.
     var host: HostIdentity { get }
-    /// Devices of which a detached descriptor is held.
+    /// Devices of which Tapster holds a detached descriptor.
     var anchored: Set<LinkIndex> { get }
 
-    /// Whether its location still leads here.
+    /// Whether the location still refers to this namespace.
     var isCurrent: Bool { get }
 
-    /// What was heard since the last call, without waiting.
+    /// The notifications since the last call. Does not wait.
     ///
-    /// - Throws: `KernelError` when the monitor is broken.
+    /// - Throws: `KernelError` if the notification socket fails.
     func signals() throws(KernelError) -> KernelSignals
 
     /// Every interface.
     func links() throws(KernelError) -> [ObservedLink]
 
-    /// Those of the given interfaces that exist; `count`, the number of all, more or less, says how best to ask.
+    /// The existing ones of the given interfaces. `count` is the approximate number of all interfaces in the namespace,
+    /// by which the call chooses between single requests and a dump.
     func links(at indexes: [LinkIndex], outOf count: Int) throws(KernelError) -> [ObservedLink]
 
-    /// A way to the interfaces' counters that stays when this object is busy, and is closed when nobody has it.
+    /// A source of the interfaces' counters with a socket of its own, usable on any thread while this object is busy.
     ///
-    /// - Throws: `KernelError` when there is no descriptor for it.
+    /// - Throws: `KernelError` if no socket can be opened.
     func statistics() throws(KernelError) -> any LinkStatisticsSource
 
     /// Every address of every interface.
     func addresses() throws(KernelError) -> [LinkIndex: [ObservedAddress]]
 
-    /// What only descriptors tell of a device of others; nothing where it cannot be told without disturbing it.
+    /// The descriptor settings of a device that Tapster did not make; `nil` values where reading would disturb it.
     func settings(of link: ObservedLink) -> DescriptorSettings
 
-    /// Does the steps of each run in their order, and stops a run at its first failure. A device that is not yet
-    /// persistent by then is gone again. Link changes of many devices share a send, and those of one that follow each
-    /// other do too: behind a refused one, they are done all the same.
+    /// Does the steps of each run in order, and ends a run at its first failure. If the device is not persistent by
+    /// then, the kernel removes it. Consecutive link changes, of one device and of many, share one send, so those after
+    /// a refused one are done nevertheless.
     ///
     /// - Parameters:
-    ///   - runs: What to do; it tells afterwards how far it came.
+    ///   - runs: The steps; updated with their progress.
     ///   - before: Called before each step.
     func perform(_ runs: inout [StepRun], before: (Step) -> Void)
 
-    /// Deletes the devices, many in one call. Those that are gone already are no failure.
+    /// Deletes the devices, many with one system call. A device that does not exist is not an error.
     ///
-    /// - Returns: Which are still there, and why.
+    /// - Returns: The devices that still exist, with the reason.
     func delete(_ indexes: [LinkIndex]) -> [LinkIndex: KernelError]
 
-    /// Lets go of a descriptor that a half-done plan left open; an unclaimed device vanishes with it.
+    /// Closes the descriptor that an unfinished plan has left open. The kernel removes the device if it is not
+    /// persistent yet.
     func abandon(_ index: LinkIndex)
 
-    /// Opens queues for a consumer: all of them, attached, or none.
+    /// Opens queues for a consumer and attaches them; after an error none is open.
     ///
-    /// - Throws: `KernelError`: ENODEV when the device is gone, EBUSY when its only queue is taken, E2BIG at 256
-    ///   queues, EBADMSG when the kernel does not show what was set.
+    /// - Throws: `KernelError`: ENODEV if the device does not exist, EBUSY if its only queue is in use, E2BIG at 256
+    ///   queues, EBADMSG if the kernel does not report the settings that were made.
     func openQueues(of index: LinkIndex, _ opening: QueueOpening) throws(KernelError) -> OpenedQueues
 
-    /// Which CPUs take the packets that come from the queue which is now at `kernelIndex` (`rps_cpus`); none is the
-    /// kernel's default, the CPU of the sender.
+    /// Sets the CPUs that process packets from the queue at `kernelIndex` (`rps_cpus`). Empty: the kernel's default,
+    /// the CPU of the sender.
+    ///
+    /// - Throws: `KernelError` if the kernel refuses it.
     func setReceiveCPUs(_ cpus: [Int], of index: LinkIndex, at kernelIndex: Int) throws(KernelError)
 
-    /// Lets go of all that is held here, for good: the namespace is gone, or nobody needs it.
+    /// Closes all descriptors of the namespace; the object is not used afterwards.
     func leave()
 }

@@ -1,11 +1,12 @@
 public import TapSystem
 
-/// The kernel refused a step.
+/// The kernel refused an operation.
 public struct KernelError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// The step's name, or `observe` and `wait` for what is no step.
+    /// The step's name, or another operation such as `observe` and `wait`.
     public let operation: String
+    /// The kernel's reason.
     public let errno: Errno
-    /// What it means and what to do, where more is known than the number says.
+    /// What it means and what to do; `nil` if the number says it all.
     public let advice: String?
 
     public init(_ operation: String, _ errno: Errno, advice: String? = nil) {
@@ -14,6 +15,7 @@ public struct KernelError: Error, Hashable, Sendable, CustomStringConvertible {
         self.advice = advice
     }
 
+    /// One sentence for people, such as `persist failed with EPERM`.
     public var description: String {
         "\(operation) failed with \(errno)" + (advice.map { ": \($0)" } ?? "")
     }
@@ -21,13 +23,13 @@ public struct KernelError: Error, Hashable, Sendable, CustomStringConvertible {
 
 /// Why a network namespace cannot be entered.
 public enum NamespaceFailure: Error, Hashable, Sendable {
-    /// Nothing is at the path, or something that is no network namespace.
+    /// The path does not exist, or is not a network namespace.
     case missing(String)
-    /// It is there, but the daemon cannot work in it.
+    /// The namespace exists, but the daemon cannot use it.
     case unusable(KernelError)
 }
 
 extension KernelError {
-    /// Whether somebody else has what was asked for.
+    /// Whether the queues are in use by another process (EBUSY, E2BIG).
     public var isTaken: Bool { errno == .busy || errno == .tooBig }
 }

@@ -4,7 +4,7 @@ public enum ControllerChange: Hashable, Sendable {
     case leave
 }
 
-/// One attribute of a link, with its new value. What encodes, shows or performs it is an exhaustive switch.
+/// One attribute of a link with its new value. All code that encodes, shows or performs it uses exhaustive switches.
 public enum LinkAttribute: Hashable, Sendable {
     /// `IFLA_IFNAME`.
     case name(DeviceName)
@@ -18,19 +18,19 @@ public enum LinkAttribute: Hashable, Sendable {
     case alias(LinkAlias?)
     /// `IFLA_MASTER`.
     case controller(ControllerChange)
-    /// The other addresses of an IPv4 network stay when its first one goes (`IPV4_DEVCONF_PROMOTE_SECONDARIES`).
+    /// Keeps the other addresses of an IPv4 network when its first one is removed (`IPV4_DEVCONF_PROMOTE_SECONDARIES`).
     case promoteSecondaries
-    /// `IFF_UP`, which belongs to the message's header (`ifi_flags`).
+    /// `IFF_UP`, which is part of the message's header (`ifi_flags`).
     case up(Bool)
-    /// `IFLA_GSO_MAX_SIZE`, settable since Linux 4.16. Sets the size for IPv4 too, unless the message has that as well
-    /// (`netif_set_gso_max_size()` in `net/core/dev.c`).
+    /// `IFLA_GSO_MAX_SIZE`, settable since Linux 4.16. Also sets the size for IPv4, unless the message contains that
+    /// too (`netif_set_gso_max_size()` in `net/core/dev.c`).
     case gsoMaxBytes(GSOMaxBytes)
     /// `IFLA_GSO_IPV4_MAX_SIZE`, since Linux 6.3. An older kernel ignores it.
     case gsoIPv4MaxBytes(GSOMaxBytes)
 }
 
 extension LinkAttribute {
-    /// The field that it sets, if a spec has one for it, and the value in the words of the API.
+    /// The field that it sets, `nil` if the spec has none for it, and the value in the terms of the API.
     public var setting: (field: DeviceField?, value: FieldValue) {
         switch self {
         case .name(let name): (.name, .text(name.text))
@@ -48,17 +48,18 @@ extension LinkAttribute {
     }
 }
 
-/// Attributes that one `RTM_SETLINK` changes together, each at most once. The kernel applies them in its own order:
+/// Attributes that one `RTM_SETLINK` changes, each at most once. The kernel applies them in its own order:
 /// the MTU before the controller, and `IFF_UP` last (`do_setlink()` in `net/core/rtnetlink.c`).
 public typealias LinkChange = [LinkAttribute]
 
 extension LinkChange {
-    /// What becomes of the link's controller; `nil` if the change leaves it.
+    /// The change of the link's controller; `nil` if the controller stays.
     public var controller: ControllerChange? {
         for case .controller(let change) in self { return change }
         return nil
     }
 
+    /// Whether it contains `IFLA_TXQLEN`.
     public var setsTransmitQueueLength: Bool {
         contains { attribute in
             if case .transmitQueueLength = attribute { true } else { false }

@@ -1,26 +1,26 @@
-/// Why a device is left alone although it is not as wanted.
+/// Why Tapster does not change a device that differs from the wanted state.
 public enum Obstacle: Hashable, Sendable {
-    /// Somebody else's interface has the name; where it might have been adopted, the fields that do not fit.
+    /// An interface that Tapster did not make has the name. With `adoption` `compatible`, the fields that do not match.
     case foreignDevice(kind: String?, index: LinkIndex, mismatches: [DeviceField])
-    /// Another device of ours has the name, perhaps as an alternative one.
+    /// Another device of Tapster has the name, possibly as an alternative name.
     case nameTaken(by: DeviceName)
-    /// The device is ours, but something that the kernel fixes at creation is not as wanted.
+    /// The device's interface differs in fields that the kernel fixes at creation.
     case immutable([DeviceField])
     /// The bridge or VRF does not exist in the namespace.
     case controllerMissing(InterfaceName)
-    /// It exists, but is neither bridge nor VRF, or the device's kind cannot join it.
+    /// The controller is neither a bridge nor a VRF, or the device's kind cannot join it.
     case controllerUnsuitable(InterfaceName, kind: String?)
-    /// The bridge has all the ports that the kernel gives it.
+    /// The bridge has the maximum number of ports.
     case controllerFull(InterfaceName)
-    /// The running kernel does not have the fields.
+    /// The running kernel does not support the fields.
     case unsupported([DeviceField])
-    /// A consumer that is attached has changed what belongs to the whole device.
+    /// An attached consumer has changed settings of the whole device.
     case inUse([DeviceField])
-    /// The device's drift policy is to report.
+    /// The fields have drifted, and the device's drift policy is `report`.
     case reportOnly([DeviceField])
-    /// Somebody changes the fields again and again.
+    /// Another process changes the fields repeatedly.
     case contested([DeviceField])
 
-    /// The most ports of a bridge (`BR_MAX_PORTS` less the reserved number zero, `net/bridge/br_private.h`).
+    /// The maximum number of ports of a bridge (`BR_MAX_PORTS` without the reserved zero, `net/bridge/br_private.h`).
     public static let bridgePortsMax = 1_023
 }

@@ -1,4 +1,4 @@
-/// The ordered steps from observed to wanted.
+/// The ordered steps from the observed to the wanted state.
 extension WantedDevice {
     func stepsToCreate(in namespace: ObservedNamespace) -> [Step] {
         let settings = DescriptorSettings(spec)
@@ -6,7 +6,7 @@ extension WantedDevice {
         if let owner { steps.append(.setOwner(owner)) }
         if let group { steps.append(.setGroup(group)) }
         steps += stepsToSet(settings)
-        // The order is what makes a crash harmless: proof first, persistence second.
+        // The claim comes first, so that a crash never leaves a persistent device without one.
         steps += [.claim(settings), .persist]
         let fresh = ObservedLink(fresh: name, kind: spec.kind)
         let fields = linkFields(differingFrom: fresh, in: namespace)
@@ -17,7 +17,7 @@ extension WantedDevice {
 
     private var stepsToEndCreation: [Step] {
         guard wantsAnchor else { return spec.link.carrier == .off ? [.release, .setCarrier(false)] : [.release] }
-        // Turned on it can only be while a queue is attached; and it stays on while one is held.
+        // The kernel turns a carrier on only while a queue is attached, and keeps it on while one is open.
         return spec.link.carrier == .on ? [.setCarrier(true), .anchor] : [.anchor, .setCarrier(false)]
     }
 
@@ -49,10 +49,10 @@ extension WantedDevice {
         let throughDescriptor: Set<DeviceField> = [
             .packetInfo, .vnetHeader, .persistent, .owner, .group, .vnetHeaderSize, .offloads,
         ]
-        // A carrier that shall stay on needs an attached queue to be turned on.
+        // The kernel turns a carrier on only while a queue is attached.
         let restoresCarrier = fields.contains(.carrier) && spec.link.carrier == .on
         let needsDescriptor = !fields.isDisjoint(with: throughDescriptor) || restoresCarrier
-        // Attaching restores the flags of a device that has no queue; an anchor pins them, so it is renewed.
+        // Attaching the first queue sets the flags. An anchor counts as a queue, so it is closed and opened again.
         let restoresFlags = fields.contains(.packetInfo) || fields.contains(.vnetHeader)
         let reattaches = isAnchored && (restoresFlags || restoresCarrier)
         let anchors = fields.contains(.anchor) && wantsAnchor
@@ -79,34 +79,34 @@ extension WantedDevice {
     ) -> [Step] {
         var fields = fields
         var steps: [Step] = []
-        // The first ifup of a device without a qdisc builds 256 of them, so the qdisc comes before the link.
+        // The first ifup of a device without a qdisc makes 256 of them, so the qdisc is set before.
         if fields.contains(.queueDiscipline) { steps.append(.setQueueDiscipline(spec.link.queueDiscipline)) }
         if fields.contains(.name), link.up {
-            // Kernels before 6.2 rename nothing that is up.
+            // Kernels before 6.2 do not rename an interface that is up.
             steps.append(.setLink([.up(false)]))
             fields.insert(.up)
         }
-        // The kernel sets the size for IPv4 along with the other one.
+        // The kernel sets the size for IPv4 along with the general one.
         if fields.contains(.gsoMaxBytes) { fields.insert(.gsoIPv4MaxBytes) }
         let change = linkChange(fields, in: namespace)
         if !change.isEmpty { steps.append(.setLink(change)) }
         return steps
     }
 
-    /// The attributes that give link fields their wanted values, on a new link as on one that is repaired.
+    /// The attributes that set link fields to their wanted values, on a new or an existing link.
     private func linkChange(_ fields: Set<DeviceField>, in namespace: ObservedNamespace) -> LinkChange {
         DeviceField.allCases.filter(fields.contains).compactMap { field in
             field == .controller ? controllerChange(in: namespace) : attribute(of: field)
         }
     }
 
-    /// - Returns: `nil` for a controller that cannot be joined now.
+    /// - Returns: `nil` if the controller cannot be joined now.
     private func controllerChange(in namespace: ObservedNamespace) -> LinkAttribute? {
         guard spec.link.controller != nil else { return .controller(.leave) }
         return joining(in: namespace).map { .controller($0) }
     }
 
-    /// What a link field shall be; `nil` for one that is not managed, and for one that other steps set.
+    /// The wanted value of a link field; `nil` if it is not managed, or is set by other steps.
     func attribute(of field: DeviceField) -> LinkAttribute? {
         switch field {
         case .name: .name(name)
@@ -131,7 +131,7 @@ extension WantedDevice {
         return (stale.isEmpty ? [] : [.removeAltNames(stale)]) + (missing.isEmpty ? [] : [.addAltNames(missing)])
     }
 
-    /// Before the MTU, below a bound of which the kernel has no IPv6.
+    /// Comes before the change of the MTU, since the kernel removes IPv6 below an MTU of 1,280.
     private func stepsToRemoveAddresses(
         _ fields: Set<DeviceField>, of link: ObservedLink, in namespace: ObservedNamespace
     ) -> [Step] {
@@ -139,13 +139,13 @@ extension WantedDevice {
         let stale = addressChange(link, in: namespace).stale
         var steps: [Step] = []
         if stale.contains(where: { !$0.isIPv6 }) {
-            // Or else the kernel takes away all of an IPv4 network's addresses with its first one, others' included.
+            // Otherwise the kernel removes all addresses of an IPv4 network with its first one, even those of others.
             steps.append(.setLink([.promoteSecondaries]))
         }
         return steps + stale.map { .removeAddress($0) }
     }
 
-    /// After the link is up: going down takes IPv6 addresses along.
+    /// Comes after the link is up, since the kernel removes IPv6 addresses when a link goes down.
     private func stepsToAddAddresses(
         _ fields: Set<DeviceField>, of link: ObservedLink, in namespace: ObservedNamespace
     ) -> [Step] {

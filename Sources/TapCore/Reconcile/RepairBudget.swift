@@ -1,7 +1,9 @@
-/// How often one device's fields may be repaired: two controllers that fight would otherwise never stop.
+/// Limits how often a field of one device is repaired, so that a conflict with another controller does not go on
+/// forever.
 public struct RepairBudget: Sendable {
-    /// Within `windowSeconds`, for each field.
+    /// The most repairs of one field within `windowSeconds`.
     public static let repairsMax = 5
+    /// The length of the sliding window.
     public static let windowSeconds = 60
 
     private var repairs: [DeviceField: [ContinuousClock.Instant]] = [:]
@@ -14,12 +16,12 @@ public struct RepairBudget: Sendable {
         repairs[field] = recent + [now]
     }
 
-    /// Fields that have been repaired so often that they are left alone for now.
+    /// Fields that have reached `repairsMax` and are not to be repaired now.
     public func contested(at now: ContinuousClock.Instant) -> Set<DeviceField> {
         Set(repairs.keys.filter { due($0, at: now) != nil })
     }
 
-    /// When the first contested field may be repaired again; nothing when none is contested.
+    /// The first time at which a contested field may be repaired again; `nil` if none is contested.
     public func due(at now: ContinuousClock.Instant) -> ContinuousClock.Instant? {
         repairs.keys.compactMap { due($0, at: now) }.min()
     }

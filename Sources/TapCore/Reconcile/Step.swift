@@ -1,10 +1,16 @@
-/// What the kernel fixes when a device is created, as `TUNSETIFF` takes it.
+/// The flags of `TUNSETIFF` (`linux/if_tun.h`). The kernel fixes all but the NAPI flags when a device is created.
 public struct CreationFlags: Hashable, Sendable {
+    /// `IFF_TUN` or `IFF_TAP`.
     public let kind: DeviceKind
+    /// `IFF_MULTI_QUEUE`.
     public let multiQueue: Bool
+    /// The opposite of `IFF_NO_PI`.
     public let packetInfo: Bool
+    /// `IFF_VNET_HDR`.
     public let vnetHeader: Bool
+    /// `IFF_NAPI`, of each queue.
     public let napi: Bool
+    /// `IFF_NAPI_FRAGS`, of each queue.
     public let napiFrags: Bool
 
     public init(kind: DeviceKind, multiQueue: Bool, packetInfo: Bool, vnetHeader: Bool) {
@@ -26,39 +32,39 @@ public struct CreationFlags: Hashable, Sendable {
     }
 }
 
-/// One thing to do to the kernel or, for `claim` and `forget`, to the database. A plan is a list of them.
+/// One change of the kernel's state or, for `claim` and `forget`, of the database. A plan is a list of steps.
 public enum Step: Hashable, Sendable {
-    /// Makes the device, not yet persistent, and holds its first descriptor. Refuses an existing name (`IFF_TUN_EXCL`).
+    /// Makes the device, not yet persistent, and keeps its first descriptor open. Fails for an existing name
+    /// (`IFF_TUN_EXCL`).
     case create(CreationFlags)
-    /// Opens a descriptor of an existing device; pins or restores its flags. Attaching turns the carrier on unless
-    /// told to leave it off (`IFF_NO_CARRIER`).
+    /// Opens a descriptor of an existing device. If it is the only one, this sets the device's flags. With `carrier`
+    /// false, attaching does not turn the carrier on (`IFF_NO_CARRIER`).
     case attach(CreationFlags, carrier: Bool)
     case setOwner(UInt32)
     case setGroup(UInt32)
     case setVnetHeaderSize(VnetHeaderSize)
     case setOffloads(Offloads)
-    /// Writes the proof of ownership, and the settings that only descriptors show, to the database.
+    /// Writes the claim, with the settings that only descriptors show, to the database.
     case claim(DescriptorSettings)
-    /// From here on the device outlives its descriptors, and the daemon.
+    /// Makes the device outlive its descriptors and the daemon (`TUNSETPERSIST`).
     case persist
     case setQueueDiscipline(QueueDiscipline)
-    /// One message, in which the kernel changes the MTU before it lets the link join a controller, and then brings it
-    /// up.
+    /// Sends one message, of which the kernel changes the MTU first, then the controller, and brings the link up last.
     case setLink(LinkChange)
     case addAltNames([AlternativeName])
     case removeAltNames([String])
     case addAddress(InterfaceAddress)
     case removeAddress(InterfaceAddress)
-    /// Detaches the held descriptor and keeps it.
+    /// Detaches the open descriptor and keeps it open.
     case anchor
     case setCarrier(Bool)
-    /// Closes the held descriptor.
+    /// Closes the open descriptor.
     case release
     case delete
-    /// Removes the row of a device that is gone.
+    /// Removes a deleted device from the database.
     case forget
 
-    /// Done by the store, not by the kernel.
+    /// Whether the store does the step, not the kernel.
     public var isForStore: Bool {
         switch self {
         case .claim, .forget: true
@@ -66,7 +72,7 @@ public enum Step: Hashable, Sendable {
         }
     }
 
-    /// A word for logs, metrics and crash points; the set is closed.
+    /// The name in logs, metrics and crash points; the set is closed.
     public var name: String {
         switch self {
         case .create: "create"

@@ -1,16 +1,22 @@
-/// All that a plan needs to know of a device as somebody wants it.
+/// The wanted state of a device: the input of a plan, together with `ObservedNamespace`.
 public struct WantedDevice: Hashable, Sendable {
+    /// Unique, also as interface name.
     public let name: DeviceName
+    /// The device's `uid`, from which its MAC address may be derived.
     public let identifier: DeviceIdentifier
+    /// The newest generation.
     public let spec: DeviceSpec
+    /// Whether the device is to be deleted; the spec then has no effect.
     public let isDeletionRequested: Bool
-    /// The owner that the kernel shall enforce: the daemon's own user where access is brokered.
+    /// The user for `TUNSETOWNER`: the daemon's own if access is brokered; `nil`: none.
     public let owner: UInt32?
+    /// The group for `TUNSETGROUP`; `nil`: none.
     public let group: UInt32?
+    /// `nil` if the device has not been made yet.
     public let claim: Claim?
-    /// Whether this very spec had been reached: what differs now is somebody else's doing.
+    /// Whether the kernel has matched this generation of the spec before, so that new differences are drift.
     public let isReached: Bool
-    /// Whether somebody has asked for what needs a new device.
+    /// Whether the request permits deleting and recreating the device (`recreate=true`).
     public let recreate: Bool
 
     public init(
@@ -29,14 +35,14 @@ public struct WantedDevice: Hashable, Sendable {
         self.recreate = recreate
     }
 
-    /// An anchor costs a descriptor and an RCU wait, so only the devices that earn it have one: those that others open
-    /// by name, and those whose carrier shall stay on without a consumer. A single-queue device cannot have one, since
-    /// its only queue would be taken.
+    /// Whether Tapster holds an anchor: a detached descriptor of the device. It costs a descriptor and an RCU wait, so
+    /// only devices that need it have one: those that consumers open by name, and those whose carrier must stay on
+    /// without a consumer. A single-queue device cannot have one, since it would occupy the only queue.
     public var wantsAnchor: Bool {
         spec.queues.isMultiple && (spec.access == .open || spec.link.carrier == .on)
     }
 
-    /// The MAC address to keep: the spec's, or the one that belongs to the device. A tun has none.
+    /// The spec's MAC address, or the one derived from the identifier; `nil` for a tun.
     public var macAddress: MACAddress? {
         guard spec.kind == .tap else { return nil }
         return spec.link.macAddress ?? MACAddress(derivedFrom: identifier)

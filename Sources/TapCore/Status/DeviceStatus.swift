@@ -1,5 +1,6 @@
-/// One sentence of a status, as in Kubernetes.
+/// One statement about a device's status, as in Kubernetes.
 public struct Condition: Hashable, Sendable {
+    /// The condition's `type` in the API.
     public enum Kind: String, CaseIterable, Hashable, Sendable {
         case ready = "Ready"
         case drifted = "Drifted"
@@ -7,12 +8,15 @@ public struct Condition: Hashable, Sendable {
         case leased = "Leased"
     }
 
+    /// Unique within a status.
     public let kind: Kind
+    /// Whether the condition is true (`status` in the API).
     public let holds: Bool
-    /// One word in CamelCase for machines.
+    /// One word in CamelCase, for programs.
     public let reason: String
-    /// A sentence for people: what was found and what to do.
+    /// One sentence for people: what was found and what to do.
     public let message: String
+    /// The time at which `holds` last changed.
     public let lastTransition: Timestamp
 
     public init(_ kind: Kind, holds: Bool, reason: String, message: String, since lastTransition: Timestamp) {
@@ -24,6 +28,7 @@ public struct Condition: Hashable, Sendable {
     }
 }
 
+/// A summary of the status (`phase` in the API).
 public enum DevicePhase: String, CaseIterable, Hashable, Sendable {
     case pending = "Pending"
     case ready = "Ready"
@@ -31,9 +36,11 @@ public enum DevicePhase: String, CaseIterable, Hashable, Sendable {
     case deleting = "Deleting"
 }
 
-/// A difference that came about after the spec had been reached.
+/// A difference that appeared after the kernel had matched the spec.
 public struct Drift: Hashable, Sendable {
+    /// The wanted and the observed value.
     public let difference: Difference
+    /// The time of the first observation.
     public let since: Timestamp
 
     public init(_ difference: Difference, since: Timestamp) {
@@ -42,24 +49,29 @@ public struct Drift: Hashable, Sendable {
     }
 }
 
-/// What is the case, derived from the kernel's answers and never stored.
+/// The observed state of a device. Derived from the kernel, never stored.
 public struct DeviceStatus: Hashable, Sendable {
-    /// The generation that the last look compared the kernel with; zero before the first.
+    /// The generation with which the last pass compared the kernel; zero before the first pass.
     public var observedGeneration = 0
+    /// The device's interface; `nil` if it does not exist.
     public var link: ObservedLink?
+    /// Fields that have drifted and were not repaired.
     public var drift: [Drift] = []
-    /// What would be done about the drift, if it were not left alone.
+    /// The steps that would repair drift that Tapster leaves as it is.
     public var plannedSteps: [Step] = []
+    /// For people; `nil` if the last pass had no error.
     public var lastError: String?
+    /// At most one of each kind, sorted by the kind's name.
     public var conditions: [Condition] = []
 
     public init() {}
 
+    /// `nil` if the condition has not been set.
     public subscript(kind: Condition.Kind) -> Condition? {
         conditions.first { $0.kind == kind }
     }
 
-    /// Replaces a condition; the time of its last transition stays unless it turned.
+    /// Replaces a condition. Its `lastTransition` changes only if `holds` does.
     public mutating func set(_ kind: Condition.Kind, holds: Bool, reason: String, message: String, at now: Timestamp) {
         let old = self[kind]
         let since = old.map { $0.holds == holds ? $0.lastTransition : now } ?? now
@@ -68,9 +80,10 @@ public struct DeviceStatus: Hashable, Sendable {
         conditions.sort { $0.kind.rawValue < $1.kind.rawValue }
     }
 
+    /// Whether the condition `Ready` is true.
     public var isReady: Bool { self[.ready]?.holds == true }
 
-    /// The phase in which this status puts a device of the given generation.
+    /// The phase of a device with this status and the given generation.
     public func phase(generation: Int, isDeletionRequested: Bool) -> DevicePhase {
         if isDeletionRequested { return .deleting }
         guard observedGeneration == generation else { return .pending }

@@ -1,43 +1,47 @@
-/// Why an event was recorded: one word in CamelCase for machines. The set is closed, and part of the API.
+/// Why an event was recorded: one word in CamelCase, for programs. The set is closed, and part of the API.
 public enum EventReason: String, CaseIterable, Hashable, Sendable {
-    /// A request stated a new device.
+    /// A request declared a new device.
     case created = "Created"
     /// A request changed a device.
     case updated = "Updated"
     /// A request marked a device for deletion.
     case deletionRequested = "DeletionRequested"
-    /// A rolled-back change had deleted the device, or was about to; it is stated again.
+    /// A rollback declared a device again that the rolled-back change had deleted or marked for deletion.
     case restored = "Restored"
-    /// A change on trial stays.
+    /// A change with `confirmWithin` was confirmed.
     case confirmed = "Confirmed"
     /// The database was copied.
     case backedUp = "BackedUp"
     /// A request ended a lease.
     case leaseRevoked = "LeaseRevoked"
-    /// A request asked for a look at the kernel.
+    /// A request asked for a full reconcile.
     case reconcileRequested = "ReconcileRequested"
-    /// A new generation is in the kernel.
+    /// The kernel matches a new generation of the spec.
     case converged = "Converged"
-    /// The device was missing after a boot, or in a namespace made anew, and has been made.
+    /// The device was missing after a reboot, or in a namespace that was made anew, and has been made again.
     case recreated = "Recreated"
-    /// The device is gone.
+    /// The device has been removed from the kernel and the database.
     case deleted = "Deleted"
-    /// A field differs from a spec that had been reached, and stays so.
+    /// A field has drifted and is left as it is.
     case driftFound = "DriftFound"
-    /// A field differed from a spec that had been reached, and was put right.
+    /// A field had drifted and was repaired.
     case driftRepaired = "DriftRepaired"
+    /// A queue was assigned to a consumer.
     case queueAssigned = "QueueAssigned"
+    /// A queue's assignment was removed.
     case queueReleased = "QueueReleased"
+    /// A request enabled a queue.
     case queueEnabled = "QueueEnabled"
+    /// A request disabled a queue.
     case queueDisabled = "QueueDisabled"
     /// A change was rolled back, but not for this device.
     case rollbackSkipped = "RollbackSkipped"
-    /// A change on trial was rolled back.
+    /// A change with `confirmWithin` was rolled back, on request or since it was not confirmed in time.
     case rolledBack = "RolledBack"
-    /// The database, which had refused a change, takes changes again.
+    /// The database accepts changes again after it had refused one.
     case databaseRecovered = "DatabaseRecovered"
 
-    // Why a device is not ready; the condition `Ready` has the same words.
+    // Why a device is not ready; the condition `Ready` uses the same words.
 
     case contested = "Contested"
     case controllerFull = "ControllerFull"
