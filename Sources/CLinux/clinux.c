@@ -176,7 +176,7 @@ int clinux_raise_descriptor_limit(uint64_t *limit) {
     return 0;
 }
 
-// The most descriptors that the kernel passes with one message (net/scm.h).
+// The kernel's limit of descriptors in one message (net/scm.h).
 #define SCM_MAX_FD 253
 
 ssize_t clinux_send_descriptors(
@@ -215,7 +215,7 @@ ssize_t clinux_receive_descriptors(
     *count = 0;
     if (room > SCM_MAX_FD) room = SCM_MAX_FD;
     struct iovec data = {.iov_base = bytes, .iov_len = length};
-    // CMSG_SPACE would round up, to room for one descriptor more than the caller has.
+    // CMSG_LEN, since CMSG_SPACE rounds up and would have room for one descriptor more than the caller.
     struct msghdr message = {
         .msg_iov = &data,
         .msg_iovlen = 1,
@@ -234,7 +234,7 @@ ssize_t clinux_receive_descriptors(
                 if (*count < room) {
                     descriptors[(*count)++] = came[i];
                 } else {
-                    // They had the room of credentials that did not come.
+                    // Without credentials, more descriptors fit into the buffer than the caller accepts.
                     close(came[i]);
                     *message_flags |= MSG_CTRUNC;
                 }

@@ -19,16 +19,17 @@ int clinux_compare_files(int a, int b) {
 
 #define FIRST_PASSED 3
 
-// Runs in the child, where only system calls are safe. Returns when one has failed.
+// Runs in the child of a multithreaded process, where taking locks or allocating memory is unsafe. Returns if a call has
+// failed.
 static void become(char *const arguments[], char *environment[], int *descriptors, size_t count) {
     static char listen_pid[32];
     sigset_t none;
     for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    // What we have inherited ourselves is not for the program. Kernels before 5.11 cannot tell.
+    // The program must not inherit our other descriptors. Kernels before 5.11 do not have the flag.
     close_range(FIRST_PASSED, ~0U, CLOSE_RANGE_CLOEXEC);
-    // First out of the way of each other, then to their places.
+    // Duplicated beyond the final numbers first, so that no dup2() closes a descriptor that is still needed.
     int beyond = FIRST_PASSED + (int)count;
     for (size_t i = 0; i < count; i++) {
         if (descriptors[i] < beyond) descriptors[i] = fcntl(descriptors[i], F_DUPFD_CLOEXEC, beyond);
@@ -50,18 +51,18 @@ pid_t clinux_spawn(char *const arguments[], char *environment[], int *descriptor
     pid_t child = fork();
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGTERM);
-        // It may have died before.
+        // The parent may have ended before the call, and no signal would come.
         if (getppid() != parent) _exit(1);
         int out = fcntl(report[1], F_DUPFD_CLOEXEC, FIRST_PASSED + (int)count);
         if (out >= 0) become(arguments, environment, descriptors, count);
         reason = errno;
-        // If that cannot be told, it looks like a program that ended at once.
+        // If the write fails, the parent sees a program that ended at once with status 127.
         (void)!write(out >= 0 ? out : report[1], &reason, sizeof reason);
         _exit(127);
     }
     if (child < 0) reason = errno;
     close(report[1]);
-    // The end of the pipe means that exec has closed it.
+    // End of file means that execvp() has closed the pipe.
     while (child > 0 && read(report[0], &reason, sizeof reason) < 0 && errno == EINTR) {}
     close(report[0]);
     if (child > 0 && reason != 0) {

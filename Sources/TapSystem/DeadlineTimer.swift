@@ -1,17 +1,17 @@
 internal import Dispatch
 
-/// Calls a function at a time that may be moved.
+/// Calls a function once at a time that can be changed.
 public final class DeadlineTimer: Sendable {
-    // SAFETY: a dispatch source may be used from any thread; only its protocol does not say so.
+    // SAFETY: a dispatch source may be used from any thread, but its protocol is not `Sendable`.
     private nonisolated(unsafe) let source = DispatchSource.makeTimerSource()
 
     public init() {
         unsafe source.resume()
     }
 
-    /// To be called once, before the first time is set.
+    /// Sets the function. Call it once, before `schedule`.
     ///
-    /// - Parameter action: Called on a thread of Dispatch's, so it must not block. It must not keep the timer alive.
+    /// - Parameter action: Runs on a thread of Dispatch, so it must not block. It must not keep the timer alive.
     public func onTime(_ action: @escaping @Sendable () -> Void) {
         unsafe source.setEventHandler { action() }
     }
@@ -20,17 +20,17 @@ public final class DeadlineTimer: Sendable {
         unsafe source.cancel()
     }
 
-    /// Moves the time: the last call counts.
+    /// Sets the time, and replaces an earlier one. A negative duration counts as zero.
     public func schedule(after time: Duration) {
         unsafe source.schedule(deadline: .now() + .milliseconds(max(0, time.milliseconds)))
     }
 
-    /// Moves the time: the last call counts.
+    /// Sets the time, and replaces an earlier one. Rounds up to whole milliseconds.
     public func schedule(at time: ContinuousClock.Instant) {
         schedule(after: ContinuousClock.now.duration(to: time) + .microseconds(999))
     }
 
-    /// Lets go of the action for good.
+    /// Releases the function, which is not called again.
     public func end() {
         unsafe source.setEventHandler {}
         unsafe source.cancel()

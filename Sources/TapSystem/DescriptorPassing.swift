@@ -1,20 +1,20 @@
 internal import CLinux
 internal import Glibc
 
-/// Bytes that travel with open files over a Unix socket (`SCM_RIGHTS`, unix(7)).
+/// Messages with descriptors over a Unix socket (`SCM_RIGHTS`, unix(7)).
 public enum DescriptorPassing {
-    /// How many descriptors we send with one message. The kernel takes 253 (`SCM_MAX_FD`).
+    /// The most descriptors that `send` accepts. The kernel's limit is 253 (`SCM_MAX_FD`).
     public static let descriptorsMax = 250
 
-    /// How many descriptors a message of anybody can have.
+    /// The most descriptors in a received message: the kernel's limit (`SCM_MAX_FD`).
     public static let receivedDescriptorsMax = 253
 
-    /// sendmsg(2) with `MSG_NOSIGNAL`. The descriptors stay open here.
+    /// sendmsg(2) with `MSG_NOSIGNAL`. The descriptors stay open in this process.
     ///
-    /// - Precondition: On a stream, `bytes` is not empty: descriptors travel with a byte.
-    /// - Throws: EINVAL beyond `descriptorsMax`; EPIPE when nobody reads; EAGAIN when a socket that does not wait, or
-    ///   no longer waits, is full; ETOOMANYREFS when too many are under way; EMSGSIZE when only a part went out, and
-    ///   the descriptors with it.
+    /// - Precondition: On a stream, `bytes` is not empty, since descriptors are sent with a byte.
+    /// - Throws: EINVAL for more than `descriptorsMax`; EPIPE if the other side is closed; EAGAIN if the buffer is full
+    ///   and the socket is non-blocking or its send timeout has passed; ETOOMANYREFS if too many descriptors are in
+    ///   flight; EMSGSIZE if only a part of the bytes was sent, with the descriptors.
     public static func send(
         _ bytes: [UInt8], with descriptors: [Int32], over socket: Int32, flags: Int32 = 0
     ) throws(Errno) {
@@ -26,12 +26,18 @@ public enum DescriptorPassing {
         guard sent == bytes.count else { throw Errno(rawValue: EMSGSIZE) }
     }
 
-    /// recvmsg(2) with `MSG_CMSG_CLOEXEC`: on a stream at most one message's descriptors, with its first bytes. With
-    /// `withSender`, the socket has `SO_PASSCRED`, and the message tells who sent it.
+    /// recvmsg(2) with `MSG_CMSG_CLOEXEC`. On a stream, it returns the descriptors of at most one message, with that
+    /// message's first bytes.
     ///
-    /// - Returns: What came.
-    /// - Throws: EMSGSIZE when a datagram is longer, or had more descriptors than are wanted or than the process may
-    ///   have open: then what came is closed. EAGAIN when there is nothing on a socket that does not wait.
+    /// - Parameters:
+    ///   - bytesMax: The size of the buffer.
+    ///   - countMax: The most descriptors to accept.
+    ///   - socket: A Unix socket; with `withSender`, one with `SO_PASSCRED`.
+    ///   - withSender: Whether to return the sender's process.
+    ///   - flags: Further flags of recvmsg(2).
+    /// - Returns: The message.
+    /// - Throws: EMSGSIZE if a datagram is longer than `bytesMax`, or has more descriptors than `countMax` or than the
+    ///   process may open; those received are closed. EAGAIN if a non-blocking socket has no message.
     public static func receive(
         upTo bytesMax: Int, descriptorsUpTo countMax: Int = receivedDescriptorsMax, from socket: Int32,
         withSender: Bool = false, flags: Int32 = 0
@@ -41,7 +47,7 @@ public enum DescriptorPassing {
         var count = 0
         var sender: pid_t = 0
         var messageFlags: Int32 = 0
-        // SAFETY: the arrays have the room that is told, and live during the call, as do the other arguments.
+        // SAFETY: the arrays have the given sizes, and live during the call, as do the other arguments.
         let received = try systemCall {
             count = countMax
             return unsafe withUnsafeMutablePointer(to: &sender) { pointer in
@@ -58,11 +64,12 @@ public enum DescriptorPassing {
     }
 }
 
-/// What one recvmsg(2) brought.
+/// The result of one recvmsg(2).
 public struct ReceivedMessage: Sendable {
-    /// On a stream, none at its end.
+    /// Empty at the end of a stream.
     public let bytes: [UInt8]
+    /// In the order in which they were sent; close-on-exec.
     public let descriptors: [OwnedDescriptor]
-    /// The process that sent it, where that was asked for.
+    /// The sender's process ID, if requested.
     public let sender: Int32?
 }

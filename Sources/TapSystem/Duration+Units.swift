@@ -10,8 +10,8 @@ extension Duration {
 }
 
 extension ContinuousClock.Instant {
-    /// For poll(2) and epoll_wait(2): how many milliseconds are left, rounded up, so that a wait does not end before
-    /// its deadline and turn into a spin.
+    /// The milliseconds until then, for poll(2) and epoll_wait(2); 0 if it has passed. Rounded up, so that a wait does
+    /// not end before its deadline and repeat without waiting.
     public var millisecondsLeft: Int32 {
         let left = ContinuousClock.now.duration(to: self)
         guard left > .zero else { return 0 }

@@ -1,9 +1,9 @@
 internal import CLinux
 internal import Glibc
 
-/// Owns a descriptor of an open file, and closes it at the end of its life.
+/// Owns a descriptor and closes it at the end of its lifetime.
 public struct FileDescriptor: ~Copyable, Sendable {
-    /// For system calls alone; it must not outlive the owner.
+    /// For system calls only; must not be used after the owner's lifetime.
     public let number: Int32
 
     public init(owning number: Int32) {
@@ -14,15 +14,17 @@ public struct FileDescriptor: ~Copyable, Sendable {
     ///
     /// - Parameters:
     ///   - path: The file's.
-    ///   - flags: `O_RDONLY` and the like.
-    ///   - mode: Of a file that the call makes (`O_CREAT`), less the umask.
-    /// - Throws: ENOENT, EACCES, EEXIST, ENOTDIR, ELOOP, EMFILE and what else open(2) has.
+    ///   - flags: Such as `O_RDONLY`.
+    ///   - mode: The permissions of a file that the call makes (`O_CREAT`), less the umask.
+    /// - Throws: The errors of open(2), such as ENOENT, EACCES, EEXIST, ENOTDIR, ELOOP and EMFILE.
     public init(opening path: String, flags: Int32, mode: UInt32 = 0) throws(Errno) {
         // SAFETY: the call copies the path.
         number = try systemCall { unsafe clinux_open(path, flags | O_CLOEXEC, mode) }
     }
 
-    /// openat(2), always with `O_CLOEXEC`: `name` is searched in the directory that is open.
+    /// openat(2), always with `O_CLOEXEC`: `name` is relative to the open directory.
+    ///
+    /// - Throws: The errors of open(2).
     public init(
         opening name: String, in directory: borrowing FileDescriptor, flags: Int32, mode: UInt32 = 0
     ) throws(Errno) {
@@ -33,7 +35,8 @@ public struct FileDescriptor: ~Copyable, Sendable {
 
     /// pread(2).
     ///
-    /// - Returns: At most `bytesMax` bytes; none at the end of the file.
+    /// - Returns: At most `bytesMax` bytes; empty at the end of the file.
+    /// - Throws: EIO, EISDIR.
     public func read(upTo bytesMax: Int, at offset: Int) throws(Errno) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: bytesMax)
         // SAFETY: the kernel writes at most the array's bytes, during the call.
@@ -42,7 +45,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
         return bytes
     }
 
-    /// pwrite(2), until all is written.
+    /// pwrite(2), repeated until all bytes are written.
     ///
     /// - Throws: ENOSPC, EFBIG, EDQUOT, EIO.
     public func write(_ bytes: [UInt8], at offset: Int) throws(Errno) {
@@ -58,15 +61,19 @@ public struct FileDescriptor: ~Copyable, Sendable {
         }
     }
 
-    /// fsync(2); for a directory, its entries.
+    /// fsync(2); for a directory, this writes its entries to the disk.
+    ///
+    /// - Throws: EIO, ENOSPC, EDQUOT.
     public func synchronize() throws(Errno) { try systemCall { fsync(number) } }
 
-    /// fdatasync(2): what it takes to read the data back.
+    /// fdatasync(2): writes the data and the metadata that reading it needs to the disk.
+    ///
+    /// - Throws: EIO, ENOSPC, EDQUOT.
     public func synchronizeData() throws(Errno) { try systemCall { fdatasync(number) } }
 
-    /// flock(2) with `LOCK_EX`; the kernel ends the lock with the last descriptor.
+    /// flock(2) with `LOCK_EX`. The kernel releases the lock when the last descriptor of the open file is closed.
     ///
-    /// - Throws: EAGAIN without `waits`, while another open file has the lock.
+    /// - Throws: EAGAIN if `waits` is false and another open file has the lock.
     public func lock(waits: Bool) throws(Errno) {
         try systemCall { flock(number, waits ? LOCK_EX : LOCK_EX | LOCK_NB) }
     }
@@ -85,30 +92,36 @@ public struct FileDescriptor: ~Copyable, Sendable {
     /// fchown(2).
     ///
     /// - Parameters:
-    ///   - user: `nil` leaves the owner.
-    ///   - group: `nil` leaves the group.
-    /// - Throws: EPERM when the process may not give the file away.
+    ///   - user: `nil` keeps the owner.
+    ///   - group: `nil` keeps the group.
+    /// - Throws: EPERM if the process may not change the owner.
     public func setOwner(user: UInt32?, group: UInt32?) throws(Errno) {
         try systemCall { fchown(number, user ?? UInt32.max, group ?? UInt32.max) }
     }
 
     deinit {
-        // Linux frees the number even where close(2) reports EINTR, so there is nothing to repeat.
+        // Linux frees the number even if close(2) returns EINTR, so the call is not repeated.
         _ = close(number)
     }
 }
 
-/// What stat(2) says of a file (inode(7)).
+/// The attributes of a file (stat(2), inode(7)).
 public struct FileStatus: Hashable, Sendable {
-    /// With the inode, the file's identity while it is open, whatever its name.
+    /// Together with `inode`, it identifies the file independently of its name, as long as the file is open.
     public let device: UInt64
+    /// Unique within `device`.
     public let inode: UInt64
+    /// The size.
     public let bytes: Int
+    /// User ID.
     public let owner: UInt32
+    /// Group ID.
     public let group: UInt32
-    /// The nine bits of the permissions.
+    /// The nine permission bits (`0o777`).
     public let permissions: UInt32
+    /// `S_ISREG`.
     public let isRegularFile: Bool
+    /// `S_ISSOCK`.
     public let isSocket: Bool
 
     init(_ status: stat) {
@@ -122,7 +135,7 @@ public struct FileStatus: Hashable, Sendable {
         isSocket = status.st_mode & S_IFMT == S_IFSOCK
     }
 
-    /// stat(2), or with `followsLinks` false lstat(2).
+    /// stat(2), or lstat(2) if `followsLinks` is false.
     ///
     /// - Throws: ENOENT, EACCES.
     public init(path: String, followsLinks: Bool = true) throws(Errno) {
@@ -133,15 +146,19 @@ public struct FileStatus: Hashable, Sendable {
     }
 }
 
-/// Names in the file system, changed at once or not at all.
+/// Operations on file names.
 public enum FileSystem {
-    /// link(2): unlike rename(2), never over another file.
+    /// link(2), which unlike rename(2) never replaces a file.
+    ///
+    /// - Throws: EEXIST, ENOENT, EACCES, EXDEV.
     public static func link(_ path: String, as name: String) throws(Errno) {
-        // SAFETY: the call copies the paths, as do all below.
+        // SAFETY: the call copies the paths, as do all calls below.
         try systemCall { unsafe Glibc.link(path, name) }
     }
 
-    /// renameat(2) within one directory: whoever opens `name` gets the old file or the new one.
+    /// renameat(2) within one directory. Atomic: another process that opens `name` gets the old or the new file.
+    ///
+    /// - Throws: ENOENT, EACCES, ENOSPC.
     public static func rename(
         _ old: String, to name: String, in directory: borrowing FileDescriptor
     ) throws(Errno) {
@@ -150,15 +167,21 @@ public enum FileSystem {
     }
 
     /// unlinkat(2).
+    ///
+    /// - Throws: ENOENT, EACCES.
     public static func remove(_ name: String, in directory: borrowing FileDescriptor) throws(Errno) {
         let parent = directory.number
         try systemCall { unsafe unlinkat(parent, name, 0) }
     }
 
     /// unlink(2).
+    ///
+    /// - Throws: ENOENT, EACCES.
     public static func remove(_ path: String) throws(Errno) { try systemCall { unsafe unlink(path) } }
 
-    /// chown(2) of the group, and chmod(2).
+    /// chown(2) of the group, then chmod(2).
+    ///
+    /// - Throws: ENOENT; EPERM if the process may not change the group or the mode.
     public static func setAccess(_ path: String, group: UInt32?, mode: UInt32) throws(Errno) {
         if let group { try systemCall { unsafe chown(path, UInt32.max, group) } }
         try systemCall { unsafe chmod(path, mode) }

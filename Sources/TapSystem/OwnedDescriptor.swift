@@ -1,20 +1,22 @@
 internal import Glibc
 internal import Synchronization
 
-/// Owns a descriptor as `FileDescriptor` does, and can be kept in collections and passed between modules.
+/// Owns a descriptor as `FileDescriptor` does, but can be stored in collections and shared.
 public final class OwnedDescriptor: Sendable {
     private static let none: Int32 = -1
 
     private let held: Atomic<Int32>
 
-    /// For system calls alone, while the object lives; −1 once it has been taken.
+    /// For system calls only, while the object lives; −1 after `take` or `close`.
     public var number: Int32 { held.load(ordering: .acquiring) }
 
     public init(owning number: Int32) {
         held = Atomic(number)
     }
 
-    /// Leaves it open in the program that replaces us (clears `FD_CLOEXEC`).
+    /// Clears `FD_CLOEXEC`, so that the descriptor stays open in the program that execve(2) starts.
+    ///
+    /// - Throws: EBADF after `take` or `close`.
     public func passOn() throws(Errno) {
         let number = number
         try systemCall { fcntl(number, F_SETFD, 0) }
@@ -24,14 +26,14 @@ public final class OwnedDescriptor: Sendable {
         close()
     }
 
-    /// Closes it now, whoever else has the object still.
+    /// Closes the descriptor now, even if there are other references to the object.
     public func close() {
         let number = take()
         if number != Self.none { _ = Glibc.close(number) }
     }
 
-    /// Whoever takes the number closes it.
+    /// Passes the ownership to the caller, which must close the number.
     ///
-    /// - Returns: −1 when somebody else has taken it.
+    /// - Returns: −1 if it has been taken or closed before.
     public func take() -> Int32 { held.exchange(Self.none, ordering: .acquiringAndReleasing) }
 }

@@ -1,20 +1,22 @@
 internal import Glibc
 
-/// The process on the other side of a Unix socket, as the kernel noted it when it connected (`SO_PEERCRED`, unix(7)).
+/// The process on the other side of a Unix socket, as recorded when it connected (`SO_PEERCRED`, unix(7)).
 public struct PeerCredentials: Hashable, Sendable {
-    /// Zero for a process of another pid namespace.
+    /// Process ID; zero for a process in another PID namespace.
     public let process: Int32
+    /// Effective user ID.
     public let user: UInt32
+    /// Effective group ID.
     public let group: UInt32
-    /// The others (`SO_PEERGROUPS`).
+    /// Supplementary group IDs (`SO_PEERGROUPS`).
     public let supplementaryGroups: [UInt32]
 
     private static let groupsMax = 65_536
 
     /// `nil` if the socket is not connected, or not a Unix socket.
     public init?(socket: Int32) {
-        // SAFETY: the kernel writes at most `length` bytes to each local, during the calls.
-        // struct ucred
+        // SAFETY: the kernel writes at most `length` bytes to each local, during the calls. The first has the layout of
+        // struct ucred.
         var credentials: (process: Int32, user: UInt32, group: UInt32) = (0, 0, 0)
         var length = socklen_t(MemoryLayout.size(ofValue: credentials))
         guard unsafe getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0 else { return nil }
@@ -27,7 +29,7 @@ public struct PeerCredentials: Hashable, Sendable {
             length <= Self.groupsMax * 4
         {
             groups = Array(repeating: 0, count: Int(length) / 4)
-            // A connected peer's groups do not change any more.
+            // The size cannot have changed since: the groups of a connected peer are fixed.
             if unsafe getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, &groups, &length) != 0 { length = 0 }
         }
         supplementaryGroups = Array(groups.prefix(Int(length) / 4))
@@ -40,5 +42,6 @@ public struct PeerCredentials: Hashable, Sendable {
         self.supplementaryGroups = supplementaryGroups
     }
 
+    /// Whether it is the effective or a supplementary group.
     public func isMember(of group: UInt32) -> Bool { self.group == group || supplementaryGroups.contains(group) }
 }

@@ -1,7 +1,6 @@
 internal import Foundation
 
-/// A named thread of its own for work that waits for the disk or the kernel: it takes all that waits at once, in the
-/// order in which it came.
+/// A named thread for blocking work. It takes all waiting items at once, in the order in which they were added.
 public final class SerialThread<Item: Sendable>: @unchecked Sendable {
     // Unchecked: `waiting` and `isStopping` are only touched while `condition` is locked.
 
@@ -16,7 +15,7 @@ public final class SerialThread<Item: Sendable>: @unchecked Sendable {
 
     /// - Parameters:
     ///   - name: The thread's; see `NamedThread`.
-    ///   - waitingMax: How many items may wait.
+    ///   - waitingMax: The most waiting items.
     ///   - work: Called on the thread, with at least one item.
     public init(_ name: String, waitingMax: Int, work: @escaping @Sendable ([Item]) -> Void) {
         self.name = name
@@ -24,9 +23,9 @@ public final class SerialThread<Item: Sendable>: @unchecked Sendable {
         self.work = work
     }
 
-    /// Until then, items wait.
+    /// Starts the thread. Items that were added before have waited.
     ///
-    /// - Throws: `ThreadFailure`.
+    /// - Throws: `ThreadFailure` if the thread cannot be started.
     public func start() throws(ThreadFailure) {
         try NamedThread.start(name) { [self] in
             while let items = next() { work(items) }
@@ -35,7 +34,9 @@ public final class SerialThread<Item: Sendable>: @unchecked Sendable {
         condition.withLock { isStarted = true }
     }
 
-    /// - Returns: False when too many wait, or the thread ends.
+    /// Adds an item without waiting.
+    ///
+    /// - Returns: False if `waitingMax` items wait, or after `stop` or `finish`; the item is not added then.
     public func add(_ item: Item) -> Bool {
         condition.withLock {
             guard !isStopping, waiting.count < waitingMax else { return false }
@@ -45,13 +46,14 @@ public final class SerialThread<Item: Sendable>: @unchecked Sendable {
         }
     }
 
-    /// Finishes what waits, and ends. Without a start, what waits is dropped.
+    /// Processes the waiting items, ends the thread and waits for its end. If the thread was never started, the items
+    /// are dropped.
     public func stop() {
         finish()
         if condition.withLock({ isStarted }) { ended.wait() }
     }
 
-    /// Has the thread finish what waits and end, and does not wait for that.
+    /// As `stop`, but does not wait.
     public func finish() {
         condition.withLock {
             isStopping = true

@@ -1,6 +1,7 @@
-/// Bytes that many readers share without a copy. They do not move or change while the object lives.
+/// Immutable bytes at a fixed address, which several readers can share without a copy.
 @safe public final class SharedBytes: @unchecked Sendable {
-    // Unchecked: the buffer is written in `init` alone, and freed with the object.
+    // Unchecked: the buffer is written only in `init`, and freed with the object.
+    /// No bytes.
     public static let empty = SharedBytes([])
 
     /// Valid while the object lives.
@@ -15,8 +16,10 @@
         self.init(text.utf8)
     }
 
+    /// A copy.
     public var bytes: [UInt8] { unsafe Array(buffer) }
 
+    /// In bytes.
     public var count: Int { unsafe buffer.count }
 
     deinit {

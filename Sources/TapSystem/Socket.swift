@@ -1,10 +1,10 @@
 public import Glibc
 
-/// Calls on sockets (socket(2)). All sockets are closed on exec.
+/// System calls on sockets (socket(2)). All sockets are close-on-exec.
 public enum Socket {
-    /// socket(2) of the kind `SOCK_STREAM`, `SOCK_DGRAM` or `SOCK_RAW`.
+    /// socket(2) with a kind such as `SOCK_STREAM`, `SOCK_DGRAM` or `SOCK_RAW`.
     ///
-    /// - Throws: EMFILE, ENFILE, ENOBUFS; EAFNOSUPPORT when the kernel or a filter does not allow the family.
+    /// - Throws: EMFILE, ENFILE, ENOBUFS; EAFNOSUPPORT if the kernel or a seccomp filter does not allow the family.
     public static func open(
         _ family: Int32, _ kind: __socket_type, protocol number: Int32 = 0, isNonBlocking: Bool = false
     ) throws(Errno) -> OwnedDescriptor {
@@ -13,6 +13,8 @@ public enum Socket {
     }
 
     /// socketpair(2) of Unix sockets.
+    ///
+    /// - Throws: EMFILE, ENFILE.
     public static func pair(
         _ kind: __socket_type, isNonBlocking: Bool = false
     ) throws(Errno) -> (OwnedDescriptor, OwnedDescriptor) {
@@ -24,6 +26,8 @@ public enum Socket {
     }
 
     /// setsockopt(2).
+    ///
+    /// - Throws: ENOPROTOOPT, EINVAL, EPERM.
     public static func set(
         _ option: Int32, level: Int32 = SOL_SOCKET, _ value: some BitwiseCopyable, on socket: Int32
     ) throws(Errno) {
@@ -39,7 +43,7 @@ public enum Socket {
     ///
     /// - Throws: EADDRINUSE, EADDRNOTAVAIL, EACCES, ENOENT.
     public static func bind(_ socket: Int32, to address: SocketAddress) throws(Errno) {
-        // SAFETY: the kernel reads the address during the call, as below.
+        // SAFETY: the kernel reads the address during the call; the same holds for connect(2) below.
         try unsafe address.withPointer { (address, length) throws(Errno) in
             _ = try systemCall { unsafe Glibc.bind(socket, address, length) }
         }
@@ -47,7 +51,7 @@ public enum Socket {
 
     /// connect(2).
     ///
-    /// - Throws: ENOENT, ECONNREFUSED, EACCES; EAGAIN when a Unix socket's backlog is full.
+    /// - Throws: ENOENT, ECONNREFUSED, EACCES; EAGAIN if a Unix socket's backlog is full.
     public static func connect(_ socket: Int32, to address: SocketAddress) throws(Errno) {
         try unsafe address.withPointer { (address, length) throws(Errno) in
             _ = try systemCall { unsafe Glibc.connect(socket, address, length) }
@@ -55,15 +59,17 @@ public enum Socket {
     }
 
     /// listen(2).
+    ///
+    /// - Throws: EADDRINUSE, EOPNOTSUPP.
     public static func listen(_ socket: Int32, backlogMax: Int32) throws(Errno) {
         try systemCall { Glibc.listen(socket, backlogMax) }
     }
 
-    /// getsockname(2); `nil` for a socket that is not of IP.
+    /// getsockname(2); `nil` if it is not an IP socket.
     public static func networkAddress(of socket: Int32) -> NetworkAddress? {
         var storage = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-        // SAFETY: a sockaddr_storage holds every kind of address; the kernel writes at most its length.
+        // SAFETY: a sockaddr_storage has room for every kind of address; the kernel writes at most `length` bytes.
         return unsafe withUnsafeMutablePointer(to: &storage) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
                 unsafe getsockname(socket, address, &length) == 0 ? NetworkAddress(address) : nil

@@ -1,6 +1,10 @@
 internal import CLinux
 
-/// The one way into the kernel: calls again after EINTR, and throws what `errno` says when the call returns −1.
+/// Wraps all system calls: repeats `call` after EINTR.
+///
+/// - Parameter call: Returns −1 if it fails.
+/// - Returns: The result of `call`.
+/// - Throws: The error in `errno` if the result is −1.
 @discardableResult
 public func systemCall<Result: SignedInteger>(_ call: () -> Result) throws(Errno) -> Result {
     while true {

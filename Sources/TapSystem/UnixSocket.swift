@@ -1,25 +1,27 @@
 internal import Glibc
 
-/// Unix sockets (unix(7)), by the path that leads to them or, after an `@`, by a name in the abstract namespace.
+/// Unix sockets (unix(7)). A path that begins with `@` is a name in the abstract namespace.
 public enum UnixSocket {
-    /// Connects to a stream socket; neither that nor a send takes longer than `seconds`.
+    /// Connects to a stream socket. Connecting, and each send, fails with EAGAIN after `seconds`.
     ///
-    /// - Throws: ENOENT, ECONNREFUSED, EACCES; EAGAIN when the server accepts no connection; EINVAL for a path that is
-    ///   too long.
+    /// - Throws: ENOENT, ECONNREFUSED, EACCES; EAGAIN if the server does not accept the connection in time; EINVAL if
+    ///   the path is too long.
     public static func connect(streamTo path: String, sendSecondsMax seconds: Int) throws(Errno) -> OwnedDescriptor {
         try connect(SOCK_STREAM, to: path, sendSecondsMax: seconds)
     }
 
-    /// Connects to a datagram socket; no send takes longer than `seconds`, and one that would fails with EAGAIN.
+    /// Connects to a datagram socket. Each send fails with EAGAIN after `seconds`.
+    ///
+    /// - Throws: ENOENT, ECONNREFUSED, EACCES; EINVAL if the path is too long.
     public static func connect(
         datagramsTo path: String, sendSecondsMax seconds: Int
     ) throws(Errno) -> OwnedDescriptor {
         try connect(SOCK_DGRAM, to: path, sendSecondsMax: seconds)
     }
 
-    /// Binds a datagram socket, of which each message has its sender's credentials (`SO_PASSCRED`).
+    /// Binds a datagram socket that receives the sender's credentials with each message (`SO_PASSCRED`).
     ///
-    /// - Throws: EADDRINUSE, EACCES, ENOENT; EINVAL for a path that is too long.
+    /// - Throws: EADDRINUSE, EACCES, ENOENT; EINVAL if the path is too long.
     public static func bind(datagramsAt path: String) throws(Errno) -> OwnedDescriptor {
         let socket = try Socket.open(AF_UNIX, SOCK_DGRAM)
         try Socket.set(SO_PASSCRED, Int32(1), on: socket.number)

@@ -1,4 +1,4 @@
-// What Swift cannot import from Linux: variadic functions, _IOW macros, unions, and what hides behind _GNU_SOURCE.
+// What Swift cannot import from Linux: variadic functions, _IOW macros, unions, and declarations that need _GNU_SOURCE.
 #pragma once
 
 #include <linux/if.h>
@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
-// ioctl() is variadic. Each returns what ioctl returns: −1 and errno on failure.
+// open(), openat() and ioctl() are variadic. Return values are those of the system calls: −1 and errno on failure.
 int clinux_open(const char *path, int flags, mode_t mode);
 int clinux_open_at(int directory, const char *name, int flags, mode_t mode);
 int clinux_tun_set_interface(int fd, const char *name, uint16_t flags);
@@ -29,61 +29,70 @@ int clinux_tun_get_features(int fd, unsigned int *features);
 int clinux_tun_get_interface(int fd, char name[IFNAMSIZ], uint16_t *flags);
 int clinux_tun_set_send_buffer(int fd, int bytes);
 
-// A detached thread, as pthread_create(3) makes it. Returns 0 or an error number.
+// Starts a detached thread (pthread_create(3)). Returns 0 or an error number.
 int clinux_start_thread(void *(*run)(void *), void *context);
+// Names the calling thread (PR_SET_NAME, prctl(2)).
 void clinux_name_thread(const char *name);
 
-// strerrorname_np(3) and the GNU strerror_r(3).
+// strerrorname_np(3), which returns NULL for an unknown number, and the GNU strerror_r(3).
 const char *clinux_error_name(int number);
 void clinux_error_text(int number, char *text, size_t bytes);
 
-// struct ifreq is a union. `socket` may be any socket; its namespace is the one that is asked.
+// struct ifreq contains a union. `socket` may be of any kind; the call looks in its network namespace.
 int clinux_interface_index(int socket, const char *name, int *index);
 int clinux_interface_name(int socket, int index, char name[IFNAMSIZ]);
 
-// The TUN_F_ bits that ethtool's features stand for; TSO and USO are not told apart by IP version.
+// The offloads as TUN_F_ bits, from ethtool's features: TUN_F_CSUM, and TUN_F_TSO4 and TUN_F_TSO6 for any TCP
+// segmentation, since ethtool does not report the IP version.
 int clinux_tun_offloads(int socket, const char *name, uint32_t *offloads);
 
-// Bytes that the other side of a socket has not read, or −1.
+// The bytes sent on a socket that the other side has not read (SIOCOUTQ), or −1.
 int clinux_unread_bytes(int socket);
 
-// A value macro whose type Swift does not see, and functions behind _GNU_SOURCE.
+// SO_NETNS_COOKIE, a macro that Swift does not import, and functions that need _GNU_SOURCE.
 int clinux_namespace_cookie(int socket, uint64_t *cookie);
 int clinux_unshare_network(void);
 
-// Gives the calling thread mounts of its own: what it mounts from now on nobody else sees, and is gone with it.
+// Gives the calling thread a private mount namespace: its later mounts are invisible elsewhere and end with it.
 int clinux_unshare_mounts(void);
 int clinux_enter_network(int fd);
-// The inode of the namespace that `path` leads to, or −1: ENOTTY when it leads to something else. Opens nothing that
-// is not a namespace, since opening some files does something.
+
+// Opens the network namespace at `path` and returns its descriptor and inode, or −1: ENOTTY if it is not a network
+// namespace. Does not open any other file, since opening some files has side effects.
 int clinux_open_network(const char *path, uint64_t *inode);
+// The inode of the namespace at `path`, without opening it: −1 and ENOTTY if it is not a namespace.
 int clinux_network_inode(const char *path, uint64_t *inode);
+
+// Raises the soft limit of RLIMIT_NOFILE to the hard one, and returns it in `limit`.
 int clinux_raise_descriptor_limit(uint64_t *limit);
+// memfd_create(2), close-on-exec.
 int clinux_memory_file(const char *name);
-// A sysfs that shows the network namespace of the thread, mounted nowhere, or −1.
+// A descriptor of a sysfs of the thread's network namespace, mounted on no directory (fsmount(2)), or −1.
 int clinux_mount_sysfs(void);
 
-// The CMSG_ macros (cmsg(3)). Both return what sendmsg and recvmsg return: −1 and errno on failure. Receiving fills at
-// most `*count` descriptors, close-on-exec, and tells how many came and the message's flags (MSG_TRUNC, MSG_CTRUNC).
-// With `sender`, it has room for SCM_CREDENTIALS too, and tells the sender's process, or 0.
+// sendmsg(2) and recvmsg(2) with descriptors, which need the CMSG_ macros (cmsg(3)). Both return −1 and errno on
+// failure. Receiving stores at most `*count` descriptors, close-on-exec, and sets `*count` to their number and
+// `*message_flags` to the message's flags (MSG_TRUNC, MSG_CTRUNC). With `sender`, it also accepts SCM_CREDENTIALS and
+// stores the sender's process ID, or 0 without credentials.
 ssize_t clinux_send_descriptors(
     int socket, const void *bytes, size_t length, const int *descriptors, size_t count, int flags);
 ssize_t clinux_receive_descriptors(
     int socket, void *bytes, size_t length, int *descriptors, size_t *count, pid_t *sender, int flags,
     int *message_flags);
 
-// Which of two open descriptors of ours comes first in some order of open files: 0 the same file, 1 `a`, 2 `b`, 3
-// neither, or −1 (kcmp(2), for which there is no function).
+// Compares the open files of two descriptors of this process (kcmp(2), which has no wrapper): 0 the same open file, 1
+// `a` before `b` in the kernel's order, 2 after it, 3 different without an order, or −1.
 int clinux_compare_files(int a, int b);
 
-// fork() is not available in Swift. Starts a program with `descriptors` from number 3 on and no other but the standard
-// ones, no signal blocked or ignored, and SIGTERM at the death of the calling thread. `descriptors` may have any
-// numbers. The first variable of `environment` is a place for LISTEN_PID. Returns the process, or −1 and why execvp
-// failed.
+// Starts a program, since fork() is not available in Swift. The program gets the standard descriptors and `descriptors`,
+// whatever their numbers, as 3 and up; no other descriptor stays open, and no signal is blocked or ignored. It gets
+// SIGTERM when the calling thread ends. The first entry of `environment` is replaced by LISTEN_PID. Returns the process
+// ID, or −1 and the errno of the step that failed, such as execvp().
 pid_t clinux_spawn(char *const arguments[], char *environment[], int *descriptors, size_t count);
 
-// siginfo_t is a union. The child that has ended and was not waited for, or 0: `process`, or with 0 any.
+// A child that has ended and has not been waited for, or 0 (waitid(2); siginfo_t contains a union): `process`, or any
+// child if that is 0.
 pid_t clinux_ended_child(pid_t process);
 
-// A function macro, made of errno's address.
+// errno is a macro that Swift does not import.
 int clinux_errno(void);

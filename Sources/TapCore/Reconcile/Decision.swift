@@ -2,7 +2,7 @@
 public enum Decision: Hashable, Sendable {
     /// The kernel matches the wanted state.
     case settled(ObservedLink)
-    /// Do the steps, which remove the differences. `index` is `nil` if the device does not exist yet.
+    /// Do the steps, which remove the differences. `index` is `nil` if the device has no interface.
     case act([Step], differences: [Difference], index: LinkIndex?)
     /// Do nothing. The differences remain; the steps are what would be done without the obstacle.
     case blocked(Obstacle, differences: [Difference], steps: [Step])
@@ -165,8 +165,8 @@ extension DeviceSpec {
 
     /// Whether another process has caused the difference, if the spec had been reached.
     ///
-    /// False for a carrier that follows the consumers, for anchors, which are closed with the daemon, and for values that
-    /// the kernel does not report.
+    /// False for a carrier that follows the consumers, for anchors, which are closed with the daemon, and for values
+    /// that the kernel does not report.
     public func isExternalDrift(_ difference: Difference) -> Bool {
         switch difference.field {
         case .anchor: false
