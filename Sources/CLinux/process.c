@@ -19,8 +19,8 @@ int clinux_compare_files(int a, int b) {
 
 #define FIRST_PASSED 3
 
-// Runs in the child of a multithreaded process, where taking locks or allocating memory is unsafe. Returns if a call has
-// failed.
+// Runs in the child of a multithreaded process, where taking locks or allocating memory is unsafe. Returns if a call
+// has failed.
 static void become(char *const arguments[], char *environment[], int *descriptors, size_t count) {
     static char listen_pid[32];
     sigset_t none;

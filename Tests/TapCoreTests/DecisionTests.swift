@@ -2,9 +2,9 @@ import TapCore
 import TestSupport
 import Testing
 
-/// Plans against the kernel in memory.
+/// Plans executed on the in-memory kernel.
 @Suite struct DecisionTests {
-    /// Like the worker: decides, does, looks again.
+    /// Works like the worker: decides, executes the steps, observes again.
     private struct World {
         var kernel = ModelKernel().own
         var wanted: WantedDevice
@@ -20,7 +20,7 @@ import Testing
             var rounds: [[Step]] = []
             while case .act(let steps, _, let index) = try decide(), steps != [.forget] {
                 rounds.append(steps)
-                try #require(rounds.count <= 3, "plans follow plans: \(rounds)")
+                try #require(rounds.count <= 3, "the plans do not converge: \(rounds)")
                 if steps == [.delete] {
                     #expect(kernel.delete([try #require(index)]).isEmpty)
                     continue
@@ -67,7 +67,7 @@ import Testing
         #expect(discipline < up)
     }
 
-    @Test func aSecondLookPlansNothing() throws {
+    @Test func aSecondPassPlansNothing() throws {
         var world = try world()
         _ = try world.settle()
         guard case .settled(let link) = try world.decide() else { throw TestFailure("not settled") }
@@ -75,7 +75,7 @@ import Testing
         #expect(link.tun?.persistent == true)
     }
 
-    @Test func whatTheKernelLacksIsToldAndAllElseDone() throws {
+    @Test func unsupportedFieldsAreReportedAndTheOthersSet() throws {
         var draft = DeviceSpecDraft()
         draft.link.gsoMaxBytes = try GSOMaxBytes(40_000)
         draft.link.gsoIPv4MaxBytes = try GSOMaxBytes(30_000)
@@ -84,7 +84,7 @@ import Testing
         _ = try world.settle()
         #expect(try world.obstacle() == .unsupported([.gsoIPv4MaxBytes]))
         #expect(world.kernel.table.first?.attributes == [.gsoMaxBytes(try GSOMaxBytes(40_000))])
-        // It is no drift: no other program took it away.
+        // It is not drift, since no other process has caused it.
         guard case .blocked(_, let differences, _) = try world.decide() else { throw TestFailure("not blocked") }
         #expect(!differences.contains(where: world.wanted.spec.isExternalDrift))
         draft.link.gsoIPv4MaxBytes = nil
@@ -93,7 +93,7 @@ import Testing
         #expect(try world.obstacle() == nil)
     }
 
-    /// The kernel sets the size for IPv4 along with the other one, so a repair of that sets both.
+    /// The kernel sets the size for IPv4 along with the general one, so a repair of the latter sets both.
     @Test func aRepairOfOneGSOSizeKeepsTheOther() throws {
         var draft = DeviceSpecDraft()
         draft.link.gsoMaxBytes = try GSOMaxBytes(40_000)
@@ -103,7 +103,7 @@ import Testing
         world.kernel.change("web0") { $0?.set(.gsoMaxBytes(.standard)) }
         let both: LinkChange = try [.gsoMaxBytes(GSOMaxBytes(40_000)), .gsoIPv4MaxBytes(GSOMaxBytes(30_000))]
         #expect(try world.settle() == [[.setLink(both)]])
-        // Without a statement, any value will do.
+        // If the spec has no sizes, every value is accepted.
         world.wanted = world.wanted.wanting(try DeviceSpec(DeviceSpecDraft()))
         #expect(try world.settle() == [])
     }
@@ -117,7 +117,7 @@ import Testing
         #expect(try world.obstacle() == .foreignDevice(kind: "tap", index: LinkIndex(rawValue: 7), mismatches: []))
     }
 
-    @Test func anAlternativeNameIsInTheWayToo() throws {
+    @Test func anAlternativeNameIsAConflictToo() throws {
         let world = try world()
         var foreign = ObservedLink(index: LinkIndex(rawValue: 7), name: "eth0")
         foreign.altNames = ["web0"]
@@ -144,7 +144,7 @@ import Testing
         #expect(world.kernel.table.first?.index == index)
     }
 
-    @Test func aNameThatSomebodyTookIsAConflict() throws {
+    @Test func aNameTakenAfterARenameIsAConflict() throws {
         var world = try world()
         _ = try world.settle()
         world.kernel.change("web0") { $0?.name = "stolen" }
@@ -153,7 +153,7 @@ import Testing
         #expect(try world.obstacle() == .foreignDevice(kind: nil, index: index, mismatches: []))
     }
 
-    @Test func anOwnerThatCannotBeClearedIsTold() throws {
+    @Test func aGroupThatCannotBeClearedIsReported() throws {
         var draft = DeviceSpecDraft()
         draft.access = .open
         var world = try world(draft, owner: nil)
@@ -162,7 +162,7 @@ import Testing
         #expect(try world.obstacle() == .immutable([.group]))
     }
 
-    @Test func deletingForgetsOnlyWhatIsGone() throws {
+    @Test func aDeviceIsForgottenOnlyAfterItsDeletion() throws {
         var world = try world()
         _ = try world.settle()
         world.wanted = world.wanted.deleting()
@@ -206,18 +206,18 @@ import Testing
         #expect(world.kernel.anchored.isEmpty)
     }
 
-    /// Whatever is wanted and whatever somebody does to the device: a plan ends, and leaves nothing for the next.
-    @Test func everyPlanEnds() throws {
+    /// For random specs and random changes by other processes, the plans converge to the wanted state.
+    @Test func everyPlanConverges() throws {
         for seed in 0..<1_000 as Range<UInt64> {
             do {
-                try everyPlanEnds(seed: seed)
+                try everyPlanConverges(seed: seed)
             } catch {
                 throw TestFailure("seed \(seed): \(error)")
             }
         }
     }
 
-    private func everyPlanEnds(seed: UInt64) throws {
+    private func everyPlanConverges(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
         let draft = DeviceSpecDraft.random(using: &random)
         var world = try world(draft, owner: draft.access == .brokered ? 0 : nil)
@@ -256,7 +256,7 @@ import Testing
         }
     }
 
-    /// Whatever is done to a device, what others gave it stays.
+    /// Tapster never removes addresses that it has not added.
     @Test func addressesOfOthersStay() throws {
         var draft = DeviceSpecDraft()
         draft.link.addresses = [try InterfaceAddress("192.0.2.1/24")]
@@ -268,7 +268,7 @@ import Testing
         draft.link.addresses = []
         world.wanted = world.wanted.wanting(try DeviceSpec(draft))
         let steps = try #require(try world.settle().first)
-        // Or else the kernel would take it away with the first of its network.
+        // Otherwise the kernel would remove it with the first address of its network.
         #expect(steps == [.setLink([.promoteSecondaries]), .removeAddress(try InterfaceAddress("192.0.2.1/24"))])
         let index = try #require(world.wanted.claim?.index)
         #expect(world.kernel.observed.addresses[index] == [foreign])

@@ -1,7 +1,7 @@
 import TapCore
 import Testing
 
-/// Values of the link: names, addresses, places.
+/// Values of the link: names, addresses, namespaces.
 @Suite struct LinkValueTests {
     @Test(arguments: [
         ("blue", "/run/netns/blue"), ("a.b-c_d", "/run/netns/a.b-c_d"), ("/proc/1/ns/net", "/proc/1/ns/net"),
@@ -16,23 +16,23 @@ import Testing
     @Test(arguments: [
         "", ".", "..", "a/b", "./a", "../a", "a b", "a\n", "a\0b", "é", String(repeating: "n", count: 201),
     ])
-    func whatIsNoNamespace(text: String) {
+    func invalidNamespaces(text: String) {
         #expect(throws: ValidationError.self) { try NetworkNamespace(text) }
     }
 
-    @Test func aPathHasALongestLength() throws {
+    @Test func aPathHasAMaximumLength() throws {
         let longest = "/" + String(repeating: "n", count: 1_022)
         #expect(try NetworkNamespace(longest).path == longest)
         #expect(throws: ValidationError.self) { try NetworkNamespace(longest + "n") }
     }
 
     @Test(arguments: ["br0", "a", "lo", "Brücke", "-x", ".hidden", "b@c", "fifteen-bytes-x"])
-    func interfacesThatOthersMayHave(text: String) throws {
+    func validInterfaceNames(text: String) throws {
         #expect(try InterfaceName(text).text == text)
     }
 
     @Test(arguments: ["", ".", "..", "a b", "a/b", "a:b", "a\u{7F}", "a\0", "sixteen-bytes-xx", "fünfzehn-bytes-"])
-    func interfacesThatNobodyHas(text: String) {
+    func invalidInterfaceNames(text: String) {
         #expect(throws: ValidationError.self) { try InterfaceName(text) }
     }
 
@@ -43,11 +43,11 @@ import Testing
     }
 
     @Test(arguments: ["", "-a", ".a", "a b", "a:b", "a/b", "é", "a\0"])
-    func whatIsNoAlternativeName(text: String) {
+    func invalidAlternativeNames(text: String) {
         #expect(throws: ValidationError.self) { try AlternativeName(text) }
     }
 
-    @Test func anAliasIsForPeople() throws {
+    @Test func anAliasMayHaveSpacesAndUnicode() throws {
         #expect(try LinkAlias("Gäste / vm 42 \"x\"").text == "Gäste / vm 42 \"x\"")
         #expect(try LinkAlias(String(repeating: "n", count: 255)).text.utf8.count == 255)
         // 256 bytes, but 128 characters.
@@ -64,7 +64,7 @@ import Testing
         ("2001:db8:0:1:1:1:1:1/64", "2001:db8:0:1:1:1:1:1/64"), ("::2/128", "::2/128"),
         ("::ffff:192.0.2.1/128", "::ffff:192.0.2.1/128"), ("fe80::1/64", "fe80::1/64"),
     ])
-    func addressesHaveOneForm(text: String, form: String) throws {
+    func addressesAreCanonical(text: String, form: String) throws {
         let address = try InterfaceAddress(text)
         #expect(address.description == form)
         #expect(try InterfaceAddress(form) == address)
@@ -80,7 +80,7 @@ import Testing
         "fe80::1%eth0/64", "[2001:db8::1]/64", "12345::/16", "g::1/64", "192.0.2.1\0/24", "web0/24",
         "::ffff:255.255.255.255.255.255.255.255.255.255.255.255/64",
     ])
-    func whatIsNoAddressOfAnInterface(text: String) {
+    func invalidAddresses(text: String) {
         #expect(throws: ValidationError.self) { try InterfaceAddress(text) }
     }
 
@@ -91,7 +91,7 @@ import Testing
         #expect(InterfaceAddress(bytes: [1, 2, 3], prefixLength: 24) == nil)
     }
 
-    @Test func whatTheKernelCannotDoIsRefused() throws {
+    @Test func unsupportedFeaturesAreRefused() throws {
         var draft = DeviceSpecDraft()
         draft.napi = true
         draft.napiFrags = true
@@ -104,11 +104,11 @@ import Testing
         let refusals = old.refusals(of: spec)
         #expect(refusals.map(\.field) == [.napi, .napiFrags])
         #expect(refusals.allSatisfy { $0.detail.contains("4.15") })
-        // What is not wanted is not missed.
+        // Unsupported features that the spec does not need are not refused.
         #expect(old.refusals(of: try DeviceSpec(DeviceSpecDraft())) == [])
     }
 
-    @Test func carrierAndAddressesMustFitTheRest() throws {
+    @Test func carrierAndAddressesMustFitOtherFields() throws {
         var draft = DeviceSpecDraft()
         draft.queues = .single
         draft.link.carrier = .on

@@ -2,7 +2,7 @@ import TapCore
 import TestSupport
 import Testing
 
-/// Everything for which a device is left alone.
+/// Every reason for which Tapster does not change a device.
 @Suite struct ObstacleTests {
     private static let host = HostIdentity(boot: "boot", namespace: 1)
     private static let index = LinkIndex(rawValue: 7)
@@ -19,7 +19,7 @@ import Testing
             recreate: recreate)
     }
 
-    /// A device as `wanted` has it, or with a change.
+    /// An interface that matches `wanted`, except for a change.
     private static func link(_ wanted: WantedDevice, _ change: (inout ObservedLink) -> Void = { _ in }) -> ObservedLink
     {
         var link = ObservedLink(index: index, name: "web0")
@@ -57,7 +57,7 @@ import Testing
         if case .blocked(let obstacle, _, _) = decision { obstacle } else { nil }
     }
 
-    @Test func withoutAnyItIsSettled() throws {
+    @Test func withoutAnObstacleItIsSettled() throws {
         let wanted = try Self.wanted()
         #expect(Self.decide(wanted, [Self.link(wanted)]) == .settled(Self.link(wanted)))
     }
@@ -89,7 +89,7 @@ import Testing
         }
         let obstacle = Obstacle.controllerMissing(try InterfaceName("br0"))
         #expect(Self.obstacle(Self.decide(wanted, [Self.link(wanted)])) == obstacle)
-        // All else is done first, and nobody is made to leave another bridge for one that is not there.
+        // Other fields are set first, and the link does not leave another bridge for a missing one.
         let elsewhere = Self.link(wanted) {
             $0.mtu = 1_400
             $0.controller = LinkIndex(rawValue: 2)
@@ -115,14 +115,14 @@ import Testing
         guard case .act = wanted.decide(in: namespace) else { throw TestFailure("one place is free") }
         namespace.promisePort(of: LinkIndex(rawValue: 2))
         #expect(Self.obstacle(wanted.decide(in: namespace)) == .controllerFull(name))
-        // A VRF knows no such limit.
+        // A VRF has no such limit.
         ports.append(ports[0])
         guard case .act = Self.decide(wanted, [Self.link(wanted), Self.other("br0", kind: "vrf")] + ports) else {
             throw TestFailure("a VRF is never full")
         }
     }
 
-    @Test func aConsumerMayHaveItInUse() throws {
+    @Test func anAttachedConsumersSettingsStay() throws {
         let wanted = try Self.wanted { $0.vnetHeaderSize = .mergeable }
         let link = Self.link(wanted) {
             $0.tun?.vnetHeaderSize = 10
@@ -132,11 +132,11 @@ import Testing
         #expect(Self.obstacle(Self.decide(wanted, [link])) == .inUse([.vnetHeaderSize]))
         var gone = link
         gone.tun?.attachedQueues = 0
-        guard case .act(let steps, _, _) = Self.decide(wanted, [gone]) else { throw TestFailure("nobody is there") }
+        guard case .act(let steps, _, _) = Self.decide(wanted, [gone]) else { throw TestFailure("not repaired") }
         #expect(steps.contains(.setVnetHeaderSize(.mergeable)))
     }
 
-    /// A consumer may detach its last queue and attach it again faster than the worker looks.
+    /// A consumer may detach its last queue and attach it again before the worker observes it.
     @Test func anAttachedConsumersOffloadsAreItsOwn() throws {
         let wanted = try Self.wanted()
         var namespace = ObservedNamespace(
@@ -160,12 +160,12 @@ import Testing
         let drifted = Self.link(wanted) { $0.mtu = 1_400 }
         let decision = Self.decide(wanted, [drifted])
         #expect(Self.obstacle(decision) == .reportOnly([.mtu]))
-        // What would be done is told.
+        // The steps of the repair are reported.
         if case .blocked(_, _, let steps) = decision { #expect(steps.map(\.name) == ["set_link"]) }
         #expect(Self.obstacle(Self.decide(wanted, [])) == .reportOnly([.device]))
-        // What is stated but not reached is no drift, nor is what nobody knows.
+        // A spec that has not been reached yet has no drift, and neither has an unknown value.
         let fresh = try Self.wanted(isReached: false) { $0.driftPolicy = .report }
-        guard case .act = Self.decide(fresh, [drifted]) else { throw TestFailure("a new statement is done") }
+        guard case .act = Self.decide(fresh, [drifted]) else { throw TestFailure("a new spec is not applied") }
         var namespace = ObservedNamespace(host: Self.host, links: [Self.link(wanted)])
         namespace.unverified = [Self.index]
         guard case .act(let steps, _, _) = wanted.decide(in: namespace) else { throw TestFailure("not set again") }
@@ -186,9 +186,9 @@ import Testing
         let left = Self.link(wanted) { $0.mtu = 1_400 }
         #expect(Self.obstacle(Self.decide(wanted, [left], contested: [.mtu])) == .contested([.mtu]))
         #expect(Self.obstacle(Self.decide(wanted, [], contested: [.device])) == .contested([.device]))
-        // A new statement is nobody's repair.
+        // Before the spec has been reached, changes are not repairs.
         guard case .act = Self.decide(try Self.wanted(isReached: false), [left], contested: [.mtu]) else {
-            throw TestFailure("a new statement is done")
+            throw TestFailure("a new spec is not applied")
         }
     }
 
@@ -202,7 +202,7 @@ import Testing
         let leave = try Self.wanted(isReached: false, recreate: true)
         guard case .act(let steps, _, _) = Self.decide(leave, [other]) else { throw TestFailure("not made anew") }
         #expect(steps == [.delete])
-        // The leave is for what is fixed, and for nothing else.
+        // `recreate` applies only to immutable fields.
         guard case .act(let repair, _, _) = Self.decide(leave, [Self.link(wanted) { $0.mtu = 1_400 }]) else {
             throw TestFailure("not repaired")
         }

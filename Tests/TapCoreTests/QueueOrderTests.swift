@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 @Suite struct QueueOrderTests {
-    /// The kernel's array, written down once more: as `drivers/net/tun.c` has it.
+    /// The kernel's array of queues, as in `drivers/net/tun.c`.
     private struct Array8: Hashable {
         var queues: [Int] = []
 
@@ -42,7 +42,7 @@ import Testing
         #expect(order.known == [0, 1, 2, 3])
     }
 
-    @Test func whatIsSoAlreadyChangesNothing() {
+    @Test func repeatedEventsChangeNothing() {
         var order = Self.order(0..<3)
         let before = order
         order.attach(0)
@@ -54,7 +54,7 @@ import Testing
         #expect(order.known == [2, 1])
     }
 
-    @Test func theOnlyQueueHasTheOnlyPlace() {
+    @Test func aSingleQueueHasIndexZero() {
         var order = Self.order(0..<3)
         order.lose()
         #expect(order.known == nil && order.attached == [0, 1, 2])
@@ -75,8 +75,8 @@ import Testing
         #expect(order.known == nil && order.attached == [0, 1, 2, 3, 4])
     }
 
-    /// They may be before it or behind it.
-    @Test func besideStrangersNotEvenOnePlaceIsKnown() {
+    /// Queues of other processes may be before or behind ours.
+    @Test func besideOtherProcessesNoIndexIsKnown() {
         var order = Self.order(0..<2)
         order.notice(strangers: true)
         #expect(order.known == nil && order.attached == [0, 1])
@@ -97,7 +97,7 @@ import Testing
         #expect(order.known == nil)
     }
 
-    @Test func anOrderOfOthersIsNotBelieved() {
+    @Test func anOrderThatDoesNotMatchIsIgnored() {
         #expect(QueueOrder(attached: [0, 1], order: [0, 2]).known == nil)
         #expect(QueueOrder(attached: [0, 1], order: [0]).known == nil)
         #expect(QueueOrder(attached: [0, 1], order: nil).known == nil)
@@ -106,8 +106,8 @@ import Testing
         #expect(QueueOrder<Int>(attached: [], order: nil).known == [])
     }
 
-    /// The same queues, but one is named twice: its set is right, and it is no order.
-    @Test func aQueueInTwoPlacesIsNotBelieved() {
+    /// The set of queues matches, but one of them occurs twice.
+    @Test func aQueueInTwoPlacesIsIgnored() {
         #expect(QueueOrder(attached: [0, 1], order: [0, 1, 0]).known == nil)
     }
 
@@ -128,9 +128,9 @@ import Testing
         }
     }
 
-    /// Others toggle some queues, each once, in an order that nobody has seen. It is known afterwards exactly where all
-    /// their orders come to the same: all cases of up to five queues.
-    @Test func whatIsNoticedIsKnownExactlyWhereItIsCertain() {
+    /// Consumers toggle some queues, each once, in an unobserved sequence. The order is known afterwards exactly if all
+    /// sequences result in the same one. Covers all cases with up to four attached queues and four toggles.
+    @Test func theOrderIsKnownExactlyIfItIsCertain() {
         var certain = 0
         for attachedCount in 0...4 {
             for toggled in Self.subsets(of: Array(0..<attachedCount + 2)) where toggled.count <= 4 {
@@ -152,7 +152,7 @@ import Testing
                 certain += isCertain ? 1 : 0
             }
         }
-        // Neither always nor never.
+        // The test would be worthless if the order were never certain.
         #expect(certain > 20)
     }
 
@@ -165,14 +165,14 @@ import Testing
         return queues.flatMap { first in orders(of: queues.filter { $0 != first }).map { [first] + $0 } }
     }
 
-    /// Our own changes and those of others, seen late: what is said to be known is so.
+    /// Changes by Tapster and, observed late, by consumers: a known order is the kernel's.
     @Test(arguments: 0..<50 as Range<UInt64>)
-    func whatIsKnownIsTrue(seed: UInt64) {
+    func aKnownOrderIsCorrect(seed: UInt64) {
         var generator = SeededGenerator(seed: seed)
         var (order, kernel) = (QueueOrder<Int>(), Array8())
         var wasKnown = 0
         for step in 0..<500 {
-            // As many as others have toggled before we look; none of them twice.
+            // What consumers have toggled before the next observation, none of it twice.
             let others = (0..<8).shuffled(using: &generator).prefix(Int.random(in: 0...2, using: &generator))
             for queue in others { kernel.toggle(queue) }
             order.notice(attached: Set(kernel.queues))

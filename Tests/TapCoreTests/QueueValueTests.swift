@@ -3,14 +3,14 @@ import Testing
 
 @Suite struct QueueValueTests {
     @Test(arguments: ["vm-42", "a", "0", "DPDK_0.north", String(repeating: "x", count: 63)])
-    func consumersThatExist(text: String) throws {
+    func validConsumerNames(text: String) throws {
         #expect(try ConsumerName(text).text == text)
     }
 
     @Test(arguments: [
         "", "-vm", "_vm", ".vm", "vm 42", "vm/42", "vm:42", "vm\u{0}", "é", "vm&a", String(repeating: "x", count: 64),
     ])
-    func consumersThatDoNot(text: String) {
+    func invalidConsumerNames(text: String) {
         #expect(throws: ValidationError.self) { try ConsumerName(text) }
     }
 
@@ -30,7 +30,7 @@ import Testing
         #expect(((try? CPUNumber(number)) != nil) == exists)
     }
 
-    @Test func cpusAreSortedAndThereOnce() throws {
+    @Test func cpusAreSortedAndUnique() throws {
         let cpus = try [3, 1, 3, 2].map { try CPUNumber($0) }
         let assignment = Assignment(
             consumer: try ConsumerName("vm"), cpus: cpus, assignedAt: Timestamp(microseconds: 1))

@@ -1,7 +1,7 @@
 import TapCore
 import Testing
 
-/// How often something is repaired, and what a namespace promises.
+/// The repair budget, and the ports and names of a namespace.
 @Suite struct RepairTests {
     @Test func fiveRepairsAMinuteAreAllowed() {
         var budget = RepairBudget()
@@ -11,7 +11,7 @@ import Testing
         #expect(budget.due(at: start + .seconds(4)) == nil)
         budget.note(.mtu, at: start + .seconds(4))
         #expect(budget.contested(at: start + .seconds(4)) == [.mtu])
-        // One place is free again when the first repair is a minute old.
+        // The budget allows a repair again when the first one is a minute old.
         #expect(budget.due(at: start + .seconds(5)) == start + .seconds(60))
         #expect(budget.contested(at: start + .seconds(59)) == [.mtu])
         #expect(budget.contested(at: start + .seconds(60)) == [])
@@ -19,7 +19,7 @@ import Testing
         #expect(budget.due(at: start + .seconds(60)) == start + .seconds(61))
     }
 
-    @Test func slowDriftIsRepairedForEver() {
+    @Test func slowDriftIsAlwaysRepaired() {
         var budget = RepairBudget()
         let start = ContinuousClock.now
         for round in 0..<1_000 {
@@ -79,7 +79,7 @@ import Testing
         link.altNames = ["front"]
         namespace.insert(link)
         for name in ["eth0", "enp1s0"] { #expect(namespace[name] == nil) }
-        // Whoever has the name by now keeps it when its former bearer goes.
+        // An interface that has taken over a name keeps it when the former owner is removed.
         namespace.insert(Self.link(3, "front"))
         namespace.remove(LinkIndex(rawValue: 2))
         #expect(namespace["front"]?.index.rawValue == 3)

@@ -3,18 +3,18 @@ import Testing
 
 @Suite struct ValueTests {
     @Test(arguments: ["web0", "a", "_x", "0", "vm-1.eth0", "fifteen-bytes-x"])
-    func deviceNamesThatExist(text: String) throws {
+    func validDeviceNames(text: String) throws {
         #expect(try DeviceName(text).text == text)
     }
 
     @Test(arguments: [
         "", "sixteen-bytes-xx", ".", "..", "a/b", "a:b", "a b", "tap%d", "-del", "all", "default", "lo", "é", "a\0",
     ])
-    func deviceNamesThatDoNot(text: String) {
+    func invalidDeviceNames(text: String) {
         #expect(throws: ValidationError.self) { try DeviceName(text) }
     }
 
-    @Test func deviceNameErrorTellsTheLength() {
+    @Test func deviceNameErrorStatesTheLength() {
         #expect(throws: ValidationError("the name has 16 bytes, but the kernel keeps at most 15 (IFNAMSIZ)")) {
             try DeviceName("sixteen-bytes-xx")
         }
@@ -41,11 +41,11 @@ import Testing
         "", "02:00:00:00:00", "02:00:00:00:00:00:00", "02-00-00-00-00-01", "2:0:0:0:0:1", "00:00:00:00:00:00",
         "01:00:5e:00:00:01", "+2:00:00:00:00:01", "02:00:00:00:00:0g",
     ])
-    func macAddressesThatDoNotExist(text: String) {
+    func invalidMACAddresses(text: String) {
         #expect(throws: ValidationError.self) { try MACAddress(text) }
     }
 
-    @Test func derivedAddressIsUnicastLocalAndSteady() {
+    @Test func derivedAddressIsUnicastLocalAndStable() {
         var seen: Set<MACAddress> = []
         for _ in 0..<1_000 {
             let identifier = DeviceIdentifier(high: .random(in: 0 ... .max), low: .random(in: 0 ... .max))
@@ -67,7 +67,7 @@ import Testing
         #expect(Set(offloads.names) == Set(words))
     }
 
-    @Test func specTellsEveryContradictionAtOnce() throws {
+    @Test func specReportsAllContradictions() throws {
         var draft = DeviceSpecDraft()
         draft.kind = .tun
         draft.vnetHeader = false
@@ -97,21 +97,21 @@ import Testing
         #expect(try DeviceSpec(draft).offloads == [])
     }
 
-    @Test func ownerOfAnOpenDeviceCanChangeButNotGo() throws {
+    @Test func ownerOfAnOpenDeviceCanChangeButNotBeCleared() throws {
         var draft = DeviceSpecDraft()
         draft.access = .open
-        let nobody = try DeviceSpec(draft)
+        let unowned = try DeviceSpec(draft)
         draft.owner = try Principal(1_000)
         let first = try DeviceSpec(draft)
         draft.owner = try Principal("alice")
         let second = try DeviceSpec(draft)
-        #expect(first.immutableFieldsDiffering(from: nobody) == [])
+        #expect(first.immutableFieldsDiffering(from: unowned) == [])
         #expect(second.immutableFieldsDiffering(from: first) == [])
-        #expect(nobody.immutableFieldsDiffering(from: first) == [.owner])
+        #expect(unowned.immutableFieldsDiffering(from: first) == [.owner])
     }
 
     @Test func backoffDoublesUpToAMinute() {
-        /// Always the largest number, so that the upper bound shows.
+        /// Returns the largest number, which results in the upper bound.
         struct Largest: RandomNumberGenerator {
             func next() -> UInt64 { .max }
         }

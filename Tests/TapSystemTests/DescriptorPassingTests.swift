@@ -21,7 +21,7 @@ import Testing
         deinit { for end in ends { close(end) } }
     }
 
-    /// One end of a pipe: its inode's number is not used again soon, as that of a deleted file is.
+    /// One end of a pipe, whose inode number is not reused soon, unlike that of a deleted file.
     private static func file() throws -> OwnedDescriptor {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { throw TestFailure("pipe: \(String(cString: strerror(errno)))") }
@@ -34,7 +34,7 @@ import Testing
         return fstat(number, &status) == 0 ? status : nil
     }
 
-    /// Whether any descriptor of this process is that file: other tests run in it too.
+    /// Whether any descriptor of this process refers to the file. Other tests in the process open descriptors too.
     private static func isOpen(_ file: stat) -> Bool {
         (0..<4_096).contains { number in
             status(number).map { $0.st_ino == file.st_ino && $0.st_dev == file.st_dev } ?? false
@@ -58,7 +58,7 @@ import Testing
         }
     }
 
-    @Test func whatWasReceivedIsClosedWithTheMessage() throws {
+    @Test func receivedDescriptorsAreClosedWithTheMessage() throws {
         let pair = try Pair(SOCK_STREAM)
         let status = try #require(
             try {
@@ -70,7 +70,7 @@ import Testing
         #expect(!Self.isOpen(status))
     }
 
-    @Test func whatIsTakenStaysOpen() throws {
+    @Test func aTakenDescriptorStaysOpen() throws {
         let number = try Self.file().take()
         #expect(Self.status(number) != nil)
         close(number)
@@ -81,7 +81,7 @@ import Testing
         #expect(file.take() == -1)
     }
 
-    @Test func tooManyAreNotSent() throws {
+    @Test func tooManyDescriptorsAreNotSent() throws {
         let pair = try Pair(SOCK_STREAM)
         #expect(throws: Errno.invalid) {
             try DescriptorPassing.send([1], with: Array(repeating: pair.ends[0], count: 251), over: pair.ends[0])
@@ -89,7 +89,7 @@ import Testing
     }
 
     @Test(arguments: [SOCK_STREAM, SOCK_DGRAM])
-    func moreDescriptorsThanAreWantedAreClosed(type: __socket_type) throws {
+    func descriptorsBeyondTheLimitAreClosed(type: __socket_type) throws {
         let pair = try Pair(type)
         let statuses = try {
             let files = try (0..<5).map { _ in try Self.file() }
@@ -110,7 +110,7 @@ import Testing
         #expect(throws: Errno(rawValue: EMSGSIZE)) { try DescriptorPassing.receive(upTo: 2, from: pair.ends[1]) }
     }
 
-    /// A stream gives a message's descriptors with its first bytes, and no two messages' at once.
+    /// A stream returns a message's descriptors with its first bytes, and never those of two messages together.
     @Test func aStreamKeepsDescriptorsApart() throws {
         let pair = try Pair(SOCK_STREAM)
         let files = try (0..<3).map { _ in try Self.file() }
@@ -125,7 +125,7 @@ import Testing
         #expect(second.descriptors.count == 1)
     }
 
-    @Test func theSenderIsTold() throws {
+    @Test func theSenderIsReported() throws {
         let pair = try Pair(SOCK_DGRAM)
         var on: Int32 = 1
         setsockopt(pair.ends[1], SOL_SOCKET, SO_PASSCRED, &on, socklen_t(MemoryLayout<Int32>.size))
@@ -141,14 +141,14 @@ import Testing
         shutdown(pair.ends[0], Int32(SHUT_WR))
         let message = try DescriptorPassing.receive(upTo: 100, from: pair.ends[1])
         #expect(message.bytes.isEmpty && message.descriptors.isEmpty)
-        // Nobody reads any more: an error, and no signal.
+        // The other side does not read any more: an error, but no SIGPIPE.
         shutdown(pair.ends[0], Int32(SHUT_RD))
         #expect(throws: Errno(rawValue: EPIPE)) {
             try DescriptorPassing.send([1], with: [], over: pair.ends[1])
         }
     }
 
-    @Test func whatDoesNotFitIsAnError() throws {
+    @Test func aFullSendBufferIsAnError() throws {
         let pair = try Pair(SOCK_STREAM)
         let file = try Self.file()
         let much = [UInt8](repeating: 7, count: 4 << 20)
@@ -162,7 +162,7 @@ import Testing
         }
     }
 
-    @Test func nothingYetIsAnErrorWhereNobodyWaits() throws {
+    @Test func receivingWithoutAMessageFailsIfNonBlocking() throws {
         let pair = try Pair(SOCK_STREAM)
         #expect(throws: Errno.wouldBlock) {
             try DescriptorPassing.receive(upTo: 1, from: pair.ends[0], flags: Int32(MSG_DONTWAIT))

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 @Suite struct ErrnoTests {
-    /// Labels of metrics have had these names since the first version.
+    /// Metric labels have had these names since the first version.
     @Test(
         arguments: [
             1: "EPERM", 2: "ENOENT", 4: "EINTR", 5: "EIO", 6: "ENXIO", 7: "E2BIG", 9: "EBADF", 11: "EAGAIN",
@@ -16,18 +16,18 @@ import Testing
             74: "EBADMSG", 75: "EOVERFLOW", 77: "EBADFD", 90: "EMSGSIZE", 95: "EOPNOTSUPP", 99: "EADDRNOTAVAIL",
             105: "ENOBUFS", 109: "ETOOMANYREFS", 110: "ETIMEDOUT", 111: "ECONNREFUSED",
         ] as [Int32: String])
-    func eachHasItsSymbol(number: Int32, symbol: String) {
+    func eachNumberHasItsSymbol(number: Int32, symbol: String) {
         #expect("\(Errno(rawValue: number))" == symbol)
     }
 
-    @Test func anUnknownOneHasItsNumber() {
+    @Test func anUnknownNumberIsShown() {
         #expect("\(Errno(rawValue: 4_242))" == "errno 4242")
         #expect(Errno.busy.meaning == "Device or resource busy")
     }
 }
 
 @Suite struct SystemCallTests {
-    @Test func itIsRepeatedWhenASignalInterruptsIt() throws {
+    @Test func aCallIsRepeatedAfterASignal() throws {
         var calls = 0
         let result = try systemCall { () -> Int32 in
             calls += 1
@@ -42,7 +42,7 @@ import Testing
 
 @Suite struct NetworkAddressTests {
     @Test(arguments: ["127.0.0.1:80", "[::1]:80", "[::ffff:127.0.0.1]:80", "0.0.0.0:0", "[::]:65535"])
-    func itIsWrittenAsItIsRead(text: String) throws {
+    func descriptionsAreParsedBack(text: String) throws {
         #expect(NetworkAddress(text)?.description == text)
     }
 
@@ -50,11 +50,11 @@ import Testing
         "", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:70000", "localhost:80", ":80", "a.b:1", "::1:80",
         "[127.0.0.1]:80", "[::1:80", "127.0.0.1:+1", "127.1:80", "[fe80::1%lo]:80",
     ])
-    func otherTextsAreNone(text: String) {
+    func otherTextsAreRejected(text: String) {
         #expect(NetworkAddress(text) == nil)
     }
 
-    @Test func whichAreLoopback() throws {
+    @Test func loopbackAddressesAreRecognized() throws {
         let loopback = try ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1"].map { try #require(NetworkAddress($0)) }
         let others = try ["128.0.0.1:1", "0.0.0.0:1", "[::]:1", "[::ffff:127.0.0.1]:1", "[fe80::1]:1"].map {
             try #require(NetworkAddress($0))
@@ -71,7 +71,7 @@ import Testing
 }
 
 @Suite struct FileTests {
-    @Test func whatIsWrittenIsRead() throws {
+    @Test func writtenBytesAreRead() throws {
         try withTemporaryDirectory { directory in
             let file = try FileDescriptor(opening: directory + "/f", flags: O_RDWR | O_CREAT | O_EXCL, mode: 0o640)
             try file.write(Array("hello".utf8), at: 3)
@@ -96,7 +96,7 @@ import Testing
         }
     }
 
-    @Test func aFullDeviceIsToldByItsNumber() throws {
+    @Test func aFullDeviceIsReported() throws {
         let file = try FileDescriptor(opening: "/dev/full", flags: O_WRONLY)
         #expect(throws: Errno.noSpace) { try file.write([1], at: 0) }
     }
@@ -116,39 +116,39 @@ import Testing
         #expect(name.sync { found } == "tapster-test-of\n")
     }
 
-    @Test func aSerialThreadTakesAllInOrderAndFinishes() throws {
+    @Test func aSerialThreadProcessesAllItemsInOrder() throws {
         let seen = DispatchQueue(label: "seen")
         nonisolated(unsafe) var items: [Int] = []
         let thread = SerialThread<Int>("tapster-test", waitingMax: 3) { taken in seen.sync { items += taken } }
         for item in 1...3 { #expect(thread.add(item)) }
-        #expect(!thread.add(4), "more than may wait")
+        #expect(!thread.add(4), "more items than allowed")
         try thread.start()
         thread.stop()
         #expect(seen.sync { items } == [1, 2, 3])
         #expect(!thread.add(5), "after the stop")
     }
 
-    @Test func withoutAStartAStopReturns() {
+    @Test func stoppingAnUnstartedThreadReturns() {
         let thread = SerialThread<Int>("tapster-test", waitingMax: 3) { _ in }
         #expect(thread.add(1))
         thread.stop()
     }
 
-    @Test func aTimerCallsAtTheLastTimeThatWasSet() throws {
+    @Test func aTimerFiresAtTheLastTimeSet() throws {
         let count = DispatchQueue(label: "count")
         nonisolated(unsafe) var calls = 0
         let timer = DeadlineTimer()
         timer.onTime { count.sync { calls += 1 } }
         timer.schedule(after: .seconds(3_600))
         timer.schedule(at: .now + .milliseconds(20))
-        try eventually("the timer calls") { count.sync { calls } == 1 }
+        try eventually("the timer fires") { count.sync { calls } == 1 }
         timer.schedule(after: .milliseconds(20))
         timer.end()
         usleep(60_000)
-        #expect(count.sync { calls } == 1, "after its end it calls no more")
+        #expect(count.sync { calls } == 1, "an ended timer does not fire")
     }
 
-    @Test func durationsAreRoundedTheSafeWay() {
+    @Test func durationsAreRoundedDownAndDeadlinesUp() {
         #expect(Duration.microseconds(1_999).milliseconds == 1)
         #expect((ContinuousClock.now - .seconds(1)).millisecondsLeft == 0)
         #expect((1...2).contains((ContinuousClock.now + .microseconds(1_500)).millisecondsLeft))

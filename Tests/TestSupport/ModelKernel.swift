@@ -2,13 +2,13 @@ import TapSystem
 import Foundation
 import TapCore
 
-/// A kernel in memory, for what needs no root: properties of plans, and the API. It does what tun and rtnetlink do,
-/// as far as plans can tell.
+/// An in-memory kernel for tests without root: properties of plans, and the API. It behaves like tun and rtnetlink as
+/// far as plans depend on them.
 public final class ModelKernel: Kernel, @unchecked Sendable {
-    // Unchecked: everything mutable is only touched while the signal's condition is locked.
+    // Unchecked: all mutable state is accessed only while the signal's condition is locked.
 
     fileprivate final class Signal: Waker, @unchecked Sendable {
-        // Unchecked: `isSet` is only touched while `condition` is locked.
+        // Unchecked: `isSet` is accessed only while `condition` is locked.
         let condition = NSCondition()
         var isSet = false
 
@@ -30,9 +30,9 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
     private var nextCookie: UInt64 = 1
 
     /// - Parameters:
-    ///   - boot: Its boot's identifier.
-    ///   - features: What its tun driver can do.
-    ///   - attributes: What it shows of a new link beside what every kernel shows.
+    ///   - boot: The boot identifier.
+    ///   - features: The features of its tun driver.
+    ///   - attributes: The attributes of a new link beside those that every kernel reports.
     public init(
         boot: String = "boot", features: KernelFeatures = .all,
         attributes: [LinkAttribute] = [
@@ -51,6 +51,7 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
     /// The daemon's own namespace.
     public let own: ModelNamespace
 
+    /// Adds an empty namespace, or replaces the one at the location.
     @discardableResult
     public func addNamespace(_ location: NetworkNamespace?) -> ModelNamespace {
         signal.condition.withLock {
@@ -65,6 +66,7 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
         }
     }
 
+    /// Removes a namespace, as if its mount were gone.
     public func removeNamespace(_ location: NetworkNamespace) {
         signal.condition.withLock {
             namespaces.removeValue(forKey: location)?.isRemoved = true
@@ -81,7 +83,7 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
         return namespace
     }
 
-    /// Leases need a kernel: here nothing outlives the process, and no connection is watched.
+    /// `nil`: leases are not modelled, so nothing outlives the process and no connection is monitored.
     public var memory: (any KernelMemory)? { nil }
 
     public func keep(_ connection: any KernelConnection, _ queues: [any KernelQueue], as name: String) {}
@@ -114,9 +116,9 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
     }
 }
 
-/// One namespace of the kernel in memory.
+/// One namespace of the in-memory kernel.
 public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
-    // Unchecked: everything mutable is only touched while `condition` is locked.
+    // Unchecked: all mutable state is accessed only while `condition` is locked.
 
     public let host: HostIdentity
     fileprivate var isRemoved = false
@@ -132,7 +134,7 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
     private var failures: [String: Errno] = [:]
     private let attributes: [LinkAttribute]
 
-    /// What the kernel counts, for a test to set.
+    /// The kernel's counters, which a test can set.
     public let counters: ModelStatistics
 
     fileprivate init(host: HostIdentity, signal: ModelKernel.Signal, attributes: [LinkAttribute]) {
@@ -142,12 +144,12 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
         counters = ModelStatistics(host)
     }
 
-    // MARK: What a test does to it
+    // MARK: For tests
 
-    /// Every device, as a look would show it.
+    /// Every interface, in no particular order.
     public var table: [ObservedLink] { condition.withLock { Array(devices.values) } }
 
-    /// All that a plan needs.
+    /// The observed state, for plans.
     public var observed: ObservedNamespace {
         condition.withLock {
             var observed = ObservedNamespace(host: host, links: Array(devices.values))
@@ -157,7 +159,7 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
         }
     }
 
-    /// Changes a link behind the daemon's back; nothing removes it.
+    /// Changes a link as another process would. Setting it to `nil` removes the link; setting one makes it.
     public func change(_ name: String, _ body: (inout ObservedLink?) -> Void) {
         condition.withLock {
             let index = devices.values.first { $0.name == name }?.index
@@ -174,7 +176,7 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
         }
     }
 
-    /// Changes a link's addresses behind the daemon's back.
+    /// Changes a link's addresses as another process would.
     public func changeAddresses(_ name: String, _ body: (inout [ObservedAddress]) -> Void) {
         condition.withLock {
             guard let index = devices.values.first(where: { $0.name == name })?.index else { return }
@@ -185,7 +187,7 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
         }
     }
 
-    /// A number that no link has had.
+    /// A number that no link has had before.
     public func freshIndex() -> LinkIndex {
         condition.withLock {
             nextIndex += 1
@@ -193,12 +195,12 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
         }
     }
 
-    /// From now on the step fails, until told otherwise.
+    /// Makes the step fail from now on; `nil` makes it succeed again.
     public func fail(_ step: String, with errno: Errno?) {
         condition.withLock { failures[step] = errno }
     }
 
-    /// What was set through descriptors.
+    /// The settings made through descriptors.
     public func settings(of index: LinkIndex) -> DescriptorSettings? { condition.withLock { settings[index] } }
 
     // MARK: KernelNamespace
@@ -326,7 +328,7 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
             guard devices[controller] != nil else { throw .noDevice }
             link.controller = controller
         case .controller(.leave): link.controller = nil
-        // Here an address never goes with another one.
+        // The model never removes an address along with another one.
         case .promoteSecondaries: break
         case .up(let up): link.up = up
         case .gsoMaxBytes(let size):
@@ -385,7 +387,7 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
 }
 
 extension ObservedLink {
-    /// Changes what it shows of a field; one that the kernel does not have is ignored, as rtnetlink does.
+    /// Changes an attribute. One that the kernel does not have is ignored, as in rtnetlink.
     public mutating func set(_ attribute: LinkAttribute) {
         guard let place = attributes.firstIndex(where: { $0.setting.field == attribute.setting.field }) else { return }
         attributes[place] = attribute

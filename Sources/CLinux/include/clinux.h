@@ -55,6 +55,8 @@ int clinux_unshare_network(void);
 
 // Gives the calling thread a private mount namespace: its later mounts are invisible elsewhere and end with it.
 int clinux_unshare_mounts(void);
+
+// setns(2) of the calling thread with CLONE_NEWNET.
 int clinux_enter_network(int fd);
 
 // Opens the network namespace at `path` and returns its descriptor and inode, or −1: ENOTTY if it is not a network
@@ -84,10 +86,10 @@ ssize_t clinux_receive_descriptors(
 // `a` before `b` in the kernel's order, 2 after it, 3 different without an order, or −1.
 int clinux_compare_files(int a, int b);
 
-// Starts a program, since fork() is not available in Swift. The program gets the standard descriptors and `descriptors`,
-// whatever their numbers, as 3 and up; no other descriptor stays open, and no signal is blocked or ignored. It gets
-// SIGTERM when the calling thread ends. The first entry of `environment` is replaced by LISTEN_PID. Returns the process
-// ID, or −1 and the errno of the step that failed, such as execvp().
+// Starts a program, since fork() is not available in Swift. The program gets the standard descriptors and
+// `descriptors`, whatever their numbers, as 3 and up; no other descriptor stays open, and no signal is blocked or
+// ignored. It gets SIGTERM when the calling thread ends. The first entry of `environment` is replaced by LISTEN_PID.
+// Returns the process ID, or −1 and the errno of the step that failed, such as execvp().
 pid_t clinux_spawn(char *const arguments[], char *environment[], int *descriptors, size_t count);
 
 // A child that has ended and has not been waited for, or 0 (waitid(2); siginfo_t contains a union): `process`, or any
