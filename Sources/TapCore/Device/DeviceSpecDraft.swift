@@ -24,7 +24,9 @@ public enum DeviceAccess: String, CaseIterable, Hashable, Sendable {
 
 /// The single-queue ABI, or the multiqueue ABI (`IFF_MULTI_QUEUE`) with up to 255 queues.
 public enum QueueLayout: Hashable, Sendable {
+    /// Without `IFF_MULTI_QUEUE`.
     case single
+    /// With `IFF_MULTI_QUEUE`.
     case multiple(QueueCount)
 
     /// Whether it is the multiqueue ABI, even with one queue.
@@ -95,7 +97,7 @@ public struct LinkSpec: Hashable, Sendable {
     public var altNames: [AlternativeName] = []
     /// The addresses that Tapster maintains, sorted; other addresses of the interface are left alone.
     public var addresses: [InterfaceAddress] = []
-    /// Applied with `TUNSETCARRIER`.
+    /// `IFLA_CARRIER`.
     public var carrier = CarrierPolicy.automatic
     /// The largest packet that the stack hands over unsegmented; `nil`: not managed.
     public var gsoMaxBytes: GSOMaxBytes?
@@ -133,7 +135,7 @@ public struct DeviceSpecDraft: Hashable, Sendable {
     public var napi = false
     /// They also go through `napi_gro_frags()` (`IFF_NAPI_FRAGS`).
     public var napiFrags = false
-    /// What rtnetlink sets.
+    /// The settings of the network interface.
     public var link = LinkSpec()
     /// Whether Tapster may take over an existing interface of the name.
     public var adoption = AdoptionPolicy.never

@@ -11,7 +11,7 @@ public struct Offloads: OptionSet, Hashable, Sendable {
     public static let checksum = Offloads(rawValue: 0x01)
     /// `TUN_F_TSO4`: TCP segments over IPv4 may be larger than the MTU.
     public static let tso4 = Offloads(rawValue: 0x02)
-    /// `TUN_F_TSO6`: the same over IPv6.
+    /// `TUN_F_TSO6`: TCP segments over IPv6 may be larger than the MTU.
     public static let tso6 = Offloads(rawValue: 0x04)
     /// `TUN_F_TSO_ECN`: such segments may carry ECN bits.
     public static let ecn = Offloads(rawValue: 0x08)

@@ -1,4 +1,4 @@
-/// A model of the kernel index of each of a device's queues, which the kernel does not report.
+/// A model of the order in which the kernel has a device's queues, since the kernel does not report it.
 ///
 /// The kernel keeps the attached queues in an array: an attach appends; a detach or close moves the last queue into the
 /// free place (`tun_attach()` and `__tun_detach()` in `drivers/net/tun.c`).

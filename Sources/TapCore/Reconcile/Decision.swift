@@ -9,7 +9,7 @@ public enum Decision: Hashable, Sendable {
 }
 
 extension WantedDevice {
-    /// Depends on the wanted and the observed state only; after the steps, the next decision is `settled`.
+    /// Decides from the wanted and the observed state only. After the steps, the next decision is `settled`.
     ///
     /// - Parameters:
     ///   - namespace: The observed state of the namespace in which the device is wanted.

@@ -6,7 +6,7 @@ public struct KernelError: Error, Hashable, Sendable, CustomStringConvertible {
     public let operation: String
     /// The kernel's reason.
     public let errno: Errno
-    /// What it means and what to do; `nil` if the number says it all.
+    /// What it means and what to do; `nil` if the error number is sufficient.
     public let advice: String?
 
     public init(_ operation: String, _ errno: Errno, advice: String? = nil) {

@@ -40,9 +40,13 @@ public enum Step: Hashable, Sendable {
     /// Opens a descriptor of an existing device. If it is the only one, this sets the device's flags. With `carrier`
     /// false, attaching does not turn the carrier on (`IFF_NO_CARRIER`).
     case attach(CreationFlags, carrier: Bool)
+    /// `TUNSETOWNER`.
     case setOwner(UInt32)
+    /// `TUNSETGROUP`.
     case setGroup(UInt32)
+    /// `TUNSETVNETHDRSZ`.
     case setVnetHeaderSize(VnetHeaderSize)
+    /// `TUNSETOFFLOAD`.
     case setOffloads(Offloads)
     /// Writes the claim, with the settings that only descriptors show, to the database.
     case claim(DescriptorSettings)
@@ -57,9 +61,11 @@ public enum Step: Hashable, Sendable {
     case removeAddress(InterfaceAddress)
     /// Detaches the open descriptor and keeps it open.
     case anchor
+    /// `IFLA_CARRIER`.
     case setCarrier(Bool)
     /// Closes the open descriptor.
     case release
+    /// `RTM_DELLINK`.
     case delete
     /// Removes a deleted device from the database.
     case forget

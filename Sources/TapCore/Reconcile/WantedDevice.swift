@@ -1,6 +1,6 @@
 /// The wanted state of a device: the input of a plan, together with `ObservedNamespace`.
 public struct WantedDevice: Hashable, Sendable {
-    /// Unique, also as interface name.
+    /// Also the name of its network interface.
     public let name: DeviceName
     /// The device's `uid`, from which its MAC address may be derived.
     public let identifier: DeviceIdentifier

@@ -2,9 +2,13 @@
 public struct Condition: Hashable, Sendable {
     /// The condition's `type` in the API.
     public enum Kind: String, CaseIterable, Hashable, Sendable {
+        /// The kernel matches the newest generation of the spec.
         case ready = "Ready"
+        /// Another process has changed the device, and Tapster has not repaired it.
         case drifted = "Drifted"
+        /// Something outside of Tapster prevents the wanted state, such as a foreign interface of the name.
         case conflict = "Conflict"
+        /// At least one queue is leased.
         case leased = "Leased"
     }
 
@@ -16,7 +20,7 @@ public struct Condition: Hashable, Sendable {
     public let reason: String
     /// One sentence for people: what was found and what to do.
     public let message: String
-    /// The time at which `holds` last changed.
+    /// The time at which `holds` last changed (`lastTransitionTime` in the API).
     public let lastTransition: Timestamp
 
     public init(_ kind: Kind, holds: Bool, reason: String, message: String, since lastTransition: Timestamp) {
@@ -30,9 +34,13 @@ public struct Condition: Hashable, Sendable {
 
 /// A summary of the status (`phase` in the API).
 public enum DevicePhase: String, CaseIterable, Hashable, Sendable {
+    /// The newest generation has not been compared with the kernel yet.
     case pending = "Pending"
+    /// The kernel matches the spec.
     case ready = "Ready"
+    /// The kernel does not match the spec.
     case degraded = "Degraded"
+    /// A request has asked for the deletion.
     case deleting = "Deleting"
 }
 

@@ -43,17 +43,30 @@ public enum EventReason: String, CaseIterable, Hashable, Sendable {
 
     // Why a device is not ready; the condition `Ready` uses the same words.
 
+    /// Another process changes a field repeatedly.
     case contested = "Contested"
+    /// The bridge has the maximum number of ports.
     case controllerFull = "ControllerFull"
+    /// The bridge or VRF does not exist in the namespace.
     case controllerMissing = "ControllerMissing"
+    /// The controller is neither a bridge nor a VRF, or the device's kind cannot join it.
     case controllerUnsuitable = "ControllerUnsuitable"
+    /// A field has drifted, and the drift policy is `report`.
     case driftReported = "DriftReported"
+    /// An interface that Tapster did not make has the name.
     case foreignDevice = "ForeignDevice"
+    /// Another device of Tapster has the name.
     case nameTaken = "NameTaken"
+    /// A field that the kernel fixes at creation differs.
     case immutableField = "ImmutableField"
+    /// An attached consumer has changed settings of the whole device.
     case inUse = "InUse"
+    /// The network namespace does not exist.
     case namespaceMissing = "NamespaceMissing"
+    /// The network namespace exists, but the daemon cannot use it.
     case namespaceUnusable = "NamespaceUnusable"
+    /// The kernel refused a step.
     case stepFailed = "StepFailed"
+    /// The running kernel does not support a field.
     case unsupported = "Unsupported"
 }
