@@ -138,8 +138,8 @@ extension WantedDevice {
             withhold(open.filter { contested.contains($0.field) }) { .contested($0) }
             open.removeAll { withheld.contains($0) }
         }
-        if open.contains(where: { $0.field == .controller }), let inTheWay = spec.controllerObstacle(in: namespace) {
-            withhold(open.filter { $0.field == .controller }) { _ in inTheWay }
+        if open.contains(where: { $0.field == .controller }), let controllerObstacle = spec.controllerObstacle(in: namespace) {
+            withhold(open.filter { $0.field == .controller }) { _ in controllerObstacle }
             open.removeAll { withheld.contains($0) }
         }
         if open.isEmpty, let obstacle {

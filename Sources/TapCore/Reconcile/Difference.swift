@@ -21,14 +21,14 @@ public struct Difference: Hashable, Sendable {
 private struct Comparison {
     var found: [Difference] = []
     /// Whether the differences have values, or only fields.
-    var makesWords = true
+    var includesValues = true
 
     mutating func compare<Value: Equatable>(
         _ field: DeviceField, _ wanted: Value, _ observed: Value, _ word: (Value) -> Difference.Value
     ) {
         if wanted != observed {
             found.append(
-                makesWords
+                includesValues
                     ? Difference(field, wanted: word(wanted), observed: word(observed))
                     : Difference(field, wanted: .nothing, observed: .nothing))
         }
@@ -38,8 +38,8 @@ private struct Comparison {
         _ field: DeviceField, _ wanted: Value?, _ observed: Value?, _ word: (Value) -> Difference.Value
     ) {
         if wanted != observed {
-            let wanted = makesWords ? wanted.map(word) : nil
-            let observed = makesWords ? observed.map(word) : nil
+            let wanted = includesValues ? wanted.map(word) : nil
+            let observed = includesValues ? observed.map(word) : nil
             found.append(Difference(field, wanted: wanted ?? .nothing, observed: observed ?? .nothing))
         }
     }
@@ -66,7 +66,7 @@ extension WantedDevice {
 
     /// The fields other than the name that rtnetlink messages must set on a link.
     func linkFields(differingFrom link: ObservedLink, in namespace: ObservedNamespace) -> Set<DeviceField> {
-        var comparison = Comparison(makesWords: false)
+        var comparison = Comparison(includesValues: false)
         compareLink(link, in: namespace, &comparison)
         return Set(comparison.found.map(\.field))
     }

@@ -6,7 +6,7 @@ public struct Condition: Hashable, Sendable {
         case ready = "Ready"
         /// Another process has changed the device, and Tapster has not repaired it.
         case drifted = "Drifted"
-        /// Something outside of Tapster prevents the wanted state, such as a foreign interface of the name.
+        /// Another interface or process prevents the wanted state, or an immutable field differs.
         case conflict = "Conflict"
         /// At least one queue is leased.
         case leased = "Leased"
