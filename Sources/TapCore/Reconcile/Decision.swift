@@ -138,8 +138,8 @@ extension WantedDevice {
             withhold(open.filter { contested.contains($0.field) }) { .contested($0) }
             open.removeAll { withheld.contains($0) }
         }
-        if open.contains(where: { $0.field == .controller }), let controllerObstacle = spec.controllerObstacle(in: namespace) {
-            withhold(open.filter { $0.field == .controller }) { _ in controllerObstacle }
+        if open.contains(where: { $0.field == .controller }), let refusal = spec.controllerObstacle(in: namespace) {
+            withhold(open.filter { $0.field == .controller }) { _ in refusal }
             open.removeAll { withheld.contains($0) }
         }
         if open.isEmpty, let obstacle {
