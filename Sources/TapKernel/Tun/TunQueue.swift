@@ -96,12 +96,12 @@ final class TunQueue: KernelQueue {
         try systemCall { clinux_tun_set_persist(number, 1) }
     }
 
-    /// `TUNSETOWNER`: who may attach without `CAP_NET_ADMIN`.
+    /// `TUNSETOWNER`: the user that may attach without `CAP_NET_ADMIN`.
     func setOwner(_ user: UInt32) throws(Errno) {
         try systemCall { clinux_tun_set_owner(number, user) }
     }
 
-    /// `TUNSETGROUP`: with an owner set too, both must match.
+    /// `TUNSETGROUP`: the group whose members may attach; if an owner is set too, both must match.
     func setGroup(_ group: UInt32) throws(Errno) {
         try systemCall { clinux_tun_set_group(number, group) }
     }
