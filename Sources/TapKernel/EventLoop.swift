@@ -3,8 +3,9 @@ internal import Glibc
 internal import TapCore
 internal import TapSystem
 
-/// The one epoll on which the worker sleeps: the monitors, an eventfd by which other threads wake it, and the table of
-/// mounts, since a named network namespace comes and goes with a mount; and leases' connections.
+/// The epoll instance (epoll(7)) that the worker waits on: the namespaces' link monitors, the leases' connections, an
+/// eventfd by which other threads wake it, and the mount table, since a named network namespace appears and disappears
+/// with a mount.
 final class EventLoop {
     private static let eventsMax: Int32 = 64
 
@@ -18,11 +19,11 @@ final class EventLoop {
         waker = try EventWaker()
         mounts = try FileDescriptor(opening: "/proc/self/mountinfo", flags: O_RDONLY)
         try watch(waker.number)
-        // A change of the table is told as a priority event, once (proc(5)).
+        // The kernel reports a change of the mount table once, as a priority event (proc(5)).
         try watch(mounts.number, events: EPOLLPRI.rawValue)
     }
 
-    /// Level-triggered: it ends a wait for as long as there is something to read.
+    /// Watches a descriptor, level-triggered: while there is something to read, every wait returns at once.
     func watch(_ descriptor: Int32, events: UInt32 = EPOLLIN.rawValue) throws(Errno) {
         let number = poll.number
         var event = unsafe epoll_event()
@@ -33,13 +34,13 @@ final class EventLoop {
     }
 
     func unwatch(_ descriptor: Int32) {
-        // It fails for one that is not watched, which is as well.
+        // The call fails if the descriptor is not watched, which does no harm.
         _ = epoll_ctl(poll.number, EPOLL_CTL_DEL, descriptor, nil)
     }
 
-    /// Returns when something is readable, when somebody woke us, or at the deadline.
+    /// Waits until a watched descriptor is ready, another thread calls `wake`, or the deadline has passed.
     ///
-    /// - Returns: The descriptors that have something to tell, but for the waker.
+    /// - Returns: The descriptors that are ready, the waker's among them.
     func wait(until deadline: ContinuousClock.Instant?) throws(Errno) -> [Int32] {
         let number = poll.number
         var events = unsafe [epoll_event](repeating: epoll_event(), count: Int(Self.eventsMax))
@@ -49,7 +50,7 @@ final class EventLoop {
         return unsafe events[0..<Int(count)].map { unsafe $0.data.fd }
     }
 
-    /// Told when something was mounted or unmounted.
+    /// The descriptor that is ready when something was mounted or unmounted.
     var mountsNumber: Int32 { mounts.number }
 }
 

@@ -3,25 +3,28 @@ internal import Glibc
 public import TapCore
 public import TapSystem
 
-/// The kernel itself: tun ioctls and rtnetlink, in the network namespace of the thread that uses it and in others.
+/// The real kernel: tun ioctls and rtnetlink, in the network namespace of the thread that uses it and in others.
 public final class LinuxKernel: Kernel {
+    /// The process's effective user.
     public let daemonUser: UInt32
+    /// The tun driver's features (`TUNGETFEATURES`).
     public let features: KernelFeatures
 
+    /// A `memfd` that the service manager keeps a copy of; `nil` without a service manager.
     public let memory: (any KernelMemory)?
 
     private let loop: EventLoop
     private let boot: String
     private let manager: ServiceManager?
-    /// What came back from the service manager and has found no place yet.
+    /// Descriptors from the service manager that are not taken over yet, by name.
     private var kept: [String: OwnedDescriptor] = [:]
-    /// Until they are closed.
+    /// The connections that are not closed yet, by descriptor.
     private var connections: [Int32: LinuxConnection] = [:]
 
     /// - Parameters:
-    ///   - manager: The service manager that keeps descriptors, if there is one.
-    ///   - kept: What it has kept, by name.
-    /// - Throws: `KernelError` when `/proc` and `/dev/net/tun` are not what they should be.
+    ///   - manager: The service manager that keeps descriptors; `nil` if there is none.
+    ///   - kept: The descriptors that it has kept, by name.
+    /// - Throws: `KernelError` if a file in `/proc` or `/dev/net/tun` cannot be used.
     public init(manager: ServiceManager? = nil, kept: [String: OwnedDescriptor] = [:]) throws(KernelError) {
         var kept = kept
         memory = manager.map { MemoryFile(&kept, manager: $0) }
@@ -37,8 +40,10 @@ public final class LinuxKernel: Kernel {
         daemonUser = geteuid()
     }
 
+    /// Writes to an eventfd(2) that `wait` watches.
     public var waker: any Waker { loop.waker }
 
+    /// Opens the namespace and has `wait` watch its link monitor.
     public func open(_ location: NetworkNamespace?) throws(NamespaceFailure) -> any KernelNamespace {
         let namespace = try LinuxNamespace(location, boot: boot, manager: manager, kept: &kept)
         do throws(Errno) {
@@ -49,9 +54,10 @@ public final class LinuxKernel: Kernel {
         return namespace
     }
 
+    /// Waits in epoll_wait(2). Before that, it repeats removals that the service manager has not accepted.
     public func wait(until deadline: ContinuousClock.Instant?) throws(KernelError) -> KernelNews {
         var news = KernelNews()
-        // A resync comes at the latest.
+        // The worker waits again at least once per resync, so these are repeated at least as often.
         manager?.dropForgotten()
         do throws(Errno) {
             for number in try loop.wait(until: deadline) {
@@ -64,6 +70,7 @@ public final class LinuxKernel: Kernel {
         return news
     }
 
+    /// Watches the socket for input and for a hang-up (`EPOLLRDHUP`).
     public func connection(owning socket: OwnedDescriptor) throws(KernelError) -> any KernelConnection {
         try watch(FileDescriptor(owning: socket.take()))
     }
@@ -83,6 +90,7 @@ public final class LinuxKernel: Kernel {
         return connection
     }
 
+    /// Stores the connection and its queues as bundles, named `name`, `name+1` and so on. No effect without a manager.
     public func keep(
         _ connection: any KernelConnection, _ queues: [any KernelQueue], as name: String
     ) throws(KernelError) {
@@ -99,15 +107,17 @@ public final class LinuxKernel: Kernel {
         }
     }
 
+    /// Has the service manager drop the bundles of a connection with so many queues.
     public func forget(_ name: String, queues: Int) {
         for part in DescriptorBundle.parts(of: 1 + queues).indices {
             try? manager?.forget(Self.name(name, part: part))
         }
     }
 
-    /// Most leases are of one part, and the names of all that is kept have little room together.
+    /// The first bundle has the bare name: most leases have one bundle, and the room for all names together is small.
     private static func name(_ name: String, part: Int) -> String { part == 0 ? name : "\(name)+\(part)" }
 
+    /// Unpacks the bundles. Has the service manager drop all descriptors that are not in a complete bundle.
     public func takeKept() -> KeptDescriptors {
         var taken = KeptDescriptors()
         for name in kept.keys.sorted() where !name.contains("+") {
@@ -115,13 +125,12 @@ public final class LinuxKernel: Kernel {
             var part = 0
             while let bundle = kept.removeValue(forKey: Self.name(name, part: part)) {
                 descriptors += DescriptorBundle.contents(of: bundle)
-                // Whoever has started us may have the object as long as we live, and with it the queues would live.
+                // The caller of `init` may hold this object for the life of the process, and the queues with it.
                 bundle.close()
                 part += 1
             }
             guard let first = descriptors.first else {
-                // An anchor that no namespace has taken, whose device is gone or wanted by nobody; or what is no
-                // bundle.
+                // Not a bundle, or an anchor that no namespace has taken: its device is gone or not wanted any more.
                 discard(name, into: &taken)
                 continue
             }
@@ -140,6 +149,7 @@ public final class LinuxKernel: Kernel {
         taken.others.append(name)
     }
 
+    /// Searches `/proc/PID/fdinfo` of all processes that the daemon may read.
     public func holders(of names: Set<String>) -> [String: [DescriptorHolder]] { DescriptorHolders.find(names) }
 
     private static func bootIdentifier() throws(Errno) -> String {

@@ -6,11 +6,11 @@ public import TapDocument
 internal import TapSystem
 
 extension Store {
-    /// Copies beside the database; above it somebody must take some away first: nobody else may say which is too many.
+    /// Backups beside the database. At this number an operator must remove some first: Tapster does not choose which.
     public static let backupsMax = 32
 
-    /// Copies the database as it is in one moment, while it is written to, and checks the copy. A crash in the middle
-    /// leaves nothing that looks like one.
+    /// Copies a consistent state of the database while it is written to, and checks the copy. A crash in the middle
+    /// leaves no file with a backup's name.
     ///
     /// - Throws: `StoreError`.
     public func backUp(at time: Timestamp) throws(StoreError) -> Backup {
@@ -25,7 +25,7 @@ extension Store {
                 throw StoreError.tooManyBackups(directory: directory, count: others.count)
             }
             try Self.remove(partial)
-            // Whatever the umask: it is for nobody else.
+            // Readable by the daemon's user only, independently of the umask. SQLite then uses the existing file.
             _ = try FileDescriptor(opening: partial, flags: O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
             let revision = try copy(to: partial)
             try Self.sync(partial)
@@ -45,7 +45,7 @@ extension Store {
     /// - Returns: The last revision in the copy.
     private func copy(to path: String) throws -> Int {
         var configuration = Configuration()
-        // One file, without a log beside it.
+        // A single file without a log beside it.
         configuration.journalMode = .default
         let copy = try DatabaseQueue(path: path, configuration: configuration)
         try reading.backup(to: copy)

@@ -2,10 +2,10 @@ internal import TapSystem
 
 /// The files that the database was opened with.
 ///
-/// SQLite goes on writing to a file that somebody has deleted or replaced, and tells nobody; what it acknowledges then
-/// is lost with the process.
+/// SQLite goes on writing to a file that was deleted or replaced, and reports no error; what it commits then is lost
+/// when the process ends.
 struct DatabaseFiles: Sendable {
-    /// Device and inode: which file it is, whatever its name (inode(7)).
+    /// Device and inode, which identify a file independently of its name (inode(7)).
     private struct Identity: Hashable {
         let device: UInt64
         let inode: UInt64
@@ -20,8 +20,8 @@ struct DatabaseFiles: Sendable {
 
     private let identities: [(path: String, identity: Identity)]
 
-    /// - Parameter path: The database's, which is open: its log and its index are there.
-    /// - Throws: `StoreError.gone` when it is not there any more.
+    /// - Parameter path: The database file's. The database is open, so its log and shared-memory files exist.
+    /// - Throws: `StoreError.gone` if one of the files does not exist any more.
     init(path: String) throws(StoreError) {
         var identities: [(path: String, identity: Identity)] = []
         for path in [path, path + "-wal", path + "-shm", path + ".lock"] {
@@ -31,7 +31,7 @@ struct DatabaseFiles: Sendable {
         self.identities = identities
     }
 
-    /// - Throws: `StoreError.gone` when one of them is not where it was, or another file is there.
+    /// - Throws: `StoreError.gone` if one of them is not at its path any more, or another file is there.
     func check() throws(StoreError) {
         for (path, identity) in identities where Identity(path: path) != identity { throw .gone(path: path) }
     }

@@ -2,14 +2,15 @@ internal import Foundation
 internal import Glibc
 internal import TapSystem
 
-/// Keeps a second daemon from the same database (flock(2)). The kernel lets go of it however the process ends.
+/// Keeps a second daemon from opening the same database (flock(2)). The kernel releases the lock however the process
+/// ends.
 ///
-/// SQLite's own locks would let two writers take turns; but two writing connections to a WAL database meet a defect
-/// of SQLite before 3.51.3, and two workers would fight over the same devices.
+/// SQLite's own locks would let two writers alternate; but two writing connections to a WAL database trigger a defect
+/// of SQLite before 3.51.3, and two workers would undo each other's changes to the devices.
 struct DatabaseLock: ~Copyable, Sendable {
     private let file: FileDescriptor
 
-    /// - Throws: `StoreError.inUse`, or why the file cannot be made.
+    /// - Throws: `StoreError.inUse`, or why the lock file cannot be created.
     init(database path: String) throws(StoreError) {
         let lock = try Self.open(path + ".lock")
         guard Self.take(lock) else { throw .inUse(path: path) }
@@ -32,8 +33,8 @@ struct DatabaseLock: ~Copyable, Sendable {
         }
     }
 
-    /// How often it is tried: a process that is just ending lets go of the lock a moment later, and so does a child of
-    /// its own that has not become another program yet.
+    /// How often taking the lock is tried: a process that is just ending releases it a moment later, and so does a
+    /// child that it forked and that has not called execve(2) yet.
     private static let attemptsMax = 50
     private static let attemptSeconds = 0.01
 }

@@ -2,9 +2,9 @@ internal import GRDB
 internal import TapCore
 internal import TapDocument
 
-/// Between `queue_assignment` and `disabled_queue` and the records of their devices.
+/// Reads and writes a device record's queues as rows of `queue_assignment` and `disabled_queue`.
 enum QueueRows {
-    /// Gives each device its queues: two queries, however many devices there are.
+    /// Adds the queues to the records of their devices, with two queries for any number of devices.
     static func attach(_ database: Database, to records: inout [DeviceRecord]) throws {
         var assignments: [String: [Int: Assignment]] = [:]
         let rows = try Row.fetchCursor(
@@ -24,7 +24,7 @@ enum QueueRows {
         }
     }
 
-    /// Writes what differs from `old`; without it, all.
+    /// Writes what differs from `old`; if that is `nil`, all.
     static func save(_ database: Database, _ record: DeviceRecord, replacing old: DeviceRecord?) throws {
         let name = record.name.text
         let (before, after) = (old?.assignments ?? [:], record.assignments)
@@ -82,9 +82,9 @@ enum QueueRows {
     }
 }
 
-/// What a trial remembers of a device's queues, as JSON.
+/// A device's assignments as an apply on trial stores them, as JSON.
 extension [Int: Assignment] {
-    /// Nothing for none.
+    /// `nil` if empty.
     var stored: JSONValue? {
         guard !isEmpty else { return nil }
         return .array(
@@ -102,7 +102,7 @@ extension [Int: Assignment] {
         for element in document.elements {
             guard case .integer(let queue)? = element["queue"], case .string(let consumer)? = element["consumer"],
                 let cpus = element["cpus"], case .integer(let assignedAt)? = element["assignedAt"]
-            else { throw StoreError.failed(detail: "'\(element.text)' is no assignment") }
+            else { throw StoreError.failed(detail: "'\(element.text)' is not an assignment") }
             self[queue] = try Assignment(
                 consumer: consumer, cpus: cpus, assignedAt: Timestamp(microseconds: Int64(assignedAt)))
         }
@@ -110,7 +110,7 @@ extension [Int: Assignment] {
 }
 
 extension Set<Int> {
-    /// Nothing for none.
+    /// `nil` if empty.
     var stored: JSONValue? { isEmpty ? nil : .array(sorted().map { .integer($0) }) }
 
     init(stored document: JSONValue) throws {
@@ -133,7 +133,7 @@ extension JSONValue {
 
     fileprivate var number: Int {
         get throws {
-            guard case .integer(let number) = self else { throw StoreError.failed(detail: "'\(text)' is no number") }
+            guard case .integer(let number) = self else { throw StoreError.failed(detail: "'\(text)' is not a number") }
             return number
         }
     }

@@ -2,9 +2,9 @@ internal import GRDB
 internal import TapCore
 internal import TapDocument
 
-/// Between the columns of `device` and `claim` and a record.
+/// Reads and writes device records as rows of `device` and `claim`.
 enum DeviceRow {
-    /// The columns of `select`, by their place: looking for names costs more than reading what they hold.
+    /// The columns of `select`, by position: looking columns up by name costs more than reading their values.
     enum Column: Int {
         case name, uid, labels, spec, generation, revision, createdAt, updatedAt, deletionRequestedAt, settledGeneration
         case recreateGeneration, digest
@@ -47,12 +47,12 @@ enum DeviceRow {
             record.digest(labels: labels, spec: spec),
         ])
         guard database.changesCount == 1 else {
-            throw StoreError.failed(detail: "another device '\(record.name)' is stored")
+            throw StoreError.failed(detail: "the database has another device '\(record.name)'")
         }
     }
 
-    /// Stores that the device shall be deleted. The statement stays what it is; its texts are written with the digest
-    /// over them, since an earlier version may have written them otherwise.
+    /// Stores that the device is to be deleted. Labels and spec keep their values, but are written again: an earlier
+    /// version may have written them as other JSON text, and the digest covers the text.
     static func markDeleted(_ database: Database, _ record: DeviceRecord) throws {
         let statement = try database.cachedStatement(
             sql: """
@@ -73,7 +73,7 @@ enum DeviceRow {
         try statement.execute(arguments: [generation, identifier.text])
     }
 
-    /// Not when somebody has taken the mark of deletion back, or has stated another device of the name.
+    /// - Returns: False if the deletion is not requested any more, or another device has the name now.
     static func delete(_ database: Database, _ identifier: DeviceIdentifier) throws -> Bool {
         try database.cachedStatement(sql: "DELETE FROM device WHERE uid = ? AND deletion_requested_at IS NOT NULL")
             .execute(arguments: [identifier.text])
@@ -86,7 +86,7 @@ enum DeviceRow {
             let spec: String = row[.spec]
             let labels: String = row[.labels]
             guard let identifier = DeviceIdentifier(text: row[.uid]) else {
-                throw StoreError.failed(detail: "'\(row[.uid] as String)' is no uid")
+                throw StoreError.failed(detail: "'\(row[.uid] as String)' is not a uid")
             }
             var record = DeviceRecord(
                 name: try DeviceName(text), identifier: identifier,
@@ -110,7 +110,8 @@ enum DeviceRow {
 }
 
 extension DeviceRecord {
-    /// Of all but the settled generation, which the worker writes by itself; labels and spec as they are stored.
+    /// Covers all columns but the settled generation, which the worker updates on its own; labels and spec are given as
+    /// the stored JSON text.
     fileprivate func digest(labels: String, spec: String) -> Int64 {
         RowDigest.of(
             name.text, identifier.text, labels, spec, "\(generation)", "\(revision)",

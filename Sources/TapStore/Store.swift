@@ -6,24 +6,26 @@ public import TapCore
 public import TapDocument
 internal import TapSystem
 
-/// The database: one file, one connection that writes, a few that read, and nobody else.
+/// The SQLite database: one connection that writes, and up to `readersMax` that read. `DatabaseLock` keeps other
+/// daemons out.
 ///
-/// A user's write is on the disk when `write` returns (WAL, synchronous=FULL). What the worker learns from the kernel
-/// is written without waiting for the disk: after a power loss the kernel's devices are gone too, and their claims
-/// carry the old boot's identifier.
+/// A client's write is on the disk when `write` returns (WAL, synchronous=FULL). `record` does not wait for the disk:
+/// what the worker learns from the kernel is not needed after a power loss, since the kernel's devices are gone too and
+/// their claims carry the old boot's identifier.
 public final class Store: Sendable {
-    /// How long a user's write, or the start, waits for another process that keeps the database locked, such as an
-    /// operator's sqlite3.
+    /// How long a client's write, or opening the database, waits for another process that keeps the database locked,
+    /// such as an operator's sqlite3.
     static let lockedSecondsMax = 5.0
-    /// How long it waits at a stretch: the worker's turn comes in between, and it has leases to serve.
+    /// How long one attempt waits (`PRAGMA busy_timeout`). Between attempts the worker can write: it has leases to
+    /// serve.
     static let lockedMillisecondsMax = 250
-    /// After so many records that did not wait for the disk the next one does.
+    /// After this many records that did not wait for the disk, the next one does.
     static let recordsUnsyncedMax = 256
-    /// The log goes into the database when it is so long: 16 MiB. A write changes about eight pages, and the one that
-    /// finds the log full waits for all of them, so about one in five hundred does.
+    /// Pages in the log (16 MiB) at which SQLite copies it into the database (`PRAGMA wal_autocheckpoint`). A write
+    /// changes about eight pages, so about one write in five hundred waits for a checkpoint.
     private static let checkpointPages = 4_000
 
-    /// Connections that only read, and so do not make writers wait.
+    /// Connections that only read, and so do not block writers.
     static let readersMax = 2
 
     private let isStopping = Atomic(false)
@@ -31,22 +33,24 @@ public final class Store: Sendable {
     private let pool: DatabasePool
     private let files: DatabaseFiles
     private let log: WriteAheadLog
+    /// The database file's path.
     public let path: String
 
     private struct Condition {
-        /// Why nothing is written any more until a restart.
+        /// Why writes are refused until a restart; `nil` if they are not.
         var lastingFailure: StoreError?
-        /// Whether the disk may lack some of what SQLite takes for written, or have some that it has taken back. At the
-        /// start too: nobody knows how an earlier process fared.
+        /// Whether the log on disk may differ from what SQLite assumes: it may lack pages that SQLite considers
+        /// written, or have pages of a commit that was reported as failed. True at the start too, since an earlier
+        /// process may have left it so.
         var isSuspect = true
-        /// Records since the disk was last waited for.
+        /// Records written since the last wait for the disk.
         var recordsUnsynced = 0
     }
     private let condition = Mutex(Condition())
 
-    /// Opens or makes the database, checks it and brings its schema up to date.
+    /// Opens or creates the database, checks it and brings its schema up to date.
     ///
-    /// - Throws: `StoreError`; the file is then as it was.
+    /// - Throws: `StoreError`; the file is then unchanged.
     public init(path: String) throws(StoreError) {
         lock = try DatabaseLock(database: path)
         self.path = path
@@ -58,14 +62,14 @@ public final class Store: Sendable {
         configuration.maximumReaderCount = Self.readersMax
         do {
             pool = try DatabasePool(path: path, configuration: configuration)
-            // Here, since GRDB makes it NORMAL for the connection that writes after it has prepared it.
+            // Set here, since GRDB sets the writing connection to NORMAL after `prepareDatabase`.
             try pool.writeWithoutTransaction { try $0.execute(sql: Self.synchronous + "; " + Self.savepointsInMemory) }
             try Schema.prepare(pool, path: path)
             try pool.writeWithoutTransaction {
                 try $0.execute(sql: "PRAGMA busy_timeout = \(Self.lockedMillisecondsMax)")
             }
         } catch let error as DatabaseError where error.resultCode == .SQLITE_ERROR {
-            // The SQL is ours, and right for the schema that the file shall have.
+            // Our SQL fits the schema that the file should have, so the file has another one.
             throw .damaged(path: path, detail: error.message ?? "its schema cannot be read")
         } catch {
             throw StoreError(error, path: path)
@@ -74,7 +78,7 @@ public final class Store: Sendable {
         log = WriteAheadLog(path: path + "-wal")
     }
 
-    /// What keeps the database from taking writes, as far as that can be seen without one.
+    /// Why the database would refuse a write, as far as can be seen without trying one; `nil` if no reason is known.
     public var failure: StoreError? {
         if let failure = condition.withLock({ $0.lastingFailure }) { return failure }
         do throws(StoreError) { try files.check() } catch { return error }
@@ -82,20 +86,22 @@ public final class Store: Sendable {
     }
 
     /// Every device, and the revision of the last change.
+    ///
+    /// - Throws: `StoreError`: `damaged` if a row cannot be decoded.
     public func load() throws(StoreError) -> (devices: [DeviceRecord], revision: Int) {
         do throws(StoreError) {
             return try read { (try DeviceRow.fetchAll($0), try Transaction.currentRevision($0)) }
         } catch {
-            // What nobody can have written.
+            // A row that Tapster cannot have written.
             if case .failed(let detail) = error { throw .damaged(path: path, detail: detail) }
             throw error
         }
     }
 
-    /// The trial that waits to be confirmed.
+    /// The apply that waits to be confirmed; `nil` if there is none.
     public func pendingTrial() throws(StoreError) -> TrialRecord? { try read(TrialRow.fetchPending) }
 
-    /// Runs a user's write as one transaction, and returns when it is on the disk.
+    /// Runs a client's write as one transaction, and returns when it is on the disk.
     ///
     /// - Parameters:
     ///   - body: Reads and writes; an error rolls all of it back.
@@ -115,10 +121,10 @@ public final class Store: Sendable {
         }
     }
 
-    /// From here on nobody waits for a database that another process has locked: the daemon stops.
+    /// From now on `write` does not retry while another process keeps the database locked, so that the daemon can stop.
     public func stopWaiting() { isStopping.store(true, ordering: .relaxed) }
 
-    /// Writes what was learnt from the kernel, without waiting for the disk unless told to.
+    /// Writes what the worker learnt from the kernel as one transaction; waits for the disk only if `durably` is true.
     public func record(
         durably: Bool = false, _ body: (consuming Transaction) throws -> Void, committed: () -> Void = {}
     ) throws(StoreError) {
@@ -129,25 +135,26 @@ public final class Store: Sendable {
         }
     }
 
-    /// Events after a given one, oldest first.
+    /// At most `limit` events after the one with the identifier `id`, oldest first; of all devices if `device` is
+    /// `nil`.
     public func events(after id: Int, device: DeviceName?, limit: Int) throws(StoreError) -> [EventRecord] {
         try read { try EventRow.fetch($0, after: id, device: device, limit: limit) }
     }
 
-    /// At most `limit` changes of statements before a revision, newest first.
+    /// At most `limit` changes of the wanted state before a revision, newest first.
     public func changes(before revision: Int, limit: Int) throws(StoreError) -> [PastChange] {
         try read { try ChangeRow.fetch($0, before: revision, limit: limit) }
     }
 
-    /// What was stated in a revision.
+    /// The wanted state of all devices at a revision.
     public func statement(_ revision: Int) throws(StoreError) -> PastStatement {
         try read { try ChangeRow.statement($0, revision) }
     }
 
-    /// For what copies it.
+    /// The database as `backUp` reads it.
     var reading: some DatabaseReader { pool }
 
-    /// The size of the write-ahead log, which grows until a checkpoint.
+    /// The size of the write-ahead log in bytes, which grows until a checkpoint; 0 if there is no log.
     public var walBytes: Int {
         var status = stat()
         // SAFETY: the call writes to `status` alone, which outlives it.
@@ -163,7 +170,7 @@ public final class Store: Sendable {
         do { return try pool.read(body) } catch { throw noted(StoreError(error, path: path)) }
     }
 
-    /// Nothing is written to a damaged database any more.
+    /// Remembers a `damaged` failure, after which nothing is written any more.
     private func noted(_ failure: StoreError) -> StoreError {
         if case .damaged = failure { condition.withLock { $0.lastingFailure = failure } }
         return failure
@@ -202,8 +209,8 @@ public final class Store: Sendable {
                     try database.execute(sql: Self.emptyWrite)
                 }
                 value = try body(Transaction(database, path: path))
-                // The last look: what goes during the commit could as well go right after it. When the very files are
-                // back, what was written meanwhile is in them.
+                // The last check: a file that disappears during the commit could as well do so right after it. When the
+                // same files are put back, they contain what was written meanwhile.
                 try files.check()
                 isDecided = true
                 return .commit
@@ -219,11 +226,12 @@ public final class Store: Sendable {
         return value
     }
 
-    /// Of the system call that failed last in SQLite's I/O on its log; `nil` if none has.
+    /// The `errno` of the last system call that failed in SQLite's I/O on its log; `nil` if none has.
     private func lastErrno(_ database: Database) -> Errno? {
         var log: UnsafeMutablePointer<sqlite3_file>?
         var errno: Int32 = 0
-        // SAFETY: the connection is ours while this runs, and the log is open as long as it is.
+        // SAFETY: only this thread uses the connection while this runs, and the log stays open as long as the
+        // connection.
         unsafe sqlite3_file_control(database.sqliteConnection, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log)
         _ = unsafe log?.pointee.pMethods?.pointee.xFileControl?(log, SQLITE_FCNTL_LAST_ERRNO, &errno)
         return errno == 0 ? nil : Errno(rawValue: errno)
@@ -232,29 +240,28 @@ public final class Store: Sendable {
     // MARK: Waiting for the disk
 
     private static let synchronous = "PRAGMA synchronous = FULL"
-    /// What a savepoint may have to put back is kept in memory: else the pages of a write that changes more than 16 are
-    /// first copied to a file. A write changes no more than its 8 MiB of body can say.
+    /// Keeps in memory the pages that a savepoint may have to restore: otherwise SQLite copies them to a file when a
+    /// write changes more than 16. Their number is bounded, since a request's body has at most 8 MiB.
     private static let savepointsInMemory = "PRAGMA temp_store = MEMORY"
-    /// Changes nothing, and yet has a page written.
+    /// Changes no value, but makes SQLite write a page.
     private static let emptyWrite = "PRAGMA user_version = 0"
 
-    /// What is committed from here on does not wait for the disk. Nor does it move the log into the database: that
-    /// begins with an fsync(2) whose failure SQLite keeps to itself, and the next one would succeed without the
-    /// records.
+    /// From here on commits do not wait for the disk. Nor do they run a checkpoint: that begins with an fsync(2) whose
+    /// failure SQLite does not report, and the next fsync would succeed without the records.
     private func relax(_ database: Database) throws {
         try database.execute(sql: "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0")
     }
 
     private func tighten(_ database: Database) {
-        // It can only fail inside a transaction, and there is none left.
+        // These pragmas fail only inside a transaction, and none is open here.
         try? database.execute(sql: Self.synchronous + "; PRAGMA wal_autocheckpoint = \(Self.checkpointPages)")
     }
 
-    /// After a commit that failed.
+    /// Discards a commit that failed.
     ///
-    /// All of it may be in the log, from which the next start would take it, although it was refused. A commit of
-    /// nothing takes its place at once, without the disk. And records before it may never reach the disk, so the log is
-    /// written once more before anything else is.
+    /// All of it may be in the log, and the next start would apply it although the client got an error. An empty commit
+    /// overwrites it at once, without waiting for the disk. Records before it may be missing on the disk too, so the
+    /// log is rewritten before the next write.
     private func distrust(_ database: Database) {
         condition.withLock { $0.isSuspect = true }
         do {
@@ -262,7 +269,7 @@ public final class Store: Sendable {
             defer { tighten(database) }
             try database.execute(sql: Self.emptyWrite)
         } catch {
-            // The next write takes the place, if the daemon lives to see it.
+            // Then the next write overwrites it, unless the daemon ends first.
         }
     }
 }

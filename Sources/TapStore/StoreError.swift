@@ -1,7 +1,7 @@
 internal import GRDB
 internal import TapSystem
 
-/// Why the database does not do what it is asked.
+/// Why the database could not be opened, read or written.
 public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Another process has the database open.
     case inUse(path: String)
@@ -15,15 +15,15 @@ public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
     case gone(path: String)
     /// Another process keeps it locked.
     case locked(path: String)
-    /// Its file system takes no writes.
+    /// Its file system is read-only.
     case readOnly(path: String)
     /// The disk has no room.
     case full
-    /// So many copies lie beside it that another one might fill the disk.
+    /// There are `Store.backupsMax` backups beside it already; another one might fill the disk.
     case tooManyBackups(directory: String, count: Int)
-    /// More requests with an Idempotency-Key than are remembered.
+    /// As many answers to requests with an `Idempotency-Key` are kept as the limit allows.
     case tooManyAnswers(count: Int)
-    /// Anything else that SQLite says.
+    /// Any other failure of SQLite or of a system call.
     case failed(detail: String)
 
     /// Whether other writes would fail too.
@@ -34,6 +34,7 @@ public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// What is wrong and what to do, for an operator.
     public var description: String {
         switch self {
         case .inUse(let path):
@@ -51,15 +52,15 @@ public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
         case .locked(let path):
             "another process keeps the database \(path) locked; end it (fuser \(path) names those that have it open)"
         case .readOnly(let path):
-            "the database \(path) cannot be written: its file system is read-only; look why (dmesg), "
+            "the database \(path) cannot be written: its file system is read-only; find out why (see dmesg), "
                 + "and mount it writable again"
         case .full:
-            "no room is left on the database's disk; free some and try again"
+            "the database's disk is full; free some space and try again"
         case .tooManyBackups(let directory, let count):
-            "\(count) backups lie in \(directory); move or remove some"
+            "\(directory) has \(count) backups already; move or remove some"
         case .tooManyAnswers(let count):
-            "\(count) requests with an Idempotency-Key are remembered already, each for a day; send this one "
-                + "without, or come again later"
+            "the answers of \(count) requests with an Idempotency-Key are kept already, each for a day; send this one "
+                + "without the header, or try again later"
         case .failed(let detail):
             "the database failed: \(detail)"
         }
@@ -69,8 +70,9 @@ public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
 extension StoreError {
     /// - Parameters:
     ///   - error: What was thrown.
-    ///   - path: The database's.
-    ///   - errno: Of the system call that failed in SQLite, which itself only says that I/O failed; `nil` if unknown.
+    ///   - path: The database file's path.
+    ///   - errno: Of the system call that failed in SQLite, which itself reports only that I/O failed; `nil` if
+    ///     unknown.
     init(_ error: any Error, path: String, errno: Errno? = nil) {
         switch error {
         case let error as StoreError: self = error
@@ -94,7 +96,7 @@ extension StoreError {
         }
     }
 
-    /// A system call of ours that failed on a file of the database.
+    /// For a system call of Tapster itself that failed on a file of the database.
     init(errno: Errno, doing action: String, path: String) {
         self.init(errno: errno, path: path, failure: "cannot \(action) \(path)")
     }

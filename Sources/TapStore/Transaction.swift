@@ -12,18 +12,20 @@ public struct Transaction: ~Copyable {
         self.path = path
     }
 
-    /// What an error of a call on this transaction means.
+    /// The `StoreError` for what a call on this transaction has thrown.
     public func failure(_ error: any Error) -> StoreError { StoreError(error, path: path) }
 
     // MARK: Savepoints
 
-    /// From here on `rollBackToSavepoint` takes back what is written. There is one at a time.
+    /// Begins a savepoint: `rollBackToSavepoint` undoes what is written after it. There is one at a time.
     ///
-    /// - Throws: `StoreError` when the transaction is lost: SQLite rolls all of it back where the disk fails.
+    /// - Throws: `StoreError` if the transaction is lost: SQLite rolls all of it back when the disk fails.
     public func beginSavepoint() throws(StoreError) { try control("SAVEPOINT one") }
 
+    /// Ends the savepoint and keeps what was written after it.
     public func releaseSavepoint() throws(StoreError) { try control("RELEASE one") }
 
+    /// Ends the savepoint and undoes what was written after it.
     public func rollBackToSavepoint() throws(StoreError) {
         try control("ROLLBACK TO one")
         try control("RELEASE one")
@@ -35,30 +37,31 @@ public struct Transaction: ~Copyable {
 
     // MARK: Devices
 
-    /// The next revision, for all that this transaction changes.
+    /// Reserves the next revision, for all that this transaction changes.
     public func nextRevision() throws -> Int {
-        // RETURNING would make a table for its one row.
+        // RETURNING would build a temporary table for its one row.
         try database.cachedStatement(sql: "UPDATE revision SET current = current + 1").execute()
         return try Self.currentRevision(database)
     }
 
-    /// Takes all revisions up to the last one that this transaction has given to what it changes.
+    /// Reserves the revisions `revision + 1` to `last`, which this transaction has given to its changes.
     ///
     /// - Parameters:
-    ///   - revision: The one before the first.
-    ///   - last: The last.
-    /// - Throws: `StoreError.failed` when somebody else has taken one.
+    ///   - revision: The current revision.
+    ///   - last: The last of the new revisions.
+    /// - Throws: `StoreError.failed` if `revision` is not the current one, since another transaction has reserved more.
     public func takeRevisions(after revision: Int, through last: Int) throws {
         try database.cachedStatement(sql: "UPDATE revision SET current = ? WHERE current = ?")
             .execute(arguments: [last, revision])
         guard database.changesCount == 1 else {
-            throw StoreError.failed(detail: "revision \(revision) is not the last one that was taken")
+            throw StoreError.failed(detail: "revision \(revision) is not the current one")
         }
     }
 
-    /// Stores the record, new or not; its claim and its queues are left alone. What was stated before is kept.
+    /// Inserts or updates the record, but for its claim and its queues. A trigger keeps the version before, for the
+    /// history.
     ///
-    /// - Returns: The record in its new revision.
+    /// - Returns: The record with its new revision.
     public func save(_ record: DeviceRecord, revision: Int) throws -> DeviceRecord {
         var record = record
         record.revision = revision
@@ -66,9 +69,9 @@ public struct Transaction: ~Copyable {
         return record
     }
 
-    /// Stores the record's mark of deletion. What was stated before is kept.
+    /// Stores that the deletion of the device was requested. A trigger keeps the version before, for the history.
     ///
-    /// - Returns: The record in its new revision.
+    /// - Returns: The record with its new revision.
     public func markDeleted(_ record: DeviceRecord, revision: Int) throws -> DeviceRecord {
         var record = record
         record.revision = revision
@@ -76,75 +79,78 @@ public struct Transaction: ~Copyable {
         return record
     }
 
-    /// Stores to whom the record's queues belong, and which of them are disabled. The record keeps its revision: the
-    /// device's document shows nothing of it.
+    /// Stores the assignments of the record's queues, and which of them are disabled. The record keeps its revision,
+    /// since the device's JSON document does not contain them.
     ///
     /// - Parameters:
-    ///   - record: The device as it shall be.
-    ///   - old: The device as it is stored; nothing when that is not known.
-    /// - Throws: What the database says.
+    ///   - record: The device as it is to be stored.
+    ///   - old: The device as it is stored; `nil` if that is not known.
+    /// - Throws: GRDB's `DatabaseError`; see `failure`.
     public func saveQueues(of record: DeviceRecord, replacing old: DeviceRecord?) throws {
         try QueueRows.save(database, record, replacing: old)
     }
 
-    /// Writes the proof that an interface is ours.
+    /// Stores the proof that Tapster owns an interface.
     public func claim(_ claim: Claim, for name: DeviceName) throws {
         try ClaimRow.save(database, claim, for: name)
     }
 
-    /// Notes that a generation was read back from the kernel and found equal; nothing when the device is gone.
+    /// Stores that a generation was read back from the kernel and found equal; no effect if the device is gone.
     public func settle(_ identifier: DeviceIdentifier, generation: Int) throws {
         try DeviceRow.settle(database, identifier, generation: generation)
     }
 
-    /// Removes a device that is gone, with its claim, its assignments and its disabled queues.
+    /// Deletes a device whose interface is gone, with its claim, its assignments and its disabled queues.
     ///
-    /// - Returns: False when somebody wants it again.
+    /// - Returns: False if its deletion is not requested any more.
     public func forget(_ identifier: DeviceIdentifier) throws -> Bool {
         try DeviceRow.delete(database, identifier)
     }
 
     // MARK: Trials
 
-    /// The trial of a revision, ended or not; nothing when there was none, or it is forgotten.
+    /// The apply on trial with a revision, pending or ended; `nil` if there was none, or it is no longer kept.
     public func trial(_ revision: Int) throws -> TrialRecord? { try TrialRow.fetch(database, revision) }
 
-    /// The trial that waits to be confirmed.
+    /// The apply that waits to be confirmed; `nil` if there is none.
     public func pendingTrial() throws -> TrialRecord? { try TrialRow.fetchPending(database) }
 
-    /// Keeps what the devices were before this transaction.
+    /// Stores an apply that waits to be confirmed, with the devices as they were before it.
     public func begin(_ trial: TrialRecord) throws { try TrialRow.insert(database, trial) }
 
+    /// Stores how an apply on trial ended. The devices as they were before it are deleted.
     public func end(_ revision: Int, _ state: TrialRecord.State) throws {
         try TrialRow.end(database, revision, state)
     }
 
     // MARK: History
 
-    /// Keeps who changed how much in which revisions, in their order.
+    /// Stores changes for the history, in ascending order of their revisions. Now and then this deletes the oldest ones
+    /// beyond `HistoryLimits`.
     public func append(_ changes: [ChangeRecord]) throws { try ChangeRow.append(database, changes) }
 
-    /// Forgets the oldest changes, as `append` does now and then.
+    /// Deletes the oldest changes beyond the limits, as `append` does now and then.
     func prune(changesMax: Int, devicesMax: Int) throws {
         try ChangeRow.prune(database, changesMax: changesMax, devicesMax: devicesMax)
     }
 
-    /// What was stated in a revision.
+    /// The wanted state of all devices at a revision.
     public func statement(_ revision: Int) throws -> PastStatement { try ChangeRow.statement(database, revision) }
 
-    /// Remembers an answer for 24 hours.
+    /// Stores the answer to an idempotent request for 24 hours.
     public func remember(_ answer: PastAnswer) throws { try PastAnswerRow.insert(database, answer) }
 
-    /// What the request that had this key was answered; nothing when there was none in the last 24 hours.
+    /// The answer to the client's earlier request with this key; `nil` if there was none in the last 24 hours.
     ///
-    /// - Throws: `StoreError.tooManyAnswers` when there is none, and none more can be remembered.
+    /// - Throws: `StoreError.tooManyAnswers` if there was none, and no more answers can be stored.
     public func answer(to key: IdempotencyKey, of actor: String, at time: Timestamp) throws -> PastAnswer? {
         try PastAnswerRow.fetch(database, actor: actor, key: key, at: time)
     }
 
-    /// Keeps what happened, in that order.
+    /// Stores events in the given order. Now and then this deletes the oldest ones beyond `HistoryLimits`.
     public func append(_ events: [EventRecord]) throws { try EventRow.append(database, events) }
 
+    /// Stores one event.
     public func append(_ event: EventRecord) throws { try EventRow.append(database, [event]) }
 
     static func currentRevision(_ database: Database) throws -> Int {

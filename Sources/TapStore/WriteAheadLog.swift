@@ -7,16 +7,15 @@ struct WriteAheadLog: Sendable {
 
     let path: String
 
-    /// Has the disk take all of it once more.
+    /// Writes all of it to the disk once more, and waits for that.
     ///
-    /// When fsync(2) fails, Linux takes the pages that it could not write for clean, and the next fsync succeeds
-    /// without them. What is written once more is dirty again. Only the file's own bytes are written, so readers notice
-    /// nothing.
+    /// When fsync(2) fails, Linux marks the pages that it could not write as clean, and the next fsync succeeds without
+    /// them. Writing them again makes them dirty again. The bytes do not change, so readers are not affected.
     ///
-    /// To be called while nobody else may write to the log: within a transaction that writes. SQLite has no lock on
-    /// this file that closing it here would take away; those are on its neighbours.
+    /// Must be called within a write transaction, so that no other connection writes to the log. SQLite's locks are on
+    /// the other files, so closing this one releases none of them.
     ///
-    /// - Throws: `StoreError`: the disk does not take it.
+    /// - Throws: `StoreError` if the file cannot be read or written.
     func rewrite() throws(StoreError) {
         do throws(Errno) {
             let file = try FileDescriptor(opening: path, flags: O_RDWR)

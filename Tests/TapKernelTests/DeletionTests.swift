@@ -5,13 +5,13 @@ import Testing
 
 @testable import TapKernel
 
-/// Deleting many devices at once, which goes by a group that others might be in too.
+/// Deleting many devices at once by an interface group, which other interfaces might be in too.
 @Suite(.privileged) struct DeletionTests {
     private static func open() throws -> LinuxNamespace {
         try #require(try LinuxKernel().open(nil) as? LinuxNamespace)
     }
 
-    /// Makes taps, and looks up their numbers.
+    /// Creates taps, and returns their interface numbers.
     private static func make(_ names: [String], _ kernel: LinuxNamespace) throws -> [LinkIndex] {
         try withTemporaryDirectory { directory in
             let lines = names.map { "tuntap add dev \($0) mode tap\n" }.joined()
@@ -25,7 +25,7 @@ import Testing
         try kernel.links().map(\.name).filter { $0 != "lo" }.sorted()
     }
 
-    @Test func manyGoInOneCall() async throws {
+    @Test func manyDevicesAreDeletedInOneCall() async throws {
         try await inNamespace {
             let kernel = try Self.open()
             let indexes = try Self.make((0..<50).map { "t\($0)" }, kernel)
@@ -35,13 +35,13 @@ import Testing
             #expect(kernel.delete(indexes).isEmpty)
             #expect(try Self.names(kernel) == ["other"])
             #expect(try kernel.signals().touched.isSuperset(of: indexes))
-            // That they are gone already is no failure, alone or together.
+            // Deleting devices that are gone already succeeds, for one and for many.
             #expect(kernel.delete(indexes).isEmpty)
             #expect(kernel.delete([indexes[0]]).isEmpty)
         }
     }
 
-    @Test func whatElseIsInTheGroupSurvives() async throws {
+    @Test func otherInterfacesOfTheGroupSurvive() async throws {
         try await inNamespace {
             let kernel = try Self.open()
             let ours = try Self.make(["a", "b", "c"], kernel)
@@ -49,14 +49,14 @@ import Testing
             try run("ip", "link", "set", "foreign", "group", "4711")
             #expect(try kernel.delete(ours, as: 4_711) == nil)
             #expect(try Self.names(kernel) == ["a", "b", "c", "foreign"])
-            // In another group nobody is in the way.
+            // The other group has no other interface.
             #expect(try kernel.delete(ours, as: 4_712) == [:])
             #expect(try Self.names(kernel) == ["foreign"])
             #expect(try kernel.links().first { $0.name == "foreign" }?.group == 4_711)
         }
     }
 
-    @Test func someMayBeGone() async throws {
+    @Test func devicesThatAreGoneAreSkipped() async throws {
         try await inNamespace {
             let kernel = try Self.open()
             let indexes = try Self.make(["a", "b", "c"], kernel)
@@ -66,7 +66,7 @@ import Testing
         }
     }
 
-    @Test func theKernelTellsWhatItCanDo() async throws {
+    @Test func theKernelsFeaturesAreRead() async throws {
         try await inNamespace {
             let features = try LinuxKernel().features
             #expect(features.isSuperset(of: .all))
@@ -74,7 +74,7 @@ import Testing
         }
     }
 
-    @Test func addressesBearOurMark() async throws {
+    @Test func addedAddressesAreRecognised() async throws {
         try await inNamespace {
             let kernel = try Self.open()
             let index = try #require(try Self.make(["web0"], kernel).first)
@@ -87,7 +87,7 @@ import Testing
             let foreign = ObservedAddress(try InterfaceAddress("203.0.113.9/24"), isOurs: false)
             let found = try #require(try kernel.addresses()[index])
             #expect(Set(found) == Set(ours.map { ObservedAddress($0, isOurs: true) } + [foreign]))
-            // Said twice it is still one; removed twice is no failure.
+            // Adding an address twice has no effect, and removing it twice succeeds.
             let removals = ours.map { Step.removeAddress($0) }
             runs = [StepRun(ours.map { .addAddress($0) } + removals + removals, on: try DeviceName("web0"), at: index)]
             kernel.perform(&runs) { _ in }

@@ -34,8 +34,8 @@ enum Golden {
         04004180
         """)
 
-    /// `RTM_NEWSTATS` of a tap to which a consumer wrote seven packets of 64 bytes, and which had one to send while
-    /// nobody had a queue of it any more.
+    /// `RTM_NEWSTATS` of a tap to which a consumer wrote seven packets of 64 bytes, and which had one to send after its
+    /// last queue was closed.
     static let newStatistics = bytes(
         """
         e80000005c000200070000005f3b0000000000000200000001000000cc00010007000000000000000000000000000000

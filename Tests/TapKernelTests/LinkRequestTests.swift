@@ -4,7 +4,7 @@ import Testing
 
 @testable import TapKernel
 
-/// What we write to rtnetlink, and what it says of addresses, byte for byte.
+/// Requests to rtnetlink, and its address messages, byte for byte.
 @Suite struct LinkRequestTests {
     private static let index = LinkIndex(rawValue: 5)
 
@@ -76,7 +76,7 @@ import Testing
                     28000000 1300 0500 01000000 00000000 00000000 05000000 00000000 00000000
                     0800 1b00 efbeadde
                     """))
-        // RTM_DELLINK 17 of no one interface.
+        // RTM_DELLINK 17 with interface number 0.
         #expect(
             Self.bytes(.deleteGroup(0xDEAD_BEEF))
                 == Golden.bytes(
@@ -134,8 +134,8 @@ import Testing
 
     // MARK: Addresses
 
-    /// Four of a real kernel (6.18) on interface 2: 203.0.113.9/24, 198.51.100.1 with the peer 198.51.100.2/32, and
-    /// 192.0.2.1/24 and 2001:db8::1/64 with our `IFA_PROTO`.
+    /// Four addresses from a real kernel (6.18) on interface 2: 203.0.113.9/24, 198.51.100.1 with the peer
+    /// 198.51.100.2/32, and 192.0.2.1/24 and 2001:db8::1/64 with Tapster's `IFA_PROTO`.
     private static let addresses = Golden.bytes(
         """
         500000001400020007000000da580000021880000200000008000100cb00710908000200cb0071090b000300776562303a7800
@@ -162,7 +162,7 @@ import Testing
         #expect(
             found.map(\.1) == [
                 ObservedAddress(try InterfaceAddress("203.0.113.9/24"), isOurs: false),
-                // Not its peer's.
+                // The local address, not the peer's.
                 ObservedAddress(try InterfaceAddress("198.51.100.1/32"), isOurs: false),
                 ObservedAddress(try InterfaceAddress("192.0.2.1/24"), isOurs: true),
                 ObservedAddress(try InterfaceAddress("2001:db8::1/64"), isOurs: true),
@@ -178,8 +178,8 @@ import Testing
         #expect(throws: MalformedNetlink.self) { try Self.decode(Golden.bytes(hexadecimal)) }
     }
 
-    @Test func whatIsNoAddressIsPassedOver() throws {
-        // Another family; no address; one of three bytes.
+    @Test func messagesWithoutAnIPAddressAreSkipped() throws {
+        // Another family; no address; an address of three bytes.
         for text in ["07", "02"] {
             #expect(
                 try Self.decode(Golden.bytes("18000000 1400 0000 00000000 00000000 \(text)180000 02000000")).isEmpty)

@@ -38,7 +38,7 @@ import Testing
         return runs[0].index
     }
 
-    /// Decides and does until nothing is left, as the worker would.
+    /// Decides and performs steps until none are left, as the worker does.
     private static func settle(_ wanted: WantedDevice, _ kernel: some KernelNamespace) throws -> WantedDevice {
         var wanted = wanted
         for _ in 0..<3 {
@@ -61,7 +61,7 @@ import Testing
     }
 
     @Test(arguments: [DeviceKind.tap, .tun], [DeviceAccess.brokered, .open])
-    func aPlanIsWhatTheKernelDoes(kind: DeviceKind, access: DeviceAccess) async throws {
+    func aPlanSettlesTheDevice(kind: DeviceKind, access: DeviceAccess) async throws {
         try await inNamespace {
             for queues in [QueueLayout.single, .multiple(try QueueCount(4))] {
                 var draft = DeviceSpecDraft()
@@ -83,7 +83,7 @@ import Testing
         }
     }
 
-    @Test func aDeviceWithoutItsClaimVanishes() async throws {
+    @Test func anUnclaimedDeviceIsRemoved() async throws {
         try await inNamespace {
             let kernel = try Self.open()
             let wanted = try Self.wanted()
@@ -91,7 +91,7 @@ import Testing
             let index = try Self.perform(steps.prefix { $0.name != "claim" }, on: wanted.name, at: nil, kernel)
             #expect(try kernel.links().contains { $0.name == "web0" })
             kernel.abandon(try #require(index))
-            // A process that another test is just starting may have a copy of the descriptor for a moment.
+            // A process that another test is just starting may have inherited the descriptor for a moment.
             try eventually("the device goes") { try !kernel.links().contains { $0.name == "web0" } }
         }
     }
@@ -109,13 +109,13 @@ import Testing
         }
     }
 
-    /// From /sys as this thread's namespace sees it, in a mount namespace that goes with the command.
+    /// From a /sys of this thread's network namespace, in a mount namespace that ends with the command.
     private static func carrierChanges(_ name: String) throws -> String {
         try run(
             "unshare", "--mount", "sh", "-c", "mount -t sysfs none /sys && cat /sys/class/net/\(name)/carrier_changes")
     }
 
-    /// Both bounds, and the second size set along with the first: a kernel before 6.3 has the first alone.
+    /// Both bounds, and the IPv4 size together with the general one; a kernel before 6.3 has only the latter.
     @Test func gsoSizesAreSetAndShown() async throws {
         try await inNamespace {
             let kernel = try Self.open()
@@ -141,7 +141,7 @@ import Testing
                     }
                 }
             }
-            // The kernel changes both, and both come back.
+            // With the general size the kernel changes the IPv4 size too. Both are repaired.
             try run("ip", "link", "set", "web0", "gso_max_size", "30000")
             _ = try Self.settle(wanted, kernel)
             let link = try #require(try kernel.links().first { $0.name == "web0" })
@@ -163,7 +163,7 @@ import Testing
         }
     }
 
-    @Test func refusedLinkChangesCarryTheKernelsNumber() async throws {
+    @Test func refusedLinkChangesHaveTheKernelsErrno() async throws {
         try await inNamespace {
             let kernel = try Self.open()
             let error = #expect(throws: KernelError.self) {
@@ -174,7 +174,7 @@ import Testing
         }
     }
 
-    @Test func theMonitorHearsOfEveryChange() async throws {
+    @Test func theMonitorReportsEveryChange() async throws {
         try await inNamespace {
             let kernel = try Self.open()
             let wanted = try Self.settle(try Self.wanted(), kernel)
@@ -188,10 +188,10 @@ import Testing
         }
     }
 
-    @Test func aLostEventIsAnOverrun() async throws {
+    @Test func lostNotificationsAreAnOverrun() async throws {
         try await inNamespace {
             let kernel = try Self.open()
-            // More than 8 MiB of notifications, with nobody reading.
+            // More than 8 MiB of unread notifications.
             try run("bash", "-c", "for i in $(seq 200); do echo tuntap add dev d$i mode tap; done | ip -batch -")
             for round in 0..<60 {
                 let mtu = 1_300 + round
@@ -216,7 +216,7 @@ import Testing
             let all = try kernel.links()
             let wanted = all.map(\.index) + [LinkIndex(rawValue: 9_999)]
             #expect(all.count == 101)
-            // Read one by one, and by a dump of them all.
+            // Read by single requests, and by a dump of all.
             for count in [1_000_000, 101] {
                 let some = try kernel.links(at: wanted, outOf: count)
                 #expect(Set(some.map(\.name)) == Set(all.map(\.name)))

@@ -3,15 +3,15 @@ import TapCore
 import TestSupport
 import Testing
 
-/// The model of the queues' order, held against the kernel: packets to each kernel index arrive at the descriptor that
-/// the model names.
+/// Compares the model of the queues' order with the kernel: packets sent to each kernel index arrive at the descriptor
+/// that the model predicts.
 @Suite(.privileged) struct QueueOrderKernelTests {
     private static let queuesMax = 8
     private static let steps = 300
-    /// As on a device with a VMM: half of them attached, most of the time.
     private static let seeds: [UInt64] =
         ProcessInfo.processInfo.environment["TAPSTER_TEST_SEED"].flatMap { UInt64($0) }.map { [$0] } ?? [1, 2, 3, 4]
 
+    /// Equally likely, so that about half of the queues are attached most of the time, as on a device with a VMM.
     private enum Change: CaseIterable { case open, attach, detach, close }
 
     @Test(arguments: seeds)
@@ -22,7 +22,7 @@ import Testing
             try run("ip", "link", "set", "web0", "up")
             let index = try #require(try Interface("web0")?.index)
             var generator = SeededGenerator(seed: seed)
-            // Each opening has a number of its own; closed ones are gone from here.
+            // The open queues; each opened queue has a number of its own.
             var queues: [Int: Consumer] = [:]
             var order = QueueOrder<Int>()
             var opened = 0
@@ -42,7 +42,7 @@ import Testing
                 switch (change, queue) {
                 case (.open, _) where queues.count < Self.queuesMax: try open()
                 case (.attach, let queue?):
-                    // What is attached already stays where it is.
+                    // A queue that is attached already keeps its position.
                     let isNew = queues[queue]?.attach() == true
                     #expect(isNew == !order.attached.contains(queue))
                     order.attach(queue)

@@ -7,7 +7,7 @@ import Testing
 
 @testable import TapKernel
 
-/// What a service manager hears of us, on a real socket, and what we take from it.
+/// Messages to a service manager, on a real socket.
 @Suite struct ServiceManagerTests {
     private static func bind() throws -> (OwnedDescriptor, String) {
         let name = "@tapster-test-\(UInt64.random(in: 0 ... .max))"
@@ -26,7 +26,7 @@ import Testing
         return fstat(number, &status) == 0 ? UInt64(status.st_ino) : nil
     }
 
-    @Test func theManagerHearsHowWeAre() throws {
+    @Test func readyAndStoppingAreReported() throws {
         let (socket, name) = try Self.bind()
         let manager = try #require(try ServiceManager(path: name))
         try manager.ready()
@@ -51,7 +51,7 @@ import Testing
     }
 
     @Test(arguments: ["a:b", "a\nFDSTOREREMOVE=1", "ä", "\u{7F}", String(repeating: "x", count: 256)])
-    func aNameThatCannotComeBackIsRefused(name: String) throws {
+    func anInvalidNameIsRefused(name: String) throws {
         let (socket, path) = try Self.bind()
         let manager = try #require(try ServiceManager(path: path))
         #expect(throws: Errno.invalid) { try manager.keep(socket.number, as: name) }
@@ -64,7 +64,7 @@ import Testing
             let path = directory + "/notify"
             let listener = try run("/usr/bin/python3", "-c", "import socket; socket.socket(1, 2).bind('\(path)')")
             #expect(listener == "")
-            // The file is there, but nobody listens.
+            // The file exists, but no process listens.
             #expect(throws: Errno(rawValue: ECONNREFUSED)) { _ = try ServiceManager(path: path) }
             #expect(throws: Errno.noEntry) { _ = try ServiceManager(path: path + "2") }
             #expect(throws: Errno.invalid) {
@@ -78,8 +78,8 @@ import Testing
         #expect(try ServiceManager(path: path) == nil)
     }
 
-    /// A manager that takes nothing does not hold the caller for ever.
-    @Test func aManagerThatIsStuckIsLeft() throws {
+    /// A manager that does not read does not block the caller for ever.
+    @Test func aStuckManagerDoesNotBlockTheCaller() throws {
         let (socket, name) = try Self.bind()
         let manager = try #require(try ServiceManager(path: name))
         let start = ContinuousClock.now
@@ -87,11 +87,11 @@ import Testing
             for _ in 0..<100_000 { try manager.keep(socket.number, as: "x") }
         }
         #expect(start.duration(to: .now) < .seconds(20))
-        // What was sent before is there.
+        // The messages before it were delivered.
         #expect(try Self.message(socket).descriptors.count == 1)
     }
 
-    @Test func aManagerThatHasGoneIsAnError() throws {
+    @Test func aManagerThatHasEndedIsAnError() throws {
         let manager = try {
             let (socket, name) = try Self.bind()
             return try withExtendedLifetime(socket) { try #require(try ServiceManager(path: name)) }
@@ -101,7 +101,7 @@ import Testing
     }
 }
 
-/// Numbers far above those that other tests of this process get.
+/// Uses descriptor numbers far above those that other tests of this process use.
 @Suite(.serialized) struct InheritedDescriptorsTests {
     private static let first: Int32 = {
         var limit = rlimit()
@@ -109,7 +109,7 @@ import Testing
         return Int32(clamping: limit.rlim_cur) - 64
     }()
 
-    /// So many pipes' ends from `first` on, and their inodes.
+    /// Opens `count` ends of pipes at the numbers from `first`, and returns their inodes.
     private static func inherit(_ count: Int32) throws -> [UInt64] {
         try (0..<count).map { position in
             var ends: [Int32] = [-1, -1]
@@ -135,7 +135,7 @@ import Testing
         return InheritedDescriptors.take(settings, process: getpid(), first: first)
     }
 
-    @Test func theyComeWithTheirNames() throws {
+    @Test func descriptorsHaveTheirNames() throws {
         let inodes = try Self.inherit(4)
         let taken = Self.take("4", names: "web0/0::web0/0:x y")
         #expect(taken.map(\.name) == ["web0/0", "", "web0/0", "x y"])
@@ -153,7 +153,7 @@ import Testing
     }
 
     @Test(arguments: ["", "0", "-1", "x", "1048577", "99999999999999999999", "2147483647", "1.0", " 2"])
-    func aNumberThatIsNoneTakesNothing(count: String) throws {
+    func anInvalidCountTakesNoDescriptors(count: String) throws {
         let inodes = try Self.inherit(2)
         defer { for position in 0..<2 { close(Self.first + Int32(position)) } }
         #expect(Self.take(count, names: "a:b").isEmpty)
@@ -162,14 +162,14 @@ import Testing
     }
 
     @Test(arguments: ["1", "0", "-1", "", "x"])
-    func whatIsForAnotherProcessIsLeftAlone(process: String) throws {
+    func descriptorsOfAnotherProcessAreLeftAlone(process: String) throws {
         let inodes = try Self.inherit(1)
         defer { close(Self.first) }
         #expect(Self.take("1", names: "a", process: process).isEmpty)
         #expect(Self.inode(Self.first) == inodes[0])
     }
 
-    /// What comes after a gap was opened by somebody else.
+    /// A descriptor after a gap is not from the manager.
     @Test func closedNumbersEndTheList() throws {
         let inodes = try Self.inherit(3)
         close(Self.first + 1)
@@ -180,7 +180,7 @@ import Testing
         close(Self.first + 2)
     }
 
-    @Test func theyAreClosedWithTheList() throws {
+    @Test func descriptorsAreClosedWithTheList() throws {
         _ = try Self.inherit(1)
         #expect(Self.take("1", names: "a").count == 1)
         #expect(Self.inode(Self.first) == nil)

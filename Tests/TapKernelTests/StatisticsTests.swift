@@ -24,8 +24,8 @@ import Testing
         #expect(found == [LinkIndex(rawValue: 2): wanted])
     }
 
-    /// The eight numbers differ from each other, which those of a quiet tap do not.
-    @Test func eachCounterHasItsPlace() throws {
+    /// Uses eight different numbers; those of a real, quiet tap are not all different.
+    @Test func countersAreAtTheirOffsets() throws {
         var bytes = Golden.newStatistics
         for place in 0..<8 { bytes[16 + 12 + 4 + 8 * place] = UInt8(place + 1) }
         let statistics = try #require(try decode(bytes)[LinkIndex(rawValue: 2)])
@@ -44,8 +44,8 @@ import Testing
             writer.bytes == Golden.bytes("1c000000 5e00 0103 04030201 00000000 00000000 00000000 01000000"))
     }
 
-    /// An attribute of a later kernel, and more counters than there are today.
-    @Test func skipsWhatItDoesNotKnow() throws {
+    /// An attribute of a later kernel, and counters that the current kernel does not have.
+    @Test func skipsUnknownAttributes() throws {
         let header = 16 + 12
         let unknown = Golden.bytes("0800 7700 11223344")
         var bytes = Golden.newStatistics
@@ -59,7 +59,7 @@ import Testing
 
     @Test(arguments: [
         "18000000 5c00 0000 00000000 00000000 00000000 02000000",  // a message without the end of its if_stats_msg
-        "20000000 5c00 0000 00000000 00000000 00000000 02000000 01000000 0000 0100",  // an attribute of no length
+        "20000000 5c00 0000 00000000 00000000 00000000 02000000 01000000 0000 0100",  // an attribute of length 0
         "20000000 5c00 0000 00000000 00000000 00000000 02000000 01000000 0300 0100",  // below its header
         "20000000 5c00 0000 00000000 00000000 00000000 02000000 01000000 4400 0100",  // beyond the message
         "24000000 5c00 0000 00000000 00000000 00000000 02000000 01000000 0800 0100 00000000",  // half a counter
@@ -74,7 +74,7 @@ import Testing
         for _ in 0..<20_000 {
             var bytes = Golden.newStatistics
             for _ in 0..<Int.random(in: 1..<8, using: &random) {
-                // Most of what decides is at the beginning.
+                // Most fields that are checked are at the beginning.
                 let end = Bool.random(using: &random) ? 40 : bytes.count
                 bytes[Int.random(in: 0..<end, using: &random)] = .random(in: 0...255, using: &random)
             }
@@ -87,7 +87,7 @@ import Testing
 
 /// The real kernel, each test in a namespace of its own.
 @Suite(.privileged) struct StatisticsTests {
-    /// More than one datagram of the dump holds.
+    /// Enough interfaces for a dump of several datagrams.
     @Test func everyInterfaceIsCounted() async throws {
         try await inNamespace {
             let count = 150
@@ -103,7 +103,7 @@ import Testing
         }
     }
 
-    /// As `ip -s link` shows it, down to the direction.
+    /// The counters of each direction equal those of `ip -s link`.
     @Test func trafficIsCountedAsIPShowsIt() async throws {
         try await inNamespace {
             let kernel = try LinuxKernel()
@@ -116,10 +116,10 @@ import Testing
                 [UInt8](repeating: 0xFF, count: 6) + [2, 0, 0, 0, 0, 1, 8, 0] + [UInt8](repeating: 0, count: 50)
             for _ in 0..<7 { #expect(write(tap.number, frame, frame.count) == frame.count) }
             let index = LinkIndex(rawValue: Int32(try #require(try Interface("web0")?.index)))
-            // What the kernel itself has to say, on the other side, comes when it likes.
+            // The kernel itself may transmit packets at any time.
             var counted: LinkStatistics?
             var shown: [String: Any]?
-            try eventually("nobody sends while both are asked") {
+            try eventually("no packet is sent between the readings") {
                 let before = try statistics.read()[index]
                 let links = try JSONSerialization.jsonObject(
                     with: Data(try run("ip", "-s", "-j", "link", "show", "dev", "web0").utf8))

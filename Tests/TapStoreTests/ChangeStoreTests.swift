@@ -6,7 +6,7 @@ import Testing
 
 @testable import TapStore
 
-/// The history of statements, as it grows and is forgotten, against one in memory.
+/// The history of the wanted state, as it grows and is pruned, compared with a model in memory.
 @Suite struct ChangeStoreTests {
     private static let author = Author(name: "uid:0", source: "pid 1", request: "r")
 
@@ -27,9 +27,9 @@ import Testing
             revision: revision, at: Timestamp(microseconds: 1), author: author, devicesCount: devicesCount)
     }
 
-    /// Other writes take revisions too; whichever are left for changes, the oldest are forgotten.
+    /// Other writes use revisions too. The oldest changes are deleted whichever revisions they have.
     @Test(arguments: [0, 1])
-    func everySecondRevisionIsForgottenToo(remainder: Int) throws {
+    func pruningWorksWithGapsBetweenRevisions(remainder: Int) throws {
         try withTemporaryDirectory { directory in
             let store = try Store(path: directory + "/t.db")
             let record = try Self.record("web0", queues: 1)
@@ -46,13 +46,13 @@ import Testing
         }
     }
 
-    /// Were one used twice, a change would be told as another's.
-    @Test func revisionsThatSomebodyElseTookAreNotTakenAgain() throws {
+    /// If a revision were used twice, the history would mix two changes.
+    @Test func revisionsAreNotReservedTwice() throws {
         try withTemporaryDirectory { directory in
             let store = try Store(path: directory + "/t.db")
             let record = try Self.record("web0", queues: 1)
             try store.write { try $0.takeRevisions(after: 0, through: 3) }
-            #expect(throws: StoreError.failed(detail: "revision 2 is not the last one that was taken")) {
+            #expect(throws: StoreError.failed(detail: "revision 2 is not the current one")) {
                 try store.write { transaction in
                     _ = try transaction.save(record, revision: 4)
                     try transaction.takeRevisions(after: 2, through: 4)
@@ -64,8 +64,8 @@ import Testing
         }
     }
 
-    /// In groups too, of which a clean-up may come due within.
-    @Test func groupsAreForgottenToo() throws {
+    /// Pruning may become due in the middle of a group.
+    @Test func pruningWorksWithinGroupsOfChanges() throws {
         try withTemporaryDirectory { directory in
             let store = try Store(path: directory + "/t.db")
             let record = try Self.record("web0", queues: 1)
@@ -88,7 +88,7 @@ import Testing
     }
 
     @Test(arguments: [1, 2, 3])
-    func whatIsKeptIsWhatWasStated(seed: UInt64) throws {
+    func historyMatchesAModel(seed: UInt64) throws {
         try withTemporaryDirectory { directory in
             let store = try Store(path: directory + "/t.db")
             var model = Model(seed: seed)
@@ -119,16 +119,16 @@ import Testing
                     #expect(nearest == model.past.keys.filter { $0 < revision }.max())
                 }
             }
-            // Nothing is kept of which nobody can tell.
+            // Versions that no kept change refers to are deleted.
             try store.prune(changesMax: 1, devicesMax: 1)
             #expect(try store.versions() <= kept.first?.devices.count ?? 0)
         }
     }
 
-    /// Devices that are stated, changed, marked for deletion, taken back and forgotten.
+    /// Devices that are created, updated, marked for deletion, wanted again and removed.
     private struct Model {
         var generator: SeededGenerator
-        /// Those that are marked too.
+        /// Those marked for deletion included.
         var records: [DeviceName: DeviceRecord] = [:]
         var changes: [PastChange] = []
         var past: [Int: [DeviceName: DeviceInput]] = [:]
@@ -164,7 +164,7 @@ import Testing
             }
             if record.deletionRequestedAt != nil {
                 guard queues > 2 else {
-                    // The worker is done with it. Nobody states another thing by that.
+                    // The worker has deleted the interface. This does not change the wanted state.
                     #expect(try transaction.forget(record.identifier))
                     records[name] = nil
                     return nil

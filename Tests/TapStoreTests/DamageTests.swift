@@ -6,12 +6,12 @@ import TapStore
 import TestSupport
 import Testing
 
-/// Bytes of the file that are not what was written.
+/// Database files whose bytes were changed.
 @Suite struct DamageTests {
     private static let pageBytes = 4_096
     private static let flipsPerPage = 12
 
-    /// A database with something in every table, all of it in the one file.
+    /// Creates a database with devices, claims, queues and events, all in the one file.
     private static func fill(_ path: String) throws -> [DeviceRecord] {
         let store = try Store(path: path)
         for number in 0..<40 {
@@ -41,8 +41,8 @@ import Testing
         return try store.load().devices
     }
 
-    /// Either the damage is found at the start, and says what to do, or it is where it does no harm.
-    @Test func flippedBytesAreNeverTakenForTrue() throws {
+    /// Either the damage is found at the start, and the error says what to do, or it is where it does no harm.
+    @Test func flippedBytesAreDetectedOrHarmless() throws {
         let seed = UInt64.random(in: 0 ... .max)
         var generator = SeededGenerator(seed: seed)
         try withTemporaryDirectory(in: "/dev/shm") { directory in
@@ -64,15 +64,15 @@ import Testing
                     do {
                         let store = try Store(path: path)
                         var loaded = try store.load().devices
-                        // What says whether a generation was reached is found out anew.
+                        // The settled generation is not covered by the digest: the worker determines it again.
                         for position in loaded.indices { loaded[position].settledGeneration = 0 }
                         #expect(loaded == devices, "seed \(seed), bytes \(places)")
-                        // And it takes changes, with what they do to the history.
+                        // Changes can be written, and so can the history.
                         _ = try store.write { try $0.save(devices[0], revision: $0.nextRevision()) }
                     } catch let error as StoreError {
                         found += 1
-                        let isTold = error.description.contains("restore a backup") || error == .foreign(path: path)
-                        #expect(isTold, "seed \(seed), bytes \(places): \(error)")
+                        let isReported = error.description.contains("restore a backup") || error == .foreign(path: path)
+                        #expect(isReported, "seed \(seed), bytes \(places): \(error)")
                     }
                 }
             }
@@ -80,8 +80,8 @@ import Testing
         }
     }
 
-    /// Damage that is found while the daemon runs is remembered: nothing is written any more.
-    @Test func whoHasSeenDamageWritesNoMore() throws {
+    /// After damage was found while the daemon runs, nothing is written any more.
+    @Test func aDamagedDatabaseIsNotWrittenAnyMore() throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/t.db"
             _ = try Self.fill(path)

@@ -7,9 +7,9 @@ import Testing
 
 @testable import TapStore
 
-/// Every migration from the schema before it, with data in it.
+/// Migrations from every earlier schema, with data in it.
 @Suite struct MigrationTests {
-    /// What a database of each schema holds; a new migration adds the contents of the one before it.
+    /// Contents of a database of each schema. A new migration needs those of the schema before it.
     private let contents: [String: String] = [
         "m0001_devices": """
         UPDATE revision SET current = 5;
@@ -83,7 +83,7 @@ import Testing
     }
 
     @Test(arguments: Migration.all.indices)
-    func fromTheSchemaBeforeWithItsData(last: Int) throws {
+    func dataOfEarlierSchemasIsMigrated(last: Int) throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/t.db"
             try fill(path, upTo: last)
@@ -103,7 +103,7 @@ import Testing
         }
     }
 
-    @Test func historyComesAlong() throws {
+    @Test func historyIsMigrated() throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/t.db"
             try fill(path, upTo: 3)
@@ -130,7 +130,7 @@ import Testing
                 try String.fetchAll($0, sql: "SELECT place || ' ' || earlier FROM change ORDER BY revision")
             }
             #expect(places == ["1 0", "2 2"])
-            // What is stated now is kept as it was when the next one states something else.
+            // The current version is kept when the next change replaces it.
             var record = try #require(try store.load().devices.first)
             record.labels = .none
             _ = try store.write { try $0.save(record, revision: $0.nextRevision()) }
@@ -140,8 +140,8 @@ import Testing
         }
     }
 
-    /// Of before it was kept: the devices that were there then can be gone back to.
-    @Test func historyBeginsWithWhatWasStated() throws {
+    /// A schema without history: the devices at the time of the migration can be rolled back to.
+    @Test func historyBeginsWithTheMigratedDevices() throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/t.db"
             try fill(path, upTo: 2)
@@ -156,13 +156,13 @@ import Testing
                 }
                 #expect(change.record.author.source == "migration")
                 #expect(devices.map(\.labels.document) == [["vm": "web"]])
-                // And still, when another thing is stated.
+                // It stays readable after the device has changed.
                 _ = try store.write { try $0.save(record, revision: $0.nextRevision()) }
             }
         }
     }
 
-    @Test func constraintsHoldInSQLToo() throws {
+    @Test func constraintsRejectInvalidRows() throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/t.db"
             do { _ = try Store(path: path) }
@@ -193,7 +193,7 @@ import Testing
                 "INSERT INTO event (at, type, reason, message) VALUES (1, 'Loud', 'a', 'b')",
                 "INSERT INTO revision VALUES (2, 1)",
             ] {
-                // Refused for what it says, and not for what it leaves out.
+                // Refused by a constraint, not for a syntax error or a missing value.
                 let error = #expect(throws: DatabaseError.self, "\(bad)") {
                     try queue.write { try $0.execute(sql: bad) }
                 }

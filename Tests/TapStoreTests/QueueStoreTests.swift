@@ -5,7 +5,7 @@ import TapStore
 import TestSupport
 import Testing
 
-/// To whom queues belong, and which are disabled.
+/// Queues' assignments, and disabled queues.
 @Suite struct QueueStoreTests {
     private func record(_ name: String = "web0") throws -> DeviceRecord {
         var draft = DeviceSpecDraft()
@@ -25,7 +25,7 @@ import Testing
         try store.load().devices.sorted { $0.name < $1.name }
     }
 
-    /// Two devices, of which only the second has queues of note.
+    /// Two devices, of which only the second has assigned and disabled queues.
     private func makeDevices(_ store: Store) throws -> (plain: DeviceRecord, assigned: DeviceRecord) {
         let (plain, bare) = (try record("a"), try record("b"))
         var assigned = bare
@@ -40,7 +40,7 @@ import Testing
         }
     }
 
-    @Test func theyAreThereAfterReopening() throws {
+    @Test func queuesAreLoadedAfterReopening() throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/t.db"
             let (plain, assigned) = try makeDevices(try Store(path: path))
@@ -49,7 +49,7 @@ import Testing
         }
     }
 
-    @Test func onlyWhatDiffersIsWritten() throws {
+    @Test func differencesAreWritten() throws {
         try withTemporaryDirectory { directory in
             let store = try Store(path: directory + "/t.db")
             let (plain, old) = try makeDevices(store)
@@ -58,13 +58,13 @@ import Testing
             new.disabledQueues = [0, 1]
             try store.record { try $0.saveQueues(of: new, replacing: old) }
             #expect(try devices(store) == [plain, new])
-            // Where it is not known what is there, all is written, over what is there.
+            // If the stored queues are not known, all are written, and replace existing rows.
             try store.record { try $0.saveQueues(of: new, replacing: nil) }
             #expect(try devices(store) == [plain, new])
         }
     }
 
-    @Test func aWriteOfTheDeviceLeavesThemAlone() throws {
+    @Test func savingADeviceKeepsItsQueues() throws {
         try withTemporaryDirectory { directory in
             let store = try Store(path: directory + "/t.db")
             let (_, assigned) = try makeDevices(store)
@@ -79,15 +79,15 @@ import Testing
         }
     }
 
-    @Test func theyGoWithTheirDevice() throws {
+    @Test func queuesAreDeletedWithTheirDevice() throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/t.db"
             do {
                 let store = try Store(path: path)
-                var (_, doomed) = try makeDevices(store)
-                doomed.deletionRequestedAt = doomed.updatedAt
-                _ = try store.write { try $0.markDeleted(doomed, revision: $0.nextRevision()) }
-                #expect(try store.write { try $0.forget(doomed.identifier) })
+                var (_, deleted) = try makeDevices(store)
+                deleted.deletionRequestedAt = deleted.updatedAt
+                _ = try store.write { try $0.markDeleted(deleted, revision: $0.nextRevision()) }
+                #expect(try store.write { try $0.forget(deleted.identifier) })
             }
             try DatabaseQueue(path: path).read { (database) throws in
                 #expect(try Int.fetchOne(database, sql: "SELECT count(*) FROM queue_assignment") == 0)
@@ -96,7 +96,7 @@ import Testing
         }
     }
 
-    @Test func aTrialRemembersThem() throws {
+    @Test func aTrialStoresQueues() throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/t.db"
             let (plain, assigned) = try makeDevices(try Store(path: path))
@@ -115,7 +115,7 @@ import Testing
         "INSERT INTO queue_assignment VALUES ('a', 0, 'vm', '[8192]', 1, NULL)",
         "INSERT INTO queue_assignment VALUES ('a', 0, 'vm', '[\"1\"]', 1, NULL)",
     ])
-    func whatCannotBeReadIsToldWithItsPlace(sql: String) throws {
+    func anInvalidAssignmentIsReportedWithItsQueue(sql: String) throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/t.db"
             do { _ = try makeDevices(try Store(path: path)) }

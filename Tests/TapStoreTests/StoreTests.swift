@@ -20,7 +20,7 @@ import Testing
             settings: DescriptorSettings(try DeviceSpec(DeviceSpecDraft())))
     }
 
-    @Test func whatIsWrittenIsThereAfterReopening() throws {
+    @Test func writtenDataIsLoadedAfterReopening() throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/t.db"
             var saved = try record()
@@ -41,7 +41,7 @@ import Testing
         }
     }
 
-    @Test func aWriteThatThrowsLeavesNothing() throws {
+    @Test func aWriteThatThrowsIsRolledBack() throws {
         struct Stop: Error {}
         try withTemporaryDirectory { directory in
             let store = try Store(path: directory + "/t.db")
@@ -57,7 +57,7 @@ import Testing
         }
     }
 
-    @Test func revisionsRiseWithEveryChange() throws {
+    @Test func everyChangeIncrementsTheRevision() throws {
         try withTemporaryDirectory { directory in
             let store = try Store(path: directory + "/t.db")
             let record = try record()
@@ -68,12 +68,12 @@ import Testing
         }
     }
 
-    @Test func onlyWhatIsMarkedIsForgotten() throws {
+    @Test func onlyDevicesMarkedForDeletionAreRemoved() throws {
         try withTemporaryDirectory { directory in
             let store = try Store(path: directory + "/t.db")
             var record = try record()
             _ = try store.write { try $0.save(record, revision: $0.nextRevision()) }
-            // Somebody took the mark of deletion back while the worker was about to forget the device.
+            // A client wanted the device again just before the worker removed it.
             #expect(try !store.write { try $0.forget(record.identifier) })
             record.deletionRequestedAt = record.updatedAt
             _ = try store.write { try $0.save(record, revision: $0.nextRevision()) }
@@ -82,7 +82,7 @@ import Testing
         }
     }
 
-    @Test func oneInterfaceCannotBelongToTwo() throws {
+    @Test func anInterfaceBelongsToOneDevice() throws {
         try withTemporaryDirectory { directory in
             let store = try Store(path: directory + "/t.db")
             let (first, second) = (try record("a"), try record("b"))
@@ -90,7 +90,7 @@ import Testing
             _ = try store.write { try $0.save(second, revision: $0.nextRevision()) }
             let claim = try claim(7)
             try store.record { try $0.claim(claim, for: first.name) }
-            // INSERT OR REPLACE moves it: the newer proof counts.
+            // INSERT OR REPLACE moves the claim: the newer one is valid.
             try store.record { try $0.claim(claim, for: second.name) }
             let claims = try store.load().devices.filter { $0.claim != nil }.map(\.name.text)
             #expect(claims == ["b"])
@@ -132,7 +132,7 @@ import Testing
         }
     }
 
-    @Test func whatIsNoDatabaseIsRefused() throws {
+    @Test func aFileThatIsNotADatabaseIsRefused() throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/t.db"
             try Data(repeating: 0x41, count: 8_192).write(to: URL(fileURLWithPath: path))
@@ -177,7 +177,7 @@ import Testing
                 }
             }
             let first = try #require(try store.events(after: 0, device: nil, limit: 1).first?.id)
-            // What came of age by the last clean-up is gone, and nothing else.
+            // Only the events beyond the limit at the last pruning are deleted.
             #expect(first == (HistoryLimits.eventsMax + 600) / 256 * 256 - HistoryLimits.eventsMax + 1)
             let events = try store.events(after: first, device: db, limit: 3)
             #expect(events.map(\.device) == [db, db, db])
@@ -195,8 +195,8 @@ import Testing
         }
     }
 
-    /// An interface that flaps does not hide who did what.
-    @Test func whatSomebodyDidIsKeptLonger() throws {
+    /// Events of a flapping interface do not displace those of clients.
+    @Test func eventsWithAnAuthorAreKeptLonger() throws {
         try withTemporaryDirectory { directory in
             let store = try Store(path: directory + "/t.db")
             let author = Author(name: "uid:0", source: "pid 1", request: "r")
@@ -216,8 +216,8 @@ import Testing
         }
     }
 
-    /// The texts of a row may be those that an earlier version wrote, with its digest over them.
-    @Test func whatAnEarlierVersionWroteCanBeDeleted() throws {
+    /// An earlier version may have written another JSON text of the same value, and the digest of that text.
+    @Test func rowsOfEarlierVersionsCanBeDeleted() throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/t.db"
             var saved = try record()
@@ -255,13 +255,13 @@ import Testing
         }
     }
 
-    @Test func theDiskIsWaitedForWhereItCounts() throws {
+    @Test func recordsDoNotLowerTheSynchronousLevel() throws {
         try withTemporaryDirectory { directory in
             let store = try Store(path: directory + "/t.db")
             #expect(try store.synchronousLevel() == 2)
             let record = try record()
             _ = try store.write { try $0.save(record, revision: $0.nextRevision()) }
-            // A relaxed write must not leave the connection relaxed.
+            // A write that does not wait for the disk must restore the level.
             try store.record { try $0.settle(record.identifier, generation: 1) }
             #expect(try store.synchronousLevel() == 2)
         }
@@ -276,7 +276,7 @@ import Testing
         }
     }
 
-    @Test func noMoreAnswersAreRememberedThanMayBe() throws {
+    @Test func storedAnswersAreLimited() throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/t.db"
             let store = try Store(path: path)
@@ -295,7 +295,7 @@ import Testing
                 #expect(throws: StoreError.tooManyAnswers(count: HistoryLimits.answersMax)) {
                     try transaction.answer(to: new, of: "uid:0", at: now)
                 }
-                // They are worth nothing a day later.
+                // A day later they have expired.
                 let later = Timestamp(
                     microseconds: now.microseconds + 1_000_000 * Int64(HistoryLimits.answerSecondsMax))
                 #expect(try transaction.answer(to: new, of: "uid:0", at: later) == nil)

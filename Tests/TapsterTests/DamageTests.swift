@@ -13,7 +13,7 @@ import Testing
             // Blocks of a page, so that not a byte is left.
             let filler = world.daemon.directory + "/filler"
             _ = try? TestSupport.run("dd", "if=/dev/zero", "of=\(filler)", "bs=4k")
-            try world.expectRefusal(507, "no room is left")
+            try world.expectRefusal(507, "disk is full")
             unlink(filler)
             try world.expectRecovery()
         }

@@ -1,7 +1,8 @@
 internal import Foundation
 internal import TapCore
 
-/// Who holds descriptors of a tap or tun device: proc(5) tells it of those processes that we may look at.
+/// The processes that hold descriptors of tap and tun devices, as far as the daemon may read their `/proc/PID/fdinfo`
+/// (proc(5)).
 enum DescriptorHolders {
     private static let path = "/dev/net/tun"
 

@@ -6,7 +6,7 @@ internal import TapSystem
 public enum DescriptorLimit {
     /// Raises the soft limit to the hard one (`RLIMIT_NOFILE`, getrlimit(2)).
     ///
-    /// - Returns: The limit now in force, or nothing when it could not be raised.
+    /// - Returns: The limit now in force; `nil` if it could not be raised.
     public static func raise() -> UInt64? {
         var limit: UInt64 = 0
         guard (try? systemCall { unsafe clinux_raise_descriptor_limit(&limit) }) != nil else { return nil }

@@ -2,19 +2,21 @@ internal import Glibc
 internal import TapCore
 public import TapSystem
 
-/// The descriptors that the service manager has passed to us (sd_listen_fds_with_names(3)).
+/// The descriptors that the service manager has passed to this process (sd_listen_fds_with_names(3)).
 public enum InheritedDescriptors {
-    /// Standard input, output and error come before (`SD_LISTEN_FDS_START`).
+    /// The number of the first one, after standard input, output and error (`SD_LISTEN_FDS_START`).
     static let first: Int32 = 3
-    /// No process has more open (`fs.nr_open`).
+    /// The kernel's default limit of a process's open files (`fs.nr_open`).
     private static let countMax = 1 << 20
     private static let unknownName = "unknown"
 
-    /// Takes them, close-on-exec, and clears the environment of them, so that no child believes they are for it.
+    /// Takes ownership of them, sets close-on-exec, and removes their variables from the environment, so that a child
+    /// does not take them as its own.
     ///
-    /// To be called before anything is opened, and while there is one thread: what is open then was inherited.
+    /// Must be called while there is one thread, and before anything is opened: descriptors that are open then were
+    /// inherited.
     ///
-    /// - Returns: In the manager's order, which is not that in which they were stored.
+    /// - Returns: The descriptors in the manager's order, which is not the order in which they were stored.
     public static func take() -> [(name: String, descriptor: OwnedDescriptor)] {
         var settings: [String: String] = [:]
         for key in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID"] {
@@ -25,9 +27,10 @@ public enum InheritedDescriptors {
         return take(settings, process: getpid())
     }
 
-    /// Takes what the settings say is for `process`.
+    /// Takes ownership of the descriptors if the settings are for `process`.
     ///
-    /// A manager leaves no gap, so that what comes after a closed number is not from it, and is left alone.
+    /// The manager passes consecutive numbers, so descriptors after a closed number are not from it, and are left
+    /// alone.
     static func take(
         _ settings: [String: String], process: Int32, first: Int32 = first
     ) -> [(name: String, descriptor: OwnedDescriptor)] {
@@ -38,7 +41,7 @@ public enum InheritedDescriptors {
         var taken: [(name: String, descriptor: OwnedDescriptor)] = []
         for position in 0..<count {
             let number = first + Int32(position)
-            // EBADF when it is not open; then nobody owns it.
+            // EBADF if it is not open: then there is nothing to own, and the list ends.
             guard fcntl(number, F_SETFD, FD_CLOEXEC) == 0 else { break }
             let name = position < names.count ? String(names[position]) : unknownName
             taken.append((name, OwnedDescriptor(owning: number)))

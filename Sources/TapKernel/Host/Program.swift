@@ -3,12 +3,14 @@ internal import Glibc
 internal import TapCore
 public import TapSystem
 
-/// A program and its arguments, as execvp(3) takes them: it is looked for in `PATH` where its name has no slash.
+/// A program and its arguments for execvp(3), which searches `PATH` if the name has no slash.
 public struct Program: Sendable {
-    /// Where execvp(3) looks without `PATH`.
+    /// What execvp(3) searches if `PATH` is not set.
     private static let defaultPath = "/bin:/usr/bin"
 
+    /// The program's name or path.
     public let name: String
+    /// Without the program's name.
     public let arguments: [String]
 
     /// - Parameter command: The program, then its arguments; not empty.
@@ -17,13 +19,13 @@ public struct Program: Sendable {
         arguments = Array(command.dropFirst())
     }
 
-    /// Looks for it as `become` will: a mistake is found before anything is done for it.
+    /// Searches for the program as `become` does, so that a mistyped name is reported before any work is done for it.
     ///
-    /// - Throws: ENOENT when it is nowhere; EACCES when what was found cannot be executed.
+    /// - Throws: ENOENT if it was not found; EACCES if it was found but cannot be executed.
     public func find() throws(ProgramFailure) {
         var folders = [""]
         if !name.contains("/") {
-            // SAFETY: nobody changes the environment; the text is copied.
+            // SAFETY: no thread changes the environment; the text is copied.
             let path = unsafe getenv("PATH").map { unsafe String(cString: $0) }
             folders = (path ?? Self.defaultPath).split(separator: ":", omittingEmptySubsequences: false)
                 .map { $0.isEmpty ? "./" : $0 + "/" }
@@ -39,9 +41,9 @@ public struct Program: Sendable {
         throw ProgramFailure(name, reason)
     }
 
-    /// Replaces this process, its descriptors without `FD_CLOEXEC` included (execvp(3)).
+    /// Replaces this process with the program (execvp(3)), which inherits the descriptors without `FD_CLOEXEC`.
     ///
-    /// - Throws: Why it could not.
+    /// - Throws: Why the program could not be executed.
     public func become(arguments: [String]) throws(ProgramFailure) -> Never {
         let words = CStrings([name] + arguments)
         // SAFETY: the list ends with a null pointer, and lives until the call fails.
@@ -49,14 +51,13 @@ public struct Program: Sendable {
         throw ProgramFailure(name, Errno(rawValue: clinux_errno()))
     }
 
-    /// Starts it with the descriptors from number 3 on, and tells it of them as a service manager does.
+    /// Starts the program with the descriptors as numbers 3 and up, and sets `LISTEN_PID` as a service manager does.
     ///
-    /// - Returns: The process.
-    /// - Throws: ENOENT and EACCES for a program that is not there or cannot be executed; EAGAIN, EMFILE, ENOMEM,
-    ///   E2BIG.
+    /// - Returns: The process's identifier.
+    /// - Throws: ENOENT if the program was not found; EACCES if it cannot be executed; EAGAIN, EMFILE, ENOMEM, E2BIG.
     func spawn(environment: [String: String], descriptors: [Int32]) throws(Errno) -> Int32 {
         let words = CStrings([name] + arguments)
-        // The first has no name: it is a place for what only the child knows.
+        // The first entry is a placeholder for a variable whose value only the child knows: `LISTEN_PID`.
         let settings = CStrings([""] + environment.map { "\($0)=\($1)" })
         var descriptors = descriptors
         // SAFETY: the arrays live until the call returns; the child works on a copy of them.
@@ -66,9 +67,11 @@ public struct Program: Sendable {
     }
 }
 
-/// Why a program was not started, for people and as env(1) and shells put it into an exit status.
+/// Why a program was not started.
 public struct ProgramFailure: Error, CustomStringConvertible {
+    /// The program's name or path.
     public let program: String
+    /// Why it could not be executed.
     public let errno: Errno
 
     public init(_ program: String, _ errno: Errno) {
@@ -76,8 +79,10 @@ public struct ProgramFailure: Error, CustomStringConvertible {
         self.errno = errno
     }
 
+    /// As of env(1) and shells: 127 if the program was not found, 126 if it cannot be executed.
     public var exitStatus: Int32 { errno == .noEntry ? 127 : 126 }
 
+    /// Names the program and what is wrong with it.
     public var description: String {
         switch errno {
         case .noEntry where program.contains("/"): "'\(program)' or its interpreter was not found"
@@ -88,7 +93,7 @@ public struct ProgramFailure: Error, CustomStringConvertible {
     }
 }
 
-/// Strings as C's argument lists want them, for as long as the object lives.
+/// A null-terminated array of C strings, as execvp(3) takes it. Valid as long as the object lives.
 @safe final class CStrings {
     /// Ends with a null pointer.
     let pointers: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
@@ -104,8 +109,7 @@ public struct ProgramFailure: Error, CustomStringConvertible {
     }
 
     deinit {
-        // SAFETY: the first `count` are strdup's, unless a child has put something else in the place of one, in its
-        // copy.
+        // SAFETY: the first `count` pointers are from strdup. A child replaces the placeholder only in its own copy.
         for position in 0..<count { unsafe free(pointers[position]) }
         unsafe pointers.deallocate()
     }

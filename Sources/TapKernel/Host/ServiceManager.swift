@@ -3,37 +3,39 @@ internal import Synchronization
 internal import TapCore
 public import TapSystem
 
-/// The service manager that started us, systemd or `tapster keep` (sd_notify(3)): it hears how we are, and stores
-/// descriptors until our next start, when they are among the `InheritedDescriptors`.
+/// The service manager that started the daemon: systemd or `tapster keep` (sd_notify(3)). It receives the daemon's
+/// status, and stores descriptors, which the next start of the daemon finds among its `InheritedDescriptors`.
 public final class ServiceManager: Sendable {
-    /// A manager that is stuck holds nobody for longer.
+    /// How long a message waits for a manager that does not read.
     private static let sendSecondsMax = 1
-    /// Without this message it would kill us in the end, so it has more time.
+    /// How often `READY=1` is tried: without it the manager would kill the daemon at the start timeout.
     private static let readyAttemptsMax = 30
     /// systemd's limit (`FDNAME_MAX`).
     private static let nameBytesMax = 255
-    /// All names come back in one string of the environment, for which the kernel has 128 KiB (`MAX_ARG_STRLEN`,
-    /// execve(2)). With more of them no next process could be started at all, so there are never more.
+    /// Limit of all names together, each with a separator. The next process gets them in one environment string, which
+    /// the kernel limits to 128 KiB (`MAX_ARG_STRLEN`, execve(2)); with a longer one it could not be started.
     static let allNamesBytesMax = 120 << 10
 
     private let socket: OwnedDescriptor
     private let names: Mutex<Names>
-    /// Whether it has not taken the last message in time. Until it takes one, no other waits: a lease has many queues,
-    /// and each would wait as long.
+    /// Whether the last message timed out. Until the manager accepts one again, messages do not wait for it: a lease
+    /// has many queues, and each would wait as long.
     private let isStuck = Atomic(false)
 
     fileprivate struct Names {
-        /// How many descriptors are stored under each.
+        /// How many descriptors are stored under each name.
         var counts: [String: Int] = [:]
+        /// The size of all names, each with a separator.
         var bytes = 0
-        /// Those that are to be dropped, which the manager has not taken yet.
+        /// Names whose removal the manager has not accepted yet.
         var toDrop: [String] = []
     }
 
     /// - Parameters:
-    ///   - path: The value of `NOTIFY_SOCKET`; without one, there is no manager.
-    ///   - stored: The names of the `InheritedDescriptors`, which it has still.
-    /// - Throws: ENOENT or ECONNREFUSED when nobody listens there.
+    ///   - path: The value of `NOTIFY_SOCKET`. The result is `nil` if this is `nil` or not the address of a Unix
+    ///     socket.
+    ///   - stored: The names of the `InheritedDescriptors`, of which the manager still stores copies.
+    /// - Throws: ENOENT or ECONNREFUSED if no manager listens there.
     public init?(path: String?, stored: [String] = []) throws(Errno) {
         var names = Names()
         for name in stored { names.add(name) }
@@ -42,9 +44,9 @@ public final class ServiceManager: Sendable {
         socket = try UnixSocket.connect(datagramsTo: path, sendSecondsMax: Self.sendSecondsMax)
     }
 
-    /// That the start is complete (`READY=1`).
+    /// Reports that the start is complete (`READY=1`).
     ///
-    /// - Throws: EAGAIN when the manager has not taken it for half a minute; ECONNREFUSED when it has gone.
+    /// - Throws: EAGAIN if the manager has not accepted it within half a minute; ECONNREFUSED if it has ended.
     public func ready() throws(Errno) {
         for _ in 1..<Self.readyAttemptsMax {
             do throws(Errno) { return try send("READY=1") } catch { if error != .wouldBlock { throw error } }
@@ -52,23 +54,23 @@ public final class ServiceManager: Sendable {
         try send("READY=1")
     }
 
-    /// That the end has begun. A manager that does not listen is no reason to fail.
+    /// Reports that the daemon is stopping (`STOPPING=1`). Errors are ignored, since the daemon stops anyway.
     public func stopping() { try? send("STOPPING=1") }
 
-    /// Stores a copy of the descriptor (`FDSTORE=1`). It comes back at every start until it is forgotten, and is ours
-    /// to look at, not the manager's to drop (`FDPOLL=0`). The manager keeps one of several descriptors of the same
-    /// file.
+    /// Has the manager store a copy of the descriptor (`FDSTORE=1`), which every start gets until `forget`. The manager
+    /// must not poll it and drop it at a hang-up (`FDPOLL=0`). Of several descriptors of the same open file it keeps
+    /// one.
     ///
     /// - Parameters:
     ///   - number: The descriptor, which stays open here.
     ///   - name: At most 255 bytes of printable ASCII without colons; several descriptors may share one.
-    /// - Throws: EINVAL for another name; ENOSPC when there is no room for its name; EAGAIN when the manager has not
-    ///   taken it in a second, or at once when it has not taken the one before either; ETOOMANYREFS when it has not
-    ///   taken very many. That its store is full, it tells nobody.
+    /// - Throws: EINVAL for an invalid name; ENOSPC if there is no room for the name; EAGAIN if the manager has not
+    ///   accepted the message within a second, or at once if it has not accepted the one before either; ETOOMANYREFS if
+    ///   very many descriptors wait for it. The manager does not report that its store is full.
     public func keep(_ number: Int32, as name: String) throws(Errno) {
         let name = try Self.checked(name)
         dropForgotten()
-        // What is still to be dropped by this name would take the new one along.
+        // A pending removal of this name would remove the new descriptor too.
         guard !names.withLock({ $0.toDrop.contains(name) }) else { throw .wouldBlock }
         guard names.withLock({ $0.add(name) }) else { throw .noSpace }
         do throws(Errno) {
@@ -79,9 +81,9 @@ public final class ServiceManager: Sendable {
         }
     }
 
-    /// Drops what is stored with this name (`FDSTOREREMOVE=1`).
+    /// Has the manager drop all descriptors that it stores under this name (`FDSTOREREMOVE=1`).
     ///
-    /// - Throws: EINVAL and EAGAIN as `keep` does; then `dropForgotten` tries again.
+    /// - Throws: EINVAL for an invalid name; other errors as `keep` does, after which `dropForgotten` tries again.
     public func forget(_ name: String) throws(Errno) {
         let name = try Self.checked(name)
         dropForgotten()
@@ -91,7 +93,7 @@ public final class ServiceManager: Sendable {
         }
     }
 
-    /// Says again what the manager has not taken, without waiting.
+    /// Repeats the removals that the manager has not accepted, without waiting.
     public func dropForgotten() {
         while let name = names.withLock({ $0.toDrop.first }), (try? drop(name, waiting: false)) != nil {
             names.withLock { _ = $0.toDrop.removeFirst() }
@@ -118,7 +120,7 @@ public final class ServiceManager: Sendable {
 
     private var isListening: Bool { !isStuck.load(ordering: .relaxed) }
 
-    /// What `LISTEN_FDNAMES` can hold.
+    /// - Throws: EINVAL if `LISTEN_FDNAMES` cannot contain the name.
     private static func checked(_ name: String) throws(Errno) -> String {
         guard isName(name) else { throw .invalid }
         return name
@@ -131,10 +133,10 @@ public final class ServiceManager: Sendable {
 }
 
 extension ServiceManager.Names {
-    /// - Returns: False when there is no room.
+    /// - Returns: False if there is no room.
     @discardableResult
     fileprivate mutating func add(_ name: String) -> Bool {
-        // With what stands between them.
+        // With the separator.
         let size = name.utf8.count + 1
         guard bytes + size <= ServiceManager.allNamesBytesMax else { return false }
         bytes += size

@@ -3,11 +3,12 @@ public import TapCore
 
 /// The host's users and groups, by getpwnam_r(3) and getgrnam_r(3).
 public struct SystemAccounts: Accounts {
-    /// A group's members may take many bytes; beyond this the group counts as unknown.
+    /// A group with many members has a large record. A group with a larger one than this counts as unknown.
     private static let recordBytesMax = 1 << 20
 
     public init() {}
 
+    /// `nil` if there is no user of the name; a number is not looked up.
     public func userNumber(_ principal: Principal) -> UInt32? {
         switch principal {
         case .number(let id): return id
@@ -22,6 +23,7 @@ public struct SystemAccounts: Accounts {
         }
     }
 
+    /// `nil` if there is no group of the name; a number is not looked up.
     public func groupNumber(_ principal: Principal) -> UInt32? {
         switch principal {
         case .number(let id): return id
@@ -36,7 +38,7 @@ public struct SystemAccounts: Accounts {
         }
     }
 
-    /// Calls with a larger buffer for as long as the last was too small (ERANGE).
+    /// Repeats the call with a larger buffer while the last one was too small (ERANGE).
     private static func search(_ lookUp: (inout [CChar]) -> (result: Int32, number: UInt32?)) -> UInt32? {
         var bytes = 1_024
         while bytes <= recordBytesMax {

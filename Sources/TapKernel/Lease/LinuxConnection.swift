@@ -3,9 +3,9 @@ internal import Glibc
 internal import TapCore
 internal import TapSystem
 
-/// A connected Unix socket, on which queues are handed over.
+/// A lease's connected Unix socket, over which its queues are handed to the consumer.
 final class LinuxConnection: KernelConnection {
-    /// What a client may say, though nobody listens; it ends the lease to say more.
+    /// How much a client may send in all, although it is ignored; sending more ends the lease.
     private static let saidBytesMax = 64 << 10
     private static let readBytesMax = 4_096
 
@@ -31,16 +31,16 @@ final class LinuxConnection: KernelConnection {
         }
     }
 
-    /// Reads what the other side has said, and drops it. Unread, descriptors that came with it would stay open as long
-    /// as the connection; and were its other end among them, nobody's death would end the lease.
+    /// Reads and discards what the client has sent. Descriptors in unread messages would stay open as long as the
+    /// connection; and if the client had sent its own end of it, end of file would never arrive.
     ///
-    /// - Returns: Whether the connection has ended, or shall.
+    /// - Returns: Whether the connection has ended or failed, or the client has sent too much.
     func hasEnded() -> Bool {
         var bytes = [UInt8](repeating: 0, count: Self.readBytesMax)
         while saidBytes <= Self.saidBytesMax {
             do throws(Errno) {
-                // SAFETY: the kernel writes at most the array's bytes, during the call. It closes descriptors for which
-                // there is no room.
+                // SAFETY: the kernel writes at most the array's bytes, during the call. It closes received descriptors,
+                // since the call has no buffer for them.
                 let count = try systemCall {
                     unsafe recv(descriptor.number, &bytes, Self.readBytesMax, Int32(MSG_DONTWAIT))
                 }
@@ -57,7 +57,7 @@ final class LinuxConnection: KernelConnection {
         guard !isClosed else { return }
         isClosed = true
         onClose(descriptor.number)
-        // The other side's copies, and the service manager's, are of the same connection.
+        // Other processes and the service manager have copies, so closing the descriptor would not end the connection.
         shutdown(descriptor.number, Int32(SHUT_RDWR))
     }
 }

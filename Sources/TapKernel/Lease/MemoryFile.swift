@@ -3,40 +3,41 @@ internal import Glibc
 internal import TapCore
 internal import TapSystem
 
-/// A file in memory alone (memfd_create(2)), of which the service manager has a copy: it survives the process, however
-/// that ends, and costs no disk.
+/// A file in memory (memfd_create(2)) of which the service manager keeps a copy: it survives the process, however that
+/// ends, and writes nothing to a disk.
 final class MemoryFile: KernelMemory {
-    /// A file that is larger is none of ours.
+    /// A larger file is not one of Tapster's.
     private static let bytesMax = 64 << 20
     private static let namePrefix = "memory-"
 
     private let manager: ServiceManager
     private var file: OwnedDescriptor?
-    /// Each file has a higher one than that before it.
+    /// Part of the file's name; each new file has a higher one.
     private var generation: Int
 
     /// - Parameters:
-    ///   - kept: What came back, by name; files are taken out of it.
-    ///   - manager: Who keeps the files.
+    ///   - kept: Descriptors from the service manager, by name; the files are removed from it.
+    ///   - manager: The service manager that keeps the files.
     init(_ kept: inout [String: OwnedDescriptor], manager: ServiceManager) {
         self.manager = manager
         let found = kept.compactMap { name, file in
             Self.generation(name).flatMap { Self.isFile(file) ? ($0, name, file) : nil }
         }.sorted { $0.0 < $1.0 }
-        // A file is whole when the service manager gets it, so the newest is true.
+        // A file is complete when the service manager gets it, so the newest one is valid.
         file = found.last?.2
         generation = found.last?.0 ?? 0
         for (_, name, _) in found.dropLast() { try? manager.forget(name) }
         for (_, name, _) in found { kept[name] = nil }
     }
 
-    /// Nothing for a name that none of ours has had.
+    /// `nil` if the name is not one of a memory file.
     private static func generation(_ name: String) -> Int? {
         guard name.hasPrefix(namePrefix), let number = UInt32(name.dropFirst(namePrefix.count)) else { return nil }
         return Int(number)
     }
 
-    /// Anything else, were it the newest, could never be written to.
+    /// Whether it is a regular file: anything else with the newest generation would be used and could not be written
+    /// to.
     private static func isFile(_ descriptor: OwnedDescriptor) -> Bool {
         var status = stat()
         // SAFETY: the call fills the local.
@@ -71,7 +72,7 @@ final class MemoryFile: KernelMemory {
         }
     }
 
-    /// At its end, whoever has read it before.
+    /// Appends at the end of the file, independently of the offset, which processes with a copy share.
     private static func write(_ bytes: [UInt8], at file: OwnedDescriptor) throws(Errno) {
         let end = lseek(file.number, 0, Int32(SEEK_END))
         // SAFETY: the kernel reads the array's bytes, during the call.

@@ -3,7 +3,7 @@ internal import TapCore
 
 /// Deletes many devices in one call.
 extension LinuxNamespace {
-    /// How often another group is tried when somebody else's device is found in ours.
+    /// How many random groups are tried until one has no other interface in it.
     private static let groupAttemptsMax = 4
 
     func delete(_ indexes: [LinkIndex]) -> [LinkIndex: KernelError] {
@@ -13,22 +13,22 @@ extension LinuxNamespace {
         }
         do throws(KernelError) {
             for _ in 0..<Self.groupAttemptsMax {
-                // At random, so that nobody meets it by chance; zero is everybody's.
+                // Random, so that no other process uses it by chance; 0 is every interface's default group.
                 if let refused = try delete(indexes, as: UInt32.random(in: 1...UInt32.max)) { return refused }
             }
             throw KernelError(
-                Step.delete.name, .busy, advice: "interfaces of others were found in each of several private groups")
+                Step.delete.name, .busy, advice: "other interfaces were found in each of several random groups")
         } catch {
             return Dictionary(uniqueKeysWithValues: indexes.map { ($0, error) })
         }
     }
 
-    /// Puts the devices into a group of their own and deletes that in one call: one by one, each would wait 16 to 25 ms
-    /// for the kernel's readers.
+    /// Moves the devices to a group of their own and deletes the group in one call: deleted one by one, each would wait
+    /// 16 to 25 ms for the kernel's RCU readers.
     ///
-    /// - Returns: Those that could not be put there; `nil`, and no device is deleted, if the group has a device that is
-    ///   not among them.
-    /// - Throws: `KernelError` when the group cannot be looked at or deleted; no device is in it then.
+    /// - Returns: The devices that could not be moved; `nil`, and no device is deleted, if the group has another
+    ///   interface.
+    /// - Throws: `KernelError` if the group cannot be read or deleted; the devices are moved out of it then.
     func delete(_ indexes: [LinkIndex], as group: UInt32) throws(KernelError) -> [LinkIndex: KernelError]? {
         var refused: [LinkIndex: KernelError] = [:]
         for (index, refusal) in zip(indexes, netlink.change(indexes.map { .setGroup($0, group) })) {
@@ -51,7 +51,7 @@ extension LinuxNamespace {
         return refused
     }
 
-    /// Back to the group of everybody, which firewalls may go by.
+    /// Moves the devices back to the default group, since firewall rules may match on groups.
     private func leaveGroup(_ indexes: [LinkIndex]) {
         _ = netlink.change(indexes.map { .setGroup($0, 0) })
     }

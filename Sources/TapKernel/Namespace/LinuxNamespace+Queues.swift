@@ -3,7 +3,7 @@ internal import Glibc
 internal import TapCore
 internal import TapSystem
 
-// What consumers get: queues of their own.
+// Queues for consumers.
 extension LinuxNamespace {
     func openQueues(of index: LinkIndex, _ opening: QueueOpening) throws(KernelError) -> OpenedQueues {
         let name: String
@@ -14,7 +14,8 @@ extension LinuxNamespace {
                 queues.append(
                     try TunQueue(attachingTo: name, flags: opening.flags, carrier: opening.carrier, in: handle))
             }
-            // It may have been renamed or removed meanwhile; then the queues have made another device, and end it too.
+            // The interface may have been renamed or removed meanwhile. Then the queues have created another device,
+            // which the kernel removes when they are closed.
             guard try self.index(of: name) == index else { throw .noDevice }
         } catch {
             throw KernelError("open_queue", error, advice: Self.openAdvice(error))
@@ -23,9 +24,9 @@ extension LinuxNamespace {
         return OpenedQueues(queues: queues, vnetHeaderSize: try prepare(first, of: name, opening))
     }
 
-    /// Sets what the last consumer may have changed, and looks whether the kernel has it.
+    /// Sets what the last consumer may have changed, and reads it back.
     ///
-    /// - Returns: The size of the vnet header, if there is one.
+    /// - Returns: The size of the vnet header in bytes; `nil` without one.
     private func prepare(
         _ queue: TunQueue, of name: String, _ opening: QueueOpening
     ) throws(KernelError) -> Int? {
@@ -46,7 +47,7 @@ extension LinuxNamespace {
                 try queue.setSendBuffer(size)
             }
             guard opening.flags.vnetHeader else { return nil }
-            // What was set has been read back.
+            // `setVnetHeaderSize` has read it back.
             if let size = opening.settings?.vnetHeaderSize { return size.value }
             operation = "read_queue"
             return try queue.vnetHeaderSize()
@@ -54,7 +55,7 @@ extension LinuxNamespace {
             throw KernelError(
                 operation, error,
                 advice: error == .badMessage
-                    ? "the kernel does not show what was asked for; does another process hold a queue of the device?"
+                    ? "the kernel shows another value than was set; another process may hold a queue of the device"
                     : nil)
         }
     }
@@ -62,9 +63,9 @@ extension LinuxNamespace {
     private static func openAdvice(_ errno: Errno) -> String? {
         switch errno {
         case .busy: "another process holds the only queue of this single-queue device"
-        case .tooBig: "the device has all the 256 queues that the kernel gives it; detached ones count too"
+        case .tooBig: "the device already has the kernel's maximum of 256 queues, detached ones included"
         case .tooManyOpenFiles: "raise the limit of open files (LimitNOFILE=)"
-        case .invalid: "the device in the kernel has another kind, or another number of queues, than is stated"
+        case .invalid: "the kernel's device differs from the spec in its kind or in multiQueue"
         default: TunQueue.advice(errno)
         }
     }

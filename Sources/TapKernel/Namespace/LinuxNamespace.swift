@@ -3,26 +3,27 @@ internal import Glibc
 internal import TapCore
 internal import TapSystem
 
-/// One network namespace of the real kernel: its rtnetlink sockets, and the descriptors that we hold of its devices.
+/// One network namespace of the real kernel: its rtnetlink sockets, and the descriptors that the daemon holds of its
+/// devices.
 final class LinuxNamespace: KernelNamespace {
     let host: HostIdentity
     private(set) var anchored: Set<LinkIndex> = []
 
-    /// Nothing where the thread is in the namespace anyway.
+    /// `nil` for the namespace that the thread is in.
     let handle: NamespaceHandle?
     let netlink: NetlinkSocket
     private let monitor: LinkMonitor
     private let manager: ServiceManager?
-    /// Anchors, and the descriptors of devices whose plans run just now.
+    /// Anchors, and the descriptors that the plans in progress use.
     private var held: [LinkIndex: TunQueue] = [:]
-    /// The queues' files, once somebody has needed them.
+    /// The queues' files; `nil` until the first use.
     private var queueFiles: QueueFiles?
 
     /// - Parameters:
-    ///   - location: Where the namespace is found; nothing is the daemon's own.
-    ///   - boot: The present boot's identifier.
-    ///   - manager: Where copies of anchors go.
-    ///   - kept: Anchors of a former process; those of this namespace are taken out of it.
+    ///   - location: The namespace's name or path; `nil` for the daemon's own.
+    ///   - boot: The current boot's identifier (`/proc/sys/kernel/random/boot_id`).
+    ///   - manager: The service manager that stores copies of anchors; `nil` if there is none.
+    ///   - kept: Descriptors of a former process, by name; the anchors of this namespace are removed from it.
     /// - Throws: `NamespaceFailure`.
     init(
         _ location: NetworkNamespace?, boot: String, manager: ServiceManager?, kept: inout [String: OwnedDescriptor]
@@ -45,7 +46,7 @@ final class LinuxNamespace: KernelNamespace {
         takeAnchors(from: &kept)
     }
 
-    /// A device may have gone or been replaced meanwhile: then its anchor is of no use to anybody.
+    /// Takes over the anchors of a former process. Drops those whose device was removed or replaced meanwhile.
     private func takeAnchors(from kept: inout [String: OwnedDescriptor]) {
         let prefix = Self.anchorPrefix(host)
         for (name, descriptor) in kept where name.hasPrefix(prefix) {
@@ -81,7 +82,7 @@ final class LinuxNamespace: KernelNamespace {
         for index in held.keys { abandon(index) }
     }
 
-    /// For the event loop.
+    /// The link monitor's descriptor, for the event loop.
     var monitorNumber: Int32 { monitor.number }
 
     var isCurrent: Bool { handle?.isCurrent ?? true }
@@ -98,8 +99,9 @@ final class LinuxNamespace: KernelNamespace {
         }
     }
 
-    /// Asked for one interface, the kernel first does what its carrier has left to do (`linkwatch_sync_dev()`), which
-    /// takes some 80 µs on a new multiqueue device; a dump takes 2 µs for each interface, and leaves that to a worker.
+    /// A dump of up to this many interfaces is considered as cheap as a request for one. On such a request the kernel
+    /// first completes a pending carrier change (`linkwatch_sync_dev()`), which takes some 80 µs on a new multiqueue
+    /// device; a dump takes 2 µs for each interface and leaves that to a kernel worker.
     private static let requestsPerDumpedLink = 16
 
     func links(at indexes: [LinkIndex], outOf count: Int) throws(KernelError) -> [ObservedLink] {
@@ -119,7 +121,7 @@ final class LinuxNamespace: KernelNamespace {
         }
     }
 
-    /// Adds what only descriptors tell.
+    /// Adds what can be read only through the anchors.
     private func reading(_ links: [ObservedLink]) -> [ObservedLink] {
         guard !anchored.isEmpty else { return links }
         var links = links
@@ -135,7 +137,7 @@ final class LinuxNamespace: KernelNamespace {
     func settings(of link: ObservedLink) -> DescriptorSettings {
         var settings = DescriptorSettings(vnetHeaderSize: nil, offloads: offloads(of: link.name))
         guard let tun = link.tun, tun.vnetHeader else { return settings }
-        // A queue more, for the moment of the question. With the same flags it changes nothing.
+        // Attaches one more queue for a moment. With the device's own flags this changes nothing.
         let flags = CreationFlags(
             kind: tun.kind, multiQueue: tun.multiQueue, packetInfo: tun.packetInfo, vnetHeader: tun.vnetHeader)
         let isHeld = (tun.attachedQueues ?? 0) + (tun.detachedQueues ?? 0) > 0
@@ -148,7 +150,8 @@ final class LinuxNamespace: KernelNamespace {
         return settings
     }
 
-    /// As ethtool(8) shows it: the kernel keeps them among the features of the interface.
+    /// The offloads, which the kernel keeps among the interface's features, as ethtool(8) shows them; `nil` if they
+    /// cannot be read.
     func offloads(of name: String) -> Offloads? {
         var bits: UInt32 = 0
         let socket = netlink.number
@@ -167,12 +170,15 @@ final class LinuxNamespace: KernelNamespace {
             if performTogether(&runs, before) { isWorking = true }
         }
         for run in runs where run.failure != nil {
-            // A descriptor left open would be a queue that nobody reads; with it goes a device that is not claimed yet.
+            // A descriptor left open would be a queue that is never read. Closing it also removes a device that is not
+            // persistent yet.
             if let index = run.index, !anchored.contains(index) { held[index] = nil }
         }
     }
 
-    /// Does a run's steps up to the next link change.
+    /// Performs a run's steps up to the next link change.
+    ///
+    /// - Returns: Whether it has performed any.
     private func performOnDescriptor(_ run: inout StepRun, _ before: (Step) -> Void) -> Bool {
         let start = run.done
         while let step = run.next, !step.isLinkChange {
@@ -187,7 +193,9 @@ final class LinuxNamespace: KernelNamespace {
         return run.done > start
     }
 
-    /// Does the next link changes of all runs in one send.
+    /// Performs the next link changes of all runs in one send.
+    ///
+    /// - Returns: Whether there were any.
     private func performTogether(_ runs: inout [StepRun], _ before: (Step) -> Void) -> Bool {
         var requests: [LinkRequest] = []
         var places: [Int] = []
@@ -234,7 +242,7 @@ final class LinuxNamespace: KernelNamespace {
                 try queue(index).keep(as: Self.anchorPrefix(host) + String(index.rawValue), with: manager)
             }
             anchored.insert(index)
-        // Done by a message, by the store, or for many devices together.
+        // Performed by an rtnetlink message, by the store, or for many devices together.
         case .create, .setQueueDiscipline, .setLink, .addAltNames, .removeAltNames, .addAddress, .removeAddress,
             .setCarrier, .claim, .forget, .delete:
             throw .invalid
@@ -245,7 +253,8 @@ final class LinuxNamespace: KernelNamespace {
     private func attach(to index: LinkIndex, _ flags: CreationFlags, carrier: Bool) throws(Errno) {
         let name = try name(of: index)
         let queue = try TunQueue(attachingTo: name, flags: flags, carrier: carrier, in: handle)
-        // The device may have gone between the two calls; then this queue has made another one, which goes with it.
+        // The device may have been removed between the two calls. Then this queue has created another one, which the
+        // kernel removes when the queue is closed.
         guard try self.index(of: name) == index else { throw .noDevice }
         held[index] = queue
     }
@@ -280,28 +289,28 @@ final class LinuxNamespace: KernelNamespace {
     private static func advice(for step: Step, _ errno: Errno) -> String? {
         switch (step, errno) {
         case (.create, .busy), (.create, .exists):
-            "an interface of this name exists, perhaps since this moment"
+            "an interface of this name exists; it may just have been created"
         case (.create, .noPermission): "the daemon needs CAP_NET_ADMIN"
         case (.create, .accessDenied), (.attach, .accessDenied), (.create, .noEntry), (.create, .noDevice):
             TunQueue.advice(errno)
         case (.attach, .busy): "another process holds the only queue of this single-queue device"
-        case (.setOffloads, .invalid): "this kernel does not know one of the offloads; uso4 and uso6 need Linux 6.2"
+        case (.setOffloads, .invalid): "this kernel does not support one of the offloads; uso4 and uso6 need Linux 6.2"
         case (.addAltNames, .exists): "another interface has one of the names"
         case (.setLink(let change), .full) where change.controller != nil:
-            "the bridge has all the \(Obstacle.bridgePortsMax) ports that the kernel gives it"
+            "the bridge already has the kernel's maximum of \(Obstacle.bridgePortsMax) ports"
         case (.setLink(let change), .outOfRange) where change.setsTransmitQueueLength:
-            "this kernel takes a smaller txQueueLength only: some take at most 32767"
+            "this kernel accepts only a smaller txQueueLength; some kernels accept at most 32767"
         case (.addAddress(let address), .noPermission), (.addAddress(let address), .accessDenied):
-            "the kernel refuses \(address); is IPv6 disabled on the interface (net.ipv6.conf)?"
+            "the kernel refuses \(address); check whether IPv6 is disabled on the interface (net.ipv6.conf)"
         case (_, .tooManyOpenFiles): "raise the limit of open files (LimitNOFILE=)"
-        case (_, .badMessage): "the kernel took the value and then showed another one"
+        case (_, .badMessage): "the kernel accepted the value but shows another one"
         default: nil
         }
     }
 }
 
 extension Step {
-    /// Done by an rtnetlink message.
+    /// Whether it is performed by an rtnetlink message.
     fileprivate var isLinkChange: Bool {
         switch self {
         case .setLink, .setQueueDiscipline, .setCarrier, .addAltNames, .removeAltNames, .addAddress, .removeAddress:
@@ -314,7 +323,7 @@ extension Step {
 }
 
 extension LinkRequest {
-    /// The rtnetlink form of a step, for those that have one.
+    /// The rtnetlink request for a step; `nil` if it is performed otherwise.
     fileprivate init?(_ step: Step, on index: LinkIndex) {
         switch step {
         case .setLink(let change): self = .change(index, change)
@@ -332,11 +341,11 @@ extension LinkRequest {
 }
 
 extension NetlinkRefusal {
-    /// Whether somebody else was faster, so that the next look will find all well, or something else to do.
+    /// Whether another process was faster, so that the next pass finds the step done or plans another one.
     fileprivate func isHarmless(for step: Step) -> Bool {
         switch step {
         case .removeAddress: errno == .addressNotAvailable
-        // The consumer for whom the carrier was to be has gone.
+        // The consumer whose queues should get the carrier has closed them.
         case .setCarrier(true): errno == .noPermission
         default: false
         }

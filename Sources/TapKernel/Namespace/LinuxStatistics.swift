@@ -2,7 +2,7 @@ internal import Synchronization
 internal import TapCore
 internal import TapSystem
 
-/// A socket of its own for the counters: a dump of them need not wait for a long batch of the worker.
+/// Reads the counters over a socket of its own, so that a dump does not wait for a long batch of the worker.
 final class LinuxStatistics: LinkStatisticsSource {
     let host: HostIdentity
     private let netlink: Mutex<NetlinkSocket>

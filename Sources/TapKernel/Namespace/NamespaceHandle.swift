@@ -3,9 +3,9 @@ internal import Glibc
 internal import TapCore
 internal import TapSystem
 
-/// The way into a network namespace and back (setns(2)), for the one thread that uses it.
+/// Enters a network namespace and returns (setns(2)), for the one thread that uses it.
 final class NamespaceHandle {
-    /// How often the way back is tried: the kernel may be short of memory for a moment.
+    /// How often returning is tried: the kernel may be short of memory for a moment.
     private static let returnAttemptsMax = 100
     private static let returnMicroseconds: UInt32 = 10_000
 
@@ -14,13 +14,13 @@ final class NamespaceHandle {
     private let inner: FileDescriptor
     private let home: FileDescriptor
 
-    /// - Throws: `NamespaceFailure` when `location` leads to no network namespace, or it may not be entered.
+    /// - Throws: `NamespaceFailure` if there is no network namespace at `location`, or the daemon may not enter it.
     init(_ location: NetworkNamespace) throws(NamespaceFailure) {
         var inode: UInt64 = 0
         do throws(Errno) {
             let place = FileDescriptor(owning: try systemCall { unsafe clinux_open_network(location.path, &inode) })
             let home = try Self.openPresent()
-            // Not `place` itself: while that is open, nobody can unmount what is at `location`.
+            // Not `place` itself: while that is open, what is mounted at `location` cannot be unmounted.
             inner = try Self.inside(place.number, home: home.number) { () throws(Errno) in try Self.openPresent() }
             self.home = home
             self.inode = inode
@@ -36,7 +36,7 @@ final class NamespaceHandle {
         return unsafe clinux_network_inode(path, &found) == 0 && found == inode
     }
 
-    /// Runs `body` with the thread inside.
+    /// Runs `body` with the thread in the namespace.
     func inside<Value: ~Copyable>(_ body: () throws(Errno) -> Value) throws(Errno) -> Value {
         try Self.inside(inner.number, home: home.number, body)
     }
@@ -58,13 +58,13 @@ final class NamespaceHandle {
             if clinux_enter_network(home) == 0 { return }
             usleep(returnMicroseconds)
         }
-        // On the wrong side of the handle every further step would hit the wrong devices.
+        // In the wrong namespace every further step would change the wrong devices.
         fatalError("cannot return to the daemon's network namespace")
     }
 
     private static func failure(_ errno: Errno, _ location: NetworkNamespace) -> NamespaceFailure {
         switch errno {
-        // A file may be there for a moment longer than the namespace that was mounted on it.
+        // The file may exist for a moment longer than the namespace that was mounted on it.
         case .noEntry, .notADirectory, .tooManySymbolicLinks, .notATerminal:
             .missing("there is no network namespace at \(location.path)")
         case .noPermission, .accessDenied:
@@ -72,15 +72,15 @@ final class NamespaceHandle {
                 KernelError(
                     "enter_namespace", errno,
                     advice:
-                        "to enter \(location.path) the daemon needs CAP_SYS_ADMIN, which "
-                        + "deploy/network-namespaces.conf gives the service, and the right to open it"))
+                        "to enter \(location.path) the daemon needs permission to open it and CAP_SYS_ADMIN, "
+                        + "which deploy/network-namespaces.conf gives the service"))
         default: .unusable(KernelError("enter_namespace", errno))
         }
     }
 }
 
 extension NamespaceHandle? {
-    /// Without a handle, the thread is where it shall be.
+    /// Runs `body` with the thread in the namespace; without a handle, in the one that it is in.
     func inside<Value: ~Copyable>(_ body: () throws(Errno) -> Value) throws(Errno) -> Value {
         guard let handle = self else { return try body() }
         return try handle.inside(body)

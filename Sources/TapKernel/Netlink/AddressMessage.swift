@@ -1,13 +1,13 @@
 internal import CLinux
 internal import TapCore
 
-/// Between rtnetlink's address messages and our values. Pure, as `LinkMessage` is.
+/// Decodes rtnetlink's address messages (rtnetlink(7)). Pure, as `LinkMessage` is.
 enum AddressMessage {
-    /// `IFA_PROTO` of the addresses that we add: "t". The kernel keeps it with the address, so that it is still ours
-    /// after a restart. Numbers up to 3 are the kernel's own (`IFAPROT_` in `linux/if_addr.h`).
+    /// `IFA_PROTO` of the addresses that Tapster adds: "t". The kernel stores it with the address, so that Tapster
+    /// recognises its own after a restart. Numbers up to 3 are the kernel's own (`IFAPROT_` in `linux/if_addr.h`).
     static let origin: UInt8 = 0x74
 
-    /// Reads an `RTM_NEWADDR`; nothing for a family without IP addresses.
+    /// Decodes an `RTM_NEWADDR`; `nil` if it has no IPv4 or IPv6 address.
     ///
     ///     struct ifaddrmsg: | family 1 | prefix length 1 | flags 1 | scope 1 | interface 4 |
     static func decode(_ payload: RawSpan) throws(MalformedNetlink) -> (LinkIndex, ObservedAddress)? {
@@ -21,7 +21,7 @@ enum AddressMessage {
         try walkAttributes(payload, from: headerBytes) { (type, value) throws(MalformedNetlink) in
             switch type {
             case Int(IFA_ADDRESS): address = value.byteArray()
-            // On a link with a peer, the address is the peer's.
+            // On a link with a peer, `IFA_ADDRESS` is the peer's.
             case Int(IFA_LOCAL): local = value.byteArray()
             case Int(IFA_PROTO): isOurs = try value.load(UInt8.self) == origin
             default: break

@@ -1,9 +1,9 @@
 internal import CLinux
 internal import TapCore
 
-/// Between rtnetlink's link messages and our values. Pure: bytes in, values out, and back.
+/// Decodes and encodes rtnetlink's link messages (rtnetlink(7)). Pure: it uses no socket.
 enum LinkMessage {
-    /// Reads an `RTM_NEWLINK`; nothing for another family's view of a link, such as a bridge's.
+    /// Decodes an `RTM_NEWLINK`; `nil` for another family's view of a link, such as a bridge's.
     static func decode(_ payload: RawSpan) throws(MalformedNetlink) -> ObservedLink? {
         guard try payload.load(UInt8.self) == UInt8(AF_UNSPEC) else { return nil }
         let flags = try payload.load(UInt32.self, at: 8)
@@ -38,7 +38,7 @@ enum LinkMessage {
         return link
     }
 
-    /// Writes the body of an `RTM_SETLINK`.
+    /// Appends the body of an `RTM_SETLINK`.
     static func append(_ change: LinkChange, to index: LinkIndex, _ writer: inout NetlinkWriter) {
         let isUp = change.contains(.up(true))
         let changesUp = isUp || change.contains(.up(false))
@@ -57,7 +57,7 @@ enum LinkMessage {
             writer.attribute(Int(IFLA_MASTER), UInt32(bitPattern: controller.rawValue))
         case .controller(.leave): writer.attribute(Int(IFLA_MASTER), UInt32(0))
         case .promoteSecondaries: appendPromotion(&writer)
-        // In the header.
+        // Encoded in the header.
         case .up: break
         case .gsoMaxBytes(let size): writer.attribute(Int(IFLA_GSO_MAX_SIZE), UInt32(size.value))
         case .gsoIPv4MaxBytes(let size): writer.attribute(gsoIPv4MaxSize, UInt32(size.value))
@@ -84,7 +84,8 @@ enum LinkMessage {
         return LinkIndex(rawValue: try payload.load(Int32.self, at: 4))
     }
 
-    /// Of an `RTM_NEWLINK` about a multiqueue tap or tun; nothing else of it is read.
+    /// The number of attached queues in an `RTM_NEWLINK`; `nil` unless it is about a multiqueue tap or tun. Other
+    /// attributes are skipped.
     static func attachedQueues(_ payload: RawSpan) throws(MalformedNetlink) -> Int? {
         var link = ObservedLink(index: try index(payload), name: "")
         try walkAttributes(payload, from: interfaceBytes) { (type, value) throws(MalformedNetlink) in
@@ -96,7 +97,7 @@ enum LinkMessage {
     /// `IFLA_GSO_IPV4_MAX_SIZE` of `linux/if_link.h`, which older headers lack.
     private static let gsoIPv4MaxSize = 63
 
-    /// So many attributes take one allocation.
+    /// Capacity to reserve for `attributes`, so that they take one allocation.
     private static let attributesExpected = 2
 
     /// `sizeof(struct ifinfomsg)`.

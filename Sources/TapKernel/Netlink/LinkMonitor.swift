@@ -3,14 +3,15 @@ internal import Glibc
 internal import TapCore
 internal import TapSystem
 
-/// Hears of every change to a link of the namespace, its qdisc and its addresses included (`RTNLGRP_LINK`,
-/// `RTNLGRP_TC`, `RTNLGRP_IPV4_IFADDR`, `RTNLGRP_IPV6_IFADDR`). What it hears is a hint; the truth is asked for.
+/// Receives notifications of changes to the namespace's links, their qdiscs and their addresses (`RTNLGRP_LINK`,
+/// `RTNLGRP_TC`, `RTNLGRP_IPV4_IFADDR`, `RTNLGRP_IPV6_IFADDR`). They are hints only: the state itself is read by
+/// requests.
 final class LinkMonitor {
-    /// The default buffer holds some 92 creations; this one holds more than 1,500.
+    /// The kernel's default buffer holds the notifications of some 92 new links; this one, of more than 1,500.
     static let receiveBufferBytes: Int32 = 8 << 20
 
     private static let groups = [RTNLGRP_LINK, RTNLGRP_TC, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR]
-    /// All of them, and those about addresses, keep the interface's number in the same place.
+    /// These messages and those about addresses have the interface's number at the same offset.
     private static let types: Set<Int32> = [
         Int32(RTM_NEWLINK), Int32(RTM_DELLINK), Int32(RTM_NEWQDISC), Int32(RTM_DELQDISC),
     ]
@@ -23,9 +24,10 @@ final class LinkMonitor {
     init() throws(Errno) {
         descriptor = try Socket.open(AF_NETLINK, SOCK_RAW, protocol: NETLINK_ROUTE, isNonBlocking: true)
         let number = descriptor.number
-        // Beyond net.core.rmem_max this needs CAP_NET_ADMIN; without it, an overrun comes sooner and is handled.
+        // Beyond net.core.rmem_max this needs CAP_NET_ADMIN. Without it overruns are more frequent; `drain` handles
+        // them.
         try? Socket.set(SO_RCVBUFFORCE, Self.receiveBufferBytes, on: number)
-        // Joining by bind(2), not by NETLINK_ADD_MEMBERSHIP: the kernel passes over a socket that has no port yet.
+        // Joins the groups by bind(2), not by NETLINK_ADD_MEMBERSHIP: the kernel skips a socket that has no port yet.
         var address = sockaddr_nl()
         address.nl_family = sa_family_t(AF_NETLINK)
         address.nl_groups = Self.groups.reduce(0) { $0 | 1 << (UInt32($1.rawValue) - 1) }
@@ -39,9 +41,9 @@ final class LinkMonitor {
 
     var number: Int32 { descriptor.number }
 
-    /// Adds all that waits to `signals`.
+    /// Adds all pending notifications to `signals`.
     ///
-    /// - Throws: Anything but EAGAIN and ENOBUFS, which are the end and an overrun.
+    /// - Throws: Any error but EAGAIN, which means that none are left, and ENOBUFS, which means an overrun.
     func drain(into signals: inout KernelSignals) throws(Errno) {
         while true {
             let number = descriptor.number
@@ -72,7 +74,7 @@ final class LinkMonitor {
                     }
                 }
             } catch {
-                // What cannot be read may have said anything, just like what was lost.
+                // A malformed notification may have been about any link, as a lost one may.
                 signals.wasOverrun = true
             }
         }

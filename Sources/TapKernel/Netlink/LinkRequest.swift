@@ -1,13 +1,13 @@
 internal import CLinux
 internal import TapCore
 
-/// What we ask of rtnetlink.
+/// A request to rtnetlink (rtnetlink(7)).
 enum LinkRequest {
     /// `RTM_GETLINK` of every interface.
     case dump
     /// `RTM_GETLINK` of one.
     case get(LinkIndex)
-    /// `RTM_GETSTATS` of every interface, of which only `IFLA_STATS_LINK_64`.
+    /// `RTM_GETSTATS` of every interface, with `IFLA_STATS_LINK_64` only.
     case dumpStatistics
     /// `RTM_SETLINK`.
     case change(LinkIndex, LinkChange)
@@ -25,11 +25,11 @@ enum LinkRequest {
     case removeAddress(LinkIndex, InterfaceAddress)
     /// `RTM_SETLINK` with `IFLA_GROUP`.
     case setGroup(LinkIndex, UInt32)
-    /// `RTM_DELLINK` of all that are in a group.
+    /// `RTM_DELLINK` of all interfaces in a group.
     case deleteGroup(UInt32)
     /// `RTM_DELLINK`.
     case delete(LinkIndex)
-    /// `RTM_NEWQDISC` at the root, or `RTM_DELQDISC` of it, which lets the kernel put its default there.
+    /// `RTM_NEWQDISC` at the root, or `RTM_DELQDISC` of the root, after which the kernel uses its default.
     case queueDiscipline(LinkIndex, QueueDiscipline)
 
     func encode(into writer: inout NetlinkWriter, sequence: UInt32) {
@@ -91,7 +91,7 @@ enum LinkRequest {
         writer.end()
     }
 
-    /// `RTEXT_FILTER_SKIP_STATS`: the counters are more than half of a link message, and nobody reads them here.
+    /// `RTEXT_FILTER_SKIP_STATS`: the counters are more than half of a link message, and are not needed here.
     private static let withoutStatistics: UInt32 = 1 << 3
 
     private func begin(_ writer: inout NetlinkWriter, type: some BinaryInteger, flags: Int32 = 0, sequence: UInt32) {

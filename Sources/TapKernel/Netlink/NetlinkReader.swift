@@ -1,14 +1,14 @@
 internal import CLinux
 internal import TapCore
 
-/// Bytes that are not what netlink promises.
+/// Bytes that are not a valid netlink message.
 struct MalformedNetlink: Error, Hashable {
     let reason: String
 }
 
-/// Reads numbers and texts of the host's byte order within the bounds of a span.
+/// Bounds-checked reads of numbers in the host's byte order, and of text.
 extension RawSpan {
-    /// - Throws: `MalformedNetlink` when the number does not fit into the span.
+    /// - Throws: `MalformedNetlink` if the number lies beyond the span's end.
     func load<Number: FixedWidthInteger & BitwiseCopyable>(_: Number.Type, at offset: Int = 0)
         throws(MalformedNetlink) -> Number
     {
@@ -19,7 +19,7 @@ extension RawSpan {
         return unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: Number.self)
     }
 
-    /// Text up to its first NUL; what is no UTF-8 is replaced, since an interface's name may be any bytes.
+    /// Text up to the first NUL. Invalid UTF-8 is replaced, since an interface's name may have any bytes.
     func text() -> String {
         unsafe withUnsafeBytes { bytes in
             // SAFETY: the buffer lives for the closure, which copies what it needs.
@@ -47,9 +47,9 @@ struct NetlinkHeader: Hashable {
     var isDumpInterrupted: Bool { flags & UInt16(NLM_F_DUMP_INTR) != 0 }
 }
 
-/// Walks the messages of one datagram.
+/// Calls `body` for each message of one datagram.
 ///
-/// - Throws: `MalformedNetlink` when a length is below the header's or above what is left.
+/// - Throws: `MalformedNetlink` if a length is below the header's or above what is left.
 func walkMessages(
     _ datagram: RawSpan, _ body: (NetlinkHeader, RawSpan) throws(MalformedNetlink) -> Void
 ) throws(MalformedNetlink) {
@@ -68,10 +68,10 @@ func walkMessages(
     }
 }
 
-/// Walks the attributes of a message or of a nest (`struct nlattr`), which keep their order; unknown ones are for the
-/// caller to skip.
+/// Calls `body` for each attribute of a message or of a nested attribute (`struct nlattr`), in their order. The caller
+/// must skip unknown types.
 ///
-/// - Throws: `MalformedNetlink` when a length is below the header's four bytes or above what is left.
+/// - Throws: `MalformedNetlink` if a length is below the header's four bytes or above what is left.
 func walkAttributes(
     _ span: RawSpan, from start: Int = 0, _ body: (Int, RawSpan) throws(MalformedNetlink) -> Void
 ) throws(MalformedNetlink) {
@@ -87,10 +87,11 @@ func walkAttributes(
     }
 }
 
-/// `NLA_TYPE_MASK`: the type without the nested and byte-order flags. The macro is an expression that Swift skips.
+/// `NLA_TYPE_MASK`: the type without the nested and byte-order flags. Swift does not import macros that are
+/// expressions.
 private let NLA_TYPE_MASK_BITS: UInt16 = 0x3FFF
 
-/// `NLMSG_ALIGN` and `NLA_ALIGN` alike.
+/// `NLMSG_ALIGN` and `NLA_ALIGN`, which are the same.
 private func aligned(_ length: Int) -> Int {
     (length + 3) & ~3
 }

@@ -3,10 +3,10 @@ internal import Glibc
 internal import TapCore
 internal import TapSystem
 
-/// What the kernel answered to one request.
+/// Why a request failed.
 struct NetlinkRefusal: Error, Hashable {
     let errno: Errno
-    /// The kernel's own words (`NLMSGERR_ATTR_MSG`), where it has some.
+    /// The kernel's message (`NLMSGERR_ATTR_MSG`), or what was wrong with its answer; `nil` if there is none.
     let message: String?
 
     init(_ errno: Errno, message: String? = nil) {
@@ -15,39 +15,39 @@ struct NetlinkRefusal: Error, Hashable {
     }
 }
 
-/// A request-and-answer rtnetlink socket of the namespace in which it was opened (rtnetlink(7)).
+/// An rtnetlink socket for requests, in the namespace in which it was opened (rtnetlink(7)).
 ///
-/// The kernel does the work of a request within `sendmsg`, so answers wait already when it returns.
+/// The kernel does the work of a request within `sendmsg`, so the answers are ready when that returns.
 final class NetlinkSocket {
-    /// The kernel fills dumps up to 32 KiB at a time; a longer datagram is cut, and told by `MSG_TRUNC`.
+    /// The kernel sends dumps in datagrams of up to 32 KiB. A longer one would be truncated, which `MSG_TRUNC` detects.
     static let datagramBytesMax = 65_536
     /// Requests in one send. Their answers must fit into the receive buffer together.
     static let requestsPerSendMax = 32
     /// Changes in one send: acknowledgements are small.
     static let changesPerSendMax = 96
-    /// A dump that changes while it is read begins again, this often.
+    /// How often a dump is repeated if the kernel's state changes while it is read (`NLM_F_DUMP_INTR`).
     static let dumpAttemptsMax = 16
 
     private let descriptor: OwnedDescriptor
     private var sequence: UInt32 = 0
     private var buffer = [UInt8](repeating: 0, count: datagramBytesMax)
-    /// Whether an answer was not read to its end.
+    /// Whether the last answer was not read to its end.
     private var hasLeftovers = false
 
     /// - Throws: EMFILE, ENFILE, ENOBUFS.
     init() throws(Errno) {
         descriptor = try Socket.open(AF_NETLINK, SOCK_RAW, protocol: NETLINK_ROUTE)
         let number = descriptor.number
-        // Errors in the kernel's words, without a copy of the request; and requests that are read to the letter.
+        // Errors with the kernel's message and without a copy of the request, and strict checking of GET requests.
         for option in [NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK] {
             try Socket.set(option, level: SOL_NETLINK, Int32(1), on: number)
         }
     }
 
-    /// Any socket tells an interface's number and name, and its namespace's cookie.
+    /// For the calls that read an interface's number or name, or the namespace's cookie: any socket serves.
     var number: Int32 { descriptor.number }
 
-    /// All interfaces, or those of the given ones that exist.
+    /// All interfaces, or, if `wanted` is not `nil`, those of them that exist.
     func links(among wanted: Set<LinkIndex>?) throws(NetlinkRefusal) -> [ObservedLink] {
         try dump(.dump) { (payload) throws(MalformedNetlink) in
             if let wanted, !wanted.contains(try LinkMessage.index(payload)) { return nil }
@@ -65,7 +65,7 @@ final class NetlinkSocket {
         try dump(.dumpStatistics) { (payload) throws(MalformedNetlink) in try StatisticsMessage.decode(payload) }
     }
 
-    /// A dump that the kernel could not give in one piece is asked for again.
+    /// Repeats the dump if the kernel's state changed while it was read.
     private func dump<Element>(
         _ request: LinkRequest, _ decode: (RawSpan) throws(MalformedNetlink) -> Element?
     ) throws(NetlinkRefusal) -> [Element] {
@@ -77,7 +77,7 @@ final class NetlinkSocket {
                 guard header.sequence == first else { return false }
                 if header.isDumpInterrupted { isWhole = false }
                 switch Int32(header.type) {
-                // Both begin with an error number: of a dump that ended before its end, too.
+                // Both begin with an error number: a dump that fails midway ends with NLMSG_DONE and one.
                 case NLMSG_DONE, NLMSG_ERROR:
                     if let refusal = try Self.refusal(payload) { throw refusal }
                     return true
@@ -89,7 +89,7 @@ final class NetlinkSocket {
             }
             if isWhole { return elements }
         }
-        throw NetlinkRefusal(.interrupted, message: "what was dumped changed during each of many dumps")
+        throw NetlinkRefusal(.interrupted, message: "the kernel's state changed during each of several dumps")
     }
 
     /// Those of the given interfaces that exist.
@@ -100,7 +100,7 @@ final class NetlinkSocket {
             let first = try send(batch.map { .get($0) })
             var left = batch.count
             try receive { (header, payload) throws(NetlinkRefusal) in
-                // Modular distance: answers to anything older than this batch are not ours.
+                // Modular distance: skips answers to requests before this batch.
                 guard header.sequence &- first < UInt32(batch.count) else { return false }
                 left -= 1
                 if Int32(header.type) == NLMSG_ERROR {
@@ -116,9 +116,9 @@ final class NetlinkSocket {
         return links
     }
 
-    /// Makes changes, many in a send, and waits for their acknowledgements.
+    /// Makes changes, many in one send, and waits for their acknowledgements.
     ///
-    /// - Returns: For each request why it was refused; nothing where it was done.
+    /// - Returns: For each request, why it failed; `nil` if it was done.
     func change(_ requests: [LinkRequest]) -> [NetlinkRefusal?] {
         var refusals: [NetlinkRefusal?] = []
         refusals.reserveCapacity(requests.count)
@@ -144,7 +144,7 @@ final class NetlinkSocket {
                 return left == 0
             }
         } catch {
-            // What was not answered may have been done or not: the next look tells.
+            // Unanswered changes may have been made or not: the next pass reads the state.
             for place in batch.indices where !answered[place] { refusals[place] = error }
         }
         return refusals
@@ -171,7 +171,7 @@ final class NetlinkSocket {
         return first
     }
 
-    /// Reads a broken-off answer to its end: before that, the kernel refuses every other dump (EBUSY).
+    /// Reads the rest of the last answer: until then the kernel refuses other dumps (EBUSY).
     private func discardLeftovers() throws(Errno) {
         while true {
             let number = descriptor.number
@@ -185,7 +185,7 @@ final class NetlinkSocket {
         }
     }
 
-    /// Receives datagrams until `body` says that the answer is complete.
+    /// Receives datagrams until `body` returns true: the answer is complete.
     private func receive(
         until body: (NetlinkHeader, RawSpan) throws(NetlinkRefusal) -> Bool
     ) throws(NetlinkRefusal) {
@@ -204,7 +204,7 @@ final class NetlinkSocket {
                 throw NetlinkRefusal(error)
             }
             guard count <= Self.datagramBytesMax else {
-                throw NetlinkRefusal(.badMessage, message: "an answer of \(count) bytes")
+                throw NetlinkRefusal(.badMessage, message: "the answer has \(count) bytes, more than the buffer")
             }
             let datagram = buffer
             do throws(MalformedNetlink) {
@@ -221,13 +221,13 @@ final class NetlinkSocket {
         hasLeftovers = false
     }
 
-    /// Reads an `NLMSG_ERROR`: nothing when it is an acknowledgement.
+    /// Decodes an `NLMSG_ERROR`; `nil` if it is an acknowledgement.
     private static func refusal(_ payload: RawSpan) throws(NetlinkRefusal) -> NetlinkRefusal? {
         try parse { () throws(MalformedNetlink) in
             let code = try payload.load(Int32.self)
             guard code != 0 else { return nil }
             var message: String?
-            // int32 error, then the header of the request, then the kernel's words.
+            // int32 error, then the header of the request, then attributes.
             if payload.byteCount >= 4 + NetlinkHeader.bytes {
                 try walkAttributes(payload, from: 4 + NetlinkHeader.bytes) { (type, value) in
                     if type == Int(NLMSGERR_ATTR_MSG.rawValue) { message = value.text() }

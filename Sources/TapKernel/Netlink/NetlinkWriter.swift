@@ -65,7 +65,7 @@ struct NetlinkWriter {
         attribute(type) { $0.bytes += Array(text.utf8) + [0] }
     }
 
-    /// An attribute whose value, perhaps attributes again, `body` appends.
+    /// An attribute whose value `body` appends; the value may be attributes.
     mutating func attribute(_ type: Int, _ body: (inout NetlinkWriter) -> Void) {
         let start = bytes.count
         append(UInt16(0))

@@ -1,12 +1,12 @@
 internal import CLinux
 internal import TapCore
 
-/// Between rtnetlink's statistics messages and our values. Pure, as `LinkMessage` is.
+/// Decodes rtnetlink's statistics messages (`RTM_GETSTATS`). Pure, as `LinkMessage` is.
 enum StatisticsMessage {
-    /// `IFLA_STATS_FILTER_BIT(IFLA_STATS_LINK_64)`: what is not asked for costs nothing.
+    /// `IFLA_STATS_FILTER_BIT(IFLA_STATS_LINK_64)`: the kernel leaves out all other statistics.
     static let filter = UInt32(1) << (UInt32(IFLA_STATS_LINK_64) - 1)
 
-    /// Reads an `RTM_NEWSTATS`; nothing when it has no counters of the link.
+    /// Decodes an `RTM_NEWSTATS`; `nil` if it has no counters of the link.
     ///
     ///     struct if_stats_msg: | family 1 | padding 3 | interface 4 | filter 4 |
     static func decode(_ payload: RawSpan) throws(MalformedNetlink) -> (LinkIndex, LinkStatistics)? {
@@ -24,7 +24,7 @@ enum StatisticsMessage {
     /// `sizeof(struct if_stats_msg)`.
     private static let headerBytes = 12
 
-    /// The beginning of `struct rtnl_link_stats64`, which newer kernels make longer at its end. Each number has 8
+    /// Decodes the beginning of `struct rtnl_link_stats64`, which newer kernels extend at its end. Each number has 8
     /// bytes:
     ///
     ///     | rx packets | tx packets | rx bytes | tx bytes | rx errors | tx errors | rx dropped | tx dropped |

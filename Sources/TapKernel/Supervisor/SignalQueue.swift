@@ -3,17 +3,17 @@ internal import Glibc
 internal import TapCore
 internal import TapSystem
 
-/// Signals that are taken from their usual effect and read one by one (signalfd(2)).
+/// Blocks signals, so that they have no other effect, and reads them one by one (signalfd(2)).
 struct SignalQueue: ~Copyable {
     struct Signal {
         let number: Int32
-        /// A terminal sends it to all its foreground processes.
+        /// Whether the kernel has sent it (`SI_KERNEL`): a terminal's signal goes to all foreground processes.
         let isFromTerminal: Bool
     }
 
     private let descriptor: FileDescriptor
 
-    /// To be made while there is one thread: those that come inherit that the signals are blocked.
+    /// Must be created while there is one thread: later threads inherit the blocked signals.
     init(_ signals: [Int32]) throws(Errno) {
         var set = sigset_t()
         // SAFETY: the calls fill and read the local set.
@@ -26,7 +26,7 @@ struct SignalQueue: ~Copyable {
 
     var number: Int32 { descriptor.number }
 
-    /// - Returns: The next that is pending; nothing when none is.
+    /// - Returns: The next pending signal; `nil` if there is none.
     func next() -> Signal? {
         var information = signalfd_siginfo()
         // SAFETY: the kernel writes one record.

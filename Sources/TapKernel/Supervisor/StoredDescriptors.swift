@@ -3,14 +3,14 @@ internal import Glibc
 internal import TapCore
 internal import TapSystem
 
-/// What a program has stored for its next start, by name: systemd's file descriptor store.
+/// The descriptors that a program has stored for its next start, by name, as in systemd's file descriptor store.
 struct StoredDescriptors {
     static let countMax = 16_384
-    /// The names come back in one variable of the environment, and the kernel takes no longer one (`MAX_ARG_STRLEN`).
+    /// The program gets the names in one environment variable, whose length the kernel limits (`MAX_ARG_STRLEN`).
     static let nameBytesMax = 128 << 10 - 32
-    /// What the supervisor itself has open, and some more.
+    /// For what the supervisor itself has open, and some more.
     private static let reservedDescriptors = 64
-    /// The name of what has none.
+    /// The name of descriptors that were stored without one.
     private static let defaultName = "stored"
 
     private final class Entry {
@@ -24,13 +24,13 @@ struct StoredDescriptors {
     }
 
     private let limit: Int
-    /// As they came.
+    /// In the order in which they were stored.
     private var entries: [Entry] = []
-    /// In the kernel's order of open files, so that one that is stored already is found quickly.
+    /// In the kernel's order of open files (kcmp(2)), so that a duplicate is found quickly.
     private var sorted: [Entry] = []
     private var nameBytes = 0
 
-    /// - Parameter openMax: How many files this process may have open. To pass descriptors on takes twice as many.
+    /// - Parameter openMax: How many files this process may have open. Passing descriptors on needs twice as many.
     init(openMax: UInt64) {
         limit = min(Self.countMax, max(0, Int(clamping: openMax) - Self.reservedDescriptors) / 2)
     }
@@ -39,9 +39,9 @@ struct StoredDescriptors {
     var names: [String] { entries.map(\.name) }
     var numbers: [Int32] { entries.map(\.descriptor.number) }
 
-    /// Takes the descriptor, unless its open file is stored already: then the name that it has stays.
+    /// Stores the descriptor, unless its open file is stored already: that keeps its name.
     ///
-    /// - Returns: Whether there was room.
+    /// - Returns: False if there is no room.
     mutating func add(_ descriptor: OwnedDescriptor, name: String?) -> Bool {
         let name = name.flatMap { ServiceManager.isName($0) ? $0 : nil } ?? Self.defaultName
         guard let place = place(of: descriptor.number) else { return true }
@@ -53,14 +53,14 @@ struct StoredDescriptors {
         return true
     }
 
-    /// Closes all that have the name.
+    /// Closes all descriptors that have the name.
     mutating func remove(_ name: String) {
         entries.removeAll { $0.name == name }
         sorted.removeAll { $0.name == name }
         nameBytes = entries.reduce(0) { $0 + $1.name.utf8.count + 1 }
     }
 
-    /// Where it belongs in the kernel's order; nothing when it is there.
+    /// Where its open file belongs in `sorted`; `nil` if it is stored already.
     private func place(of number: Int32) -> Int? {
         var range = sorted.indices
         while !range.isEmpty {
@@ -68,7 +68,7 @@ struct StoredDescriptors {
             switch clinux_compare_files(number, sorted[middle].descriptor.number) {
             case 0: return nil
             case 1: range = range.lowerBound..<middle
-            // A kernel that does not tell makes the store larger, and nothing worse.
+            // If the kernel cannot compare them, duplicates are stored, which does no harm but take room.
             default: range = middle + 1..<range.upperBound
             }
         }

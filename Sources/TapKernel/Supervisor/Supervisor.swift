@@ -3,11 +3,12 @@ internal import Glibc
 internal import TapCore
 public import TapSystem
 
-/// Keeps a program running, and what it stores, as systemd does of a service (`Type=notify`, `Restart=always`).
+/// Runs a program, restarts it when it ends, and keeps the descriptors that it stores, as systemd does for a service
+/// (`Type=notify`, `Restart=always`).
 ///
-/// One thread: the messages of the program, signals and the end of children wake it.
+/// It uses one thread, which the program's messages, signals and the end of children wake.
 public final class Supervisor {
-    /// What happens, for a log.
+    /// What happened, for the log.
     public enum Event: Sendable {
         case started(process: Int32, descriptors: Int)
         case ended(status: Int32, restartIn: Duration?)
@@ -32,11 +33,13 @@ public final class Supervisor {
 
     private static let delayMin = Duration.milliseconds(100)
     private static let delayMax = Duration.seconds(5)
-    /// Who lives shorter dies young.
+    /// After a shorter run, the delay before the next start is doubled; after a longer one it begins at `delayMin`
+    /// again.
     private static let minimumUptime = Duration.seconds(10)
-    /// As in the systemd unit: who has not ended by then is killed.
+    /// A program that has not ended by then is killed, as in the systemd unit.
     private static let stopSecondsMax = 10
-    /// More than a queue of datagrams holds (`net.unix.max_dgram_qlen`), so that nobody can keep us reading.
+    /// Messages read at a time: more than a socket queues (`net.unix.max_dgram_qlen`), but limited, so that a sender
+    /// cannot keep the supervisor reading for ever.
     private static let messagesMax = 4_096
 
     fileprivate static let socketName = "notify"
@@ -56,14 +59,14 @@ public final class Supervisor {
     private var delay = Duration.zero
     private var killTime: ContinuousClock.Instant?
 
-    /// To be made while there is one thread, since it blocks signals.
+    /// Must be created while there is one thread, since it blocks signals.
     ///
     /// - Parameters:
     ///   - program: What to run.
-    ///   - environment: Ours, to be handed on.
+    ///   - environment: This process's environment, which the program inherits.
     ///   - openMax: How many files this process may have open.
     ///   - report: Called from `run`.
-    /// - Throws: EMFILE and the like; EACCES when there is no place for a socket.
+    /// - Throws: EMFILE and similar errors; EACCES if no directory for the socket can be created.
     public init(
         program: Program, environment: [String: String], openMax: UInt64, report: @escaping (Event) -> Void
     ) throws(Errno) {
@@ -74,15 +77,15 @@ public final class Supervisor {
         socket = try UnixSocket.bind(datagramsAt: path)
         signals = try SignalQueue([SIGTERM, SIGINT, SIGHUP, SIGCHLD])
         store = StoredDescriptors(openMax: openMax)
-        // What our own manager, if there is one, said to us is not for the program.
+        // These variables are for this process, from its own service manager, and not for the program.
         var environment = environment.filter { key, _ in !key.hasPrefix("LISTEN_") && !key.hasPrefix("WATCHDOG_") }
         environment["NOTIFY_SOCKET"] = path
         self.environment = environment
     }
 
-    /// Runs the program until a signal says otherwise, or it has ended without ever having been ready.
+    /// Runs the program until SIGTERM or SIGINT, or until it ends without ever having been ready.
     ///
-    /// - Returns: Its exit status, 128 and the signal's number when a signal has ended it.
+    /// - Returns: Its exit status; 128 plus the signal's number if a signal has ended it.
     /// - Throws: Why it could not be started the first time.
     public func run() throws(ProgramFailure) -> Int32 {
         try start()
@@ -108,7 +111,7 @@ public final class Supervisor {
     private func wait() {
         var deadline = killTime
         if case .waiting(let time) = state { deadline = time }
-        // No error is to be expected; should there be one, this must not become a spin.
+        // No error is expected; if there is one, the pause avoids a busy loop.
         do { _ = try Poll.waitUntilReadable([signals.number, socket.number], until: deadline) } catch {
             usleep(10_000)
         }
@@ -136,7 +139,7 @@ public final class Supervisor {
             report(.stopping(signal: signal.number))
             purpose = .stop
             if case .running(let process, _) = state {
-                // From a terminal it has it already.
+                // A terminal has sent it to the program too.
                 if !signal.isFromTerminal { kill(process, signal.number) }
                 killTime = killTime ?? .now + .seconds(Self.stopSecondsMax)
             }
@@ -152,7 +155,7 @@ public final class Supervisor {
         }
     }
 
-    /// Reads all that is there, and takes the program's own: others' are nobody's business.
+    /// Reads all pending messages, and acts on those of the program; others are ignored.
     private func takeMessages() {
         for _ in 0..<Self.messagesMax {
             do throws(Errno) {
@@ -166,9 +169,10 @@ public final class Supervisor {
         }
     }
 
-    /// Who has ended keeps its number until its last messages are read: no other process can send in its name.
+    /// Reads messages and reaps children. A program that has ended is reaped only after its last messages are read:
+    /// until then no other process can get its number, and so send messages in its place.
     ///
-    /// - Returns: Our own exit status, if there is nothing left to do.
+    /// - Returns: This process's exit status if the program is not to be started again; otherwise `nil`.
     private func look() -> Int32? {
         guard case .running(let process, let start) = state, clinux_ended_child(process) == process else {
             takeMessages()
@@ -197,23 +201,24 @@ public final class Supervisor {
         }
     }
 
-    /// As the first process of a container we are the parent of strangers too.
+    /// Reaps children other than the program: the first process of a container becomes the parent of its orphans.
     private func reapOrphans() {
         while true {
             let child = clinux_ended_child(0)
             guard child > 0 else { return }
-            // It has ended since we looked: its messages come first, and its signal wakes us.
+            // The program has ended since `look` checked: its messages must be read first, and SIGCHLD ends the next
+            // wait.
             if case .running(let process, _) = state, process == child { return }
             _ = waitpid(child, nil, 0)
         }
     }
 
-    /// - Returns: Our own exit status, if there is nothing left to do.
+    /// - Returns: This process's exit status if the program is not to be started again; otherwise `nil`.
     private func reap(_ process: Int32, since start: ContinuousClock.Instant) -> Int32? {
         var found: Int32 = 0
         // SAFETY: the kernel writes the status.
         _ = unsafe waitpid(process, &found, 0)
-        // WIFEXITED and its like are macros.
+        // WIFEXITED and similar are macros, which Swift does not import.
         let status = found & 0x7F == 0 ? found >> 8 & 0xFF : 128 + found & 0x7F
         killTime = nil
         if purpose == .stop || purpose == .run && !hasBeenReady {
@@ -239,11 +244,11 @@ public final class Supervisor {
     }
 }
 
-/// A directory that nobody else may enter, gone with the object.
+/// A directory that other users may not enter (mkdtemp(3)). It is removed with the object.
 private final class PrivateDirectory {
     let path: String
 
-    /// Makes one in the first of the candidates where that can be done.
+    /// Creates it in the first of the candidates where that is possible.
     init(candidates: [String]) throws(Errno) {
         var reason = Errno.noEntry
         for candidate in candidates {

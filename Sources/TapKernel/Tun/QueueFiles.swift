@@ -3,34 +3,34 @@ internal import Glibc
 internal import TapCore
 internal import TapSystem
 
-/// The files of interfaces' queues, `/sys/class/net` (`Documentation/networking/scaling.rst`).
+/// The sysfs files of interfaces' queues, in `/sys/class/net` (`Documentation/networking/scaling.rst`).
 final class QueueFiles {
     private let root: FileDescriptor
 
-    /// A sysfs shows the network namespace in which it was mounted, so a namespace of its own needs one of its own.
+    /// Mounts a sysfs for the namespace, since a sysfs shows the network namespace in which it was mounted.
     ///
-    /// - Throws: EPERM without `CAP_SYS_ADMIN` for another namespace than that of `/sys`.
+    /// - Throws: EPERM without `CAP_SYS_ADMIN`, for a namespace other than that of `/sys`.
     init(in handle: NamespaceHandle?) throws(Errno) {
         do throws(Errno) {
             root = try handle.inside { () throws(Errno) in
                 FileDescriptor(owning: try systemCall { clinux_mount_sysfs() })
             }
         } catch {
-            // What is mounted is the daemon's own, or that of whoever started it: each use looks which.
+            // `/sys` shows the daemon's namespace, or that of the process that started it: each use checks which.
             guard handle == nil else { throw error }
             root = try FileDescriptor(opening: "/sys", flags: O_RDONLY | O_DIRECTORY)
         }
     }
 
-    /// Writes `rps_cpus`: which CPUs take what comes from the queue.
+    /// Writes `rps_cpus`: the CPUs that process the packets from the queue.
     ///
-    /// - Throws: ENODEV when the files show another interface; EACCES or EROFS where the daemon may not write there;
+    /// - Throws: ENODEV if the files are of another interface; EACCES or EROFS if the daemon may not write there;
     ///   EOVERFLOW for a CPU that the host does not have.
     func setReceiveCPUs(_ cpus: [Int], of name: String, index: LinkIndex, at kernelIndex: Int) throws(Errno) {
         let folder = "/proc/self/fd/\(root.number)/class/net/\(name)"
         guard try read(folder + "/ifindex") == String(index.rawValue) else { throw .noDevice }
         let path = "\(folder)/queues/rx-\(kernelIndex)/rps_cpus"
-        // With a queue go its files.
+        // The queue's files are removed with it.
         if cpus.isEmpty, unsafe access(path, F_OK) != 0 { return }
         let file = try FileDescriptor(opening: path, flags: O_WRONLY)
         let text = Array(Self.mask(cpus).utf8)
@@ -48,8 +48,8 @@ final class QueueFiles {
         return String(decoding: bytes[0..<count].prefix(while: { $0 > 0x20 }), as: UTF8.self)
     }
 
-    /// Words of 32 bits, the highest first, with commas between them (`Documentation/core-api/printk-formats.rst`,
-    /// %*pb).
+    /// A bitmap of the CPUs in hexadecimal words of 32 bits, the highest first, separated by commas
+    /// (`Documentation/core-api/printk-formats.rst`, %*pb).
     static func mask(_ cpus: [Int]) -> String {
         var words = [UInt32](repeating: 0, count: (cpus.max() ?? 0) / 32 + 1)
         for cpu in cpus { words[cpu / 32] |= 1 << UInt32(cpu % 32) }
@@ -59,8 +59,8 @@ final class QueueFiles {
     static func advice(_ errno: Errno) -> String? {
         switch errno {
         case .accessDenied, .noPermission, .readOnly:
-            "to set a queue's CPUs the daemon writes to /sys, which deploy/receive-cpus.conf lets the service do"
-        case .invalid, .overflow: "does the host have all of these CPUs?"
+            "setting a queue's CPUs needs write access to /sys, which deploy/receive-cpus.conf gives the service"
+        case .invalid, .overflow: "check that the host has all of these CPUs"
         default: nil
         }
     }

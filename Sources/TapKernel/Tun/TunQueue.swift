@@ -3,11 +3,11 @@ internal import Glibc
 internal import TapCore
 internal import TapSystem
 
-/// One queue of a tap or tun device: an open file description of `/dev/net/tun`, attached to the device. A consumer's,
-/// an anchor, or the one through which a plan works.
+/// One queue of a tap or tun device: an open file description of `/dev/net/tun`, attached to the device. It is leased
+/// to a consumer, serves as the device's anchor, or is used by a plan to change the device.
 ///
-/// See `Documentation/networking/tuntap.rst` and `linux/if_tun.h`. All of it takes the kernel's rtnl lock. Each call
-/// throws EBADF once the queue is closed. Used on the worker's thread only.
+/// See `Documentation/networking/tuntap.rst` and `linux/if_tun.h`. The calls take the kernel's RTNL lock, and throw
+/// EBADF once the queue is closed. Used on the worker's thread only.
 final class TunQueue: KernelQueue {
     private static let path = "/dev/net/tun"
 
@@ -21,37 +21,37 @@ final class TunQueue: KernelQueue {
         let name: String
     }
 
-    /// Makes a device that lives as long as this queue, until `persist()`.
+    /// Creates a device, which the kernel removes with this queue unless `persist()` was called.
     ///
-    /// - Throws: EBUSY when any interface has the name; EPERM without `CAP_NET_ADMIN`.
+    /// - Throws: EBUSY if an interface has the name; EPERM without `CAP_NET_ADMIN`.
     init(creating name: DeviceName, flags: CreationFlags, in handle: NamespaceHandle?) throws(Errno) {
-        // Without an attached queue that somebody reads, a carrier would be a black hole.
+        // No carrier: this queue is not read, so packets sent to it would be lost.
         descriptor = try Self.open(name.text, bits: flags.bits | IFF_TUN_EXCL | IFF_NO_CARRIER, in: handle)
     }
 
-    /// Attaches to the interface called `name`, or makes it if there is none: look at the index afterwards.
+    /// Attaches to the interface called `name`, or creates it if there is none: check its index afterwards.
     ///
-    /// - Throws: EINVAL when kind or multiqueue differ; EBUSY when its only queue is taken; E2BIG at 256 queues.
+    /// - Throws: EINVAL if kind or multiqueue differ; EBUSY if its only queue is in use; E2BIG if it has 256 queues.
     init(
         attachingTo name: String, flags: CreationFlags, carrier: Bool, in handle: NamespaceHandle?
     ) throws(Errno) {
         descriptor = try Self.open(name, bits: flags.bits | (carrier ? 0 : IFF_NO_CARRIER), in: handle)
     }
 
-    /// A queue that a former process of the service had opened. Its number is taken out of `kept`, which others may
-    /// hold for longer than the queue shall live.
+    /// Takes over a queue that a former process of the service had opened. The descriptor is moved out of `kept`, since
+    /// the caller may hold that object for longer than the queue is to stay open.
     ///
     /// - Parameters:
     ///   - kept: The queue's descriptor.
-    ///   - manager: The service manager that has a copy to be forgotten with the queue; `nil` where the copy is not the
-    ///     queue's alone, as in a lease's bundle.
+    ///   - manager: The service manager that stores a copy of this queue alone, which `forget` drops; `nil` if the copy
+    ///     is part of a lease's bundle.
     ///   - name: The copy's name there.
     init(taking kept: OwnedDescriptor, keptBy manager: ServiceManager? = nil, as name: String = "") {
         descriptor = FileDescriptor(owning: kept.take())
         copy = manager.map { Copy(manager: $0, name: name) }
     }
 
-    /// For system calls and descriptor passing, while the object lives; −1 once closed, for which the kernel says
+    /// For system calls and descriptor passing, while the object lives; −1 once closed, for which the kernel returns
     /// EBADF.
     var number: Int32 {
         switch descriptor {
@@ -60,7 +60,7 @@ final class TunQueue: KernelQueue {
         }
     }
 
-    /// The driver's features (`TUNGETFEATURES`), asked without a device.
+    /// The driver's features (`TUNGETFEATURES`), which are read without a device.
     static func features() throws(Errno) -> KernelFeatures {
         let descriptor = try FileDescriptor(opening: path, flags: O_RDWR | O_NONBLOCK)
         var bits: UInt32 = 0
@@ -68,17 +68,17 @@ final class TunQueue: KernelQueue {
         return KernelFeatures(rawValue: bits)
     }
 
-    /// Why `/dev/net/tun` cannot be opened, and what to do.
+    /// What to do if `/dev/net/tun` cannot be opened; `nil` for other errors.
     static func advice(_ errno: Errno) -> String? {
         switch errno {
         case .noEntry, .noDevice: "/dev/net/tun is missing; load the module with 'modprobe tun'"
         case .accessDenied, .noPermission:
-            "the daemon's user may not open /dev/net/tun; udev's default mode is 0666"
+            "the daemon's user may not open /dev/net/tun; check its mode, which udev sets to 0666 by default"
         default: nil
         }
     }
 
-    /// A queue belongs to the namespace in which its file was opened.
+    /// Opens a queue in the namespace, since it belongs to the one in which its file is opened (`TUNSETIFF`).
     private static func open(
         _ name: String, bits: Int32, in handle: NamespaceHandle?
     ) throws(Errno) -> FileDescriptor {
@@ -96,24 +96,24 @@ final class TunQueue: KernelQueue {
         try systemCall { clinux_tun_set_persist(number, 1) }
     }
 
-    /// `TUNSETOWNER`: who may attach without `CAP_NET_ADMIN`.
+    /// `TUNSETOWNER`: the user that may attach without `CAP_NET_ADMIN`.
     func setOwner(_ user: UInt32) throws(Errno) {
         try systemCall { clinux_tun_set_owner(number, user) }
     }
 
-    /// `TUNSETGROUP`: with an owner set too, both must match.
+    /// `TUNSETGROUP`: the group whose members may attach; if an owner is set too, both must match.
     func setGroup(_ group: UInt32) throws(Errno) {
         try systemCall { clinux_tun_set_group(number, group) }
     }
 
-    /// `TUNSETOFFLOAD`. The kernel does not tell it back.
+    /// `TUNSETOFFLOAD`. There is no ioctl that reads the offloads back.
     func setOffloads(_ offloads: Offloads) throws(Errno) {
         try systemCall { clinux_tun_set_offload(number, offloads.rawValue) }
     }
 
     /// `TUNSETVNETHDRSZ`, read back.
     ///
-    /// - Throws: EBADMSG when the device now has another size.
+    /// - Throws: EBADMSG if the kernel shows another size afterwards.
     func setVnetHeaderSize(_ size: VnetHeaderSize) throws(Errno) {
         try systemCall { clinux_tun_set_vnet_header_size(number, Int32(size.value)) }
         guard try vnetHeaderSize() == size.value else { throw .badMessage }
@@ -126,7 +126,7 @@ final class TunQueue: KernelQueue {
 
     /// `TUNGETIFF`.
     ///
-    /// - Throws: EBADFD when the device is gone.
+    /// - Throws: EBADFD if the device is gone.
     func state() throws(Errno) -> State {
         var name = [CChar](repeating: 0, count: DeviceName.bytesMax + 1)
         var flags: UInt16 = 0
@@ -138,17 +138,17 @@ final class TunQueue: KernelQueue {
             vnetHeader: Int32(flags) & IFF_VNET_HDR != 0)
     }
 
-    /// What the kernel says of a queue.
+    /// A queue's state as `TUNGETIFF` returns it.
     struct State {
         let name: String
         let isAttached: Bool
         let vnetHeader: Bool
     }
 
-    /// `TUNSETQUEUE`. With `IFF_ATTACH_QUEUE` it becomes the last one that the kernel steers to. With
-    /// `IFF_DETACH_QUEUE` the kernel steers nothing here any more, but the queue pins the device's flags.
+    /// `TUNSETQUEUE`. With `IFF_ATTACH_QUEUE` the queue becomes the last one in the kernel's order. With
+    /// `IFF_DETACH_QUEUE` the kernel sends it no more packets, but the queue still pins the device's flags.
     ///
-    /// - Throws: EINVAL when it is so already, or the device has a single queue.
+    /// - Throws: EINVAL if it is so already, or the device has a single queue.
     func setAttached(_ attached: Bool) throws(Errno) {
         try systemCall {
             clinux_tun_set_queue(number, UInt16(attached ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE))
@@ -162,7 +162,7 @@ final class TunQueue: KernelQueue {
         return Int(size)
     }
 
-    // MARK: The port
+    // MARK: KernelQueue
 
     func isAttached() throws(KernelError) -> Bool {
         do throws(Errno) { return try state().isAttached } catch { throw KernelError("observe", error) }

@@ -1,12 +1,16 @@
 public import TapCore
 public import TapDocument
 
-/// A revision in which statements changed. What was stated before is kept by the database itself, as devices are saved.
+/// A revision in which the wanted state of devices changed. The versions before it are kept by a trigger of the
+/// database.
 public struct ChangeRecord: Hashable, Sendable {
+    /// The database's revision.
     public let revision: Int
+    /// When the change was made.
     public let at: Timestamp
+    /// The client that made it.
     public let author: Author
-    /// How many devices' statements changed.
+    /// How many devices it created, updated or deleted.
     public let devicesCount: Int
 
     public init(revision: Int, at: Timestamp, author: Author, devicesCount: Int) {
@@ -17,10 +21,11 @@ public struct ChangeRecord: Hashable, Sendable {
     }
 }
 
-/// What the history tells of a change.
+/// A change in the history.
 public struct PastChange: Hashable, Sendable {
+    /// When, by which client, and how many devices.
     public let record: ChangeRecord
-    /// By name.
+    /// The devices that it created, updated or deleted, sorted by name.
     public let devices: [ChangedDevice]
 
     public init(record: ChangeRecord, devices: [ChangedDevice]) {
@@ -29,12 +34,13 @@ public struct PastChange: Hashable, Sendable {
     }
 }
 
-/// What the history tells of a revision.
+/// The wanted state at a revision, as far as the history has it.
 public enum PastStatement: Hashable, Sendable {
-    /// The change, and every device that was stated then, by name.
+    /// The change, and the wanted state of every device after it, sorted by name.
     case known(PastChange, devices: [DeviceInput])
-    /// It is older than the history.
+    /// The revision is older than the oldest one that is kept.
     case forgotten(oldest: Int)
-    /// No statement changed in it; the newest older one in which some did, if there is one.
+    /// The wanted state did not change in this revision. `nearest` is the newest older one in which it did; `nil` if
+    /// there is none.
     case none(nearest: Int?)
 }

@@ -2,9 +2,9 @@ internal import GRDB
 internal import TapCore
 internal import TapDocument
 
-/// Between the tables `change`, `device` and `device_version` and the history's records.
+/// Reads and writes the history in the tables `change`, `device` and `device_version`.
 enum ChangeRow {
-    /// How many changes go by between two clean-ups; a change of as many devices cleans up too.
+    /// Old changes are deleted once per this many changes, or when as many devices were changed at once.
     static let changesBetweenPrunings = 64
 
     static func append(_ database: Database, _ changes: [ChangeRecord]) throws {
@@ -32,7 +32,7 @@ enum ChangeRow {
         }
     }
 
-    /// Forgets the oldest changes beyond the limits; the newest is kept whatever its size.
+    /// Deletes the oldest changes beyond the limits. The newest one is always kept.
     static func prune(_ database: Database, changesMax: Int, devicesMax: Int) throws {
         let newest = try Row.fetchOne(
             database.cachedStatement(
@@ -42,14 +42,14 @@ enum ChangeRow {
                     """))
         guard let newest else { return }
         let (place, devices): (Int, Int) = (newest[1], newest[2])
-        // Both numbers rise, so the first that is small enough ends the search.
+        // Both columns increase with the revision, so the search ends at the first row within the limits.
         let oldest =
             try Int.fetchOne(
                 database.cachedStatement(
                     sql: "SELECT revision FROM change WHERE place > ? AND earlier >= ? ORDER BY revision LIMIT 1"),
                 arguments: [place - changesMax, devices - devicesMax]) ?? newest[0]
         try database.cachedStatement(sql: "DELETE FROM change WHERE revision < ?").execute(arguments: [oldest])
-        // What the oldest change itself replaced stays: that tells an update from a creation.
+        // Keeps the versions that the oldest change replaced: they distinguish an update from a creation.
         try database.cachedStatement(sql: "DELETE FROM device_version WHERE until < ?").execute(arguments: [oldest])
     }
 
@@ -81,7 +81,7 @@ enum ChangeRow {
             change(row, try devices(database, from: revision, through: revision)), devices: try stated.map(input))
     }
 
-    /// By revision: what became of which devices.
+    /// The devices that each revision created, updated or deleted, by revision.
     private static func devices(
         _ database: Database, from oldest: Int, through newest: Int
     ) throws -> [Int: [ChangedDevice]] {

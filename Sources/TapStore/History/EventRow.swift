@@ -2,8 +2,9 @@ internal import GRDB
 internal import TapCore
 internal import TapDocument
 
+/// Reads and writes rows of the table `event`.
 enum EventRow {
-    /// How many appends go by between two clean-ups.
+    /// Old events are deleted once per this many appended ones.
     private static let appendsBetweenPrunings: Int64 = 256
 
     static func append(_ database: Database, _ events: [EventRecord]) throws {
@@ -24,9 +25,10 @@ enum EventRow {
         }
     }
 
-    /// What somebody did is kept longer than what happened: an interface that flaps shall not hide it.
+    /// Deletes the oldest events beyond the limits. Events with an author are kept longer, so that those of a flapping
+    /// interface do not displace them.
     ///
-    /// Looks only at what came of age since the last time, since each look holds up a write.
+    /// Looks only at the events that have passed the limit since the last time, since this delays a write.
     private static func prune(_ database: Database, last id: Int64) throws {
         let oldest = id - Int64(HistoryLimits.eventsMax)
         try database.cachedStatement(sql: "DELETE FROM event WHERE id > ? AND id <= ? AND actor IS NULL")
@@ -72,7 +74,7 @@ enum EventRow {
 }
 
 extension Author {
-    /// Of a row with `actor`, `source` and `request`; nothing where they are NULL.
+    /// From the columns `actor`, `source` and `request`; `nil` if `actor` is NULL.
     init?(_ row: Row) {
         guard let name = row["actor"] as String? else { return nil }
         self.init(name: name, source: row["source"] ?? "", request: row["request"] ?? "")

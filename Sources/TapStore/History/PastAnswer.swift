@@ -1,17 +1,21 @@
 public import TapCore
 public import TapDocument
 
-/// What a request was answered, for who repeats it (`Idempotency-Key`).
+/// The answer to a request with an `Idempotency-Key`, which a repetition of the request gets again.
 public struct PastAnswer: Hashable, Sendable {
-    /// Whose request it was: keys of different people do not meet.
+    /// The client that sent the request. Keys are separate for each client.
     public let actor: String
+    /// The request's `Idempotency-Key`.
     public let key: IdempotencyKey
-    /// Tells the request from another one that has the same key by mistake.
+    /// Distinguishes the request from a different one that has the same key by mistake.
     public let fingerprint: [UInt8]
+    /// When the request was answered.
     public let at: Timestamp
+    /// The HTTP status.
     public let status: Int
     /// Header fields by name.
     public let headers: [String: String]
+    /// The HTTP body.
     public let body: [UInt8]
 
     public init(

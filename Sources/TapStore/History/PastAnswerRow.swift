@@ -3,7 +3,7 @@ internal import GRDB
 internal import TapCore
 internal import TapDocument
 
-/// Between the table `idempotency_key` and its records.
+/// Reads and writes rows of the table `idempotency_key`.
 enum PastAnswerRow {
     static func insert(_ database: Database, _ answer: PastAnswer) throws {
         let oldest = answer.at.microseconds - Int64(HistoryLimits.answerSecondsMax) * 1_000_000
@@ -19,8 +19,8 @@ enum PastAnswerRow {
         ])
     }
 
-    /// - Throws: `StoreError.tooManyAnswers` when there is none, and as many are remembered as may be: before the
-    ///   request has done anything. Those that share a transaction may be some more.
+    /// - Throws: `StoreError.tooManyAnswers` if there is none, and `answersMax` are stored already. So the request is
+    ///   refused before it has changed anything. Requests that share a transaction may exceed the limit slightly.
     static func fetch(
         _ database: Database, actor: String, key: IdempotencyKey, at time: Timestamp
     ) throws -> PastAnswer? {

@@ -2,9 +2,9 @@ internal import GRDB
 internal import TapCore
 internal import TapDocument
 
-/// Between the tables `apply` and `apply_device` and a record.
+/// Reads and writes applies on trial as rows of `apply` and `apply_device`.
 enum TrialRow {
-    /// Trials that have ended are remembered, so that a late confirmation is told what happened.
+    /// How many ended ones are kept, so that a late confirmation can be answered with what happened.
     private static let endedMax = 64
 
     static func insert(_ database: Database, _ trial: TrialRecord) throws {
@@ -31,7 +31,7 @@ enum TrialRow {
                 """)
     }
 
-    /// The devices of a trial that has ended are of no use any more.
+    /// Deletes the devices too: they are not needed once the apply has ended.
     static func end(_ database: Database, _ revision: Int, _ state: TrialRecord.State) throws {
         try database.execute(
             sql: "UPDATE apply SET state = ? WHERE revision = ?", arguments: [state.rawValue, revision])
@@ -57,7 +57,7 @@ enum TrialRow {
 
     private static func decode(_ row: Row) throws -> TrialRecord.Device {
         guard let identifier = DeviceIdentifier(text: row["uid"]) else {
-            throw StoreError.failed(detail: "'\(row["uid"] as String)' is no uid")
+            throw StoreError.failed(detail: "'\(row["uid"] as String)' is not a uid")
         }
         func json(_ column: String) throws -> JSONValue? {
             try (row[column] as String?).map { try JSONValue(parsing: Array($0.utf8)) }
