@@ -59,21 +59,21 @@ import Testing
     /// Both ways.
     private static func crossesEachQueue(_ guest: Guest) throws {
         try guest.run("ip route add \(flows).0/24 via 192.0.2.1")
-        let before = try guest.packets("rx")
+        let before = try guest.interrupts("input")
         let pinger = try Pinger(to: "192.0.2.2", from: flows, every: 2)
         // At least so many each, of some hundred flows.
         try eventually("the host sends through each queue") {
-            try zip(guest.packets("rx"), before).allSatisfy { $0 - $1 > 10 }
+            try zip(guest.interrupts("input"), before).allSatisfy { $0 - $1 > 10 }
         }
         let result = pinger.finish()
         #expect(result.lost == [], "of \(result.sent)")
 
-        let sent = try guest.packets("tx")
+        let sent = try guest.interrupts("output")
         // Each processor has a queue of its own to send through.
         for processor in 0..<Guest.queues {
             try guest.run("taskset \(String(1 << processor, radix: 16)) ping -c 1 192.0.2.1")
         }
-        #expect(try zip(guest.packets("tx"), sent).allSatisfy { $0 > $1 })
+        #expect(try zip(guest.interrupts("output"), sent).allSatisfy { $0 > $1 })
     }
 
     private static func togglesQueues(_ guest: Guest, of daemon: Daemon) throws {
