@@ -1,11 +1,11 @@
-// libmicrohttpd refuses some requests before it calls the application, with a page of HTML or without an answer. There
-// is no option for it. But it calls two functions then, which the dynamic linker looks up like any other, so that
-// functions of the same names in the program come first:
+// libmicrohttpd refuses some requests before it calls the application, with a page of HTML or without a response, and
+// has no option to change that. But it then calls one of two functions through the dynamic linker, so that functions of
+// the same names in this program are called instead:
 //
-//     MHD_queue_response  with its page
-//     shutdown(2)         from 1.0 on, on a connection whose request line it cannot read
+//     MHD_queue_response  with the page
+//     shutdown(2)         from 1.0 on, on a connection whose request line it cannot parse
 //
-// They send our answer, and end the connection; what the library still sends goes nowhere.
+// They send our response and shut the connection down, so that the library's own page is not sent.
 #define _GNU_SOURCE
 #include "error_page.h"
 
@@ -39,7 +39,8 @@ enum MHD_Result tapster_queue_response(
     return queue_response(connection, status, response);
 }
 
-// A client that does not read must not hold the library's thread, so what does not fit into the socket is lost.
+// A client that does not read must not block the library's thread, so bytes that do not fit into the socket's buffer are
+// discarded.
 static void send_refusal(int socket, gnutls_session_t session) {
     if (session != NULL) {
         gnutls_record_send(session, refusal, refusal_count);

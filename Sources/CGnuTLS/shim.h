@@ -1,11 +1,11 @@
-// GnuTLS, the TLS under libmicrohttpd, and what Swift cannot write so plainly.
+// GnuTLS, which libmicrohttpd uses for TLS, and a verify function that is simpler in C than in Swift.
 #pragma once
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 
-// gnutls_certificate_verify_function: a client need not show a certificate, but one that it shows must be good, and
-// made for clients. Otherwise the handshake ends.
+// gnutls_certificate_verify_function: a client's certificate is optional, but if sent, it must be valid and issued for
+// client authentication. Otherwise the handshake fails.
 static int tapster_gnutls_verify_client(gnutls_session_t session) {
     unsigned count = 0;
     if (gnutls_certificate_get_peers(session, &count) == NULL) return 0;

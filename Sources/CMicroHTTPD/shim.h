@@ -1,18 +1,18 @@
-// libmicrohttpd, and what Swift cannot import of it: MHD_start_daemon is variadic.
+// libmicrohttpd, and functions for what Swift cannot import, such as the variadic MHD_start_daemon.
 #pragma once
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct tapster_mhd_settings {
-    // -1 without one: connections come by MHD_add_connection.
+    // -1 for none: connections are added with MHD_add_connection.
     int listen_socket;
     unsigned threads;
     unsigned connections_max;
     size_t connection_memory_bytes_max;
-    // A Unix socket's connections may leave HTTP.
+    // Whether connections may be upgraded to another protocol; only those of a Unix socket may.
     int allows_upgrade;
-    // PEM; the last may be missing. Without a key there is no TLS.
+    // PEM. Without a key there is no TLS; the authorities are optional.
     const char *certificates;
     const char *key;
     const char *client_authorities;
@@ -20,25 +20,25 @@ struct tapster_mhd_settings {
     MHD_AccessHandlerCallback handler;
     MHD_RequestCompletedCallback completed;
     MHD_NotifyConnectionCallback connection;
-    // Called with the target as it came, before its query is taken to pieces; returns NULL.
+    // Called with the undecoded target, before the library splits it at its query; returns NULL.
     void *(*target)(void *context, const char *target, struct MHD_Connection *connection);
     MHD_LogCallback log;
     void *context;
 };
 
-// Leaves a URL as it came: a decoded %2F could not be told from a separator.
+// Leaves a URL undecoded: a decoded %2F could not be distinguished from a separator.
 static size_t tapster_mhd_keep(void *context, struct MHD_Connection *connection, char *text) {
     (void)context;
     (void)connection;
     return strlen(text);
 }
 
-// What the library is, whatever it was built with: Debian's have one soname. From 1.0 on it refuses by itself what two
-// parties could read differently, when it is told to (MHD_OPTION_CLIENT_DISCIPLINE_LVL). Before, it takes all of it.
-// (MHD_get_version_bin came after 0.9.75.)
+// Asks the library loaded at run time, since Debian's versions have one soname. From 1.0 on it can refuse requests that
+// two parsers could read differently (MHD_OPTION_CLIENT_DISCIPLINE_LVL); earlier versions accept them.
+// (MHD_get_version_bin is not in 0.9.75.)
 static inline int tapster_mhd_is_strict(void) { return strtol(MHD_get_version(), NULL, 10) >= 1; }
 
-// Its number in the headers of 1.0; those of 0.9.75 do not have it.
+// The option's number in the headers of 1.0; those of 0.9.75 do not define it.
 enum { TAPSTER_MHD_OPTION_CLIENT_DISCIPLINE_LVL = 38 };
 
 static inline struct MHD_Daemon *tapster_mhd_start(const struct tapster_mhd_settings *settings) {
@@ -47,12 +47,12 @@ static inline struct MHD_Daemon *tapster_mhd_start(const struct tapster_mhd_sett
         {MHD_OPTION_LISTEN_SOCKET, settings->listen_socket, NULL},
         {MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)settings->threads, NULL},
         {MHD_OPTION_END, 0, NULL}};
-    // Without a socket that they share, the library has no pool of threads.
+    // Without a listening socket the library cannot have a thread pool.
     if (settings->listen_socket < 0) {
         flags |= MHD_USE_NO_LISTEN_SOCKET;
         listening[0] = listening[2];
     }
-    // 1: as strict as RFC 9112 lets a server be. 0.9.75 is lenient: when it is strict it closes without an answer.
+    // 1: as strict as RFC 9112 allows. 0.9.75 is set to be lenient: if strict, it closes connections without a response.
     struct MHD_OptionItem strictness[2] = {
         {tapster_mhd_is_strict() ? (enum MHD_OPTION)TAPSTER_MHD_OPTION_CLIENT_DISCIPLINE_LVL
                                  : MHD_OPTION_STRICT_FOR_CLIENT,
@@ -87,7 +87,7 @@ static inline struct MHD_Daemon *tapster_mhd_start(const struct tapster_mhd_sett
         MHD_OPTION_END);
 }
 
-// These return a union by pointer.
+// MHD_get_connection_info is variadic, and returns a union.
 static inline int tapster_mhd_socket(struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     return info == NULL ? -1 : info->connect_fd;
@@ -103,13 +103,13 @@ static inline const struct sockaddr *tapster_mhd_address(struct MHD_Connection *
     return info == NULL ? NULL : info->client_addr;
 }
 
-// From the method to the empty line.
+// Size of the request's head, from the method to the empty line.
 static inline size_t tapster_mhd_header_bytes(struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     return info == NULL ? 0 : info->header_size;
 }
 
-// A header field in the library's memory, which lasts until the request is complete.
+// A header field in the library's memory, which is valid until the request is complete.
 struct tapster_mhd_field {
     const char *name;
     size_t name_bytes;
@@ -133,7 +133,7 @@ static enum MHD_Result tapster_mhd_add_field(
     return MHD_YES;
 }
 
-// Reads at most `max` header fields, in the order in which they came.
+// Reads at most `max` header fields, in the order of the request.
 static inline size_t tapster_mhd_read_fields(
     struct MHD_Connection *connection, struct tapster_mhd_field *fields, size_t max) {
     struct tapster_mhd_fields found = {fields, 0, max};
@@ -147,7 +147,7 @@ static inline void *tapster_mhd_tls_session(struct MHD_Connection *connection) {
     return info == NULL ? NULL : info->tls_session;
 }
 
-// Variadic. The socket is the library's until then; a copy of it lives on.
+// MHD_upgrade_action is variadic. Ends the library's use of the socket, which it closes; duplicates stay open.
 static inline void tapster_mhd_end_upgrade(struct MHD_UpgradeResponseHandle *handle) {
     MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
 }

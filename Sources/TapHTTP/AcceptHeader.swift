@@ -1,4 +1,4 @@
-/// What a client takes (`Accept`, RFC 9110, section 12.5.1).
+/// The media types that a client accepts (`Accept`, RFC 9110, section 12.5.1).
 package struct AcceptHeader: Sendable {
     private struct Range {
         let type: Substring
@@ -6,7 +6,7 @@ package struct AcceptHeader: Sendable {
         let parameters: [(name: String, value: String)]
         let quality: Double
 
-        /// Nothing for what is no media range: a client that writes it wants nothing by it.
+        /// `nil` if the text is not a media range; such a range is ignored.
         init?(_ text: Substring) {
             let parts = text.split(separator: ";").map { trimmed($0) }
             let names = (parts.first ?? "").split(separator: "/", omittingEmptySubsequences: false)
@@ -28,7 +28,7 @@ package struct AcceptHeader: Sendable {
             self.quality = quality
         }
 
-        /// How closely it names the type; nothing when it names another one.
+        /// How specifically the range matches the type (RFC 9110, section 12.5.1); `nil` if it does not match.
         func closeness(to type: Substring, _ subtype: Substring, _ parameters: [String: String]) -> Int? {
             if self.type == "*", self.subtype == "*" { return 0 }
             guard self.type == type else { return nil }
@@ -36,7 +36,7 @@ package struct AcceptHeader: Sendable {
             guard self.subtype == subtype else { return nil }
             var closeness = 2
             for (name, value) in self.parameters {
-                // A parameter that we do not know asks for nothing that we could refuse.
+                // Parameters that the offer does not have are ignored.
                 guard let ours = parameters[name] else { continue }
                 guard ours == value else { return nil }
                 closeness += 1
@@ -48,7 +48,7 @@ package struct AcceptHeader: Sendable {
     private static let rangesMax = 64
     private let ranges: [Range]
 
-    /// Who says nothing, or nothing that can be understood, takes anything.
+    /// Accepts any type if the field is missing or has no valid media range.
     package init(_ header: String?) {
         let understood = Self.ranges(header ?? "")
         ranges = understood.isEmpty ? Self.ranges("*/*") : understood
@@ -58,20 +58,20 @@ package struct AcceptHeader: Sendable {
         text.lowercased().split(separator: ",").prefix(rangesMax).compactMap(Range.init)
     }
 
-    /// How much a type is wanted; of several ranges that name it, the closest counts.
+    /// The client's preference for a type; of several ranges that match, the most specific counts.
     ///
     /// - Parameters:
     ///   - type: Such as `text/plain`.
-    ///   - parameters: Its parameters; a range that names one of them otherwise is about something else.
-    /// - Returns: From 0, not at all, to 1.
+    ///   - parameters: Its parameters; a range that gives one of them another value does not match.
+    /// - Returns: From 0 (not accepted) to 1.
     package func quality(of type: String, _ parameters: [String: String] = [:]) -> Double {
         closest(to: type, parameters)?.quality ?? 0
     }
 
-    /// What the client likes best; of two that it likes equally, what it names more closely, or else the first.
+    /// The offer with the highest quality; among equals the one matched most specifically, then the first.
     ///
-    /// - Parameter offers: Each with the types under which it may be asked for.
-    /// - Returns: One of them, or nothing when none is taken.
+    /// - Parameter offers: Each with the types that select it.
+    /// - Returns: One of the offers, or `nil` if the client accepts none.
     package func best<Offer>(of offers: [(offer: Offer, types: [String])]) -> Offer? {
         var best: (offer: Offer, rank: (quality: Double, closeness: Int))?
         for (offer, types) in offers {

@@ -3,23 +3,23 @@ internal import CMicroHTTPD
 internal import Glibc
 internal import TapSystem
 
-// The library calls these on its threads. They capture nothing; the server comes as the context.
+// The library calls these on its threads. They capture no values; the context is the server.
 
-/// Called with the target of a request as it came (`MHD_OPTION_URI_LOG_CALLBACK`).
+/// Called with the undecoded target of a request (`MHD_OPTION_URI_LOG_CALLBACK`).
 nonisolated(unsafe) let targetCallback:
     @convention(c) (UnsafeMutableRawPointer?, UnsafePointer<CChar>?, OpaquePointer?) -> UnsafeMutableRawPointer? = {
         context, target, connection in
         guard let context = unsafe context, let target = unsafe target, let connection = unsafe connection else {
             return nil
         }
-        // SAFETY: `HTTPServer.stop` ends the library's threads before the server can go.
+        // SAFETY: `HTTPServer.stop` ends the library's threads before the server is released.
         let server = unsafe Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue()
         // SAFETY: the library ends the text with a NUL, and keeps it alive during this call.
         unsafe server.read(target: UnsafeRawBufferPointer(start: target, count: strlen(target)), of: connection)
         return nil
     }
 
-/// `MHD_LogCallback`: mostly, the library is about to refuse a request by itself.
+/// `MHD_LogCallback`: usually called before the library refuses a request by itself.
 nonisolated(unsafe) let logCallback: MHD_LogCallback = { context, format, arguments in
     guard let context = unsafe context, let format = unsafe format, let arguments = unsafe arguments else { return }
     let server = unsafe Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue()
@@ -29,7 +29,7 @@ nonisolated(unsafe) let logCallback: MHD_LogCallback = { context, format, argume
         status: notice.status, text: unsafe notice.text.map { unsafe String(cString: $0) } ?? "")
 }
 
-/// `MHD_AccessHandlerCallback`: for the headers, for each part of the body, for its end, and after a resume.
+/// `MHD_AccessHandlerCallback`: called after the headers, for each part of the body, at its end, and after a resume.
 nonisolated(unsafe) let accessCallback: MHD_AccessHandlerCallback = {
     context, connection, target, method, version, data, size, slot in
     guard let context = unsafe context, let connection = unsafe connection, let slot = unsafe slot else { return .NO }
@@ -53,11 +53,11 @@ nonisolated(unsafe) let accessCallback: MHD_AccessHandlerCallback = {
     return unsafe server.proceed(exchange, connection)
 }
 
-/// `MHD_RequestCompletedCallback`: answered, or the connection broke.
+/// `MHD_RequestCompletedCallback`: the request was answered, or its connection broke.
 nonisolated(unsafe) let completedCallback: MHD_RequestCompletedCallback = { context, _, slot, _ in
     guard let context = unsafe context, let held = unsafe slot?.pointee else { return }
     let server = unsafe Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue()
-    // SAFETY: this takes the reference of `accessCallback`.
+    // SAFETY: this releases the reference that `accessCallback` retained.
     let exchange = unsafe Unmanaged<HTTPExchange>.fromOpaque(held).takeRetainedValue()
     unsafe slot?.pointee = nil
     server.complete(exchange)
@@ -72,19 +72,19 @@ nonisolated(unsafe) let connectionCallback: MHD_NotifyConnectionCallback = { con
         // SAFETY: released below, when the connection ends.
         unsafe slot.pointee = Unmanaged.passRetained(client).toOpaque()
     } else if let held = unsafe slot.pointee {
-        // SAFETY: this takes the reference of the start.
+        // SAFETY: this releases the reference that was retained when the connection started.
         server.disconnect(unsafe Unmanaged<ClientConnection>.fromOpaque(held).takeRetainedValue())
         unsafe slot.pointee = nil
     }
 }
 
-/// `MHD_ContentReaderFreeCallback`: an answer has been sent, and lets go of its body.
+/// `MHD_ContentReaderFreeCallback`: a response has been sent; releases its body.
 nonisolated(unsafe) let freeBodyCallback: MHD_ContentReaderFreeCallback = { context in
     guard let context = unsafe context else { return }
     unsafe Unmanaged<HTTPBody>.fromOpaque(context).release()
 }
 
-/// `MHD_ContentReaderCallback`: there is room for more of a stream.
+/// `MHD_ContentReaderCallback`: the library can send more of a stream.
 nonisolated(unsafe) let readStreamCallback: MHD_ContentReaderCallback = { context, _, buffer, size in
     guard let context = unsafe context, let buffer = unsafe buffer else { return HTTPStream.end }
     // SAFETY: the response holds the stream until `freeStreamCallback`.
@@ -92,16 +92,16 @@ nonisolated(unsafe) let readStreamCallback: MHD_ContentReaderCallback = { contex
     return unsafe stream.read(into: UnsafeMutableRawBufferPointer(start: buffer, count: size))
 }
 
-/// `MHD_ContentReaderFreeCallback`: nothing of the stream will be asked for any more.
+/// `MHD_ContentReaderFreeCallback`: the library will read no more of the stream; releases it.
 nonisolated(unsafe) let freeStreamCallback: MHD_ContentReaderFreeCallback = { context in
     guard let context = unsafe context else { return }
     unsafe Unmanaged<HTTPStream>.fromOpaque(context).release()
 }
 
-/// `MHD_UpgradeHandler`: 101 has been sent. The library is done with the connection at once, so that it does not count
-/// among those that HTTP serves; the taker has a copy of it.
+/// `MHD_UpgradeHandler`: 101 has been sent. The library closes its descriptor at once, so that the connection no longer
+/// counts against the limits of the HTTP server; the taker gets a duplicate.
 nonisolated(unsafe) let upgradeCallback: MHD_UpgradeHandler = { context, _, _, _, _, socket, handle in
-    // SAFETY: `HTTPServer.queue` tells who holds the upgrade.
+    // SAFETY: the exchange retains the upgrade until the request is complete (see `HTTPServer.queue`).
     let upgrade = unsafe context.map { unsafe Unmanaged<HTTPUpgrade>.fromOpaque($0).takeUnretainedValue() }
     let copy = fcntl(socket, F_DUPFD_CLOEXEC, 0)
     if let handle = unsafe handle { unsafe tapster_mhd_end_upgrade(handle) }

@@ -3,10 +3,10 @@ internal import Glibc
 internal import Synchronization
 internal import TapSystem
 
-/// A client's connection and the time by which it must have done its next thing.
+/// A client's connection and the deadline of its next step: to send the headers or the body, or to read the response.
 ///
-/// The library's own time-out is off: it counts silence only, so one byte every few seconds would hold a connection for
-/// ever.
+/// The library's own time-out is off: it counts inactivity only, so one byte every few seconds would hold a connection
+/// for ever.
 final class ClientConnection: @unchecked Sendable {
     // Unchecked: `target` and `targetBytes` are touched by the connection's own thread alone.
 
@@ -14,13 +14,13 @@ final class ClientConnection: @unchecked Sendable {
         var origin: HTTPOrigin
         var stage = HTTPCutOff.slowHeaders
         var deadline = Int64.max
-        /// The same while it is crowded.
+        /// The deadline that applies while half of the connections are in use.
         var crowdedDeadline = Int64.max
         var wasOverdue = false
     }
 
     let socket: Int32
-    /// Of the request that arrives.
+    /// The target of the current request.
     var target = Result<RequestTarget, HTTPRejection>.failure(.malformedRequest)
     var targetBytes = 0
     private let state: Mutex<State>
@@ -30,7 +30,7 @@ final class ClientConnection: @unchecked Sendable {
         state = Mutex(State(origin: origin))
     }
 
-    /// Who is on the other side; its certificate is known from the first request on.
+    /// The client. Its certificate is known from the first request on.
     var origin: HTTPOrigin { state.withLock { $0.origin } }
 
     func add(_ certificate: HTTPClientCertificate) {
@@ -41,10 +41,12 @@ final class ClientConnection: @unchecked Sendable {
         }
     }
 
+    /// Sets the deadline of the client's next step.
+    ///
     /// - Parameters:
-    ///   - stage: What it is if it does not do its next thing.
-    ///   - seconds: How long it has for that.
-    ///   - crowdedSeconds: While others wait for its place.
+    ///   - stage: The reason to report if the client misses the deadline.
+    ///   - seconds: The time until the deadline.
+    ///   - crowdedSeconds: The time that applies while half of the connections are in use.
     func expect(_ stage: HTTPCutOff = .slowReader, within seconds: Int, crowded crowdedSeconds: Int? = nil) {
         let now = Self.now()
         state.withLock { state in
@@ -54,7 +56,7 @@ final class ClientConnection: @unchecked Sendable {
         }
     }
 
-    /// It has not done its next thing in time, and was cut off.
+    /// Whether the client missed a deadline and was cut off.
     var wasOverdue: Bool { state.withLock { $0.wasOverdue } }
 
     func expectNothing() {
@@ -69,7 +71,7 @@ final class ClientConnection: @unchecked Sendable {
         return time < Self.now()
     }
 
-    /// - Parameter count: Told why, before the client can notice.
+    /// - Parameter count: Called with the reason, before the client can notice.
     fileprivate func cutOff(_ count: (HTTPCutOff) -> Void) {
         let stage = state.withLock { state in
             state.wasOverdue = true
@@ -88,9 +90,9 @@ final class ClientConnection: @unchecked Sendable {
     }
 }
 
-/// All connections of a server. A thread that sleeps while there are none cuts off those that are overdue.
+/// All connections of a server. A thread, which sleeps while there are none, cuts off those that are overdue.
 final class ClientConnections: @unchecked Sendable {
-    /// Whose connections are counted together.
+    /// The client to which connections are attributed, for the limit of connections of one client.
     private enum Owner: Hashable {
         case user(UInt32)
         case host(Substring)
@@ -108,38 +110,38 @@ final class ClientConnections: @unchecked Sendable {
         }
     }
 
-    // Unchecked: `open`, `counts`, `isIdle`, `isStopping` and `overdue` are only touched while `condition` is locked.
+    // Unchecked: `open`, `counts`, `isIdle`, `isStopping` and `overdue` are accessed only with `condition` locked.
     private let condition = NSCondition()
     private var open: [ObjectIdentifier: ClientConnection] = [:]
-    /// Whether the thread sleeps until there is a connection. Else it looks every second, and only while it is crowded in a
-    /// hurry.
+    /// Whether the thread sleeps until there is a connection. Otherwise it checks the deadlines every second, and a new
+    /// connection wakes it only while half of the connections are in use.
     private var isIdle = false
     private var isStopping = false
     private var overdue = 0
     private var counts: [Owner: Int] = [:]
     private let limits: HTTPLimits
     private let onCutOff: @Sendable (HTTPCutOff) -> Void
-    /// From how many connections on there is one.
+    /// From this number of connections on, the shorter deadlines apply.
     private var crowdedFrom: Int { limits.connectionsMax / 2 }
-    /// How many are cut off at once. When 128 connections become ready together, the library waits for one more before
-    /// it serves any (`MHD_epoll()`), and when it is crowded nobody else may come in.
+    /// How many are cut off at once. If 128 connections become ready together, the library waits for one more event
+    /// before it serves any (`MHD_epoll()`); while all connections are in use, that event may never come.
     private static let burstMax = 32
     private static let burstSeconds = 0.005
 
     /// - Parameters:
-    ///   - limits: How many there may be, and from where on it is crowded.
+    ///   - limits: The limits of connections, in total and of one client.
     ///   - onCutOff: Called on the deadline thread.
     init(limits: HTTPLimits, onCutOff: @escaping @Sendable (HTTPCutOff) -> Void) {
         self.limits = limits
         self.onCutOff = onCutOff
     }
 
-    /// Starts the thread.
+    /// Starts the thread that enforces the deadlines.
     func start() throws(ThreadFailure) {
         try NamedThread.start("tapster-slow") { [self] in watch() }
     }
 
-    /// - Returns: False when there are too many, of all or of its owner.
+    /// - Returns: False if there are too many connections, in total or of its owner.
     func insert(_ connection: ClientConnection) -> Bool {
         let owner = Owner(connection.origin)
         let isPrivileged = owner == .privileged
@@ -155,7 +157,8 @@ final class ClientConnections: @unchecked Sendable {
         }
     }
 
-    /// Called before the library closes the socket, so that its number is never shut down for somebody else.
+    /// Called before the library closes the socket: the kernel may give its number to another connection, which must not
+    /// be shut down.
     func remove(_ connection: ClientConnection) {
         let owner = Owner(connection.origin)
         condition.withLock {

@@ -2,15 +2,15 @@ internal import CMicroHTTPD
 internal import Synchronization
 public import TapSystem
 
-/// One request and its answer. Until the answer is given the connection is parked, and costs no thread.
+/// One request and its response. Until the response is given the connection is suspended and needs no thread.
 @safe public final class HTTPExchange: @unchecked Sendable {
-    // Unchecked: `incoming` is touched by the connection's own thread alone, since the library calls for one connection
-    // from one thread; all else is constant or in a mutex.
+    // Unchecked: only the connection's own thread accesses `incoming`, since the library calls for one connection from
+    // one thread; all else is constant or in a mutex.
 
     private enum State {
-        /// The handler runs, or the body arrives.
+        /// The body arrives, or the handler runs.
         case open
-        /// The library has put the connection aside.
+        /// The library has suspended the connection.
         case parked
         case answered(Answer)
         case streaming(HTTPStream)
@@ -22,23 +22,23 @@ public import TapSystem
         case upgrade(HTTPUpgrade)
     }
 
-    /// The body while it arrives, and what was decided about it.
+    /// The request while it arrives, and decisions about it.
     struct Incoming {
         var request: HTTPRequest?
         var rejection: HTTPRejection?
-        /// Of the body, as they count against the limit of all bodies together.
+        /// The bytes of this body that count against the limit of all bodies together.
         var countedBytes = 0
         var discardedBytes = 0
         var isHandled = false
-        /// Where the request ended may be seen differently by others, so nothing follows it.
+        /// Whether the connection ends after this request, since other parsers may find its end elsewhere.
         var closes = false
-        /// What is being answered, if it is that.
+        /// The upgrade, if that is the answer.
         var upgrade: HTTPUpgrade?
     }
 
     private let state = Mutex(State.open)
     var incoming = Incoming()
-    // SAFETY: valid until the library reports the request completed, and `finish` comes before that.
+    // SAFETY: valid until the library reports the request completed; `finish` is called before that.
     private let connection: OpaquePointer
     private let server: HTTPServer
     let client: ClientConnection
@@ -49,9 +49,10 @@ public import TapSystem
         self.client = client
     }
 
+    /// The client that sent the request.
     public var origin: HTTPOrigin { client.origin }
 
-    /// The process on the other side; nothing but for a Unix socket.
+    /// The credentials of the client's process; `nil` if the connection is not a Unix socket.
     public var peer: PeerCredentials? {
         if case .local(let peer) = origin { peer } else { nil }
     }
@@ -61,18 +62,18 @@ public import TapSystem
         if !answer(.response(response)) { response.stream?.finish() }
     }
 
-    /// Answers 101 and leaves HTTP (RFC 9110, section 7.8): the connection is then whoever's takes it.
+    /// Answers 101 and leaves HTTP (RFC 9110, section 7.8): `taker` then owns the connection.
     ///
     /// - Parameters:
-    ///   - response: Its status is taken for 101; it has no body.
-    ///   - taker: Called once with the connected socket, or with nothing when the client
-    ///     went before it could be told.
+    ///   - response: Its headers are sent; its status and its body are ignored.
+    ///   - taker: Called once, with the connected socket, or with `nil` if the client disconnected before it got the
+    ///     response.
     public func upgrade(_ response: HTTPResponse, taker: @escaping @Sendable (OwnedDescriptor?) -> Void) {
         let upgrade = HTTPUpgrade(headers: response.headers, taker: taker)
         if !answer(.upgrade(upgrade)) { upgrade.take(nil) }
     }
 
-    /// - Returns: False when nobody waits for an answer any more.
+    /// - Returns: False if the request has been answered or its connection is gone.
     private func answer(_ answer: Answer) -> Bool {
         state.withLock { state in
             switch state {
@@ -86,7 +87,7 @@ public import TapSystem
         }
     }
 
-    /// The answer if there is one by now; else the connection is parked.
+    /// Returns the answer if there is one; otherwise suspends the connection.
     func takeOrPark() -> Answer? {
         state.withLock { state in
             switch state {
@@ -106,7 +107,7 @@ public import TapSystem
         }
     }
 
-    /// The connection is gone; an answer that still comes goes nowhere.
+    /// Called when the request is complete or its connection is gone; a later answer is ignored.
     func finish() {
         let last = state.withLock { state in
             defer { state = .finished }
@@ -121,7 +122,7 @@ public import TapSystem
         incoming.upgrade?.take(nil)
     }
 
-    /// Answers what is not answered yet, and ends what has no end of its own.
+    /// Answers with `refusal` if there is no answer yet, and ends a stream.
     func stop(_ refusal: HTTPResponse) {
         respond(refusal)
         switch state.withLock({ $0 }) {

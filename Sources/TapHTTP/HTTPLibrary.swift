@@ -2,7 +2,7 @@ internal import CMicroHTTPD
 internal import Glibc
 internal import TapSystem
 
-/// The libmicrohttpd that this process has loaded. It may be another version than the one it was built with: all have
+/// The libmicrohttpd that this process has loaded. Its version may differ from the one at build time: all versions have
 /// one soname.
 public enum HTTPLibrary {
     /// For example `0.9.75`.
@@ -11,13 +11,13 @@ public enum HTTPLibrary {
     private static let answerSecondsMax = 10
     private static let answerBytesMax = 4_096
 
-    /// A request with all that is read of one, and how it must be read.
+    /// A request with all parts that the server reads, and the expected result.
     private static let request =
         "PUT /v1/a%20b/c?x=1&y=%C3%A9 HTTP/1.1\r\nHost: localhost\r\nX-A:  two  \r\nx-a:\tthree\r\nX-Empty:\r\n"
         + "Connection: close\r\nContent-Length: 2\r\n\r\n{}"
     private static let reading = #"PUT /v1/a%20b/c ["v1", "a b", "c"] x=1 y=é localhost two,three "" {}"#
 
-    /// Requests that two parties could read differently; each must be rejected.
+    /// Requests that two parsers could interpret differently; each must be rejected.
     private static let ambiguous = [
         ("a lone LF after the request line", "GET / HTTP/1.1\nHost: x\r\n\r\n"),
         ("a lone LF after a header field", "GET / HTTP/1.1\r\nHost: x\nX: y\r\n\r\n"),
@@ -27,10 +27,10 @@ public enum HTTPLibrary {
         ("two lengths", "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n"),
     ]
 
-    /// Proves that requests are read as they must be, by sending some through socket pairs. It takes some milliseconds.
+    /// Checks that the library parses requests as expected, by sending some through socket pairs. It takes some
+    /// milliseconds.
     ///
-    /// - Throws: `HTTPServerError` when a request is read differently: the loaded library is none of those that this
-    ///   program knows.
+    /// - Throws: `HTTPServerError` if a request is parsed differently: this version of the library is not supported.
     public static func check() throws(HTTPServerError) {
         let server = HTTPServer(listener: HTTPListener(), handler: CheckHandler())
         do throws(HTTPServerError) { try server.start() } catch { throw unusable("does not start: \(error)") }
@@ -45,19 +45,19 @@ public enum HTTPLibrary {
 
     private static func mismatch(_ name: String, _ found: String) -> HTTPServerError {
         unusable(
-            "reads \(name) differently from the versions that are known; it answered \(found.debugDescription)")
+            "parses \(name) differently from the supported versions; it answered \(found.debugDescription)")
     }
 
     private static func unusable(_ why: String) -> HTTPServerError {
         HTTPServerError(description: "libmicrohttpd \(version) \(why). Install libmicrohttpd 0.9.75 to 1.0")
     }
 
-    /// - Returns: All that the server sends until it closes the connection; empty when it sends nothing.
+    /// - Returns: All that the server sends until it closes the connection; empty if it sends no byte.
     private static func answer(to text: String, by server: HTTPServer) throws(HTTPServerError) -> String {
         guard let (client, connection) = try? Socket.pair(SOCK_STREAM) else {
             throw HTTPServerError(description: "libmicrohttpd cannot be checked: too many files are open")
         }
-        guard server.add(connected: connection) else { throw unusable("does not take a connection") }
+        guard server.add(connected: connection) else { throw unusable("does not accept a connection") }
         var answer: [UInt8] = []
         let bytes = Array(text.utf8)
         do throws(Errno) {
@@ -71,13 +71,13 @@ public enum HTTPLibrary {
                 answer += part[..<count]
             }
         } catch {
-            // The connection was closed or the time is over: what has come decides.
+            // The connection was closed or timed out: check the bytes received so far.
         }
         return String(decoding: answer, as: UTF8.self)
     }
 }
 
-/// Answers with what it has read.
+/// Answers with the parts of the request as the server parsed them.
 private struct CheckHandler: HTTPHandler {
     static let rejected = "rejected"
 

@@ -1,36 +1,39 @@
-/// What a client may take at most. Every limit has a name, and its unit comes last.
+/// Limits of what clients may use. Each name ends with the unit and, for an upper limit, `Max`.
 public struct HTTPLimits: Sendable {
-    /// A body above it is refused with 413, before it is read where its length was told.
+    /// A larger body is refused with 413; before it is read, if `Content-Length` gives its length.
     public var bodyBytesMax = 8 << 20
-    /// Of all requests together, from their bodies' first bytes to their answers; above it, 503.
+    /// Of the bodies of all requests together, from their first bytes to their responses; above it, 503.
     public var bodiesBytesMax = 64 << 20
-    /// What is read and thrown away of a refused body, so that the client sees the answer; beyond it, the connection
-    /// ends.
+    /// How much of a refused body is read and discarded, so that the client sees the response; beyond it, the
+    /// connection ends.
     public var refusedBodyBytesMax = 16 << 20
-    /// Request line and headers.
+    /// Of the request line and the header fields together.
     public var headerBytesMax = 32 << 10
+    /// Header fields of a request; above it, 431.
     public var headersMax = 64
+    /// Query parameters of a request; above it, 400.
     public var queryParametersMax = 32
+    /// Open connections of all clients together, but for `reservedConnectionsMax`.
     public var connectionsMax = 512
-    /// Of one user, or of one address of the network: half of all, so that nobody keeps everybody else out. Root and
-    /// the daemon's own user have no such limit, since who is root can do worse.
+    /// Of one user, or of one network address: half of `connectionsMax`, so that one client cannot exclude all others.
+    /// It does not apply to root and the daemon's own user, which could do worse.
     public var connectionsOfOneMax = 256
-    /// For root and the daemon's own user alone, when all others are taken: for who puts an end to it.
+    /// Further connections for root and the daemon's own user, so that an operator can connect while all others are in
+    /// use.
     public var reservedConnectionsMax = 16
-    /// From the connection, or the last answer, to the end of the headers: the time of an idle connection too.
+    /// From the connection, or the previous response, to the end of the headers: it also ends idle connections.
     public var headerSecondsMax = 30
     /// From the headers to the end of the body.
     public var bodySecondsMax = 30
-    /// Either of these times while half of the connections are taken: who holds one and asks nothing must not keep
-    /// others out.
+    /// Replaces both of these while half of the connections are in use, so that idle clients do not exclude others.
     public var crowdedSecondsMax = 2
-    /// From the answer to its last byte.
+    /// From the time a response is ready until its last byte is sent.
     public var responseSecondsMax = 60
-    /// How long the client of a stream may take nothing while there is something to say.
+    /// How long the client of a stream may read nothing while there are bytes to send.
     public var streamStallSecondsMax = 15
-    /// The same while half of the connections are taken.
+    /// Replaces `responseSecondsMax` while half of the connections are in use.
     public var crowdedResponseSecondsMax = 10
-    /// How long a stop waits for the last answers to be read.
+    /// How long `HTTPServer.stop` waits until clients have read the last responses.
     public var stopMillisecondsMax = 500
     /// Threads that serve connections; the library needs two or more.
     public var threads = 2

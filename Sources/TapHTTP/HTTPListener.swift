@@ -1,19 +1,19 @@
 internal import Glibc
 public import TapSystem
 
-/// A socket that waits for connections.
+/// A listening socket, Unix or TCP.
 public final class HTTPListener: Sendable, CustomStringConvertible {
     private static let backlogMax: Int32 = 1_024
 
-    /// The path, or the address with its port.
+    /// The path of a Unix socket, or the address and port.
     public let description: String
     let tls: HTTPTLS?
     let isUnix: Bool
-    /// `nil` without one: its connections are socket pairs, which `HTTPServer.add` serves.
+    /// `nil` if connections are socket pairs, which `HTTPServer.add` serves.
     let socket: OwnedDescriptor?
     private let path: String?
 
-    /// Has no socket.
+    /// A listener without a socket.
     init() {
         description = "socket pairs"
         tls = nil
@@ -22,14 +22,16 @@ public final class HTTPListener: Sendable, CustomStringConvertible {
         path = nil
     }
 
-    /// A Unix socket at `path`, for its owner and `group` alone. A socket that a dead daemon left is replaced.
+    /// A Unix socket at `path`, which its owner and `group` may use (mode 0660). A socket file that a dead process left
+    /// is replaced.
     ///
-    /// - Throws: `HTTPServerError` when another process listens there, or the file cannot be made.
+    /// - Throws: `HTTPServerError` if the path is too long, is not a socket, another process listens on it, or the file
+    ///   cannot be created.
     public init(unix path: String, group: UInt32?) throws(HTTPServerError) {
         guard let name = UnixSocketPath(path), !path.hasPrefix("@") else {
             throw HTTPServerError(
-                description: "the socket's path has \(path.utf8.count) bytes; at most \(UnixSocketPath.bytesMax) are "
-                    + "possible: \(path)")
+                description: "the socket's path has \(path.utf8.count) bytes, at most \(UnixSocketPath.bytesMax) are "
+                    + "allowed: \(path)")
         }
         description = path
         isUnix = true
@@ -42,7 +44,7 @@ public final class HTTPListener: Sendable, CustomStringConvertible {
         guard let number = socket?.number else { return }
         try Self.removeStale(address, path: path)
         try Self.attempt("listen", path) { () throws(Errno) in
-            // Nobody may connect before owner and mode are right: the file gets the socket's mode (`unix_bind_bsd()`).
+            // No client may connect before owner and mode are set: the file gets the socket's mode (`unix_bind_bsd()`).
             try systemCall { fchmod(number, 0o600) }
             try Socket.bind(number, to: address)
             try FileSystem.setAccess(path, group: group, mode: 0o660)
@@ -50,9 +52,9 @@ public final class HTTPListener: Sendable, CustomStringConvertible {
         }
     }
 
-    /// A TCP port of a numeric address; with port 0, one that is free.
+    /// A TCP port of a numeric address; with port 0, the kernel chooses a free one.
     ///
-    /// - Throws: `HTTPServerError` when the address is taken, or is none of the host's.
+    /// - Throws: `HTTPServerError` if the address is in use or is not an address of this host.
     public init(tcp address: NetworkAddress, tls: HTTPTLS? = nil) throws(HTTPServerError) {
         path = nil
         isUnix = false
@@ -71,7 +73,7 @@ public final class HTTPListener: Sendable, CustomStringConvertible {
         description = Socket.networkAddress(of: socket.number)?.description ?? name
     }
 
-    /// Ends listening and removes the socket's file.
+    /// Stops listening and removes the socket's file.
     func close() {
         if let path { try? FileSystem.remove(path) }
         socket?.close()
@@ -87,11 +89,11 @@ public final class HTTPListener: Sendable, CustomStringConvertible {
             let probe = try Socket.open(AF_UNIX, SOCK_STREAM, isNonBlocking: true)
             try Socket.connect(probe.number, to: address)
         } catch .connectionRefused {
-            // No process listens. Any other failure, a full backlog too, means that one may.
+            // No process listens. After any other failure, such as a full backlog, one may.
             try? FileSystem.remove(path)
             return
         } catch {}
-        throw HTTPServerError(description: "a process listens on \(path) already; is another tapster running?")
+        throw HTTPServerError(description: "another process listens on \(path); is another tapster running?")
     }
 
     private static func attempt<Value>(

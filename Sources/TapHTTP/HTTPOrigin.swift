@@ -1,17 +1,18 @@
 public import TapSystem
 
-/// Who is on the other side of a connection.
+/// The client of a connection.
 public enum HTTPOrigin: Hashable, Sendable {
     /// A process of this host, on the Unix socket.
     case local(PeerCredentials)
+    /// A client over TCP.
     case network(HTTPNetworkPeer)
 }
 
-/// A client that came over TCP.
+/// A client that connected over TCP.
 public struct HTTPNetworkPeer: Hashable, Sendable {
-    /// Its end of the connection: `127.0.0.1:4711`, `[::1]:4711`.
+    /// The client's address and port: `127.0.0.1:4711`, `[::1]:4711`.
     public let address: String
-    /// Its certificate, which has been verified. Without a client authority nobody is asked for one.
+    /// The client's verified certificate. `nil` if it sent none; it is requested only if there is a client authority.
     public internal(set) var certificate: HTTPClientCertificate?
 
     public init(address: String, certificate: HTTPClientCertificate? = nil) {
@@ -20,9 +21,9 @@ public struct HTTPNetworkPeer: Hashable, Sendable {
     }
 }
 
-/// What a client's certificate (RFC 5280) says of it.
+/// The identity in a client's certificate (RFC 5280).
 public struct HTTPClientCertificate: Hashable, Sendable {
-    /// The subject's common name; nothing when there is none, or more than one.
+    /// The subject's common name; `nil` unless there is exactly one.
     public let commonName: String?
     /// SHA-256 of the certificate, in lower-case hexadecimal digits.
     public let fingerprint: String

@@ -2,11 +2,12 @@ internal import Synchronization
 
 /// A complete request.
 public struct HTTPRequest: Sendable {
-    /// What came before the body, shared by all copies of the request.
+    /// The request line and the header fields, shared by all copies of the request.
     public let head: RequestHead
+    /// Without transfer coding; empty if the request has none.
     public internal(set) var body: [UInt8] = []
 
-    /// A new identifier: it needs to be different, not secret, so it is one random number a process, and a count.
+    /// A new identifier. It must be unique, not secret: a random number for each process, and a counter.
     public static func freshIdentifier() -> String {
         identifierPrefix + String(identifierCount.add(1, ordering: .relaxed).newValue)
     }
@@ -15,35 +16,37 @@ public struct HTTPRequest: Sendable {
     private static let identifierCount = Atomic<UInt64>(0)
 }
 
-/// Why a request never reached its handler. It is answered, and its connection ends.
+/// Why a request was rejected before it reached its handler. The connection ends after the response.
 public enum HTTPRejection: String, CaseIterable, Error, Sendable {
     case bodyTooLarge
-    /// The bodies of all requests together are more than is held at a time.
+    /// The bodies of all requests together exceed `HTTPLimits.bodiesBytesMax`.
     case tooManyBodies
     case tooManyHeaders
-    /// Request line and header fields together are too large.
+    /// The request line and the header fields together are too large.
     case headersTooLarge
     case targetTooLong
-    /// It is not HTTP/1.1 as RFC 9112 has it.
+    /// Not valid HTTP/1.1 (RFC 9112).
     case malformedRequest
-    /// Two ways to tell where the request ends, or no host, or two (RFC 9112, section 6.3; RFC 9110, section 7.2).
+    /// More than one field gives the body's length, or there is no host or more than one (RFC 9112, section 6.3; RFC
+    /// 9110, section 7.2).
     case ambiguousRequest
-    /// A percent sign without two digits, a NUL, bytes that are no UTF-8, dot segments, or too many parameters.
+    /// A percent sign without two digits, a NUL, bytes that are not UTF-8, dot segments, or too many parameters.
     case malformedTarget
     /// A transfer coding other than chunked (RFC 9112, section 6.1).
     case unknownTransferCoding
     case unknownVersion
-    /// A chunk's header does not fit in the memory of a connection.
+    /// The header of a chunk does not fit in the memory of a connection.
     case unreadableBody
     /// Of all clients together, or of one.
     case tooManyConnections
+    /// The server is stopping.
     case stopping
 
-    /// What the library rejects by itself, before it calls the application. Where its text is another one in a version
-    /// to come, the code is less exact, and the request still rejected.
+    /// The reason for which the library rejects a request by itself, before it calls the application. If a later
+    /// version words its texts differently, the code is less exact, but the request is still rejected.
     ///
     /// - Parameters:
-    ///   - status: Of the error page that the library makes; 0 when it closes the connection without one.
+    ///   - status: The status of the library's error page; 0 if it closes the connection without one.
     ///   - text: The page, or the reason.
     init?(libraryStatus status: UInt32, text: String) {
         switch status {
@@ -66,11 +69,12 @@ public enum HTTPRejection: String, CaseIterable, Error, Sendable {
 
 /// What a client was doing when its connection was cut off for being slow.
 public enum HTTPCutOff: String, CaseIterable, Sendable {
-    /// It has sent no headers of a first request.
+    /// It has not sent the complete headers of its first request.
     case slowHeaders
-    /// It has sent no headers of a further request.
+    /// It has not sent the complete headers of a further request.
     case idle
+    /// It has not sent the complete body.
     case slowBody
-    /// It has not read the answer.
+    /// It has not read the response.
     case slowReader
 }

@@ -1,18 +1,20 @@
 internal import Glibc
 public import TapSystem
 
-/// An answer.
+/// A response, with a body or a stream.
 public struct HTTPResponse: Sendable {
+    /// The status code.
     public var status: Int
+    /// The header fields, without those that the library adds (`Date`, `Content-Length`, `Connection`).
     public var headers: HTTPHeaders
-    /// Sent instead of the body.
+    /// Sent instead of the body, unless `nil`.
     public var stream: HTTPStream?
     private let makeBody: @Sendable () -> HTTPBody
 
     /// - Parameters:
     ///   - status: The status code.
-    ///   - headers: What is sent beside what HTTP itself asks for.
-    ///   - body: Evaluated by each who asks for it: for an answer, by the thread of its connection.
+    ///   - headers: The header fields, without those that the library adds.
+    ///   - body: Evaluated at each access to `body`; when a response is sent, on the thread of its connection.
     ///   - stream: Sent instead of the body.
     public init(
         status: Int, headers: HTTPHeaders = [:],
@@ -24,11 +26,12 @@ public struct HTTPResponse: Sendable {
         makeBody = body
     }
 
+    /// Made anew at each access.
     public var body: HTTPBody { makeBody() }
 }
 
 extension HTTPResponse {
-    /// The whole answer, after which the connection ends.
+    /// The bytes of the whole response, with `Connection: close`.
     var closingBytes: [UInt8] {
         let body = body
         let fields = headers + ["Date": Self.date(), "Content-Length": "\(body.count)", "Connection": "close"]
@@ -36,12 +39,12 @@ extension HTTPResponse {
         return Array(head.utf8) + body.bytes
     }
 
-    /// Now, as RFC 9110, section 5.6.7, wants it.
+    /// The current time as an HTTP date (RFC 9110, section 5.6.7).
     private static func date() -> String {
         var now = time(nil)
         var parts = unsafe tm()
         var text = [CChar](repeating: 0, count: 64)
-        // SAFETY: the calls write the locals alone.
+        // SAFETY: the calls write only the locals.
         _ = unsafe gmtime_r(&now, &parts)
         // The program never leaves the C locale, whose names of days and months are those of HTTP.
         let count = unsafe strftime(&text, text.count, "%a, %d %b %Y %H:%M:%S GMT", &parts)
@@ -49,28 +52,29 @@ extension HTTPResponse {
     }
 }
 
-/// The body of an answer; the library reads it until the last answer that has it is sent.
+/// The body of a response. The library reads its bytes until the last response that uses it has been sent.
 public typealias HTTPBody = SharedBytes
 
-/// Decides what to answer.
+/// Handles the requests of a server.
 public protocol HTTPHandler: Sendable {
-    /// Called on a connection's thread: answers at once, or keeps `exchange` and answers later from any thread.
+    /// Called on a connection's thread: responds at once, or keeps `exchange` and responds later from any thread.
     func handle(_ request: HTTPRequest, _ exchange: HTTPExchange)
 
-    /// Words the refusal of a request that never became one.
+    /// The response to a request that the server rejects.
     ///
-    /// `request` has no body, and is missing where its target cannot be decoded.
+    /// `request` has no body; it is `nil` if the request's head could not be parsed.
     func refuse(_ rejection: HTTPRejection, _ request: HTTPRequest?, limits: HTTPLimits) -> HTTPResponse
 
-    /// Asked when the headers have come: of whom may not ask at all, no body is read and kept.
+    /// Called after the headers; a returned response rejects the request before its body is buffered.
     ///
-    /// - Returns: The refusal; nothing to go on.
+    /// - Returns: The rejection; `nil` to accept the request.
     func rejectEarly(_ head: RequestHead, from origin: HTTPOrigin) -> HTTPResponse?
 
-    /// Told of a connection that was cut off without an answer.
+    /// Called when a slow connection was cut off, with the reason, on the deadline thread.
     func wasCutOff(_ reason: HTTPCutOff)
 }
 
 extension HTTPHandler {
+    /// Accepts all requests.
     public func rejectEarly(_ head: RequestHead, from origin: HTTPOrigin) -> HTTPResponse? { nil }
 }

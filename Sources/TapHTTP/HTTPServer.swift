@@ -6,14 +6,15 @@ internal import Glibc
 internal import Synchronization
 internal import TapSystem
 
-/// A listener that could not be served.
+/// Why the HTTP server could not start.
 public struct HTTPServerError: Error, Sendable, CustomStringConvertible {
+    /// One line, for an operator.
     public let description: String
 }
 
-/// libmicrohttpd behind a Swift face: epoll, a few threads, and a handler that may answer when it likes.
+/// An HTTP server: libmicrohttpd with epoll, a few threads, and a handler that may respond at any time.
 public final class HTTPServer: Sendable {
-    /// The requests in hand, from their last byte to the end of their answer.
+    /// The requests in progress, from their last byte to the end of their response.
     private struct Current {
         var isStopping = false
         var exchanges: [ObjectIdentifier: HTTPExchange] = [:]
@@ -25,7 +26,7 @@ public final class HTTPServer: Sendable {
     private let clients: ClientConnections
     private let current = Mutex(Current())
     private let bodyBytes = Atomic(0)
-    // SAFETY: the library's handle; `MHD_stop_daemon` is called once, by whoever takes it out.
+    // SAFETY: the library's handle; `MHD_stop_daemon` is called once, since `stop` takes the handle first.
     private let daemon = Mutex<Handle?>(nil)
 
     @safe private struct Handle: @unchecked Sendable {
@@ -33,7 +34,7 @@ public final class HTTPServer: Sendable {
         let pointer: OpaquePointer
     }
 
-    /// Connections that are refused, until the library closes them.
+    /// Spare connections of the library, for those that were refused and that it has not closed yet.
     private static let closingConnectionsMax = 64
 
     public init(listener: HTTPListener, limits: HTTPLimits = HTTPLimits(), handler: some HTTPHandler) {
@@ -46,26 +47,27 @@ public final class HTTPServer: Sendable {
     /// Connections that were cut off for being slow, for tests.
     package var overdueConnections: Int { clients.overdueCount }
 
-    /// Begins to serve.
+    /// Starts to accept connections.
     ///
-    /// - Throws: `HTTPServerError` when the library cannot start its threads.
+    /// - Throws: `HTTPServerError` if a thread cannot be started, or too many files are open.
     public func start() throws(HTTPServerError) {
         do throws(ThreadFailure) { try clients.start() } catch { throw HTTPServerError(description: "\(error)") }
         var settings = unsafe tapster_mhd_settings()
-        // The library closes what it is given.
+        // The library closes the descriptor that it gets, so it gets a duplicate.
         let listening = listener.socket.map { dup($0.number) }
         if let listening, listening < 0 {
             throw HTTPServerError(description: "too many files are open for \(listener)")
         }
         unsafe settings.listen_socket = listening ?? -1
         unsafe settings.threads = UInt32(limits.threads)
-        // The library divides them among its threads, and does not answer above them: so its limit is never reached.
+        // The library divides its limit among its threads and leaves further connections unanswered. Multiplied by the
+        // number of threads the limit is never reached, and `ClientConnections` refuses with an answer.
         unsafe settings.connections_max = UInt32(
             (limits.connectionsMax + limits.reservedConnectionsMax + Self.closingConnectionsMax) * limits.threads)
         unsafe settings.connection_memory_bytes_max = limits.headerBytesMax
         unsafe settings.allows_upgrade = listener.isUnix ? 1 : 0
         if let tls = listener.tls {
-            // SAFETY: the listener keeps them alive as long as the server.
+            // SAFETY: the server keeps the listener, and that keeps the texts, alive.
             unsafe settings.certificates = UnsafePointer(tls.certificates)
             unsafe settings.key = UnsafePointer(tls.key)
             unsafe settings.client_authorities = unsafe tls.clientAuthorities.map { unsafe UnsafePointer($0) }
@@ -75,9 +77,9 @@ public final class HTTPServer: Sendable {
         unsafe settings.connection = connectionCallback
         unsafe settings.target = targetCallback
         unsafe settings.log = logCallback
-        // SAFETY: the reference is taken back in `stop`, after the last callback.
+        // SAFETY: `stop` releases this reference after the last callback.
         unsafe settings.context = Unmanaged.passRetained(self).toOpaque()
-        // SAFETY: the library reads the priorities during the call alone.
+        // SAFETY: the library reads the priorities only during the call.
         let started = unsafe HTTPTLS.priorities.withCString { priorities in
             unsafe settings.tls_priorities = priorities
             return unsafe tapster_mhd_start(&settings)
@@ -90,24 +92,24 @@ public final class HTTPServer: Sendable {
         daemon.withLock { $0 = unsafe Handle(pointer: pointer) }
     }
 
-    /// Serves a connected Unix socket too, and closes it at the end.
+    /// Also serves a connected Unix socket, and closes it at the end.
     ///
-    /// - Returns: False when the server has stopped or the library has no memory; then the socket is closed.
+    /// - Returns: False if the server has stopped or the library has no memory; the socket is then closed.
     func add(connected socket: OwnedDescriptor) -> Bool {
         daemon.withLock { handle in
             guard let handle else { return false }
             var address = sockaddr(sa_family: sa_family_t(AF_UNIX), sa_data: (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
-            // SAFETY: the library copies the address during the call; only its family is read of it (unix(7), unnamed).
+            // SAFETY: the library copies the address during the call, and reads only its family (unix(7), unnamed).
             return unsafe MHD_add_connection(
                 handle.pointer, socket.take(), &address, socklen_t(MemoryLayout<sa_family_t>.size)) == .YES
         }
     }
 
-    /// Answers what is parked, and what still comes, with 503, and returns when the last thread has ended.
+    /// Answers suspended and new requests with 503, and returns when the last thread has ended.
     public func stop() {
         guard let handle = daemon.withLock({ $0.take() }) else { return }
-        // The library must not be stopped while connections are suspended. It is not told to stop listening before
-        // (`MHD_quiesce_daemon`): its threads would race for the socket then, and abort the process.
+        // The library must not be stopped while connections are suspended. `MHD_quiesce_daemon`, which stops listening,
+        // is not called before: its threads would race for the socket and abort the process.
         let unanswered = current.withLock { current in
             current.isStopping = true
             return Array(current.exchanges.values)
@@ -117,12 +119,12 @@ public final class HTTPServer: Sendable {
         unsafe MHD_stop_daemon(handle.pointer)
         clients.stop()
         listener.close()
-        // SAFETY: the reference of `start`; no callback can come any more.
+        // SAFETY: releases the reference of `start`; there are no more callbacks.
         unsafe Unmanaged.passUnretained(self).release()
     }
 
-    /// The library throws away what it has not sent when it stops, so this waits; a client that does not read is
-    /// waited for no longer than `HTTPLimits.stopMillisecondsMax`.
+    /// Waits until the responses are sent, since the library discards unsent bytes when it stops. A client that does not
+    /// read delays this by at most `HTTPLimits.stopMillisecondsMax`.
     private func waitForAnswers() {
         let deadline = ContinuousClock.now + .milliseconds(limits.stopMillisecondsMax)
         while ContinuousClock.now < deadline, current.withLock({ !$0.exchanges.isEmpty }) {
@@ -132,7 +134,9 @@ public final class HTTPServer: Sendable {
 
     // MARK: Called by the library's threads
 
-    /// - Returns: Nothing when the connection shall end.
+    /// A connection was accepted.
+    ///
+    /// - Returns: `nil` if the connection must end.
     func connect(_ connection: OpaquePointer) -> ClientConnection? {
         let socket = unsafe tapster_mhd_socket(connection)
         guard let origin = unsafe origin(of: connection, socket: socket) else { return nil }
@@ -149,14 +153,14 @@ public final class HTTPServer: Sendable {
         return client
     }
 
-    /// Answers at once: the library would wait for a request, and the connection would count as long.
+    /// Answers at once: the library would wait for a request first, and the connection would count until then.
     private func refuse(_ socket: Int32) {
         let response = handler.refuse(.tooManyConnections, nil, limits: limits)
         // A client that speaks TLS cannot read it.
         if listener.tls == nil {
             let bytes = response.closingBytes
-            // SAFETY: the array lives during the call. The socket's buffer is empty, so all fits or the client has
-            // gone.
+            // SAFETY: the array lives during the call. The socket's buffer is empty, so that all bytes fit unless the
+            // client has disconnected.
             _ = unsafe send(socket, bytes, bytes.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
         }
         shutdown(socket, Int32(SHUT_RDWR))
@@ -164,7 +168,7 @@ public final class HTTPServer: Sendable {
 
     private func origin(of connection: OpaquePointer, socket: Int32) -> HTTPOrigin? {
         if listener.isUnix { return PeerCredentials(socket: socket).map { .local($0) } }
-        // SAFETY: the library keeps the whole address alive as long as the connection.
+        // SAFETY: the library keeps the complete address alive as long as the connection.
         guard let address = unsafe tapster_mhd_address(connection),
             let found = unsafe NetworkAddress(address)
         else { return nil }
@@ -176,13 +180,13 @@ public final class HTTPServer: Sendable {
     }
 
     private func client(of connection: OpaquePointer) -> ClientConnection? {
-        // SAFETY: the context is the client of `connect`, retained until the connection ends.
+        // SAFETY: the context is the client that `connect` returned, retained until the connection ends.
         unsafe tapster_mhd_socket_context(connection).map {
             unsafe Unmanaged<ClientConnection>.fromOpaque($0).takeUnretainedValue()
         }
     }
 
-    /// The request line has arrived; the library takes the target to pieces after this.
+    /// The request line has arrived; after this the library splits the target at its query.
     func read(target: UnsafeRawBufferPointer, of connection: OpaquePointer) {
         guard let client = unsafe client(of: connection) else { return }
         client.targetBytes = target.count
@@ -195,7 +199,7 @@ public final class HTTPServer: Sendable {
 
     /// The headers have arrived.
     ///
-    /// - Returns: Nothing when the connection shall end.
+    /// - Returns: `nil` if the connection must end.
     func begin(_ connection: OpaquePointer, _ line: RequestLine) -> HTTPExchange? {
         guard let client = unsafe client(of: connection) else { return nil }
         unsafe identify(client, connection)
@@ -210,7 +214,7 @@ public final class HTTPServer: Sendable {
                     method: parts.method, target: target, fields: parts.fields, isHTTP10: parts.isHTTP10))
             let framing = try RequestFraming(
                 parts.fields, authority: target.authority, isHTTP10: parts.isHTTP10, bodyBytesMax: limits.bodyBytesMax)
-            // The library takes chunks that others may read differently, and does not say so.
+            // The library accepts malformed chunks, which other parsers may read differently, and does not report them.
             exchange.incoming.closes = framing.isChunked
         } catch {
             exchange.incoming.rejection = error
@@ -218,10 +222,10 @@ public final class HTTPServer: Sendable {
         return exchange
     }
 
-    /// The library is about to refuse a request by itself, with a page or by closing the connection, or tells of
-    /// something else.
+    /// Called with what the library logs: it is about to refuse a request by itself, with an error page or by closing
+    /// the connection; any other message is ignored.
     func answerForLibrary(status: UInt32, text: String) {
-        // When it closes a connection of TLS without a page, nothing more can be sent.
+        // Before the library closes a TLS connection without a page, no response can be sent.
         guard let rejection = HTTPRejection(libraryStatus: status, text: text) else {
             return tapster_refusal_set(nil, 0)
         }
@@ -231,7 +235,7 @@ public final class HTTPServer: Sendable {
         unsafe tapster_refusal_set(bytes, bytes.count)
     }
 
-    /// The handshake is over, since there is a request.
+    /// Reads the client's certificate; the handshake is complete, since a request has arrived.
     private func identify(_ client: ClientConnection, _ connection: OpaquePointer) {
         // SAFETY: the session lives as long as the connection.
         guard unsafe listener.tls?.clientAuthorities != nil, case .network(let peer) = client.origin,
@@ -241,7 +245,7 @@ public final class HTTPServer: Sendable {
         client.add(certificate)
     }
 
-    /// Refuses before the body is read, where that is possible.
+    /// Refuses a request before its body is read, if its head is reason enough.
     func refuseEarly(_ exchange: HTTPExchange, _ connection: OpaquePointer) -> MHD_Result {
         let refusal: HTTPResponse
         if let rejection = exchange.incoming.rejection {
@@ -257,7 +261,9 @@ public final class HTTPServer: Sendable {
         return unsafe queue(refusal, for: exchange, on: connection)
     }
 
-    /// - Returns: False when the connection shall end.
+    /// A part of the body has arrived.
+    ///
+    /// - Returns: False if the connection must end.
     func receive(_ part: UnsafeRawBufferPointer, _ exchange: HTTPExchange) -> Bool {
         let held = exchange.incoming.request?.body.count ?? 0
         if exchange.incoming.rejection == nil, held + part.count <= limits.bodyBytesMax {
@@ -277,7 +283,7 @@ public final class HTTPServer: Sendable {
         return exchange.incoming.discardedBytes <= limits.refusedBodyBytesMax
     }
 
-    /// The request is complete, or its parked connection goes on.
+    /// The request is complete, or its suspended connection was resumed.
     func proceed(_ exchange: HTTPExchange, _ connection: OpaquePointer) -> MHD_Result {
         if !exchange.incoming.isHandled {
             exchange.incoming.isHandled = true
@@ -304,7 +310,7 @@ public final class HTTPServer: Sendable {
         exchange.client.expect(.idle, within: limits.headerSecondsMax, crowded: limits.crowdedSecondsMax)
     }
 
-    /// - Returns: False when the server stops: then nobody would answer a parked connection.
+    /// - Returns: False if the server is stopping: a connection suspended from then on would never be resumed.
     private func take(_ exchange: HTTPExchange) -> Bool {
         current.withLock { current in
             if !current.isStopping { current.exchanges[ObjectIdentifier(exchange)] = exchange }
@@ -349,7 +355,7 @@ public final class HTTPServer: Sendable {
         _ headers: HTTPHeaders, to response: OpaquePointer, closes: Bool
     ) {
         for field in headers.fields {
-            // What Swift makes of a string that is passed as it is costs an allocation each.
+            // Passing a `String` to C directly costs an allocation each; `withCString` does not.
             unsafe field.name.withCString { name in
                 unsafe field.value.withCString { value in _ = unsafe MHD_add_response_header(response, name, value) }
             }

@@ -2,38 +2,40 @@ public import TapSystem
 internal import CMicroHTTPD
 internal import Synchronization
 
-/// What a stream does next.
+/// The next step of a stream.
 public enum HTTPStreamStep: Sendable {
-    /// These bytes follow, one body behind the other.
+    /// Send these bodies, one after the other.
     case send([HTTPBody])
-    /// There is nothing to say until `HTTPStream.wake`.
+    /// There are no bytes to send until `HTTPStream.wake`.
     case wait
+    /// End the response.
     case end
 }
 
-/// Knows what a stream says.
+/// Produces the bytes of a stream.
 public protocol HTTPStreamSource: Sendable {
-    /// Called when all that came before has been handed to the kernel, by one thread at a time.
+    /// Called by one thread at a time, when all earlier bytes have been written to the socket.
     ///
-    /// - Parameter isStopping: The server stops: `wait` is the end then.
-    /// - Returns: What follows.
+    /// - Parameter isStopping: The server is stopping; `wait` then ends the stream.
+    /// - Returns: The next step.
     func next(isStopping: Bool) -> HTTPStreamStep
 
     /// Called once, after the last `next`.
     ///
-    /// - Parameter isOverdue: The client was cut off because it did not read.
+    /// - Parameter isOverdue: Whether the client was cut off because it did not read.
     func ended(isOverdue: Bool)
 }
 
-/// An answer without a length: it goes on until its source ends it, or the client goes. While there is nothing to say
-/// the connection is parked, and costs no thread. Nothing is made before the client has taken what came before it.
+/// A response without a length: it continues until its source ends it or the client disconnects. While there are no
+/// bytes to send, the connection is suspended and needs no thread. Further bytes are produced only when the earlier
+/// ones have been written to the socket.
 @safe public final class HTTPStream: @unchecked Sendable {
-    // Unchecked: `pieces`, `offset` and `isAtEnd` are touched by the connection's own thread alone, all else is
+    // Unchecked: only the connection's own thread accesses `stallSeconds`, `pieces`, `offset` and `isAtEnd`; all else is
     // constant or in the mutex.
 
     @safe private struct Connection: @unchecked Sendable {
-        // Unchecked: the library's functions that park a connection may be called from any thread. The pointer is valid
-        // until the library reports the request completed, and `finish` comes with that.
+        // Unchecked: the library's functions that suspend and resume a connection may be called from any thread. The
+        // pointer is valid until the library reports the request completed, which calls `finish`.
         let pointer: OpaquePointer
     }
 
@@ -41,7 +43,7 @@ public protocol HTTPStreamSource: Sendable {
         var connection: Connection?
         var client: ClientConnection?
         var isParked = false
-        /// Whether there is news that the source has perhaps not been asked for.
+        /// Whether `wake` was called after the source was last asked.
         var isWoken = false
         var isStopping = false
         var isFinished = false
@@ -49,14 +51,14 @@ public protocol HTTPStreamSource: Sendable {
 
     /// `MHD_CONTENT_READER_END_OF_STREAM`
     static let end = -1
-    /// Of memory for a client that does not understand chunks; others are sent what fits in their connection's memory.
+    /// Size of the buffer for clients without chunked coding; for others the connection's memory is the limit.
     private static let blockBytes = 16 << 10
 
     private let source: any HTTPStreamSource
     private let state = Mutex(State())
     private var stallSeconds = 0
     private var pieces: ArraySlice<HTTPBody> = []
-    /// Within the first piece.
+    /// How many bytes of the first piece have been copied.
     private var offset = 0
     private var isAtEnd = false
 
@@ -64,7 +66,7 @@ public protocol HTTPStreamSource: Sendable {
         self.source = source
     }
 
-    /// Has the source asked again. It may be called at any time, and does not block.
+    /// Causes another call of the source's `next`. May be called at any time; does not block.
     public func wake() {
         state.withLock { state in
             state.isWoken = true
@@ -72,7 +74,7 @@ public protocol HTTPStreamSource: Sendable {
         }
     }
 
-    /// Lets the source say its last.
+    /// Lets the source send its last bytes, and ends the stream.
     func stop() {
         state.withLock { state in
             state.isStopping = true
@@ -80,7 +82,7 @@ public protocol HTTPStreamSource: Sendable {
         }
     }
 
-    /// Nobody reads any more.
+    /// The request is complete or its connection is gone: calls the source's `ended`, once.
     func finish() {
         let (isFirst, client) = state.withLock { state in
             defer {
@@ -95,17 +97,17 @@ public protocol HTTPStreamSource: Sendable {
     private static func resume(_ state: inout State) {
         guard state.isParked, !state.isFinished, let connection = state.connection else { return }
         state.isParked = false
-        // SAFETY: a parked connection lives until it is resumed, and under the lock nobody else resumes it.
+        // SAFETY: a suspended connection lives until it is resumed, and the lock prevents that another thread resumes it.
         unsafe MHD_resume_connection(connection.pointer)
     }
 
     // MARK: Called by the connection's thread
 
     /// - Parameters:
-    ///   - connection: Where it is sent.
-    ///   - client: Who is given time to read.
-    ///   - stallSeconds: How long it may take nothing while there is something.
-    /// - Returns: The library's response, which keeps the stream; nothing when there is no memory for it.
+    ///   - connection: The connection on which it is sent.
+    ///   - client: The client whose deadlines the stream sets.
+    ///   - stallSeconds: How long the client may read nothing while there are bytes to send.
+    /// - Returns: The library's response, which retains the stream; `nil` if there is no memory for it.
     func response(on connection: OpaquePointer, client: ClientConnection?, stallSeconds: Int) -> OpaquePointer? {
         self.stallSeconds = stallSeconds
         let held = unsafe Connection(pointer: connection)
@@ -113,7 +115,7 @@ public protocol HTTPStreamSource: Sendable {
             state.connection = held
             state.client = client
         }
-        // SAFETY: the library calls `freeStreamCallback` when it needs the stream no longer.
+        // SAFETY: the library calls `freeStreamCallback` when it no longer needs the stream.
         let context = unsafe Unmanaged.passRetained(self)
         // MHD_SIZE_UNKNOWN
         let made = unsafe MHD_create_response_from_callback(
@@ -122,9 +124,9 @@ public protocol HTTPStreamSource: Sendable {
         return unsafe made
     }
 
-    /// Fills the buffer as far as there is something to say.
+    /// Fills the buffer with the bytes that are ready.
     ///
-    /// - Returns: How many bytes; 0 when the connection is parked, `end` when nothing follows.
+    /// - Returns: The number of bytes; 0 if the connection was suspended, `end` at the end of the stream.
     func read(into buffer: UnsafeMutableRawBufferPointer) -> Int {
         var filled = 0
         while filled < buffer.count {
@@ -148,9 +150,9 @@ public protocol HTTPStreamSource: Sendable {
         return filled
     }
 
-    /// Asks the source.
+    /// Gets the next bodies from the source.
     ///
-    /// - Returns: False when it says nothing now.
+    /// - Returns: False if there are none now.
     private func fetch(mayPark: Bool) -> Bool {
         while !isAtEnd {
             let isStopping = state.withLock { state in
@@ -173,7 +175,9 @@ public protocol HTTPStreamSource: Sendable {
         return false
     }
 
-    /// - Returns: False when there is news already.
+    /// Suspends the connection.
+    ///
+    /// - Returns: False if `wake` or `stop` was called meanwhile; then it is not suspended.
     private func park() -> Bool {
         state.withLock { state in
             guard !state.isWoken, !state.isStopping, let connection = state.connection else { return false }

@@ -1,11 +1,12 @@
 internal import CGnuTLS
 internal import Glibc
 
-/// What a listener shows its clients, and whom it believes. Whoever has one has a key that fits the certificate.
+/// The certificate and key of a TLS listener, and the authorities of its clients. An instance always has a key that
+/// matches its certificate.
 ///
-/// A class, so that no log that prints it can show the key.
+/// A class, so that printing it in a log cannot show the key.
 @safe public final class HTTPTLS: @unchecked Sendable {
-    // Unchecked: the texts are written in `init` alone, and freed when nobody refers to the object.
+    // Unchecked: the texts are written only in `init`, and freed in `deinit`.
 
     /// TLS 1.2 and 1.3 (RFC 9325).
     static let priorities = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE"
@@ -15,13 +16,13 @@ internal import Glibc
     let clientAuthorities: UnsafeMutablePointer<CChar>?
 
     /// - Parameters:
-    ///   - certificates: The server's certificate and those between it and its authority, in PEM.
-    ///   - key: Its private key, in PEM, without a passphrase.
-    ///   - clientAuthorities: Who vouches for clients, in PEM. Clients are then asked for a certificate; they need not
-    ///     have one, but a bad one ends the handshake.
-    /// - Throws: `HTTPServerError` when one of them cannot be read, or the key is of another certificate.
+    ///   - certificates: The server's certificate and the intermediate ones, in PEM.
+    ///   - key: The certificate's private key, in PEM, without a passphrase.
+    ///   - clientAuthorities: Certificates of the authorities that sign clients' certificates, in PEM. Clients are then
+    ///     asked for a certificate; it is optional, but an invalid one ends the handshake.
+    /// - Throws: `HTTPServerError` if one of them cannot be parsed, or the key does not match the certificate.
     public init(certificates: String, key: String, clientAuthorities: String? = nil) throws(HTTPServerError) {
-        // SAFETY: copies of ours, which `deinit` frees.
+        // SAFETY: `deinit` frees these copies.
         unsafe self.certificates = strdup(certificates)
         unsafe self.key = strdup(key)
         unsafe self.clientAuthorities = clientAuthorities.flatMap { unsafe strdup($0) }
@@ -29,14 +30,14 @@ internal import Glibc
     }
 
     deinit {
-        // SAFETY: the library has read them by now, and nobody else refers to them.
+        // SAFETY: the library reads them only while it starts, and this object has the only references.
         unsafe explicit_bzero(key, strlen(key))
         unsafe free(key)
         unsafe free(certificates)
         unsafe free(clientAuthorities)
     }
 
-    /// The library reads them the same way, but does not tell what is wrong.
+    /// Parses the texts as the library does, which does not report what is wrong.
     private func check() throws(HTTPServerError) {
         var credentials: gnutls_certificate_credentials_t?
         // SAFETY: freed below, and used only before.
@@ -49,7 +50,7 @@ internal import Glibc
         let read = unsafe gnutls_certificate_set_x509_key_mem(credentials, &certificates, &key, GNUTLS_X509_FMT_PEM)
         guard read >= 0 else {
             throw HTTPServerError(
-                description: "the TLS certificate and its key cannot be used; they must be PEM, belong together, and "
+                description: "the TLS certificate and its key cannot be used; they must be PEM, match each other, and "
                     + "have no passphrase: \(unsafe String(cString: gnutls_strerror(read)))")
         }
         guard let authorities = unsafe clientAuthorities else { return }
@@ -58,12 +59,12 @@ internal import Glibc
         guard count > 0 else {
             throw HTTPServerError(
                 description: "the authority of TLS clients cannot be used; it must be a certificate in PEM: "
-                    + (count < 0 ? unsafe String(cString: gnutls_strerror(count)) : "there is none"))
+                    + (count < 0 ? unsafe String(cString: gnutls_strerror(count)) : "no certificate found"))
         }
     }
 
     private static func datum(_ text: UnsafeMutablePointer<CChar>) -> gnutls_datum_t {
-        // SAFETY: whoever uses it keeps the text alive.
+        // SAFETY: the caller keeps the text alive while it uses the datum.
         unsafe gnutls_datum_t(
             data: UnsafeMutableRawPointer(text).assumingMemoryBound(to: UInt8.self), size: UInt32(strlen(text)))
     }
@@ -73,7 +74,7 @@ extension HTTPClientCertificate {
     private static let fingerprintBytes = 32
     private static let nameBytesMax = 1_024
 
-    /// The one that the client showed, and the handshake verified.
+    /// The certificate that the client sent and the handshake verified; `nil` if there is none.
     init?(session: OpaquePointer) {
         var count: UInt32 = 0
         // SAFETY: the list belongs to the session, which lives as long as its connection.
@@ -94,13 +95,13 @@ extension HTTPClientCertificate {
         commonName = names.count == 1 ? names[0] : nil
     }
 
-    /// What `read` writes, if it is UTF-8.
+    /// The text that `read` writes; `nil` if it fails or is not UTF-8.
     private static func text(
         _ read: (_ bytes: UnsafeMutableRawPointer, _ size: UnsafeMutablePointer<Int>) -> Int32
     ) -> String? {
         var bytes = [UInt8](repeating: 0, count: nameBytesMax)
         var size = bytes.count
-        // SAFETY: both pointers are used during the call alone, and no more than `size` bytes are written.
+        // SAFETY: both pointers are used only during the call, and at most `size` bytes are written.
         let result = unsafe bytes.withUnsafeMutableBytes { buffer in
             unsafe buffer.baseAddress.map { unsafe read($0, &size) } ?? -1
         }

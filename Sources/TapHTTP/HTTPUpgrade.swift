@@ -1,7 +1,7 @@
 internal import Synchronization
 internal import TapSystem
 
-/// The end of HTTP on a connection (RFC 9110, section 7.8).
+/// A connection's upgrade to another protocol (RFC 9110, section 7.8).
 final class HTTPUpgrade: Sendable {
     typealias Taker = @Sendable (_ socket: OwnedDescriptor?) -> Void
 
@@ -13,7 +13,7 @@ final class HTTPUpgrade: Sendable {
         self.taker = Mutex(taker)
     }
 
-    /// Passes the socket on, the first time.
+    /// Calls the taker with the socket, the first time only.
     func take(_ socket: OwnedDescriptor?) {
         let taker = taker.withLock { $0.take() }
         taker?(socket)

@@ -1,6 +1,6 @@
 internal import CMicroHTTPD
 
-/// The header fields of a request. Their texts are made on demand: most requests are asked for few.
+/// The header fields of a request. Their strings are made on demand: most requests need few.
 struct HeaderFields: Sendable {
     private struct Field {
         let name: Range<Int>
@@ -10,18 +10,18 @@ struct HeaderFields: Sendable {
     private var bytes: [UInt8] = []
     private var fields: [Field] = []
 
-    /// Has no fields.
+    /// No fields.
     init() {}
 
     /// - Parameters:
-    ///   - connection: The library's, whose request has the fields.
-    ///   - fieldsMax: How many there may be.
-    /// - Throws: `.tooManyHeaders`, and as `append` does.
+    ///   - connection: The library's connection with the request.
+    ///   - fieldsMax: The largest number of fields.
+    /// - Throws: `.tooManyHeaders`, and the errors of `append`.
     init(of connection: OpaquePointer, fieldsMax: Int) throws(HTTPRejection) {
         self = try unsafe withUnsafeTemporaryAllocation(of: tapster_mhd_field.self, capacity: fieldsMax + 1) {
             found throws(HTTPRejection) in
-            // SAFETY: the library writes at most `found.count` fields, and keeps their texts alive until the request is
-            // complete.
+            // SAFETY: `tapster_mhd_read_fields` writes at most `found.count` fields; the library keeps their texts alive
+            // until the request is complete.
             let count = unsafe tapster_mhd_read_fields(connection, found.baseAddress, found.count)
             guard count <= fieldsMax else { throw .tooManyHeaders }
             var fields = HeaderFields()
@@ -47,7 +47,7 @@ struct HeaderFields: Sendable {
         else {
             throw .malformedRequest
         }
-        // Blanks around a value are not part of it; some versions of the library leave them.
+        // Blanks around a value are not part of it, but some versions of the library include them.
         var trimmed = unsafe value[...]
         while let first = unsafe trimmed.first, Self.isBlank(first) { unsafe trimmed.removeFirst() }
         while let last = unsafe trimmed.last, Self.isBlank(last) { unsafe trimmed.removeLast() }
@@ -58,12 +58,12 @@ struct HeaderFields: Sendable {
         fields.append(Field(name: start..<middle, value: middle..<bytes.count))
     }
 
-    /// The value of a field, which is named in lower case; of a repeated one, the last.
+    /// The value of a field, whose name is given in lower case; of a repeated field, the last value.
     subscript(name: String) -> String? {
         fields.last { isNamed($0, name) }.map { String(decoding: bytes[$0.value], as: UTF8.self) }
     }
 
-    /// How many fields have a name that at most one may have, and the bytes of the first.
+    /// For a field that must not be repeated: the number of its occurrences, and the bytes of the first value.
     func only(_ name: String) -> (count: Int, value: ArraySlice<UInt8>?) {
         var (count, first): (Int, Field?) = (0, nil)
         for field in fields where isNamed(field, name) {
@@ -73,12 +73,12 @@ struct HeaderFields: Sendable {
         return (count, first.map { bytes[$0.value] })
     }
 
-    /// The bytes of each field of that name.
+    /// The bytes of the value of each field with that name.
     func values(_ name: String) -> [ArraySlice<UInt8>] {
         fields.lazy.filter { isNamed($0, name) }.map { bytes[$0.value] }
     }
 
-    /// Field names are ASCII and know no case (RFC 9110, section 5.1).
+    /// Field names are ASCII and case-insensitive (RFC 9110, section 5.1).
     private func isNamed(_ field: Field, _ lowercase: String) -> Bool {
         field.name.count == lowercase.utf8.count
             && zip(field.name, lowercase.utf8).allSatisfy { asciiLowercase(bytes[$0]) == $1 }
@@ -86,7 +86,7 @@ struct HeaderFields: Sendable {
 
     static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 
-    /// All but the controls; a tab is a blank (RFC 9110, section 5.5).
+    /// Any byte but control characters; a tab is allowed (RFC 9110, section 5.5).
     static func isValueByte(_ byte: UInt8) -> Bool { byte >= 0x20 && byte != 0x7F || byte == 0x09 }
 
     /// A letter, a digit, or one of ``!#$%&'*+-.^_`|~`` (RFC 9110, section 5.6.2).

@@ -1,17 +1,17 @@
 internal import CMicroHTTPD
 
-/// The head of a request in the buffer of libmicrohttpd before 1.0, checked for what that library passes over and two
-/// parties could read differently (RFC 9112, sections 2.2, 3 and 5).
+/// The head of a request in the buffer of libmicrohttpd before 1.0, checked for faults that this library accepts and
+/// that two parsers could read differently (RFC 9112, sections 2.2, 3 and 5).
 ///
-/// Only the bytes tell of a lone LF, a folded field, a NUL, or a second space, and only the buffer has them. This is
-/// the one place that reads it, for libmicrohttpd 0.9.75 to 0.9.77; from 1.0 on the library refuses these by itself,
-/// and leaves its buffer in another state. `HTTPLibrary.check` proves at each start that the one or the other is so.
+/// A lone LF, a folded field, a NUL, or a second space can only be seen in the library's buffer. This is the only code
+/// that reads that buffer, for libmicrohttpd 0.9.75 to 0.9.77; from 1.0 on the library refuses such requests by itself,
+/// and leaves its buffer in another state. `HTTPLibrary.check` checks at each start that such requests are refused.
 @unsafe struct LenientHead {
     private static let versionBytes = 8
 
-    /// From the method to the end of the headers. The library has put a NUL in the place of each separator: of the
-    /// spaces in the request line, of each byte of a line's end, and of the colon. So a lone LF is one NUL where two
-    /// must be, and a NUL that the client sent is one too many.
+    /// From the method to the end of the headers. The library has replaced each separator by a NUL: the spaces in the
+    /// request line, each byte of a line's end, and the colon. So a lone LF appears as one NUL instead of two, and a NUL
+    /// that the client sent as one too many.
     private let bytes: UnsafeRawBufferPointer
     private let targetStart: Int
     private let versionStart: Int
@@ -19,9 +19,9 @@ internal import CMicroHTTPD
 
     /// - Parameters:
     ///   - bytes: The head.
-    ///   - targetStart: Where the library found the target, in bytes from the method.
-    ///   - versionStart: The same of the version.
-    ///   - targetBytes: The target's length before the library split it; with a NUL inside, up to that.
+    ///   - targetStart: The offset of the target that the library found, in bytes from the method.
+    ///   - versionStart: The same for the version.
+    ///   - targetBytes: The target's length before the library split it; if it contains a NUL, the length up to that.
     init(_ bytes: UnsafeRawBufferPointer, targetStart: Int, versionStart: Int, targetBytes: Int) {
         unsafe self.bytes = bytes
         unsafe self.targetStart = targetStart
@@ -37,11 +37,11 @@ internal import CMicroHTTPD
             versionStart: UnsafeRawPointer(line.version) - UnsafeRawPointer(line.method), targetBytes: targetBytes)
     }
 
-    /// - Throws: `.malformedRequest`, or `.unknownTransferCoding` when the library takes blanks for a part of it, and
-    ///   would wait for a body without end.
+    /// - Throws: `.malformedRequest`; `.unknownTransferCoding` if `Transfer-Encoding` ends in blanks, which the library
+    ///   takes for a part of the coding's name, so that it would wait for the body for ever.
     func check() throws(HTTPRejection) {
         let lineEnd = unsafe versionStart + Self.versionBytes
-        // One separator each, and nothing that the library passed over.
+        // Exactly one separator before and after the target, and no NUL before it.
         guard unsafe targetStart > 1, unsafe versionStart == targetStart + targetBytes + 1,
             unsafe lineEnd <= bytes.count, unsafe bytes[..<(targetStart - 1)].allSatisfy({ $0 != 0 })
         else { throw .malformedRequest }
@@ -70,7 +70,7 @@ internal import CMicroHTTPD
         return place
     }
 
-    /// - Returns: What follows CR LF.
+    /// - Returns: The offset after CR LF.
     private func afterLineEnd(_ place: Int) throws(HTTPRejection) -> Int {
         guard unsafe place + 1 < bytes.count, unsafe bytes[place] == 0, unsafe bytes[place + 1] == 0 else {
             throw .malformedRequest

@@ -1,17 +1,18 @@
-/// What stands before the body, read once from the library.
+/// The request line and the header fields, read once from the library.
 public final class RequestHead: Sendable {
+    /// Case-sensitive (RFC 9110, section 9.1).
     public let method: String
-    /// The path as it came.
+    /// The undecoded path.
     public let path: String
-    /// The path's segments, each percent-decoded by itself.
+    /// The path's segments, each percent-decoded.
     public let segments: [String]
-    /// The query's parameters, decoded; of a repeated one, the last.
+    /// The query's parameters, decoded; of a repeated parameter, the last value.
     public let query: [String: String]
-    /// An upgrade that HTTP/1.0 asks for is to be ignored (RFC 9110, section 7.8).
+    /// False for HTTP/1.0, whose `Upgrade` field must be ignored (RFC 9110, section 7.8).
     public let canUpgrade: Bool
-    /// When the headers had arrived.
+    /// The time at which the headers were complete.
     public let received = ContinuousClock.now
-    /// `X-Request-Id`: the client's, where it sent a plain one, else ours.
+    /// `X-Request-Id` of the client if it is 1 to 64 ASCII letters, digits, `-` and `_`; otherwise a generated one.
     public let identifier: String
 
     private let fields: HeaderFields
@@ -26,10 +27,10 @@ public final class RequestHead: Sendable {
         identifier = Self.identifier(fields["x-request-id"])
     }
 
-    /// The value of a header field, which is named in lower case; of a repeated one, the last.
+    /// The value of a header field, whose name is given in lower case; of a repeated field, the last value.
     public func header(_ name: String) -> String? { fields[name] }
 
-    /// The values of a field that is a list, all of its lines together (RFC 9110, section 5.3).
+    /// The values of a list field, those of all its lines joined by commas (RFC 9110, section 5.3).
     public func list(_ name: String) -> String? {
         let values = fields.values(name)
         return values.isEmpty ? nil : values.map { String(decoding: $0, as: UTF8.self) }.joined(separator: ",")
@@ -45,15 +46,15 @@ public final class RequestHead: Sendable {
     }
 }
 
-/// How a request's end is told (RFC 9112, section 6).
+/// Message framing: how the length of a request's body is determined (RFC 9112, section 6).
 struct RequestFraming {
     let isChunked: Bool
 
-    /// Fields that say one thing: of two, one party may take the first and another the last (RFC 9110, section 5.3).
+    /// Fields that must not be repeated: parsers differ on whether the first or the last counts (RFC 9110, section 5.3).
     private static let singular = ["authorization", "content-type", "idempotency-key"]
 
-    /// - Throws: What the library lets through although two parties could understand it differently, or it would wait
-    ///   for what nobody can decode.
+    /// - Throws: `HTTPRejection` if the request is ambiguous, has an unknown transfer coding, or too large a body. The
+    ///   library accepts such requests.
     init(
         _ fields: HeaderFields, authority: [UInt8]?, isHTTP10: Bool, bodyBytesMax: Int
     ) throws(HTTPRejection) {

@@ -1,7 +1,7 @@
 internal import CMicroHTTPD
 
-/// The texts of a request line, in the library's memory, which lasts until the request is complete. The library ends
-/// each with a NUL.
+/// The texts of a request line, each NUL-terminated, in the library's memory, which is valid until the request is
+/// complete.
 @unsafe struct RequestLine {
     let method: UnsafePointer<CChar>
     /// Without its query.
@@ -9,18 +9,18 @@ internal import CMicroHTTPD
     let version: UnsafePointer<CChar>
 }
 
-/// The request line and the header fields, strictly.
+/// The request line and the header fields, parsed strictly.
 struct RequestParts {
     let method: String
     let isHTTP10: Bool
     let fields: HeaderFields
 
     /// - Parameters:
-    ///   - line: The request line, as the library read it.
-    ///   - connection: The library's, whose request it is.
+    ///   - line: The request line, as the library parsed it.
+    ///   - connection: The library's connection with the request.
     ///   - targetBytes: The length of the target with its query.
-    ///   - fieldsMax: How many header fields there may be.
-    /// - Throws: Why the request is rejected.
+    ///   - fieldsMax: The largest number of header fields.
+    /// - Throws: The reason for which the request is rejected.
     init(
         _ line: RequestLine, of connection: OpaquePointer, targetBytes: Int, fieldsMax: Int
     ) throws(HTTPRejection) {

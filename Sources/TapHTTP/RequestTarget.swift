@@ -1,23 +1,22 @@
-/// What a request is for (RFC 9112, section 3.2).
+/// The target of a request (RFC 9112, section 3.2).
 struct RequestTarget: Sendable {
-    /// The path as it came.
+    /// The undecoded path.
     let path: String
-    /// The path's segments, each percent-decoded by itself; empty ones too, since a proxy that looks at paths sees
-    /// them.
+    /// The path's segments, each percent-decoded. Empty segments are kept, since a proxy that filters paths sees them.
     let segments: [String]
-    /// The query's parameters, decoded; of a repeated one, the last.
+    /// The query's parameters, decoded; of a repeated parameter, the last value.
     let query: [String: String]
-    /// The host that an absolute target names: it must be the one of the Host field.
+    /// The authority of an absolute target, which must equal the Host field; `nil` for other targets.
     let authority: [UInt8]?
 
     private static let schemes = [Array("http://".utf8), Array("https://".utf8)]
 
     /// - Parameters:
-    ///   - text: The target as it came.
-    ///   - parametersMax: How many parameters the query may have.
-    /// - Throws: `.malformedTarget` if it cannot be decoded, or two parties could understand it differently: dot
-    ///   segments and encoded slashes are resolved by some and not by others. `.malformedRequest` if it has white
-    ///   space, which some take for a separator of the request line.
+    ///   - text: The undecoded target.
+    ///   - parametersMax: The largest number of query parameters.
+    /// - Throws: `.malformedTarget` if it cannot be decoded or has dot segments or encoded slashes, which not all
+    ///   parsers resolve. `.malformedRequest` if it has white space, which some parsers take for a separator of the
+    ///   request line.
     init(_ text: UnsafeRawBufferPointer, parametersMax: Int) throws(HTTPRejection) {
         // VT, FF, CR
         let whitespace: [UInt8] = [0x20, 0x0B, 0x0C, 0x0D]
@@ -29,7 +28,7 @@ struct RequestTarget: Sendable {
     }
 
     private init?(decoding text: UnsafeRawBufferPointer, parametersMax: Int) {
-        // A fragment is no part of a target.
+        // A target has no fragment.
         guard unsafe text.allSatisfy({ $0 > 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "#") }) else { return nil }
         var rest = unsafe text[...]
         if let scheme = Self.schemes.first(where: { unsafe rest.starts(with: $0) }) {
@@ -42,7 +41,7 @@ struct RequestTarget: Sendable {
         }
         let question = unsafe rest.firstIndex(of: UInt8(ascii: "?"))
         let path = unsafe rest[..<(question ?? rest.endIndex)]
-        // An asterisk is the server as a whole, for OPTIONS.
+        // An asterisk means the server as a whole, for OPTIONS.
         guard
             unsafe path.first == UInt8(ascii: "/") || text.elementsEqual("*".utf8)
                 || (path.isEmpty && authority != nil),
@@ -94,7 +93,7 @@ struct RequestTarget: Sendable {
         return query
     }
 
-    /// A plus stands for a space, as forms have it.
+    /// Decodes a name or a value; a plus means a space, as in HTML forms.
     private static func parameter(_ text: Slice<UnsafeRawBufferPointer>) -> String? {
         percentDecoded(unsafe text.map { $0 == UInt8(ascii: "+") ? 0x20 : $0 })
     }
@@ -102,9 +101,9 @@ struct RequestTarget: Sendable {
 
 /// Decodes percent signs (RFC 3986, section 2.1).
 ///
-/// - Returns: Nothing when the text is malformed, holds a control character, or is no UTF-8.
+/// - Returns: `nil` if the text is malformed, has a control character, or is not UTF-8.
 func percentDecoded(_ text: some Collection<UInt8>) -> String? {
-    // Nearly every text is plain, and then it is what it is.
+    // Nearly all texts have nothing to decode.
     if text.allSatisfy({ $0 >= 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "%") }) {
         return String(decoding: text, as: UTF8.self)
     }

@@ -1,23 +1,23 @@
-// What libmicrohttpd answers by itself, in our words.
+// Replaces the error pages that libmicrohttpd sends by itself.
 #pragma once
 #include <microhttpd.h>
 #include <stdarg.h>
 #include <stddef.h>
 
-// Has the next request that the library refuses on this thread be answered with a copy of the bytes, a whole response,
-// and its connection closed. NULL takes back bytes that were not sent.
+// Sets the complete response to the next request that the library refuses by itself on this thread, after which the
+// connection is closed. The bytes are copied. NULL discards bytes that were not sent.
 void tapster_refusal_set(const void *bytes, size_t count);
 
-// MHD_queue_response for a response of ours.
+// MHD_queue_response of the library, for the program's own responses.
 enum MHD_Result tapster_queue_response(
     struct MHD_Connection *connection, unsigned status, struct MHD_Response *response);
 
-// What the library is about to do, from what it logs before (MHD_LogCallback).
+// How the library is about to refuse a request, from the arguments of its log message (MHD_LogCallback).
 struct tapster_library_notice {
-    // Of the error page; 0 when it makes none.
+    // Status of the error page; 0 if there is none.
     unsigned status;
-    // Its text, or the reason why it closes the connection without an answer; NULL when it does neither. The library
-    // owns it.
+    // Text of the page, or the reason for closing the connection without a response; NULL for other messages. The
+    // library owns it.
     const char *text;
 };
 
