@@ -39,8 +39,8 @@ enum MHD_Result tapster_queue_response(
     return queue_response(connection, status, response);
 }
 
-// A client that does not read must not block the library's thread, so bytes that do not fit into the socket's buffer are
-// discarded.
+// A client that does not read must not block the library's thread, so bytes that do not fit into the socket's buffer
+// are discarded.
 static void send_refusal(int socket, gnutls_session_t session) {
     if (session != NULL) {
         gnutls_record_send(session, refusal, refusal_count);

@@ -52,7 +52,8 @@ static inline struct MHD_Daemon *tapster_mhd_start(const struct tapster_mhd_sett
         flags |= MHD_USE_NO_LISTEN_SOCKET;
         listening[0] = listening[2];
     }
-    // 1: as strict as RFC 9112 allows. 0.9.75 is set to be lenient: if strict, it closes connections without a response.
+    // 1: as strict as RFC 9112 allows. 0.9.75 is set to be lenient: if strict, it closes connections without a
+    // response.
     struct MHD_OptionItem strictness[2] = {
         {tapster_mhd_is_strict() ? (enum MHD_OPTION)TAPSTER_MHD_OPTION_CLIENT_DISCIPLINE_LVL
                                  : MHD_OPTION_STRICT_FOR_CLIENT,

@@ -157,8 +157,8 @@ final class ClientConnections: @unchecked Sendable {
         }
     }
 
-    /// Called before the library closes the socket: the kernel may give its number to another connection, which must not
-    /// be shut down.
+    /// Called before the library closes the socket: the kernel may give its number to another connection, which this
+    /// server must not shut down.
     func remove(_ connection: ClientConnection) {
         let owner = Owner(connection.origin)
         condition.withLock {

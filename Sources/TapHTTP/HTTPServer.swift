@@ -123,8 +123,8 @@ public final class HTTPServer: Sendable {
         unsafe Unmanaged.passUnretained(self).release()
     }
 
-    /// Waits until the responses are sent, since the library discards unsent bytes when it stops. A client that does not
-    /// read delays this by at most `HTTPLimits.stopMillisecondsMax`.
+    /// Waits until the responses are sent, since the library discards unsent bytes when it stops. A client that does
+    /// not read delays this by at most `HTTPLimits.stopMillisecondsMax`.
     private func waitForAnswers() {
         let deadline = ContinuousClock.now + .milliseconds(limits.stopMillisecondsMax)
         while ContinuousClock.now < deadline, current.withLock({ !$0.exchanges.isEmpty }) {

@@ -30,8 +30,8 @@ public protocol HTTPStreamSource: Sendable {
 /// bytes to send, the connection is suspended and needs no thread. Further bytes are produced only when the earlier
 /// ones have been written to the socket.
 @safe public final class HTTPStream: @unchecked Sendable {
-    // Unchecked: only the connection's own thread accesses `stallSeconds`, `pieces`, `offset` and `isAtEnd`; all else is
-    // constant or in the mutex.
+    // Unchecked: only the connection's own thread accesses `stallSeconds`, `pieces`, `offset` and `isAtEnd`; all else
+    // is constant or in the mutex.
 
     @safe private struct Connection: @unchecked Sendable {
         // Unchecked: the library's functions that suspend and resume a connection may be called from any thread. The
@@ -97,7 +97,7 @@ public protocol HTTPStreamSource: Sendable {
     private static func resume(_ state: inout State) {
         guard state.isParked, !state.isFinished, let connection = state.connection else { return }
         state.isParked = false
-        // SAFETY: a suspended connection lives until it is resumed, and the lock prevents that another thread resumes it.
+        // SAFETY: a suspended connection lives until it is resumed, and the lock keeps other threads from resuming it.
         unsafe MHD_resume_connection(connection.pointer)
     }
 

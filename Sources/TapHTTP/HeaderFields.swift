@@ -20,8 +20,8 @@ struct HeaderFields: Sendable {
     init(of connection: OpaquePointer, fieldsMax: Int) throws(HTTPRejection) {
         self = try unsafe withUnsafeTemporaryAllocation(of: tapster_mhd_field.self, capacity: fieldsMax + 1) {
             found throws(HTTPRejection) in
-            // SAFETY: `tapster_mhd_read_fields` writes at most `found.count` fields; the library keeps their texts alive
-            // until the request is complete.
+            // SAFETY: `tapster_mhd_read_fields` writes at most `found.count` fields; the library keeps their texts
+            // alive until the request is complete.
             let count = unsafe tapster_mhd_read_fields(connection, found.baseAddress, found.count)
             guard count <= fieldsMax else { throw .tooManyHeaders }
             var fields = HeaderFields()

@@ -10,8 +10,8 @@ internal import CMicroHTTPD
     private static let versionBytes = 8
 
     /// From the method to the end of the headers. The library has replaced each separator by a NUL: the spaces in the
-    /// request line, each byte of a line's end, and the colon. So a lone LF appears as one NUL instead of two, and a NUL
-    /// that the client sent as one too many.
+    /// request line, each byte of a line's end, and the colon. So a lone LF appears as one NUL instead of two, and a
+    /// NUL that the client sent as one too many.
     private let bytes: UnsafeRawBufferPointer
     private let targetStart: Int
     private let versionStart: Int

@@ -50,7 +50,7 @@ public final class RequestHead: Sendable {
 struct RequestFraming {
     let isChunked: Bool
 
-    /// Fields that must not be repeated: parsers differ on whether the first or the last counts (RFC 9110, section 5.3).
+    /// Fields that must not be repeated: parsers differ on whether the first or the last counts (RFC 9110, 5.3).
     private static let singular = ["authorization", "content-type", "idempotency-key"]
 
     /// - Throws: `HTTPRejection` if the request is ambiguous, has an unknown transfer coding, or too large a body. The

@@ -4,14 +4,14 @@ internal import TapCore
 internal import TapKernel
 internal import TapAPI
 
-/// `tapster check-config`: what `serve` would make of its options, its environment and its file.
+/// `tapster check-config`: shows the settings that `serve` would use, or all mistakes in them.
 struct CheckConfigCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check-config",
-        abstract: "Show how 'serve' would run with the same options, or all that is wrong with them.",
+        abstract: "Show the settings that 'serve' would use with the same options, or all mistakes in them.",
         discussion: """
-            Each setting is shown as the file has it, with where it comes from: an option, a variable, or a line of \
-            the file. Tokens and keys are not shown. Exit status: 1 when something is wrong.
+            Each setting is shown as in a configuration file, with its origin: an option, an environment variable, a \
+            line of the file, or the default. Tokens and keys are not shown. Exit status: 1 if there is a mistake.
             """)
 
     @OptionGroup var options: ConfigurationOptions
@@ -27,7 +27,7 @@ struct CheckConfigCommand: ParsableCommand {
                 issues += idle
                 tokensCount = policy.tokensCount
             } catch { issues += error.issues }
-            // The daemon starts without it, and gives the socket to its own group: nobody but root would get in.
+            // The daemon would start without the group, and give the socket to its own: only root could connect then.
             if let place = configuration.settings[.socketGroup]?.place, place != Setting.defaultPlace,
                 SystemAccounts().groupNumber(configuration.socketGroup) == nil
             {
@@ -47,7 +47,7 @@ struct CheckConfigCommand: ParsableCommand {
 }
 
 extension Configuration {
-    /// As a file would have it, each line with its origin.
+    /// The settings in the format of a configuration file, each line with its origin.
     var text: String {
         var lines = Setting.allCases.filter { !$0.key.contains(".") }.map { line($0, $0.key) }
         let nested = Setting.allCases.filter { $0.key.contains(".") }
@@ -83,7 +83,7 @@ extension Configuration {
         "\(key): [\(items.map { quoted($0.description) }.sorted().joined(separator: ", "))]"
     }
 
-    /// Double quotes, where plain text could be read as something else.
+    /// The text in double quotes, unless YAML reads it as a string without them.
     private static func quoted(_ text: String) -> String {
         let isPlain = text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "/._-".contains($0)) }
         let words = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"]

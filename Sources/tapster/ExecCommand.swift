@@ -5,52 +5,52 @@ internal import TapCore
 internal import TapKernel
 internal import TapSystem
 
-/// `tapster exec`: becomes a command that has a device's queues open.
+/// `tapster exec`: leases queues of a device and executes a command with their descriptors open.
 struct ExecCommand: ParsableCommand {
-    /// As env(1), timeout(1) and container engines have it: it is not the command that has failed.
+    /// Exit status when the lease failed, not the command; as with env(1), timeout(1) and container engines.
     private static let failureStatus: Int32 = 125
 
     static let configuration = CommandConfiguration(
         commandName: "exec",
-        abstract: "Lease queues of a device, and run a command that has them open.",
+        abstract: "Lease queues of a device, and run a command with their descriptors open.",
         usage: "tapster exec --device <device> [<options>] -- <command> [<argument> ...]",
         discussion: """
-            In the command's arguments, {fds} becomes the numbers of the queues' descriptors with colons between them, \
-            as QEMU's fds= takes them, and {fd0}, {fd1}… that of each. The command needs no privilege. It replaces \
-            tapster: signals and the exit status are its own. The lease ends with the last process that has its \
-            connection open, so at the latest with the command.
+            In the command's arguments, {fds} is replaced by the numbers of the queues' descriptors, separated by \
+            colons, as QEMU's fds= expects them, and {fd0}, {fd1}… by the number of one descriptor. The command needs \
+            no privileges. It replaces tapster, so that it gets signals directly and its exit status is returned. The \
+            lease ends when the last process that has its connection open ends or closes it.
 
                 tapster exec --device web0 -- qemu-system-x86_64 -netdev tap,id=n0,fds={fds},vhost=off …
 
-            Exit status: 125 when there is no lease, 126 when the command cannot be executed, 127 when it is not found.
+            Exit status: 125 if there is no lease, 126 if the command cannot be executed, 127 if it is not found.
             """)
 
     @Option(help: "The device's name.")
     var device: String
 
-    @Option(help: "Who asks: takes the queues that are assigned to this consumer, instead of those that are nobody's.")
+    @Option(help: "Lease the queues that are assigned to this consumer, instead of unassigned ones.")
     var consumer: String?
 
-    @Option(help: "Which queues, as in 0,1; without it, all that are free.", transform: Self.indexes)
+    @Option(help: "The queues to lease, such as 0,1; default: all that are free.", transform: Self.indexes)
     var queues: [Int]?
 
     @Option(help: "The API's Unix socket.")
     var socket = Environment.value("SOCKET") ?? "/run/tapster/api.sock"
 
-    @Argument(parsing: .postTerminator, help: "What to run.")
+    @Argument(parsing: .postTerminator, help: "The command to run, and its arguments.")
     var command: [String]
 
     private static func indexes(_ text: String) throws -> [Int] {
         let indexes = text.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) ?? -1 }
         guard indexes.allSatisfy({ $0 >= 0 }) else {
-            throw ArgumentParser.ValidationError("'\(text)' are no queues: their numbers, such as 0,1")
+            throw ArgumentParser.ValidationError("'\(text)' is not a list of queues; write their numbers, such as 0,1")
         }
         return indexes
     }
 
     func validate() throws {
         guard !device.isEmpty else { throw ArgumentParser.ValidationError("--device is empty") }
-        guard !command.isEmpty else { throw ArgumentParser.ValidationError("there is no command after '--'") }
+        guard !command.isEmpty else { throw ArgumentParser.ValidationError("the command after '--' is missing") }
     }
 
     func run() throws {

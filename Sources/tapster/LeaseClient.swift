@@ -4,11 +4,11 @@ internal import TapDocument
 internal import TapKernel
 internal import TapSystem
 
-/// Takes a lease by the wire protocol: an HTTP upgrade, then lines of JSON, each with its queues' descriptors.
+/// Acquires a lease over the wire protocol: an HTTP upgrade, then lines of JSON, each with its queues' descriptors.
 struct LeaseClient {
-    /// For all of the answer: with waiting for the device it takes milliseconds.
+    /// For the complete answer, which usually takes milliseconds, waiting for the device included.
     static let answerSecondsMax = 30
-    /// Of what comes before the lease is complete, a problem document included.
+    /// Of the complete answer: a lease's lines or a problem document.
     private static let bytesMax = 1 << 20
     private static let readBytesMax = 65_536
 
@@ -16,7 +16,7 @@ struct LeaseClient {
     private let connection: OwnedDescriptor
     private let deadline: ContinuousClock.Instant
     private var bytes: [UInt8] = []
-    /// Those that came and belong to no line yet.
+    /// Received descriptors whose line has not been parsed yet.
     private var descriptors: [OwnedDescriptor] = []
 
     /// Connects to the API's Unix socket.
@@ -30,7 +30,14 @@ struct LeaseClient {
         }
     }
 
-    /// Takes the queues; nothing means all that are free.
+    /// Leases queues.
+    ///
+    /// - Parameters:
+    ///   - device: The name of the device.
+    ///   - consumer: Leases queues that are assigned to this consumer; `nil` for unassigned ones.
+    ///   - queues: The queues' indexes; `nil` for all that are free.
+    /// - Returns: The lease, whose descriptors belong to this process.
+    /// - Throws: `LeaseFailure` if the daemon refuses the lease or the connection fails.
     mutating func lease(_ device: String, consumer: String?, queues: [Int]?) throws(LeaseFailure) -> HeldLease {
         var query: [String] = []
         if let consumer { query.append("consumer=\(Self.encoded(consumer))") }
@@ -44,7 +51,7 @@ struct LeaseClient {
         let head = try readHead()
         guard head.status == 101 else { throw .refused(try readProblem(head)) }
         guard head.headers["upgrade"]?.lowercased() == LeaseMessage.protocolName else {
-            throw LeaseFailure("the server at \(path) speaks another protocol than \(LeaseMessage.protocolName)")
+            throw LeaseFailure("the server at \(path) uses another protocol than \(LeaseMessage.protocolName)")
         }
         return try readLease()
     }
@@ -57,9 +64,9 @@ struct LeaseClient {
         }
     }
 
-    /// Any bytes may come with descriptors, and one call with the answer's end and the first line.
+    /// Receives bytes and descriptors. One call may return the end of the response's head and the first line together.
     ///
-    /// - Returns: Whether anything came; not at the end.
+    /// - Returns: False at the end of the connection.
     private mutating func receive() throws(LeaseFailure) -> Bool {
         let message: ReceivedMessage
         do throws(Errno) {
@@ -69,9 +76,9 @@ struct LeaseClient {
         } catch {
             switch error {
             case .wouldBlock: throw .silent(path)
-            // What is lost is lost: a second try would get the bytes alone.
+            // The kernel has discarded the descriptors that did not fit; another call would receive only bytes.
             case Errno(rawValue: EMSGSIZE):
-                throw LeaseFailure("not all queues could be taken: is the limit of open files, 'ulimit -n', too small?")
+                throw LeaseFailure("not all queues were received: is the limit of open files, 'ulimit -n', too small?")
             default: throw .broken(path)
             }
         }
@@ -81,7 +88,7 @@ struct LeaseClient {
         return !message.bytes.isEmpty
     }
 
-    /// - Returns: What comes before the separator, which is dropped.
+    /// - Returns: The bytes before the separator, which is removed too.
     private mutating func read(upTo separator: String) throws(LeaseFailure) -> [UInt8] {
         let separator = Array(separator.utf8)
         var searched = 0
@@ -111,7 +118,7 @@ struct LeaseClient {
         return (status, words.dropFirst().joined(separator: " "), headers)
     }
 
-    /// - Returns: The `detail` of a problem document (RFC 9457), or what the status line says.
+    /// - Returns: The `detail` of a problem document (RFC 9457), or a text with the status line.
     private mutating func readProblem(
         _ head: (status: Int, reason: String, headers: [String: String])
     ) throws(LeaseFailure) -> String {
@@ -135,12 +142,12 @@ struct LeaseClient {
             descriptors.removeFirst(message.queues.count)
             if message.isLast { break }
         }
-        // Nothing follows that would be ours.
+        // After the last line there must be no descriptors left.
         guard descriptors.isEmpty, !queues.isEmpty else { throw .miscounted(path) }
         return HeldLease(connection: connection, queues: queues)
     }
 
-    /// For a path's segment and a query's value: all but unreserved characters (RFC 3986).
+    /// Percent-encodes a path segment or a query value: all but unreserved characters (RFC 3986, section 2.3).
     private static func encoded(_ text: String) -> String {
         text.utf8.map { byte in
             let character = Character(Unicode.Scalar(byte))
@@ -152,19 +159,19 @@ struct LeaseClient {
     }
 }
 
-/// Queues that are ours for as long as the connection is open.
+/// A lease, which lasts as long as its connection is open.
 struct HeldLease {
     let connection: OwnedDescriptor
-    /// In the order in which they were handed over.
+    /// In the order in which the server sent them.
     let queues: [OwnedDescriptor]
 
-    /// Leaves all of it to the program that replaces us.
+    /// Leaves all descriptors open for the program that this process executes.
     func passOn() throws(Errno) {
         try connection.passOn()
         for queue in queues { try queue.passOn() }
     }
 
-    /// The argument with the numbers of the descriptors in the places of `{fds}`, `{fd0}`, `{fd1}`…
+    /// The argument with `{fds}`, `{fd0}`, `{fd1}`… replaced by the numbers of the descriptors.
     func fill(_ argument: String) throws(LeaseFailure) -> String {
         var filled = ""
         var rest = argument[...]
@@ -182,7 +189,7 @@ struct HeldLease {
         return filled + rest
     }
 
-    /// - Returns: Nothing for braces that are not ours.
+    /// - Returns: `nil` if the text in braces is not a placeholder.
     private func value(of place: Substring) throws(LeaseFailure) -> String? {
         if place == "{fds}" { return queues.map { String($0.number) }.joined(separator: ":") }
         let digits = place.dropFirst(3).dropLast()
@@ -191,14 +198,14 @@ struct HeldLease {
         }
         guard let position = Int(digits), position < queues.count else {
             throw LeaseFailure(
-                "there is no \(place): the lease has \(queues.count) "
+                "\(place) does not exist: the lease has \(queues.count) "
                     + (queues.count == 1 ? "queue, {fd0}" : "queues, {fd0} to {fd\(queues.count - 1)}"))
         }
         return String(queues[position].number)
     }
 }
 
-/// Why there is no lease, for people.
+/// Why there is no lease, as a message for users.
 struct LeaseFailure: Error, CustomStringConvertible {
     let description: String
 
@@ -209,30 +216,30 @@ struct LeaseFailure: Error, CustomStringConvertible {
     static func refused(_ detail: String) -> LeaseFailure { LeaseFailure(detail) }
 
     static func silent(_ path: String) -> LeaseFailure {
-        LeaseFailure("the daemon at \(path) has not answered within \(LeaseClient.answerSecondsMax) s")
+        LeaseFailure("the daemon at \(path) did not answer within \(LeaseClient.answerSecondsMax) s")
     }
 
     static func broken(_ path: String) -> LeaseFailure {
-        LeaseFailure("the daemon at \(path) closed the connection before it had handed over all queues; see its log")
+        LeaseFailure("the daemon at \(path) closed the connection before it had sent all queues; see its log")
     }
 
     static func garbled(_ path: String) -> LeaseFailure {
-        LeaseFailure("what the server at \(path) answered is no lease; is it Tapster's socket?")
+        LeaseFailure("the answer of the server at \(path) is not a lease; is it Tapster's socket?")
     }
 
     static func miscounted(_ path: String) -> LeaseFailure {
-        LeaseFailure("the daemon at \(path) sent another number of descriptors than of queues")
+        LeaseFailure("the numbers of descriptors and queues that the daemon at \(path) sent differ")
     }
 
     static func unreachable(_ path: String, _ errno: Errno) -> LeaseFailure {
         switch errno {
         case .noEntry:
-            LeaseFailure("there is no socket at \(path): is the daemon running? --socket says where it listens")
+            LeaseFailure("there is no socket at \(path): is the daemon running? --socket sets another path")
         case Errno(rawValue: ECONNREFUSED):
-            LeaseFailure("nobody listens at \(path): is the daemon running? --socket says where it listens")
+            LeaseFailure("no process listens at \(path): is the daemon running? --socket sets another path")
         case .accessDenied, .noPermission:
-            LeaseFailure("the socket \(path) may not be used: are you in its group, which usually is 'tapster'?")
-        case .invalid: LeaseFailure("'\(path)' is no path of a socket: it is empty or too long")
+            LeaseFailure("no permission to use the socket \(path): are you in its group, usually 'tapster'?")
+        case .invalid: LeaseFailure("'\(path)' is not the path of a socket: it is empty or too long")
         default: LeaseFailure("the socket \(path) cannot be used: \(errno)")
         }
     }

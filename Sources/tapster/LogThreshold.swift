@@ -1,7 +1,7 @@
 internal import Logging
 internal import Synchronization
 
-/// The least severe level that is logged, shared by all copies of a log.
+/// The lowest level that is logged, shared by all copies of a log.
 final class LogThreshold: Sendable {
     private let current: Mutex<Logger.Level>
 

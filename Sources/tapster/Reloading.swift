@@ -4,16 +4,16 @@ internal import TapCore
 internal import TapKernel
 internal import TapAPI
 
-/// What SIGHUP does: the configuration and the tokens are read again, and what can change at once does.
+/// The action of SIGHUP: reads the configuration and the tokens again, and applies the settings that need no restart.
 struct Reloading {
     let options: ConfigurationOptions
     let service: Service
     let threshold: LogThreshold
     let log: Logger
-    /// As the daemon was started; what needs a restart is told until there was one.
+    /// The configuration at start. Changes against it that need a restart are logged at each reload.
     let started: Configuration
 
-    /// One that cannot be read, or is wrong anywhere, changes nothing.
+    /// A configuration that cannot be read or has a mistake changes no setting.
     func reload() {
         do throws(InvalidConfiguration) {
             let configuration = try options.read()
@@ -21,17 +21,19 @@ struct Reloading {
                 accounts: SystemAccounts(), owners: [0, geteuid()], listen: started.listen)
             service.replaceAccess(policy)
             threshold.level = configuration.logLevel
-            for issue in idle { log.warning("a rule is for nobody", metadata: ["rule": "\(issue)"]) }
-            log.notice("the configuration was read again", metadata: ["tokens": "\(policy.tokensCount)"])
+            for issue in idle {
+                log.warning("a rule names an unknown user or group", metadata: ["rule": "\(issue)"])
+            }
+            log.notice("configuration reloaded", metadata: ["tokens": "\(policy.tokensCount)"])
             let waiting = started.needingRestart(for: configuration).map(\.key)
             if !waiting.isEmpty {
                 log.warning(
-                    "settings have changed that need a restart",
+                    "changed settings need a restart",
                     metadata: ["settings": "\(waiting.joined(separator: ", "))"])
             }
         } catch {
             for issue in error.issues {
-                log.error("the configuration stays as it was", metadata: ["mistake": "\(issue)"])
+                log.error("configuration not reloaded", metadata: ["mistake": "\(issue)"])
             }
         }
     }

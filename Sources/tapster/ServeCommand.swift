@@ -15,18 +15,18 @@ struct ServeCommand: ParsableCommand {
         commandName: "serve",
         abstract: "Run the daemon in the foreground.",
         discussion: """
-            Each option may come from the environment instead, --socket-group from TAPSTER_SOCKET_GROUP, or from the \
-            file that --config names, where its key is socketGroup; 'tapster check-config' shows what all of it \
-            comes to.
+            Each option can also be set by an environment variable, such as TAPSTER_SOCKET_GROUP for --socket-group, \
+            or in the file of --config, there with the key socketGroup. An option takes precedence over a variable, \
+            and that over the file. 'tapster check-config' shows the result.
 
-            SIGHUP has it read the file and the tokens again: tokens, roles, allowed hosts and origins and the log's \
-            level change at once, the rest with a restart. SIGTERM and SIGINT stop it; the devices stay.
+            SIGHUP reloads the file and the tokens: tokens, roles, allowed hosts and origins and the log level change \
+            at once, other settings need a restart. SIGTERM and SIGINT stop the daemon; the devices stay.
             """)
 
     @OptionGroup var options: ConfigurationOptions
 
     func run() throws {
-        // Before anything is opened: what is open now was inherited.
+        // Before this process opens a descriptor: those that are open now were inherited.
         var kept = Dictionary(InheritedDescriptors.take(), uniquingKeysWith: { first, _ in first })
         let configuration = try attempt { () throws(InvalidConfiguration) in try options.read() }
         let threshold = LogThreshold(configuration.logLevel)
@@ -34,7 +34,7 @@ struct ServeCommand: ParsableCommand {
             StandardErrorLog(format: configuration.logFormat, threshold: threshold)
         }
         let signals = Signals()
-        // The database is for nobody else; the socket sets its own mode.
+        // No other user may read the database; the socket gets its mode separately.
         umask(0o077)
         if DescriptorLimit.raise() == nil { log.warning("the limit of open files cannot be raised") }
         let manager = serviceManager(log, storing: Array(kept.keys))
@@ -43,18 +43,18 @@ struct ServeCommand: ParsableCommand {
             try configuration.policy(
                 accounts: SystemAccounts(), owners: [0, geteuid()], listen: configuration.listen)
         }
-        for issue in idle { log.warning("a rule is for nobody", metadata: ["rule": "\(issue)"]) }
+        for issue in idle { log.warning("a rule names an unknown user or group", metadata: ["rule": "\(issue)"]) }
 
         try attempt { () throws(HTTPServerError) in try HTTPLibrary.check() }
         let store = try attempt { () throws(StoreError) in try Store(path: configuration.database) }
         let kernel = try attempt { () throws(KernelError) in try LinuxKernel(manager: manager, kept: kept) }
-        // Whatever the kernel lets go of shall be closed.
+        // Drops these references, so that a descriptor closes as soon as `kernel` drops its own.
         kept = [:]
         let service = try attempt { () throws(StoreError) in
             try Service(kernel: kernel, store: store, accounts: SystemAccounts(), access: access, log: log) {
                 log.info("ready")
                 do { try manager?.ready() } catch {
-                    log.warning("the service manager does not listen", metadata: ["error": "\(error)"])
+                    log.warning("the service manager cannot be notified", metadata: ["error": "\(error)"])
                 }
             }
         }
@@ -78,7 +78,7 @@ struct ServeCommand: ParsableCommand {
         log.info("stopped; the devices stay")
     }
 
-    /// The Unix socket's, and those that are asked for.
+    /// The server on the Unix socket, and those on TCP that the configuration asks for.
     private func makeServers(
         _ configuration: Configuration, _ service: Service, _ log: Logger
     ) throws -> [HTTPServer] {
@@ -110,7 +110,7 @@ struct ServeCommand: ParsableCommand {
         do {
             return try ServiceManager(path: ProcessInfo.processInfo.environment["NOTIFY_SOCKET"], stored: names)
         } catch {
-            log.warning("there is no service manager where NOTIFY_SOCKET points", metadata: ["error": "\(error)"])
+            log.warning("no service manager listens on NOTIFY_SOCKET", metadata: ["error": "\(error)"])
             return nil
         }
     }
@@ -119,12 +119,13 @@ struct ServeCommand: ParsableCommand {
         let group = SystemAccounts().groupNumber(name)
         if group == nil {
             log.notice(
-                "the socket belongs to the daemon's own group: no such group", metadata: ["group": "\(name)"])
+                "the socket gets the daemon's own group: the configured one does not exist",
+                metadata: ["group": "\(name)"])
         }
         return group
     }
 
-    /// A failure at the start is one line, not a stack of types.
+    /// Rethrows a failure as a `StartFailure`, which is printed as one line without the error's type.
     private func attempt<Value, Failure: Error & CustomStringConvertible>(
         _ body: () throws(Failure) -> Value
     ) throws -> Value {

@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// SIGTERM, SIGINT and SIGHUP, taken from their usual effect and waited for.
+/// Blocks SIGTERM, SIGINT and SIGHUP, and waits for them.
 struct Signals {
     enum Action {
         case stop
@@ -9,11 +9,11 @@ struct Signals {
 
     private var set = sigset_t()
 
-    /// To be made before any other thread: they inherit that the signals are blocked, so only `wait` gets them.
+    /// Must be called before any other thread starts: threads inherit the mask, so that only `wait` gets the signals.
     init() {
-        // A client that goes away must not take the daemon with it.
+        // Writing to a connection that the client has closed must not end the daemon.
         _ = signal(SIGPIPE, SIG_IGN)
-        // Nor a limit on the size of files: the database is told instead (EFBIG).
+        // Nor must a limit on the size of files: the database then gets EFBIG.
         _ = signal(SIGXFSZ, SIG_IGN)
         // SAFETY: the calls fill and read the local set.
         unsafe sigemptyset(&set)
@@ -23,7 +23,7 @@ struct Signals {
         _ = unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
     }
 
-    /// - Returns: What is wanted, and the signal's name.
+    /// - Returns: The action that the signal requests, and the signal's name.
     func wait() -> (action: Action, name: String) {
         var set = set
         var number: Int32 = 0

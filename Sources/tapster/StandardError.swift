@@ -1,9 +1,8 @@
 internal import Foundation
 
-/// Where people and service managers read what goes on.
+/// Standard error, for log lines and messages.
 enum StandardError {
-    /// Writes a line. What cannot be written is lost: a full disk behind it, or a reader that has gone, shall end
-    /// nothing.
+    /// Writes a line. A failure, such as a full disk or a closed pipe, is ignored, so that it does not end the process.
     static func say(_ line: String) {
         try? FileHandle.standardError.write(contentsOf: Data((line + "\n").utf8))
     }

@@ -1,20 +1,20 @@
 internal import Foundation
 internal import Logging
 
-/// How a log line is written.
+/// The format of log lines.
 enum LogFormat: String {
     case text
     case json
 }
 
-/// Log lines on standard error, which is where a service manager expects them.
+/// Writes log lines to standard error, where a service manager expects them.
 struct StandardErrorLog: LogHandler {
     let format: LogFormat
     let threshold: LogThreshold
     var metadata: Logger.Metadata = [:]
     var metadataProvider: Logger.MetadataProvider?
 
-    /// Of all logs that share the threshold.
+    /// Changes the level of all logs that share the threshold.
     var logLevel: Logger.Level {
         get { threshold.level }
         set { threshold.level = newValue }
@@ -30,7 +30,7 @@ struct StandardErrorLog: LogHandler {
         self.threshold = threshold
     }
 
-    /// What others have said shall not look like a line of ours, nor move a terminal's cursor.
+    /// Escapes control characters, so that text from clients can neither forge a log line nor control a terminal.
     static func inOneLine(_ text: String) -> String {
         guard text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else { return text }
         return text.unicodeScalars.map { scalar in
@@ -52,7 +52,7 @@ struct StandardErrorLog: LogHandler {
             fields["message"] = "\(event.message)"
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            // Strings alone always encode.
+            // A dictionary of strings can always be encoded.
             line = (try? encoder.encode(fields)).map { String(decoding: $0, as: UTF8.self) } ?? ""
         }
         StandardError.say(line)

@@ -5,7 +5,7 @@ internal import TapCore
 struct TapsterCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tapster",
-        abstract: "Owns multiqueue tap and tun devices: state them over REST, Tapster keeps them true in the kernel.",
+        abstract: "Manages multiqueue tap and tun devices: declare them over REST, Tapster makes the kernel match.",
         version: Tapster.version,
         subcommands: [
             ServeCommand.self, ExecCommand.self, KeepCommand.self, TokenCommand.self, CheckConfigCommand.self,

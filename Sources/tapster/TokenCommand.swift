@@ -7,27 +7,27 @@ internal import TapEngine
 internal import TapKernel
 internal import TapAPI
 
-/// `tapster token`: who may come by TCP.
+/// `tapster token`: manages the access tokens for TCP clients.
 struct TokenCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "token",
-        abstract: "Make, list and revoke the tokens with which one comes in by TCP.",
+        abstract: "Create, list and revoke access tokens for TCP clients.",
         discussion: """
-            The tokens' file has only their hashes. The daemon reads it when it starts and on SIGHUP: \
-            'systemctl reload tapster'.
+            The tokens file has only the tokens' hashes. The daemon reads it when it starts and on SIGHUP \
+            ('systemctl reload tapster').
             """,
         subcommands: [TokenCreateCommand.self, TokenListCommand.self, TokenRevokeCommand.self])
 }
 
-/// Which file the tokens are in.
+/// The options that select the tokens file.
 struct TokenOptions: ParsableArguments {
-    @Option(help: "The tokens' file; without it, that of the daemon's configuration.")
+    @Option(help: "The tokens file; default: the one in the daemon's configuration.")
     var file: String?
 
-    @Option(help: "The daemon's configuration file; \(ConfigurationFile.defaultPath) where there is one.")
+    @Option(help: "The daemon's configuration file; default: \(ConfigurationFile.defaultPath), if it exists.")
     var config: String?
 
-    /// The file, and the group that may read it, if there is one.
+    /// The tokens file, and the group that may read it; `nil` if that group does not exist.
     func find() throws(InvalidConfiguration) -> (tokens: TokensFile, group: gid_t?) {
         let configuration = try Configuration(
             options: file.map { [.tokensFile: $0] } ?? [:], environment: ProcessInfo.processInfo.environment,
@@ -40,16 +40,16 @@ struct TokenOptions: ParsableArguments {
 struct TokenCreateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "create",
-        abstract: "Make a token, and show it this once.",
+        abstract: "Create a token and print it; it cannot be shown again.",
         discussion: "The token is the only line on standard output.")
 
-    @Argument(help: "A name that no other token has; the history of changes shows it.")
+    @Argument(help: "A unique name, which the history of changes shows.")
     var name: String
 
-    @Option(help: "What it allows: \(Role.names).")
+    @Option(help: "The token's role: \(Role.names).")
     var role: String
 
-    @Option(help: "How long it is valid, as in 12h or 90d; without it, until it is revoked.")
+    @Option(help: "The token's lifetime, such as 12h or 90d; default: until it is revoked.")
     var expires: String?
 
     @OptionGroup var place: TokenOptions
@@ -64,18 +64,18 @@ struct TokenCreateCommand: ParsableCommand {
                     throw InvalidConfiguration([
                         SettingIssue(
                             place: file.path,
-                            detail: "there is a token '\(token.name)' already; 'tapster token revoke' removes it")
+                            detail: "the token '\(token.name)' already exists; 'tapster token revoke' removes it")
                     ])
                 }
                 tokens.append(token)
             }
             StandardError.say(
-                "'\(token.name)' is in \(file.path); the daemon knows it after 'systemctl reload tapster' (SIGHUP).")
+                "added '\(token.name)' to \(file.path); the daemon reads it on 'systemctl reload tapster' (SIGHUP).")
         }
         print(secret)
     }
 
-    /// What was asked for.
+    /// The token that the arguments describe.
     private func make(_ digest: TokenDigest) throws(InvalidConfiguration) -> AccessToken {
         let now = Timestamp.now()
         do throws(TapCore.ValidationError) {
@@ -94,7 +94,7 @@ struct TokenCreateCommand: ParsableCommand {
 }
 
 struct TokenListCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "list", abstract: "Show whose tokens are known.")
+    static let configuration = CommandConfiguration(commandName: "list", abstract: "List the tokens, without secrets.")
 
     @OptionGroup var place: TokenOptions
 
@@ -117,9 +117,9 @@ struct TokenListCommand: ParsableCommand {
 }
 
 struct TokenRevokeCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "revoke", abstract: "Forget a token.")
+    static let configuration = CommandConfiguration(commandName: "revoke", abstract: "Remove a token.")
 
-    @Argument(help: "Its name.")
+    @Argument(help: "The token's name.")
     var name: String
 
     @OptionGroup var place: TokenOptions
@@ -131,13 +131,13 @@ struct TokenRevokeCommand: ParsableCommand {
                 guard let index = tokens.firstIndex(where: { $0.name.text == name }) else {
                     throw InvalidConfiguration([
                         SettingIssue(
-                            place: file.path, detail: "there is no token '\(name)'; 'tapster token list' shows them")
+                            place: file.path, detail: "there is no token '\(name)'; 'tapster token list' lists them")
                     ])
                 }
                 tokens.remove(at: index)
             }
             StandardError.say(
-                "'\(name)' is gone from \(file.path); the daemon refuses it after 'systemctl reload tapster' (SIGHUP).")
+                "removed '\(name)' from \(file.path); the daemon reads it on 'systemctl reload tapster' (SIGHUP).")
         }
     }
 }
@@ -145,7 +145,7 @@ struct TokenRevokeCommand: ParsableCommand {
 extension Duration {
     private static let daysMax = 36_500
 
-    /// `90d` too, beside what the API understands.
+    /// Accepts days, such as `90d`, in addition to the units of the API.
     init(lifetime text: String) throws(TapCore.ValidationError) {
         let found: Duration
         if text.last == "d", let days = Int(text.dropLast()), (1...Self.daysMax).contains(days) {
@@ -154,13 +154,13 @@ extension Duration {
             found = try Duration(text: text)
         }
         guard (.seconds(1) ... .seconds(Self.daysMax * 86_400)).contains(found) else {
-            throw TapCore.ValidationError("'\(text)' is no lifetime: write 12h or 90d, at most \(Self.daysMax)d")
+            throw TapCore.ValidationError("'\(text)' is not a lifetime: write 12h or 90d, at most \(Self.daysMax)d")
         }
         self = found
     }
 }
 
-/// What is wrong goes to standard error, and 1 is the exit status.
+/// Prints mistakes to standard error and exits with status 1.
 func reportingFailures(_ body: () throws(InvalidConfiguration) -> Void) throws {
     do throws(InvalidConfiguration) { try body() } catch {
         StandardError.say("\(error)")

@@ -81,12 +81,12 @@ import Testing
     }
 
     @Test(arguments: [
-        ("datbase: /x", "1: 'datbase' is not known; is 'database' meant?"),
-        ("SOCKET: /x", "1: 'SOCKET' is not known; is 'socket' meant?"),
-        ("\n\ntls:\n  keyfile: /x", "4: 'keyfile' is not known; is 'keyFile' meant?"),
-        ("socket: /a\nlogLevel: info\nsocket: /b", "3: 'socket' is given more than once"),
-        ("peers:\n  users:\n    a: viewer\n    \"a\": admin", "4: 'a' is given more than once"),
-        ("peers: {users: {1: viewer, 01: admin}}", "1: 'peers.users': '01' is given more than once"),
+        ("datbase: /x", "1: unknown key 'datbase'; did you mean 'database'?"),
+        ("SOCKET: /x", "1: unknown key 'SOCKET'; did you mean 'socket'?"),
+        ("\n\ntls:\n  keyfile: /x", "4: unknown key 'keyfile'; did you mean 'keyFile'?"),
+        ("socket: /a\nlogLevel: info\nsocket: /b", "3: duplicate key 'socket'"),
+        ("peers:\n  users:\n    a: viewer\n    \"a\": admin", "4: duplicate key 'a'"),
+        ("peers: {users: {1: viewer, 01: admin}}", "1: 'peers.users': duplicate key '01'"),
         (
             "peers: {users: {alice: boss}}",
             "1: 'peers.users', alice: 'boss' is no role; there are viewer, consumer, operator, admin"
@@ -98,9 +98,9 @@ import Testing
             "peers: {groups: {-1: viewer}}",
             "1: 'peers.groups': -1 is not a user or group number; it must lie between 0 and 4294967294"
         ),
-        ("socket: [a, b]", "1: 'socket' must be one value"),
+        ("socket: [a, b]", "1: 'socket' must be a single value"),
         ("socket:", "1: socket: has no value"),
-        ("logLevel: loud", "1: logLevel: 'loud' is no level; there are debug, info, warning and error"),
+        ("logLevel: loud", "1: logLevel: 'loud' is not a log level; it must be debug, info, warning or error"),
         (
             "listen: localhost:80",
             "1: listen: 'localhost:80' is not an address such as 127.0.0.1:8480 or [::1]:8480"
@@ -119,8 +119,8 @@ import Testing
             "1: 'certificates': 'sha256:00' is no fingerprint: sha256: and 64 hexadecimal digits"
         ),
         ("- socket", "1: the file must be a mapping of keys to values"),
-        ("socket: [", "2: this is no YAML: did not find expected node content"),
-        ("tls: {keyFile: /k}", "1: tls.keyFile: TLS needs both, tls.certificateFile and tls.keyFile"),
+        ("socket: [", "2: not valid YAML: did not find expected node content"),
+        ("tls: {keyFile: /k}", "1: tls.keyFile: TLS needs both tls.certificateFile and tls.keyFile"),
     ])
     func aMistakeIsToldWithItsLine(text: String, mistake: String) {
         #expect(Self.mistakes(text) == mistake)
@@ -228,7 +228,7 @@ import Testing
                     let process = try ChildProcess(Daemon.binary, words + ["--config", file], output: output)
                     #expect(process.wait() == 1)
                     let told = try String(contentsOfFile: output, encoding: .utf8)
-                    #expect(told.contains("\(file):1: 'sockett' is not known; is 'socket' meant?"))
+                    #expect(told.contains("\(file):1: unknown key 'sockett'; did you mean 'socket'?"))
                 }
                 #expect(!FileManager.default.fileExists(atPath: directory + "/t.db"))
 

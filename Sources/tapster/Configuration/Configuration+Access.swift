@@ -6,14 +6,14 @@ internal import TapAPI
 internal import TapSystem
 
 extension Configuration {
-    /// Who may what, with the tokens' file read now.
+    /// The access policy. Reads the tokens file, if `listen` is not `nil`.
     ///
     /// - Parameters:
-    ///   - accounts: Where users and groups are looked up.
-    ///   - owners: Who may own private files; nothing means everybody.
-    ///   - listen: Where the daemon listens, which a new configuration does not change.
-    /// - Returns: Also the rules that are for nobody, since there is no such user or group.
-    /// - Throws: `InvalidConfiguration` when there is something wrong with the tokens.
+    ///   - accounts: Resolves the names of users and groups.
+    ///   - owners: The users that may own private files; `nil` if any user may.
+    ///   - listen: The address on which the daemon listens; a reload does not change it.
+    /// - Returns: The policy, and an issue for each rule whose user or group does not exist.
+    /// - Throws: `InvalidConfiguration` if the tokens file is invalid.
     func policy(
         accounts: some Accounts, owners: Set<uid_t>?, listen: NetworkAddress?
     ) throws(InvalidConfiguration) -> (policy: AccessPolicy, idle: [SettingIssue]) {
@@ -46,9 +46,10 @@ extension Configuration {
 }
 
 extension TLSFiles {
-    /// Reads them, now.
+    /// Reads the files.
     ///
-    /// - Throws: `InvalidConfiguration` when one cannot be read, others can read the key, or they do not fit together.
+    /// - Throws: `InvalidConfiguration` if a file cannot be read, other users can read the key, or the key does not
+    ///   match the certificate.
     func load(owners: Set<uid_t>?) throws(InvalidConfiguration) -> HTTPTLS {
         func text(_ path: String, _ setting: Setting) throws(InvalidConfiguration) -> String {
             guard let data = FileManager.default.contents(atPath: path) else {

@@ -4,10 +4,11 @@ internal import TapCore
 internal import TapAPI
 internal import TapSystem
 
-/// How the daemon is to run: what options, the environment and the file say together, in this order of precedence.
+/// The daemon's configuration, from options, the environment and the file, in this order of precedence.
 struct Configuration {
-    /// What each setting came to, as text; nothing where it has no value.
+    /// The effective text of each setting; `nil` if it has no value.
     let settings: [Setting: Placed<String?>]
+    /// The path of the file; `nil` if there is none.
     let file: String?
 
     let database: String
@@ -22,10 +23,10 @@ struct Configuration {
     let access: AccessRules
 
     /// - Parameters:
-    ///   - options: The command line's.
-    ///   - environment: All of it.
-    ///   - path: The file's, if there is one.
-    /// - Throws: `InvalidConfiguration` with every mistake of all sources.
+    ///   - options: The options of the command line.
+    ///   - environment: All environment variables.
+    ///   - path: The path of the file, if there is one.
+    /// - Throws: `InvalidConfiguration` with all mistakes of all sources.
     init(options: [Setting: String], environment: [String: String], file path: String? = nil)
         throws(InvalidConfiguration)
     {
@@ -58,7 +59,7 @@ struct Configuration {
         if let listen, !listen.isLoopback, tls == nil {
             reader.fail(
                 .listen,
-                "others than this host can reach \(listen), and tokens would cross the network readable; "
+                "other hosts can reach \(listen), and would send tokens over the network unencrypted; "
                     + "set tls.certificateFile and tls.keyFile, or listen on 127.0.0.1 or [::1]")
         }
         settings = reader.settings
@@ -72,25 +73,25 @@ struct Configuration {
         logFormat = format
     }
 
-    /// Settings that another configuration has otherwise, and that need a restart.
+    /// The settings that differ from `other` and take effect only after a restart.
     func needingRestart(for other: Configuration) -> [Setting] {
         Setting.allCases.filter { !$0.isReloaded && settings[$0]?.value != other.settings[$0]?.value }
     }
 }
 
-/// The files of a server's TLS.
+/// The paths of the PEM files for TLS.
 struct TLSFiles {
     let certificate: String
     let key: String
     let clientAuthority: String?
 }
 
-/// Turns each setting's text into what it means, and gathers the mistakes.
+/// Parses the text of each setting, and collects the mistakes.
 private struct SettingReader {
     private(set) var settings: [Setting: Placed<String?>] = [:]
     private(set) var issues: [SettingIssue]
 
-    /// Of the sources that have a setting, the first counts. An empty variable is one that is not set.
+    /// The first source that has a setting counts. An empty environment variable is treated as unset.
     init(options: [Setting: String], environment: [String: String], file: ConfigurationFile) {
         issues = file.issues
         for setting in Setting.allCases {
@@ -120,24 +121,24 @@ private struct SettingReader {
 
     mutating func path(_ setting: Setting) -> String? {
         value(setting) { text throws(ValidationError) in
-            guard !text.isEmpty, !text.utf8.contains(0) else { throw ValidationError("'\(text)' is no path") }
+            guard !text.isEmpty, !text.utf8.contains(0) else { throw ValidationError("'\(text)' is not a path") }
             return text
         }
     }
 
-    /// What a null would leave without a value.
+    /// Fails for settings that must not be null.
     mutating func require(_ needed: [Setting]) {
         for setting in needed where settings[setting]?.value == nil { fail(setting, "has no value") }
     }
 
-    /// A certificate is nothing without its key, nor the other way about.
+    /// Fails if there is a certificate without a key, a key without a certificate, or an authority without both.
     mutating func tls(certificate: String?, key: String?, authority: String?) -> TLSFiles? {
         if let certificate, let key {
             return TLSFiles(certificate: certificate, key: key, clientAuthority: authority)
         }
         let given: [Setting] = [.certificateFile, .keyFile, .clientAuthorityFile].filter { settings[$0]?.value != nil }
         if let first = given.first {
-            fail(first, "TLS needs both, \(Setting.certificateFile.key) and \(Setting.keyFile.key)")
+            fail(first, "TLS needs both \(Setting.certificateFile.key) and \(Setting.keyFile.key)")
         }
         return nil
     }
@@ -146,7 +147,7 @@ private struct SettingReader {
 extension Logger.Level {
     init(text: String) throws(ValidationError) {
         guard let level = Logger.Level(rawValue: text) else {
-            throw ValidationError("'\(text)' is no level; there are debug, info, warning and error")
+            throw ValidationError("'\(text)' is not a log level; it must be debug, info, warning or error")
         }
         self = level
     }
@@ -155,7 +156,7 @@ extension Logger.Level {
 extension LogFormat {
     init(text: String) throws(ValidationError) {
         guard let format = LogFormat(rawValue: text) else {
-            throw ValidationError("'\(text)' is no format; there are text and json")
+            throw ValidationError("'\(text)' is not a log format; it must be text or json")
         }
         self = format
     }

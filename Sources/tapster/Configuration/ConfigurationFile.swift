@@ -3,30 +3,30 @@ internal import TapCore
 internal import TapAPI
 internal import Yams
 
-/// What a configuration file says, mistakes included.
+/// The contents of a configuration file, and the mistakes in it.
 struct ConfigurationFile {
     static let defaultPath = "/etc/tapster/tapster.yaml"
     private static let bytesMax = 1 << 20
 
-    /// The settings that the file names; a null sets what has no value.
+    /// The settings in the file; a `null` replaces the default by no value.
     private(set) var settings: [Setting: Placed<String?>] = [:]
     private(set) var access = AccessRules()
     private(set) var issues: [SettingIssue] = []
 
-    /// The file that is read, if one is: one that is named must be there.
+    /// The path of the configuration file: of `--config`, of `TAPSTER_CONFIG`, or the default path if that file exists.
     ///
-    /// - Parameter option: `--config`.
-    /// - Returns: Nothing where there is none.
+    /// - Parameter option: The value of `--config`.
+    /// - Returns: `nil` if there is no file.
     static func path(named option: String?) -> String? {
         if let named = option ?? Environment.value("CONFIG") { return named }
         return FileManager.default.fileExists(atPath: defaultPath) ? defaultPath : nil
     }
 
-    /// An empty one.
+    /// An empty configuration.
     init() {}
 
-    /// - Parameter path: Also what mistakes are told of.
-    /// - Throws: `InvalidConfiguration` when it cannot be read; what is wrong in it is among `issues`.
+    /// - Parameter path: The file's path, which also prefixes the mistakes.
+    /// - Throws: `InvalidConfiguration` if the file cannot be read. Mistakes in its contents are in `issues`.
     init(path: String) throws(InvalidConfiguration) {
         guard let data = FileManager.default.contents(atPath: path), data.count <= Self.bytesMax else {
             throw InvalidConfiguration([
@@ -64,7 +64,7 @@ struct ConfigurationFile {
         }
     }
 
-    /// The settings of which the keys have a dot.
+    /// Reads a mapping of settings whose keys have a dot, such as `tls.keyFile`.
     private mutating func readGroup(_ node: Node, _ group: String, _ reader: inout YAMLReader) {
         if reader.isNull(node) { return }
         let known = Setting.allCases.filter { $0.key.hasPrefix(group + ".") }
@@ -109,7 +109,7 @@ struct ConfigurationFile {
         return names
     }
 
-    /// A mapping of names to roles.
+    /// Reads a mapping of names to roles.
     private func roles<Name: Hashable>(
         _ node: Node, of key: String, _ reader: inout YAMLReader,
         _ parse: (String) throws(ValidationError) -> Name
@@ -121,7 +121,7 @@ struct ConfigurationFile {
             let role = reader.value(value, of: "'\(key)', \(text)", Role.init(text:))
             guard let name, let role else { continue }
             if roles.contains(where: { $0.key == name }) {
-                reader.fail(line, "'\(key)': '\(text)' is given more than once")
+                reader.fail(line, "'\(key)': duplicate key '\(text)'")
             } else {
                 roles.append((name, role, reader.place(line)))
             }
@@ -130,8 +130,9 @@ struct ConfigurationFile {
     }
 }
 
-/// Who may what, as the file says it: by names.
+/// The access rules of the file, whose users and groups are not resolved yet.
 struct AccessRules {
+    /// The role of users that no rule matches; `nil` if they have none.
     var fallback: Role? = .viewer
     var users: [(key: Principal, value: Role, place: String)] = []
     var groups: [(key: Principal, value: Role, place: String)] = []

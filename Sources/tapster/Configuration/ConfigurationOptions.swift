@@ -1,12 +1,12 @@
 internal import ArgumentParser
 internal import Foundation
 
-/// The options of `serve`, which `check-config` has too.
+/// The options that `serve` and `check-config` share.
 struct ConfigurationOptions: ParsableArguments {
-    @Option(help: "The configuration file; \(ConfigurationFile.defaultPath) where there is one.")
+    @Option(help: "The configuration file; default: \(ConfigurationFile.defaultPath), if it exists.")
     var config: String?
 
-    @Option(help: "The SQLite database; made if it does not exist.")
+    @Option(help: "The SQLite database; created if it does not exist.")
     var database: String?
 
     @Option(help: "The API's Unix socket.")
@@ -15,10 +15,10 @@ struct ConfigurationOptions: ParsableArguments {
     @Option(help: "The group that may use the socket, by name or number.")
     var socketGroup: String?
 
-    @Option(help: "An address such as 127.0.0.1:8480 that serves the API to who has a token or a known certificate.")
+    @Option(help: "Serve the API over TCP, to clients with a token or a known certificate; such as 127.0.0.1:8480.")
     var listen: String?
 
-    @Option(help: "An address such as 127.0.0.1:9480 that serves /metrics, /livez and /readyz alone, to everybody.")
+    @Option(help: "Serve /metrics, /livez and /readyz, and no more, without authentication; such as 127.0.0.1:9480.")
     var metricsListen: String?
 
     @Option(help: "The certificate chain of --listen, in PEM.")
@@ -27,19 +27,19 @@ struct ConfigurationOptions: ParsableArguments {
     @Option(help: "The certificate's private key, in PEM.")
     var tlsKeyFile: String?
 
-    @Option(help: "The authorities that vouch for clients' certificates, in PEM.")
+    @Option(help: "The authorities that sign clients' certificates, in PEM.")
     var tlsClientAuthorityFile: String?
 
-    @Option(help: "The tokens that 'tapster token' makes; \(TokensFile.defaultPath) where there is one.")
+    @Option(help: "The file of 'tapster token'; default: \(TokensFile.defaultPath), if it exists.")
     var tokensFile: String?
 
-    @Option(help: "The least severe level that is logged: debug, info, warning or error.")
+    @Option(help: "The lowest level that is logged: debug, info, warning or error.")
     var logLevel: String?
 
-    @Option(help: "How logs are written to standard error: text or json.")
+    @Option(help: "The format of log lines, which go to standard error: text or json.")
     var logFormat: String?
 
-    /// Those that were given.
+    /// The options on the command line.
     private var given: [Setting: String] {
         let all: [Setting: String?] = [
             .database: database, .socket: socket, .socketGroup: socketGroup, .listen: listen,
@@ -50,7 +50,9 @@ struct ConfigurationOptions: ParsableArguments {
         return all.compactMapValues { $0 }
     }
 
-    /// Reads all sources, now.
+    /// Reads all sources.
+    ///
+    /// - Throws: `InvalidConfiguration` with all mistakes of all sources.
     func read() throws(InvalidConfiguration) -> Configuration {
         try Configuration(
             options: given, environment: ProcessInfo.processInfo.environment,

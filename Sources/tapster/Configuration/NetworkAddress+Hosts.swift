@@ -11,10 +11,10 @@ extension NetworkAddress {
         self = address
     }
 
-    /// The values of Host that requests to this address may have.
+    /// The values of the Host field that are accepted on this address.
     ///
-    /// - Parameter others: Those that the configuration names.
-    /// - Returns: The address itself, the others, and for a loopback address its usual names.
+    /// - Parameter others: The names in the configuration.
+    /// - Returns: The address, the other names, and for a loopback or wildcard address the names of the loopback.
     func hosts(and others: Set<HostName>) -> AllowedHosts {
         let usual = isLoopback || isAny ? ["localhost", "127.0.0.1", "::1"] : []
         let own = ([host] + usual).compactMap { try? HostName($0) }

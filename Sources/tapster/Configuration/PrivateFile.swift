@@ -1,7 +1,7 @@
 internal import Glibc
 internal import TapSystem
 
-/// A file with something that not everybody may know: it is read only where not everybody can.
+/// A file with a secret. It is read only if other users can neither read nor change it.
 struct PrivateFile {
     private static let bytesMax = 1 << 20
 
@@ -9,10 +9,10 @@ struct PrivateFile {
     let status: FileStatus
 
     /// - Parameters:
-    ///   - path: The file's.
-    ///   - setting: The setting that names the path, for people.
-    ///   - owners: Who may own it; `nil` means everybody.
-    /// - Throws: `InvalidConfiguration` when it cannot be read, or others can read or change it.
+    ///   - path: The path of the file.
+    ///   - setting: The key of the setting with the path, for messages.
+    ///   - owners: The users that may own the file; `nil` if any user may.
+    /// - Throws: `InvalidConfiguration` if the file cannot be read, or other users can read or change it.
     init(_ path: String, of setting: String, owners: Set<UInt32>?) throws(InvalidConfiguration) {
         func failure(_ detail: String) -> InvalidConfiguration {
             InvalidConfiguration([SettingIssue(place: path, detail: "\(setting): \(detail)")])
@@ -26,15 +26,15 @@ struct PrivateFile {
                 ? "; 'tapster token create --file \(path)' makes it" : ""
             throw failure("the file cannot be opened: \(error.meaning)\(hint)")
         }
-        // Of the open file, so that it cannot be another one when it is read.
-        guard let status = try? file.status(), status.isRegularFile else { throw failure("this is no plain file") }
+        // Checks the open file, not the path, so that the file that is read is the one that was checked.
+        guard let status = try? file.status(), status.isRegularFile else { throw failure("it is not a regular file") }
         self.status = status
         guard status.permissions & 0o027 == 0 else {
             let mode = String(status.permissions, radix: 8)
-            throw failure("others can read or change it (its mode is 0\(mode)); chmod 0640 \(path)")
+            throw failure("other users can read or change it (its mode is 0\(mode)); chmod 0640 \(path)")
         }
         if let owners, !owners.contains(status.owner) {
-            throw failure("it belongs to user \(status.owner), but must to root or to the daemon's own user")
+            throw failure("its owner is user \(status.owner), but must be root or the daemon's own user")
         }
         guard let bytes = try? file.read(upTo: Self.bytesMax + 1, at: 0), bytes.count <= Self.bytesMax else {
             throw failure("it cannot be read, or has more than \(Self.bytesMax) bytes")

@@ -1,4 +1,4 @@
-/// What can be set by an option, in the environment and in the file: one text each.
+/// A setting with a single value, which can be set by an option, an environment variable or the file.
 enum Setting: String, CaseIterable {
     case database
     case socket
@@ -12,7 +12,7 @@ enum Setting: String, CaseIterable {
     case logLevel
     case logFormat
 
-    /// Its place in the file.
+    /// The key in the file; a dot separates a mapping's key from the key in it.
     var key: String { rawValue }
 
     /// `--tls-key-file`
@@ -21,9 +21,10 @@ enum Setting: String, CaseIterable {
     /// `TAPSTER_TLS_KEY_FILE`
     var environmentName: String { "TAPSTER_" + words.joined(separator: "_").uppercased() }
 
-    /// Where the value comes from when nothing sets it.
+    /// The origin of a value that no source sets.
     static let defaultPlace = "default"
 
+    /// The default; `nil` if there is none.
     var fallback: String? {
         switch self {
         case .database: "/var/lib/tapster/tapster.db"
@@ -35,10 +36,10 @@ enum Setting: String, CaseIterable {
         }
     }
 
-    /// Whether SIGHUP is enough for a new value.
+    /// Whether a reload (SIGHUP) applies a new value; the other settings need a restart.
     var isReloaded: Bool { self == .logLevel || self == .tokensFile }
 
-    /// `tls.keyFile` is tls, key and file.
+    /// The words of the key in lower case: `tls.keyFile` has `tls`, `key` and `file`.
     private var words: [String] {
         rawValue.reduce(into: [""]) { words, character in
             switch character {
@@ -50,16 +51,16 @@ enum Setting: String, CaseIterable {
     }
 }
 
-/// A value, and where it was found.
+/// A value and its origin.
 struct Placed<Value> {
     let value: Value
-    /// An option, a variable, or a file and a line.
+    /// An option, an environment variable, a file and a line, or `default`.
     let place: String
 }
 
 extension Placed: Sendable where Value: Sendable {}
 
-/// One mistake.
+/// A mistake in the configuration.
 struct SettingIssue: Hashable, CustomStringConvertible {
     let place: String
     /// What is wrong, what was found, and what would be accepted.
@@ -68,7 +69,7 @@ struct SettingIssue: Hashable, CustomStringConvertible {
     var description: String { "\(place): \(detail)" }
 }
 
-/// All mistakes at once, one a line.
+/// All mistakes in the configuration; the description has one line for each.
 struct InvalidConfiguration: Error, CustomStringConvertible {
     let issues: [SettingIssue]
 

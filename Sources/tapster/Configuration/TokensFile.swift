@@ -6,29 +6,29 @@ internal import TapAPI
 internal import TapSystem
 internal import Yams
 
-/// The file of those who come with tokens. It has no token, but only hashes of them.
+/// The file of access tokens. It has the tokens' hashes, not the tokens.
 struct TokensFile {
     static let defaultPath = "/etc/tapster/tokens.yaml"
-    /// Each request's token is compared with each of them.
+    /// The token of each request is compared with each token in the file.
     static let tokensMax = 1_024
-    /// The daemon reads it as a member of its group.
+    /// The daemon reads the file as a member of its group.
     private static let mode: UInt32 = 0o640
 
     let path: String
 
-    /// - Parameter owners: Who may own the file; nothing means everybody.
-    /// - Returns: Those that are in it, expired ones too.
-    /// - Throws: `InvalidConfiguration` when it cannot be read, others can, or something in it is wrong.
+    /// - Parameter owners: The users that may own the file; `nil` if any user may.
+    /// - Returns: All tokens in the file, expired ones too.
+    /// - Throws: `InvalidConfiguration` if the file cannot be read, other users can read it, or it has mistakes.
     func read(owners: Set<uid_t>?) throws(InvalidConfiguration) -> [AccessToken] {
         try Self.parse(PrivateFile(path, of: "tokensFile", owners: owners).text, path: path)
     }
 
-    /// Changes it for good, one at a time; who reads meanwhile sees all of the change or nothing.
+    /// Changes the file durably and atomically. A lock serialises concurrent updates.
     ///
     /// - Parameters:
-    ///   - group: Who may read a file that is new.
-    ///   - change: What becomes of the tokens.
-    /// - Throws: `InvalidConfiguration`: the change's, or that the file cannot be read or written.
+    ///   - group: The group of a new file; `nil` for the caller's.
+    ///   - change: Changes the tokens.
+    /// - Throws: `InvalidConfiguration` of `change`, or if the file cannot be read or written.
     func update(
         group: gid_t?, _ change: (inout [AccessToken]) throws(InvalidConfiguration) -> Void
     ) throws(InvalidConfiguration) {
@@ -40,7 +40,7 @@ struct TokensFile {
         var tokens = try old.map { old throws(InvalidConfiguration) in try Self.parse(old.text, path: path) } ?? []
         try change(&tokens)
         guard tokens.count <= Self.tokensMax else {
-            throw failure("at most \(Self.tokensMax) tokens are possible; 'tapster token revoke' removes one")
+            throw failure("at most \(Self.tokensMax) tokens are allowed; 'tapster token revoke' removes one")
         }
         let name = URL(fileURLWithPath: path).lastPathComponent
         let new = ".\(name).\(getpid())"
@@ -54,7 +54,7 @@ struct TokensFile {
         }
     }
 
-    /// The file is another one after each change, so its directory is what is locked.
+    /// Each update replaces the file, so the lock is on its directory.
     private func lockedDirectory() throws(InvalidConfiguration) -> FileDescriptor {
         let place = URL(fileURLWithPath: path).deletingLastPathComponent()
         try? FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
@@ -72,7 +72,7 @@ struct TokensFile {
     ) throws(Errno) {
         let file = try FileDescriptor(
             opening: name, in: directory, flags: O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: 0o600)
-        // Without root it cannot be given away, and then it is the caller's.
+        // Only root can change the owner; otherwise the file belongs to the caller.
         if let old {
             try? file.setOwner(user: old.owner, group: old.group)
         } else if let group {
@@ -113,14 +113,14 @@ extension TokensFile {
                 for item in reader.list(list, of: "'tokens'") {
                     guard let token = token(item, &reader) else { continue }
                     if tokens.contains(where: { $0.name == token.name }) {
-                        reader.fail(YAMLReader.line(item), "the token '\(token.name)' is given more than once")
+                        reader.fail(YAMLReader.line(item), "duplicate token '\(token.name)'")
                     }
                     tokens.append(token)
                 }
             }
         }
         guard tokens.count <= tokensMax else {
-            throw InvalidConfiguration([SettingIssue(place: path, detail: "at most \(tokensMax) tokens are possible")])
+            throw InvalidConfiguration([SettingIssue(place: path, detail: "at most \(tokensMax) tokens are allowed")])
         }
         guard reader.issues.isEmpty else { throw InvalidConfiguration(reader.issues) }
         return tokens
@@ -137,7 +137,7 @@ extension TokensFile {
         let role = value("role", Role.init(text:))
         let digest = value("sha256") { text throws(ValidationError) in
             guard let digest = TokenDigest(hexadecimal: text) else {
-                throw ValidationError("64 hexadecimal digits are needed, as 'tapster token create' writes them")
+                throw ValidationError("it must have 64 hexadecimal digits, as 'tapster token create' writes them")
             }
             return digest
         }

@@ -1,7 +1,7 @@
 internal import TapCore
 internal import Yams
 
-/// Reads a YAML file of which every key is known, and gathers the mistakes, each with its line.
+/// Reads a YAML file, and collects the mistakes, unknown keys among them, each with its line.
 struct YAMLReader {
     typealias Entry = (key: String, line: Int, value: Node)
 
@@ -18,7 +18,7 @@ struct YAMLReader {
         issues.append(SettingIssue(place: place(line), detail: detail))
     }
 
-    /// The document's root; nothing when it is empty, or no YAML.
+    /// The document's root; `nil` if the document is empty or is not valid YAML.
     mutating func root(of text: String) -> Node? {
         do {
             return try Yams.compose(yaml: text)
@@ -27,19 +27,19 @@ struct YAMLReader {
                 let line =
                     Self.repetition(of: key, in: text, from: context.mark.line)
                     ?? Self.repetition(of: key, in: text, from: 1)
-                fail(line ?? context.mark.line, "'\(key)' is given more than once")
+                fail(line ?? context.mark.line, "duplicate key '\(key)'")
             }
         } catch YamlError.scanner(_, let problem, let mark, _), YamlError.parser(_, let problem, let mark, _),
             YamlError.composer(_, let problem, let mark, _)
         {
-            fail(mark.line, "this is no YAML: \(problem)")
+            fail(mark.line, "not valid YAML: \(problem)")
         } catch {
-            fail(1, "this is no YAML: \(error)")
+            fail(1, "not valid YAML: \(error)")
         }
         return nil
     }
 
-    /// The parser tells where the mapping begins; the line of the second mention is what helps.
+    /// The line of a key's second occurrence; the parser reports only the line where the mapping begins.
     private static func repetition(of key: String, in text: String, from line: Int) -> Int? {
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         let mentions = lines.indices.dropFirst(line - 1).filter { index in
@@ -53,9 +53,9 @@ struct YAMLReader {
     ///
     /// - Parameters:
     ///   - node: The mapping.
-    ///   - what: Whose value it is, for people.
-    ///   - keys: Those that there are; without them, any.
-    /// - Returns: Those whose keys are known.
+    ///   - what: The mapping's name in messages.
+    ///   - keys: The known keys; `nil` to accept any key.
+    /// - Returns: The entries with known keys.
     mutating func entries(_ node: Node, of what: String, keys: [String]? = nil) -> [Entry] {
         guard case .mapping(let mapping) = node else {
             fail(Self.line(node), "\(what) must be a mapping of keys to values")
@@ -64,28 +64,28 @@ struct YAMLReader {
         return mapping.compactMap { key, value in
             let line = Self.line(key)
             guard let name = key.scalar?.string else {
-                fail(line, "a key of \(what) must be a plain word")
+                fail(line, "a key of \(what) must be a single word")
                 return nil
             }
             if let keys, !keys.contains(name) {
-                let nearest = nearest(to: name, among: keys).map { "; is '\($0)' meant?" }
-                fail(line, "'\(name)' is not known\(nearest ?? "; known: \(keys.joined(separator: ", "))")")
+                let nearest = nearest(to: name, among: keys).map { "; did you mean '\($0)'?" }
+                fail(line, "unknown key '\(name)'\(nearest ?? "; known: \(keys.joined(separator: ", "))")")
                 return nil
             }
             return (name, line, value)
         }
     }
 
-    /// One value; nothing when it is none, or null.
+    /// A scalar; `nil` if the node is null or, with a mistake, is not a scalar.
     mutating func text(_ node: Node, of what: String) -> String? {
         guard case .scalar(let scalar) = node else {
-            fail(Self.line(node), "\(what) must be one value")
+            fail(Self.line(node), "\(what) must be a single value")
             return nil
         }
         return isNull(node) ? nil : scalar.string
     }
 
-    /// YAML's own null; a quoted "null" is a text.
+    /// Whether the node is YAML's null; a quoted "null" is a string.
     func isNull(_ node: Node) -> Bool {
         guard case .scalar(let scalar) = node else { return false }
         return scalar.style == .plain && node.null != nil
@@ -100,7 +100,7 @@ struct YAMLReader {
         return Array(sequence)
     }
 
-    /// What a value's own type makes of it.
+    /// The parsed scalar; `nil`, with a mistake, if it is missing or invalid.
     mutating func value<Value>(
         _ node: Node, of what: String, _ parse: (String) throws(ValidationError) -> Value
     ) -> Value? {
@@ -121,7 +121,7 @@ struct YAMLReader {
     static func line(_ node: Node) -> Int { node.mark?.line ?? 1 }
 }
 
-/// The known word that was probably meant: at most a third of it is another, letters' case aside.
+/// The known word that was probably meant: with an edit distance of at most a third of its length, ignoring case.
 func nearest(to word: String, among known: [String]) -> String? {
     let rated = known.map { (word: $0, distance: editDistance(word.lowercased(), $0.lowercased())) }
     guard let best = rated.min(by: { $0.distance < $1.distance }), best.distance * 3 <= max(best.word.count, 3)
@@ -129,7 +129,7 @@ func nearest(to word: String, among known: [String]) -> String? {
     return best.word
 }
 
-/// Letters to insert, delete or replace (Levenshtein); no more than `wordCharactersMax` of each word count.
+/// The Levenshtein distance of the first `wordCharactersMax` characters.
 private func editDistance(_ first: String, _ second: String) -> Int {
     let wordCharactersMax = 64
     let second = Array(second.prefix(wordCharactersMax))
