@@ -1,4 +1,4 @@
-# `make run` and `make test` do all set-up themselves, on a fresh Debian 12 or 13 with the Swift toolchain.
+# `make run` and `make test` install all that they need, on a fresh Debian 12 or 13 with the Swift toolchain.
 
 SHELL := /bin/bash
 binary := .build/release/tapster
@@ -9,8 +9,8 @@ swift_sources := $(wildcard Sources Tests migrations openapi Package.swift)
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# A host that cannot run it is told so before the long build. With job control, scripts/run is the terminal's foreground
-# job alone: Control-C then ends it and not make, which would call that an error. Should make die, the script ends too.
+# Checks the host before the long build. With job control (set -m), scripts/run alone is the terminal's foreground job:
+# Control-C then ends the script and not make, which would report an error. If make dies, the script ends too.
 run: ## Build Tapster, run it with an example device, and show what to try
 	@scripts/run --check
 	@scripts/setup run
@@ -28,19 +28,19 @@ test-kernels: ## Run the tests of Tests/Kernels/tests on Debian's own kernels an
 	swift build --build-tests
 	Tests/Kernels/run
 
-soak: ## Walk 20,000 random steps, and 10,000 leases, with kills among them, against a model; cut the power 20,000 times
+soak: ## Compare 20,000 random steps and 10,000 leases, kills included, with a model; simulate 20,000 power failures
 	@scripts/setup test
 	swift build --build-tests
 	TAPSTER_SOAK_STEPS=$${TAPSTER_SOAK_STEPS:-20000} swift test --skip-build --filter 'SoakTests|PowerCutTests'
 
-fuzz: ## Look for an hour (FUZZ_SECONDS) for bytes and requests that break what must hold
+fuzz: ## Fuzz the parsers and the API for an hour (FUZZ_SECONDS)
 	@scripts/fuzz
 
-bench: build ## Measure Tapster against plain C
+bench: build ## Measure Tapster and compare it with plain C programs
 	@scripts/setup bench
 	Benchmarks/run $(binary)
 
-# Swift's own libraries go into the binary, so that it needs only C libraries, which Debian has.
+# The Swift libraries are linked statically, so that the binary needs only C libraries, which Debian has.
 build: ## Build the release binary
 	@scripts/setup build
 	swift build -c release --product tapster --static-swift-stdlib
@@ -51,5 +51,5 @@ lint: ## Check the format of the Swift sources
 format: ## Format the Swift sources
 	swift format --in-place --recursive --parallel $(swift_sources)
 
-clean: ## Remove what was built
+clean: ## Remove all build products
 	rm -rf .build .build-fuzz .build-tools Benchmarks/build

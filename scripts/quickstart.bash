@@ -4,7 +4,7 @@ set -euo pipefail
 shopt -s inherit_errexit
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# Relative paths: a socket's path has 107 bytes at most, and this checkout may lie deep.
+# Relative paths: the path of a socket has at most 107 bytes, and the path of this checkout may be long.
 binary=.build/release/tapster
 socket=var/api.sock
 
@@ -17,16 +17,16 @@ check_host() {
     [[ -c /dev/net/tun ]] ||
         fail "/dev/net/tun is missing: 'modprobe tun' on a host, '--device /dev/net/tun --cap-add NET_ADMIN' for a container"
     if [[ $EUID != 0 ]]; then
-        command -v sudo >/dev/null || fail "making network devices needs root, and sudo is not here to become it"
+        command -v sudo >/dev/null || fail "creating network devices needs root, and sudo is not installed"
         return
     fi
     local capabilities
     capabilities=0x$(awk '/^CapEff:/ { print $2 }' /proc/self/status)
     # CAP_NET_ADMIN is number 12 (capabilities(7)).
-    ((capabilities >> 12 & 1)) || fail "this root lacks CAP_NET_ADMIN: '--cap-add NET_ADMIN' gives it to a container"
+    ((capabilities >> 12 & 1)) || fail "root lacks CAP_NET_ADMIN here: '--cap-add NET_ADMIN' adds it to a container"
 }
 
-# Goes on as root, in this script from its beginning.
+# Restarts this script as root.
 become_root() {
     [[ $EUID == 0 ]] || exec sudo -- "$PWD/scripts/${0##*/}"
 }
@@ -42,13 +42,13 @@ is_ready() { api GET /readyz -o /dev/null --fail 2>/dev/null; }
 # start [OPTION ...]: leaves the process id in $daemon and in var/pid.
 start() {
     mkdir -p -m 0700 var
-    # The daemon shall not outlive this script, however that ends.
+    # The daemon ends with this script, even if that is killed.
     setpriv --pdeathsig TERM -- "$binary" serve --database var/tapster.db --socket "$socket" --socket-group 0 "$@" &
     daemon=$!
     echo "$daemon" >var/pid
     for _ in {1..100}; do
         ! is_ready || return 0
-        # Then it has said why.
+        # If the daemon has ended, it has printed the reason.
         kill -0 "$daemon" 2>/dev/null || exit 1
         sleep 0.1
     done

@@ -3,7 +3,7 @@
 
     consumer.py DEVICE [SOCKET]
 
-A model for consumers of your own; consumer.c is the same in C.
+A template for your own consumers; consumer.c is the same in C.
 """
 import json, os, re, selectors, signal, socket, sys
 
@@ -19,13 +19,13 @@ received, descriptors, indices = b"", [], []
 
 
 def receive_until(is_there):
-    """Descriptors come with their bytes and are lost to a plain recv(): not even the head may be read with one."""
+    """Descriptors arrive with bytes, and a plain recv() of these would discard them: use recv_fds() for the head too."""
     global received
     while not is_there():
         data, attached, flags, _ = socket.recv_fds(connection, 65536, 250, socket.MSG_CMSG_CLOEXEC)
         # Truncated: more descriptors than this process may have open (RLIMIT_NOFILE).
         if not data or flags & socket.MSG_CTRUNC:
-            sys.exit("the queues did not arrive")
+            sys.exit("not all queues were received")
         received += data
         descriptors.extend(attached)
 
@@ -37,7 +37,7 @@ if not head.startswith(b"HTTP/1.1 101 "):
     receive_until(lambda: len(received) >= length)
     sys.exit(json.loads(received)["detail"])
 
-# A line for at most 250 queues; its descriptors have the order of its numbers.
+# Each line is for at most 250 queues; its descriptors are in the order of the queues' numbers.
 line = {"last": False}
 while not line["last"]:
     receive_until(lambda: b"\n" in received)
@@ -47,8 +47,8 @@ while not line["last"]:
 header_bytes = line["vnetHeaderSize"] or 0
 print(f"{device}: queues {indices}", flush=True)
 
-# From here on packets arrive, and the lease lasts as long as this connection: leave it open. Read each queue, since
-# the kernel spreads the flows over all of them; and leave attaching and detaching (TUNSETQUEUE) to Tapster.
+# Packets arrive from now on. The lease lasts as long as this connection: keep it open. Read every queue, since the
+# kernel distributes flows over all of them. Do not attach or detach queues (TUNSETQUEUE): Tapster does that.
 selector = selectors.DefaultSelector()
 selector.register(connection, selectors.EVENT_READ)
 for index, descriptor in zip(indices, descriptors):
@@ -59,10 +59,10 @@ while True:
             print("the lease has ended")
             sys.exit(0)
         try:
-            # Room for the longest: a read takes one packet, and what does not fit of it is lost.
+            # Room for the longest packet: each read returns one packet, and the kernel discards bytes that do not fit.
             packet = os.read(key.fd, header_bytes + 65536)
         except OSError:
-            # Nothing there yet (the queues are non-blocking), or no device any more: then the connection ends too.
+            # No packet yet (the queues are non-blocking), or the device is gone; the connection then ends too.
             continue
-        # With vnetHeader, struct virtio_net_hdr comes first: whether a checksum is still to be made, and the like.
+        # With vnetHeader, each packet begins with a struct virtio_net_hdr (checksum and segmentation offload).
         print(f"queue {key.data}: {len(packet) - header_bytes} bytes", flush=True)
