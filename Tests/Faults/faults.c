@@ -27,9 +27,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-// Shared with the test.
+// Memory shared with the test.
 static struct faults_control *control;
-// Where operations on the database's files are noted.
+// The file that records operations on the database's files; −1 for none.
 static int record = -1;
 static pthread_mutex_t recording = PTHREAD_MUTEX_INITIALIZER;
 
@@ -49,12 +49,12 @@ __attribute__((constructor)) static void start(void) {
     control = memory;
 }
 
-// Whether a fault of this kind is waited for: spares the others the look at what a descriptor is.
+// Whether a fault of this kind is armed. Checked first, so that other calls need not inspect the descriptor.
 static bool is_armed(const char *kind) {
     return control && __atomic_load_n(&control->armed, __ATOMIC_ACQUIRE) && strcmp(control->kind, kind) == 0;
 }
 
-// Counts a call of this kind; tells whether it fails, with errno set.
+// Counts a call of this kind; returns whether it must fail, with errno set.
 static bool fails(const char *kind) {
     if (!is_armed(kind)) return false;
     uint32_t call = __atomic_add_fetch(&control->calls, 1, __ATOMIC_ACQ_REL);
@@ -82,14 +82,14 @@ static bool ends_with(const char *text, const char *end) {
 
 static const char *kind_of_open(const char *path) {
     if (strcmp(path, "/dev/net/tun") == 0) return "open_tun";
-    // The descriptor is how the daemon opens a namespace whose nature it has looked at.
+    // The daemon first checks a namespace by an O_PATH descriptor, and then opens that through /proc/self/fd.
     if (ends_with(path, "/ns/net") || strncmp(path, "/proc/self/fd/", 14) == 0) return "open_namespace";
     return "open";
 }
 
 // MARK: The record
 
-// Which file of a database the path names; zero for any other.
+// The kind of database file of a path (see `faults_entry`); 0 for any other file.
 static char file_of_path(const char *path) {
     if (ends_with(path, ".db")) return 'd';
     if (ends_with(path, ".db-wal")) return 'w';
@@ -97,7 +97,7 @@ static char file_of_path(const char *path) {
     return 0;
 }
 
-// The same, and 'f' for a folder.
+// The same for a descriptor, and 'f' for a folder.
 static char file_of_descriptor(int fd) {
     char link[32], path[4096];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
@@ -109,12 +109,12 @@ static char file_of_descriptor(int fd) {
     return file_of_path(path);
 }
 
-// One call at a time, so that the record has them in the order in which they were made.
+// Called with `recording` locked, so that the record has the operations in their order.
 static void note(char operation, char file, off_t offset, const void *bytes, size_t count) {
     struct faults_entry entry = {.operation = operation, .file = file, .count = (uint32_t)count, .offset = offset};
     struct iovec parts[2] = {{&entry, sizeof entry}, {(void *)bytes, bytes ? count : 0}};
     if (syscall(SYS_writev, record, parts, 2) < 0) abort();
-    // Here the record and the files say the same.
+    // At this point the record and the files agree.
     if (fails("die")) kill(getpid(), SIGKILL);
 }
 
@@ -179,7 +179,7 @@ static ssize_t write_at(int fd, const void *bytes, size_t count, off_t offset) {
     return written;
 }
 
-// The database is written by pwrite(2) alone, so this is not recorded.
+// Not recorded: SQLite writes the database only with pwrite(2).
 ssize_t write(int fd, const void *bytes, size_t count) {
     if (database_fails("database_write", fd)) return -1;
     return syscall(SYS_write, fd, bytes, count);
@@ -206,7 +206,7 @@ int ftruncate(int fd, off_t length) {
 
 int ftruncate64(int fd, off64_t length) { return ftruncate(fd, length); }
 
-// A sync that fails is noted too: what it was to save is dirty no more, and the next one leaves it out.
+// A failed sync is recorded too: its pages are no longer dirty, so that the next sync does not write them.
 static int sync_file(int fd, long call) {
     char file = record >= 0 ? file_of_descriptor(fd) : 0;
     if (!file) return database_fails("database_sync", fd) ? -1 : (int)syscall(call, fd);
@@ -264,7 +264,7 @@ int socket(int family, int type, int protocol) {
 ssize_t send(int fd, const void *bytes, size_t count, int flags) {
     uint32_t groups;
     if ((is_armed("ask") || is_armed("change")) && count >= sizeof(struct nlmsghdr) && is_netlink(fd, &groups)) {
-        // Types come in fours: new, delete, get, set.
+        // Message types are in groups of four: new, delete, get, set.
         bool asks = (((const struct nlmsghdr *)bytes)->nlmsg_type - RTM_BASE) % 4 == 2;
         if (fails(asks ? "ask" : "change")) return -1;
     }
@@ -275,7 +275,7 @@ ssize_t recv(int fd, void *bytes, size_t count, int flags) {
     uint32_t groups;
     if ((is_armed("answer") || is_armed("event")) && is_netlink(fd, &groups) && fails(groups ? "event" : "answer")) {
         int reason = errno;
-        // Lost is lost: what waited is not there when it is asked for again.
+        // As in the kernel, the pending messages are lost after ENOBUFS.
         if (groups && reason == ENOBUFS) {
             while (syscall(SYS_recvfrom, fd, bytes, count, MSG_DONTWAIT, NULL, NULL) > 0) {}
         }

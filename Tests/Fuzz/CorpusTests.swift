@@ -1,10 +1,10 @@
 import Foundation
 import Testing
 
-/// Everything that the fuzzers have found worth keeping, and every input that ever was a finding, without a fuzzer.
+/// Checks all inputs of the corpus, without a fuzzer: those that the fuzzers kept, and those that revealed a fault.
 @Suite struct CorpusTests {
     private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "Corpus")
-    /// Of all files together, so that the corpus stays one that a person can look at.
+    /// Of all files together, so that the corpus stays small enough to review.
     private static let corpusBytesMax = 400 << 10
 
     private func inputs(_ target: FuzzTarget) throws -> [URL] {
@@ -32,19 +32,19 @@ import Testing
         #expect(bytes <= Self.corpusBytesMax)
     }
 
-    /// Inputs too large to be kept, or too plain: each was a finding.
+    /// Generated inputs that revealed a fault, and are too large or too regular to be stored.
     @Test(.timeLimit(.minutes(1)), arguments: [FuzzTarget.device, .selector])
     func survivesBulk(target: FuzzTarget) throws {
         for bytes in Bulk.all { try target.check(bytes) }
     }
 }
 
-/// Bodies of little but one thing. They are small against what a client may send, since a test is not optimised.
+/// Bodies with many repetitions of one element. They are smaller than a client's may be, since tests are not optimised.
 enum Bulk {
     private static let bytesMax = 128 << 10
 
-    /// Marks that combine with a letter, in an order that is not the canonical one: to bring a text of them into that
-    /// order takes a time that rises with the square of their number.
+    /// Combining marks in a non-canonical order: normalising them takes a time that grows with the square of their
+    /// number.
     private static let marks = String(repeating: "\u{301}\u{323}", count: 100_000)
 
     static let all: [[UInt8]] = [

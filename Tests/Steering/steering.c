@@ -31,14 +31,14 @@ int steering_by_mark(int queue) {
     if (loaded < 0) return -1;
     int result = ioctl(queue, TUNSETSTEERINGEBPF, &loaded);
     int reason = errno;
-    // The device has its own hold on the program.
+    // The device has its own reference to the program.
     close(loaded);
     errno = reason;
     return result;
 }
 
 int steering_open(int interface_index) {
-    // It sends, and hears nothing: protocol 0.
+    // Protocol 0: the socket sends, but receives no packets.
     int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
     if (fd < 0) return -1;
     struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_ifindex = interface_index};

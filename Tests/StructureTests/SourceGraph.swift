@@ -1,10 +1,10 @@
 import Foundation
 
-/// Which source file of a target uses types of which other one: by names, without the compiler.
+/// The dependencies between the source files of a target, found by the names of types, without the compiler.
 struct SourceGraph {
-    /// By the path below the target's folder.
+    /// The files' texts, by the path below the target's folder.
     let texts: [String: String]
-    /// The files whose types a file names.
+    /// For each file, the files whose types it names.
     let uses: [String: Set<String>]
 
     init(target: String, root: URL) throws {
@@ -29,12 +29,12 @@ struct SourceGraph {
         path.split(separator: "/").dropLast().joined(separator: "/")
     }
 
-    /// Without comments and the literal parts of strings.
+    /// The text without comments and the literal parts of strings.
     private static func code(_ text: String) -> String {
         text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
             var kept = ""
             var isQuoted = false
-            // How deep an interpolation's parentheses are.
+            // The depth of parentheses in an interpolation.
             var depth = 0
             var rest = Substring(line)
             while let character = rest.popFirst() {
@@ -61,7 +61,7 @@ struct SourceGraph {
         }.joined(separator: "\n")
     }
 
-    /// The file that declares each type at its top level. To use a nested type is to name the one around it.
+    /// The file that declares each top-level type. Uses of nested types name the type around them.
     private static func homes(_ code: [String: String]) -> [String: String] {
         let declaration = /^(?:[a-z]+(?:\([a-z]+\))? )*?(?:struct|class|enum|protocol|typealias) ([A-Z]\w*)/
         var homes: [String: String] = [:]
@@ -74,7 +74,7 @@ struct SourceGraph {
         return homes
     }
 
-    /// The folders that each folder's files use.
+    /// For each folder, the other folders that its files use.
     var folders: [String: Set<String>] {
         var folders: [String: Set<String>] = [:]
         for (path, used) in uses {
@@ -84,14 +84,14 @@ struct SourceGraph {
         return folders
     }
 
-    /// For a message: the files of a folder that use files of some others, and which.
+    /// For messages: the dependencies of a folder's files on files of other folders.
     func uses(of folder: String, in others: Set<String>) -> [String] {
         uses.filter { Self.folder($0.key) == folder }.flatMap { path, used in
             used.filter { others.contains(Self.folder($0)) }.map { "\(path) -> \($0)" }
         }.sorted()
     }
 
-    /// Groups of files in which each leads to each other one.
+    /// The cycles: groups of files in which each depends on each other one, directly or not.
     var cycles: [Set<String>] {
         let reached = Dictionary(uniqueKeysWithValues: uses.keys.map { ($0, reach($0)) })
         var cycles: Set<Set<String>> = []

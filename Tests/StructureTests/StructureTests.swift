@@ -1,9 +1,9 @@
 import Foundation
 import Testing
 
-/// The rooms and the direction of their imports, as the design draws them.
+/// The targets, their imports, and the dependencies between their folders and files.
 @Suite struct StructureTests {
-    /// What each room may import of ours, and of others.
+    /// The modules that each target may import.
     private static let allowed: [String: Set<String>] = [
         "TapSystem": ["CLinux", "Dispatch", "Foundation", "Glibc", "Synchronization"],
         // Glibc for the text of IP addresses.
@@ -33,8 +33,8 @@ import Testing
         .deletingLastPathComponent()
 
     @Test(arguments: allowed.keys.sorted())
-    func importsGoOneWay(room: String) throws {
-        let sources = try SourceGraph(target: room, root: Self.root).texts
+    func importsGoOneWay(target: String) throws {
+        let sources = try SourceGraph(target: target, root: Self.root).texts
         #expect(!sources.isEmpty)
         for (path, text) in sources {
             for line in text.split(separator: "\n") {
@@ -43,12 +43,12 @@ import Testing
                     words.count > keyword + 1
                 else { continue }
                 let module = String(words[keyword + 1])
-                #expect(Self.allowed[room]?.contains(module) == true, "\(room)/\(path) imports \(module)")
+                #expect(Self.allowed[target]?.contains(module) == true, "\(target)/\(path) imports \(module)")
             }
         }
     }
 
-    /// The engine serves any protocol: it names nothing of HTTP.
+    /// The engine is independent of the protocol: it uses no names of HTTP.
     @Test func theEngineKnowsNoProtocol() throws {
         for (path, text) in try SourceGraph(target: "TapEngine", root: Self.root).texts {
             for word in ["HTTP", "HTTPS", "URL", "TapHTTP", "JSONWriter.response"] {
@@ -58,25 +58,25 @@ import Testing
         }
     }
 
-    /// Raw system calls are made in TapSystem and, for what is its own, in TapKernel; elsewhere only those that tell
-    /// who or where the process is, and what libmicrohttpd and SQLite want.
+    /// Raw system calls are made in TapSystem and, for network devices, in TapKernel; elsewhere only calls that query
+    /// the process, and those that libmicrohttpd and SQLite need.
     @Test(arguments: ["TapCore", "TapDocument", "TapStore", "TapEngine", "TapAPI", "tapster"])
-    func systemCallsHaveOneRoom(room: String) throws {
+    func rawSystemCallsAreMadeInTapSystem(target: String) throws {
         let calls: Set<String> = [
             "open", "openat", "close", "pread", "pwrite", "fsync", "fdatasync", "flock", "fchmod", "chmod", "chown",
             "fchown", "fstat", "lstat", "socket", "socketpair", "bind", "connect", "listen", "poll", "recv", "sendmsg",
             "unlink", "unlinkat", "rename", "renameat", "ioctl", "pthread_create",
         ]
-        for (path, text) in try SourceGraph(target: room, root: Self.root).texts {
+        for (path, text) in try SourceGraph(target: target, root: Self.root).texts {
             for line in text.split(separator: "\n") where !line.drop(while: { $0 == " " }).hasPrefix("//") {
                 for call in line.matches(of: /unsafe ([a-z_]+)\(/) where calls.contains(String(call.1)) {
-                    Issue.record("\(room)/\(path) calls \(call.1)(2): \(line)")
+                    Issue.record("\(target)/\(path) calls \(call.1)(2): \(line)")
                 }
             }
         }
     }
 
-    /// The formatter leaves comments and strings as they are.
+    /// The formatter does not wrap comments and strings.
     @Test func linesFitInto120Columns() throws {
         for folder in ["Sources", "Tests", "Benchmarks"] {
             let place = Self.root.appending(path: folder)
@@ -90,13 +90,13 @@ import Testing
         }
     }
 
-    @Test func everyRoomIsKnown() throws {
+    @Test func everyTargetIsListed() throws {
         let folders = try FileManager.default.contentsOfDirectory(atPath: Self.root.appending(path: "Sources").path)
         #expect(Set(folders).subtracting(["CLinux", "CMicroHTTPD", "CGnuTLS", "CErrorPage"]) == Set(Self.allowed.keys))
     }
 
-    /// The folders inside the engine and the API, from the bottom to the top: files use only what is below them. The
-    /// target's own folder, whose name is empty, uses all.
+    /// The folders of the engine and the API, from the bottom to the top: files use only types of lower folders. The
+    /// target's own folder, with the empty name, may use all.
     private static let layers: [String: [String]] = [
         "TapEngine": ["Shared", "Metrics", "Snapshot", "Namespaces", "Leases", "Worker", "Writes", ""],
         "TapAPI": ["Access", "Problems", "Exposition", "Watch", "Requests", "Routes", ""],
@@ -114,21 +114,21 @@ import Testing
             #expect(
                 others.isEmpty, "\(target): \(graph.uses(of: folder, in: others))")
         }
-        // The graph is no empty one.
+        // The graph must not be empty, or the test would prove nothing.
         #expect(folders[""]?.isEmpty == false)
     }
 
-    /// Two files may belong together so closely that each names the other; a larger knot cannot be read in any order. A
-    /// server, its exchanges and its streams are one thing in several files.
+    /// Two files may name each other if they belong together closely; a larger cycle cannot be read in any order.
+    /// TapHTTP is excepted: a server, its exchanges and its streams refer to each other.
     @Test(arguments: allowed.keys.sorted())
-    func filesFormNoKnots(target: String) throws {
+    func filesFormNoLargeCycles(target: String) throws {
         for cycle in try SourceGraph(target: target, root: Self.root).cycles {
             #expect(cycle.count <= (target == "TapHTTP" ? 7 : 2), "\(target): \(cycle.sorted())")
         }
     }
 
-    /// The compiler does not tell, so the tests of others rest on this.
-    @Test func aGraphIsWhatTheFilesSay() throws {
+    /// Checks the graph itself, on which the other tests rely.
+    @Test func aGraphMatchesItsFiles() throws {
         let root = FileManager.default.temporaryDirectory.appending(path: "tapster-graph-\(UUID())")
         defer { try? FileManager.default.removeItem(at: root) }
         let files = [

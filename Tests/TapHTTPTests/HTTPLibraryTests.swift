@@ -4,12 +4,12 @@ import Testing
 @testable import TapHTTP
 
 @Suite struct HTTPLibraryTests {
-    @Test func theLoadedLibraryIsKnown() throws {
+    @Test func theLoadedLibraryIsSupported() throws {
         try HTTPLibrary.check()
         #expect(HTTPLibrary.version.split(separator: ".").count >= 3)
     }
 
-    /// The pages of libmicrohttpd 0.9.75 and 1.0.1, and its reasons to close a connection.
+    /// The error pages of libmicrohttpd 0.9.75 and 1.0.1, and the messages it logs before it closes a connection.
     @Test(
         arguments: [
             (400, "<html><head><title>Request malformed</title></head>", .malformedRequest),
@@ -26,7 +26,7 @@ import Testing
             ),
             (0, "Closing connection (failed to queue response)", nil), (0, "", nil),
         ] as [(UInt32, String, HTTPRejection?)])
-    func whatTheLibraryRejectsHasAReason(status: UInt32, text: String, reason: HTTPRejection?) {
+    func rejectionsByTheLibraryHaveAReason(status: UInt32, text: String, reason: HTTPRejection?) {
         #expect(HTTPRejection(libraryStatus: status, text: text) == reason)
     }
 }

@@ -5,7 +5,7 @@ import TapHTTP
 import TestSupport
 import Testing
 
-/// Echoes, parks, and words refusals plainly.
+/// Echoes bodies, keeps the exchanges of `/park` unanswered, and answers rejections with their raw value.
 private final class Handler: HTTPHandler {
     let parked = Mutex<[HTTPExchange]>([])
     let cutOff = Mutex<[HTTPCutOff]>([])
@@ -82,7 +82,7 @@ private final class Handler: HTTPHandler {
         }
     }
 
-    @Test func aBodyThatIsToldTooLargeIsRefusedBeforeItComes() async throws {
+    @Test func aBodyDeclaredTooLargeIsRefusedBeforeItIsSent() async throws {
         var limits = HTTPLimits()
         limits.bodyBytesMax = 1_000
         try await withServer(limits) { socket, _, _ in
@@ -113,7 +113,7 @@ private final class Handler: HTTPHandler {
                 + String(repeating: "x", count: 700)
             let first = try HTTPClient(socket: socket)
             try first.write(half)
-            // The second is refused while the first is held, and the first goes on; so the first must have been read.
+            // The second body is refused while the first is held, so the first must have been read before.
             try eventually("the first is read") { first.unreadBytes == 0 }
             _ = try HTTPClient(socket: socket).send("GET", "/")
             try eventually("the bodies are too many") {
@@ -163,7 +163,7 @@ private final class Handler: HTTPHandler {
         }
     }
 
-    /// One byte now and then keeps no connection alive.
+    /// A byte now and then does not keep a connection alive.
     @Test func aClientThatDripsIsCutOff() async throws {
         var limits = HTTPLimits()
         limits.headerSecondsMax = 2
@@ -181,7 +181,7 @@ private final class Handler: HTTPHandler {
         }
     }
 
-    @Test func whoAsksNoMoreIsCutOff() async throws {
+    @Test func anIdleClientIsCutOff() async throws {
         var limits = HTTPLimits()
         limits.headerSecondsMax = 1
         try await withServer(limits) { socket, _, handler in
@@ -208,12 +208,12 @@ private final class Handler: HTTPHandler {
         }
     }
 
-    @Test func whoDoesNotReadIsCutOff() async throws {
+    @Test func aClientThatDoesNotReadIsCutOff() async throws {
         var limits = HTTPLimits()
         limits.responseSecondsMax = 1
         try await withServer(limits) { socket, server, handler in
             let client = try HTTPClient(socket: socket)
-            // More than the socket's buffers hold.
+            // Larger than the socket's buffers.
             let size = 4 << 20
             try client.write("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: \(size)\r\n\r\n")
             try client.write(String(repeating: "x", count: size))
@@ -223,11 +223,11 @@ private final class Handler: HTTPHandler {
         }
     }
 
-    /// Root and our own user may have more than one user, but not more than all.
+    /// Root and the server's own user are exempt from the limit of one client, but not from the limit of all clients.
     @Test func connectionsHaveALimit() async throws {
         var limits = HTTPLimits()
         (limits.connectionsMax, limits.connectionsOfOneMax, limits.reservedConnectionsMax) = (6, 2, 3)
-        // Nobody hurries, though there is a crowd.
+        // Long deadlines, so that no connection is cut off while half of them are in use.
         limits.crowdedSecondsMax = limits.headerSecondsMax
         try await withServer(limits) { socket, _, _ in
             var clients = try (0..<9).map { _ in try HTTPClient(socket: socket) }
@@ -263,7 +263,7 @@ private final class Handler: HTTPHandler {
         }
     }
 
-    @Test func stoppingAnswersWhatIsParked() async throws {
+    @Test func stoppingAnswersSuspendedRequests() async throws {
         try await onThread {
             try withTemporaryDirectory { directory in
                 let handler = Handler()
@@ -275,14 +275,14 @@ private final class Handler: HTTPHandler {
                 try eventually("all are parked") { handler.parked.withLock { $0.count } == clients.count }
                 server.stop()
                 for client in clients { #expect(try client.readAnswer().status == 503) }
-                // An answer that comes after the end goes nowhere.
+                // An answer after the end is ignored.
                 for exchange in handler.parked.withLock({ $0 }) { exchange.respond(HTTPResponse(status: 200)) }
                 #expect(!FileManager.default.fileExists(atPath: directory + "/s"))
             }
         }
     }
 
-    @Test func aParkedClientMayLeave() async throws {
+    @Test func aSuspendedClientMayDisconnect() async throws {
         try await withServer { socket, _, handler in
             do {
                 let clients = try (0..<20).map { _ in try HTTPClient(socket: socket) }
@@ -312,7 +312,7 @@ private final class Handler: HTTPHandler {
         }
     }
 
-    @Test func aLivingSocketIsNotTakenOver() async throws {
+    @Test func aSocketInUseIsNotReplaced() async throws {
         try await withServer { socket, _, _ in
             #expect(throws: HTTPServerError.self) { _ = try HTTPListener(unix: socket, group: nil) }
             let answer = try HTTPClient(socket: socket).send("POST", "/", body: "x")
@@ -320,7 +320,7 @@ private final class Handler: HTTPHandler {
         }
     }
 
-    @Test func whatIsNoSocketIsNotRemoved() throws {
+    @Test func aFileThatIsNotASocketIsNotRemoved() throws {
         try withTemporaryDirectory { directory in
             try "precious".write(toFile: directory + "/s", atomically: true, encoding: .utf8)
             #expect(throws: HTTPServerError.self) { try HTTPListener(unix: directory + "/s", group: nil) }

@@ -6,7 +6,7 @@ import Testing
 
 @testable import TapHTTP
 
-/// Says what it is given, a line each.
+/// A source that sends the lines it is given.
 private final class Lines: HTTPStreamSource, HTTPHandler {
     private struct State {
         var lines: [String] = []
@@ -28,7 +28,7 @@ private final class Lines: HTTPStreamSource, HTTPHandler {
         stream.withLock { $0 }?.wake()
     }
 
-    /// How often it was asked for more.
+    /// The number of calls of `next`.
     var asked: Int { state.withLock { $0.asked } }
 
     func next(isStopping: Bool) -> HTTPStreamStep {
@@ -71,7 +71,7 @@ private final class Lines: HTTPStreamSource, HTTPHandler {
         }
     }
 
-    @Test func whatIsSaidArrivesAtOnceAndInOrder() async throws {
+    @Test func linesArriveAtOnceAndInOrder() async throws {
         try await withServer { socket, _, lines in
             let stream = try WatchStream(socket: socket)
             for line in 1...500 {
@@ -86,7 +86,7 @@ private final class Lines: HTTPStreamSource, HTTPHandler {
         }
     }
 
-    /// Longer than what the library asks for at once.
+    /// Pieces longer than the buffer that the library fills at once.
     @Test func longPiecesComeWhole() async throws {
         try await withServer { socket, _, lines in
             let stream = try WatchStream(socket: socket)
@@ -106,8 +106,8 @@ private final class Lines: HTTPStreamSource, HTTPHandler {
         }
     }
 
-    /// Nothing is asked for while the client does not take what it has, and it is cut off in time.
-    @Test func whoDoesNotReadIsCutOff() async throws {
+    /// The source is not asked while the client does not read, and the client is cut off in time.
+    @Test func aClientThatDoesNotReadIsCutOff() async throws {
         var limits = HTTPLimits()
         limits.streamStallSecondsMax = 1
         try await withServer(limits) { socket, server, lines in
@@ -121,8 +121,8 @@ private final class Lines: HTTPStreamSource, HTTPHandler {
         }
     }
 
-    /// Silence is no offence: only who has something to read must read.
-    @Test func whoHasNothingToReadIsNotCutOff() async throws {
+    /// The deadline applies only while there are bytes to read.
+    @Test func aClientWithNothingToReadIsNotCutOff() async throws {
         var limits = HTTPLimits()
         limits.streamStallSecondsMax = 1
         limits.headerSecondsMax = 1
@@ -137,7 +137,7 @@ private final class Lines: HTTPStreamSource, HTTPHandler {
         }
     }
 
-    @Test func whoIsGoneIsNoticedWhenSomethingIsSaid() async throws {
+    @Test func aDisconnectIsNoticedAtTheNextWrite() async throws {
         try await withServer { socket, _, lines in
             var stream: WatchStream? = try WatchStream(socket: socket)
             lines.say(#"{"type": "one"}"#)
@@ -148,7 +148,7 @@ private final class Lines: HTTPStreamSource, HTTPHandler {
         }
     }
 
-    @Test func aStopEndsWhatIsParked() async throws {
+    @Test func aStopEndsSuspendedStreams() async throws {
         try await withServer { socket, server, lines in
             let stream = try WatchStream(socket: socket)
             lines.say(#"{"type": "one"}"#)

@@ -6,7 +6,7 @@ import TapHTTP
 import TestSupport
 import Testing
 
-/// Answers who asks; upgrades at `/upgrade`.
+/// Answers with the client's identity; upgrades at `/upgrade`.
 private final class Handler: HTTPHandler {
     func handle(_ request: HTTPRequest, _ exchange: HTTPExchange) {
         if request.head.path == "/upgrade" {
@@ -14,7 +14,7 @@ private final class Handler: HTTPHandler {
         } else if case .network(let peer) = exchange.origin {
             let certificate = peer.certificate
             let words = [
-                certificate?.commonName ?? "nobody", certificate?.fingerprint ?? "", peer.address,
+                certificate?.commonName ?? "anonymous", certificate?.fingerprint ?? "", peer.address,
             ]
             exchange.respond(HTTPResponse(status: 200, body: HTTPBody(words.joined(separator: " "))))
         } else {
@@ -50,10 +50,10 @@ private final class Handler: HTTPHandler {
         }
     }
 
-    @Test func whoShowsNoCertificateIsNobody() async throws {
+    @Test func aClientWithoutACertificateIsAnonymous() async throws {
         try await withServer { address, files, _ in
             let answer = try files.curl("https://\(address)/")
-            #expect(answer.hasPrefix("nobody"), "\(answer)")
+            #expect(answer.hasPrefix("anonymous"), "\(answer)")
             #expect(answer.contains("127.0.0.1:"))
         }
     }
@@ -66,48 +66,48 @@ private final class Handler: HTTPHandler {
                 "openssl", "x509", "-in", files.certificate("robot"), "-noout", "-fingerprint", "-sha256")
             let digits = fingerprint.split(separator: "=")[1].filter(\.isHexDigit).lowercased()
             #expect(words.prefix(2) == ["robot", Substring(digits)])
-            // One connection, many requests: it stays the same.
+            // It stays the same for all requests of a connection.
             let url = "https://\(address)/"
             let many = try files.curl(url, as: "robot", url, url)
             #expect(many.components(separatedBy: "robot \(digits)").count == 4, "\(many)")
         }
     }
 
-    /// For another purpose, by another authority, or over: the handshake ends.
+    /// The handshake fails with a certificate for another purpose, of another authority, or that has expired.
     @Test func aBadCertificateGetsNoAnswer() async throws {
         try await withServer { address, files, _ in
             try files.issue("wrong-purpose", purpose: "serverAuth", names: "DNS:x")
             try files.issue("late", purpose: "clientAuth", names: "DNS:x", days: 0)
             let others = files.directory + "/others"
             try FileManager.default.createDirectory(atPath: others, withIntermediateDirectories: true)
-            let strangers = try Certificates(in: others)
-            try strangers.issue("stranger", purpose: "clientAuth", names: "DNS:x")
-            for name in ["stranger.pem", "stranger.key"] {
+            let otherAuthority = try Certificates(in: others)
+            try otherAuthority.issue("unknown", purpose: "clientAuth", names: "DNS:x")
+            for name in ["unknown.pem", "unknown.key"] {
                 try FileManager.default.copyItem(atPath: "\(others)/\(name)", toPath: "\(files.directory)/\(name)")
             }
-            // "late" ends as it begins; a second later it is over.
+            // "late" expires at the time of its issue.
             sleep(2)
-            for client in ["wrong-purpose", "late", "stranger"] {
+            for client in ["wrong-purpose", "late", "unknown"] {
                 #expect(throws: TestFailure.self, "\(client)") {
                     try files.curl("https://\(address)/", as: client)
                 }
             }
             let answer = try files.curl("https://\(address)/")
-            #expect(answer.hasPrefix("nobody"))
+            #expect(answer.hasPrefix("anonymous"))
         }
     }
 
-    @Test func withoutAnAuthorityNobodyIsAsked() async throws {
+    @Test func withoutAnAuthorityNoCertificateIsRequested() async throws {
         try await withServer(authority: false) { address, files, _ in
             try files.issue("robot", purpose: "clientAuth", names: "DNS:x")
-            #expect(try files.curl("https://\(address)/", as: "robot").hasPrefix("nobody"))
+            #expect(try files.curl("https://\(address)/", as: "robot").hasPrefix("anonymous"))
         }
     }
 
-    @Test func oldVersionsAreNotSpoken() async throws {
+    @Test func oldVersionsOfTLSAreRefused() async throws {
         try await withServer { address, files, _ in
             let answer = try files.curl("https://\(address)/", as: nil, "--tls-max", "1.2")
-            #expect(answer.hasPrefix("nobody"))
+            #expect(answer.hasPrefix("anonymous"))
             #expect(throws: TestFailure.self) {
                 try files.curl("https://\(address)/", as: nil, "--tls-max", "1.1", "--ciphers", "DEFAULT@SECLEVEL=0")
             }
@@ -120,16 +120,16 @@ private final class Handler: HTTPHandler {
         }
     }
 
-    @Test func nothingLeavesHTTP() async throws {
+    @Test func upgradesAreRefused() async throws {
         try await withServer { address, files, _ in
             #expect(throws: TestFailure.self) { try files.curl("https://\(address)/upgrade") }
             let answer = try files.curl("https://\(address)/")
-            #expect(answer.hasPrefix("nobody"))
+            #expect(answer.hasPrefix("anonymous"))
         }
     }
 
-    /// Neither silence nor a byte now and then keeps a handshake open.
-    @Test func aHandshakeWithoutEndIsCutOff() async throws {
+    /// Neither an idle handshake nor one with a byte now and then stays open.
+    @Test func anUnfinishedHandshakeIsCutOff() async throws {
         var limits = HTTPLimits()
         limits.headerSecondsMax = 2
         try await withServer(limits) { address, files, server in
@@ -145,11 +145,11 @@ private final class Handler: HTTPHandler {
             }
             #expect(server.overdueConnections == 1)
             let answer = try files.curl("https://\(address)/")
-            #expect(answer.hasPrefix("nobody"))
+            #expect(answer.hasPrefix("anonymous"))
         }
     }
 
-    @Test func whatIsNotPEMIsRefusedAtOnce() async throws {
+    @Test func invalidPEMIsRefusedAtOnce() async throws {
         try await onThread {
             try withTemporaryDirectory { directory in
                 let files = try Certificates(in: directory)
@@ -182,11 +182,11 @@ private final class Handler: HTTPHandler {
     }
 
     @Test(arguments: ["", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:70000", "localhost:80", ":80", "a.b:1"])
-    func whatIsNoAddressIsRefused(text: String) {
+    func anInvalidAddressIsRefused(text: String) {
         #expect(NetworkAddress(text) == nil)
     }
 
-    @Test func theUnixSocketTellsTheProcess() async throws {
+    @Test func theUnixSocketReportsTheProcess() async throws {
         try await onThread {
             try withTemporaryDirectory { directory in
                 let server = HTTPServer(

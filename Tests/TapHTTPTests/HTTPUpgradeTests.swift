@@ -6,11 +6,11 @@ import TapHTTP
 import TestSupport
 import Testing
 
-/// Parks each request, and notes what its upgrade came to.
+/// Leaves each request unanswered, and records the calls of the takers.
 private final class Upgrader: HTTPHandler {
     struct Notes {
         var parked: [HTTPExchange] = []
-        /// Each call of a taker: whether it got a socket.
+        /// For each call of a taker, whether it got a socket.
         var taken: [Bool] = []
         var kept: [OwnedDescriptor] = []
     }
@@ -32,7 +32,7 @@ private final class Upgrader: HTTPHandler {
         return notes.withLock { $0.parked.removeFirst() }
     }
 
-    /// The socket closes at the end of the taker, which is its last owner.
+    /// The taker is the socket's last owner, so the socket closes when it returns.
     func upgrade(_ exchange: HTTPExchange) {
         exchange.upgrade(HTTPResponse(status: 101, headers: ["Upgrade": "x"])) { socket in
             self.notes.withLock { $0.taken.append(socket != nil) }
@@ -40,7 +40,7 @@ private final class Upgrader: HTTPHandler {
     }
 }
 
-/// The taker is called once, whatever becomes of the connection: what waits for it would wait for ever.
+/// The taker is called exactly once, however the connection ends: otherwise its caller would wait for ever.
 @Suite struct HTTPUpgradeTests {
     private static let request = "GET /x HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"
 
@@ -61,7 +61,7 @@ private final class Upgrader: HTTPHandler {
 
     private func expect(_ taken: [Bool], of upgrader: Upgrader) throws {
         try eventually("the taker is called") { upgrader.taken.count >= taken.count }
-        // A second call would come soon.
+        // Time for a second call, which must not come.
         usleep(20_000)
         #expect(upgrader.taken == taken)
     }
@@ -77,7 +77,7 @@ private final class Upgrader: HTTPHandler {
         }
     }
 
-    @Test func aClientThatHasGoneIsToldOf() async throws {
+    @Test func aDisconnectedClientIsReported() async throws {
         try await withUpgrader { socket, upgrader, _ in
             for _ in 0..<20 {
                 var client: HTTPClient? = try HTTPClient(socket: socket)
@@ -90,8 +90,8 @@ private final class Upgrader: HTTPHandler {
         }
     }
 
-    /// The library refuses, after the connection was parked.
-    @Test func anUpgradeThatTheLibraryRefusesIsToldOf() async throws {
+    /// The library refuses the upgrade after the connection was suspended.
+    @Test func anUpgradeThatTheLibraryRefusesIsReported() async throws {
         try await withUpgrader { socket, upgrader, _ in
             let client = try HTTPClient(socket: socket)
             try client.write(Self.request.replacing("HTTP/1.1", with: "HTTP/1.0"))
@@ -113,7 +113,7 @@ private final class Upgrader: HTTPHandler {
         }
     }
 
-    @Test func afterTheStopNobodyIsWaitedFor() async throws {
+    @Test func afterTheStopNoClientIsWaitedFor() async throws {
         try await withUpgrader { socket, upgrader, server in
             let client = try HTTPClient(socket: socket)
             try client.write(Self.request)
@@ -125,8 +125,8 @@ private final class Upgrader: HTTPHandler {
         }
     }
 
-    /// What has left HTTP has no deadline any more, and its number is another's.
-    @Test func connectionsThatHaveLeftAreNotCutOff() async throws {
+    /// An upgraded connection has no deadline, and its descriptor's number may belong to another one.
+    @Test func upgradedConnectionsAreNotCutOff() async throws {
         try await onThread {
             try withTemporaryDirectory { directory in
                 let upgrader = Upgrader()

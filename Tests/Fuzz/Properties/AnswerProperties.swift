@@ -1,7 +1,7 @@
 import TapDocument
 
-/// What is read as an answer is written as what is read as the same, in the same bytes; and of what is not, the place
-/// is told.
+/// A parsed answer is written so that it parses to an equal answer, which is written to equal bytes. Any other input is
+/// refused with the place of the mistake.
 func checkAnswer(_ bytes: [UInt8]) throws(BrokenProperty) {
     guard let json = try parsed(bytes) else { return }
     try checkAnswer(json, as: DeviceDocument.self)
@@ -26,13 +26,13 @@ func checkAnswer(_ bytes: [UInt8]) throws(BrokenProperty) {
 private func checkAnswer<Answer: AnswerDocument>(_ json: JSONValue, as _: Answer.Type) throws(BrokenProperty) {
     let value: Answer
     do throws(InvalidDocument) { value = try Answer(json: json, at: "") } catch {
-        try hold(!error.issues.isEmpty, "\(Answer.self) is refused without a reason")
+        try hold(!error.issues.isEmpty, "\(Answer.self) is refused without an issue")
         for issue in error.issues {
-            try hold(issue.pointer.isEmpty || issue.pointer.hasPrefix("/"), "no pointer: \(issue.pointer)")
+            try hold(issue.pointer.isEmpty || issue.pointer.hasPrefix("/"), "invalid pointer: \(issue.pointer)")
         }
         return
     }
     let written = value.bytes
     let again = try? Answer(bytes: written)
-    try hold(again?.bytes == written, "\(Answer.self) is read back as another one: \(json.text)")
+    try hold(again?.bytes == written, "\(Answer.self) changes when it is written and parsed: \(json.text)")
 }

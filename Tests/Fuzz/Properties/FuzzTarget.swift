@@ -1,10 +1,11 @@
-/// What reads bytes of others, each with what must hold for all bytes. Besides, nothing may trap, loop, or take long.
+/// The parsers of untrusted bytes, each with properties that hold for all inputs. No input may cause a trap, an endless
+/// loop, or a long run.
 ///
-/// `make fuzz` has libFuzzer look for bytes for which it does not hold; the tests try those of the corpus.
+/// `make fuzz` searches for inputs that break a property, with libFuzzer; the tests check the inputs of the corpus.
 enum FuzzTarget: String, CaseIterable, Sendable {
     case json, device, patch, selector, text, target, fields, netlink, ledger, token, answer
 
-    /// - Throws: `BrokenProperty` when something does not hold.
+    /// - Throws: `BrokenProperty` if a property does not hold.
     func check(_ bytes: [UInt8]) throws(BrokenProperty) {
         switch self {
         case .json: try checkJSON(bytes)
@@ -22,7 +23,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
     }
 }
 
-/// Something that must hold for all bytes, and does not for these.
+/// A property that does not hold for the input.
 struct BrokenProperty: Error, CustomStringConvertible {
     let description: String
 }
@@ -31,7 +32,7 @@ func hold(_ condition: Bool, _ words: @autoclosure () -> String) throws(BrokenPr
     if !condition { throw BrokenProperty(description: words()) }
 }
 
-/// The text that bytes are, if they are one.
+/// The text of the bytes; `nil` if they are not UTF-8.
 func text(_ bytes: some Sequence<UInt8>) -> String? {
     String(validating: Array(bytes), as: UTF8.self)
 }

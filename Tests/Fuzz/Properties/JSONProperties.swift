@@ -2,29 +2,29 @@ import Foundation
 
 @testable import TapDocument
 
-/// What is read and printed is read again as the same, printed is short for what it says, keeps its limits, and is read
-/// alike by Foundation, which reads more than JSON, but all of it.
+/// A parsed value is printed so that it parses to an equal value, within limits of depth and length, and Foundation,
+/// which accepts all of JSON and more, parses the input to the same value.
 func checkJSON(_ bytes: [UInt8]) throws(BrokenProperty) {
     guard let value = try parsed(bytes) else { return }
     let printed = value.bytes
     try hold(value.depth <= JSONValue.depthMax, "is \(value.depth) levels deep")
-    // A control character in an escape of two characters is printed in one of six, and a double has 24 at most.
-    try hold(printed.count <= bytes.count * 24, "printed, \(bytes.count) bytes become \(printed.count)")
+    // A control character's escape may grow from two to six characters, and a double has at most 24.
+    try hold(printed.count <= bytes.count * 24, "\(bytes.count) bytes are printed as \(printed.count)")
     guard let again = try? JSONValue(parsing: printed) else {
-        throw BrokenProperty(description: "what was printed cannot be read: \(value.text)")
+        throw BrokenProperty(description: "the printed value cannot be parsed: \(value.text)")
     }
-    try hold(again == value, "printed and read, it is another value: \(again.text)")
-    try hold(again.bytes == printed, "printed again, it is another text: \(again.text)")
+    try hold(again == value, "the printed value parses to another one: \(again.text)")
+    try hold(again.bytes == printed, "printed again, the text differs: \(again.text)")
     let theirs: Any
     do {
         theirs = try JSONSerialization.jsonObject(with: Data(bytes), options: .fragmentsAllowed)
     } catch {
         throw BrokenProperty(description: "Foundation refuses it: \(error)")
     }
-    try hold(value.isRead(alsoAs: theirs), "Foundation reads \(theirs) instead of \(value.text)")
+    try hold(value.isRead(alsoAs: theirs), "Foundation parses \(theirs) instead of \(value.text)")
 }
 
-/// The value, if it is JSON; and else that the error is short and says where.
+/// The value; `nil` if the bytes are not JSON, after checking that the error's text is short.
 func parsed(_ bytes: [UInt8]) throws(BrokenProperty) -> JSONValue? {
     do throws(JSONSyntaxError) {
         return try JSONValue(parsing: bytes)
@@ -47,7 +47,7 @@ extension JSONValue {
         switch self {
         case .null: return other is NSNull
         case .bool(let value): return other as? Bool == value
-        // Foundation tells those with an exponent or a fraction as doubles.
+        // Foundation parses integers written with an exponent or a fraction as doubles.
         case .integer(let value):
             guard let number = other as? NSNumber else { return false }
             return number.int64Value == Int64(value) || isNear(number.doubleValue, Double(value))
@@ -63,8 +63,7 @@ extension JSONValue {
     }
 }
 
-/// Foundation reads whole numbers that 64 bits cannot hold by way of a decimal, which makes not always the nearest
-/// double.
+/// Foundation parses whole numbers beyond 64 bits as decimals first, and so does not always find the nearest double.
 private func isNear(_ one: Double, _ other: Double) -> Bool {
     abs(one - other) <= abs(other) * 1e-12
 }

@@ -2,7 +2,8 @@ import TapCore
 
 @testable import TapKernel
 
-/// One datagram: it has as many messages as fit, of each no more is read than is there, and two ways to read one agree.
+/// A datagram has no more messages than fit into it, their decoders do not read beyond their ends, and the two decoders
+/// of a link agree.
 func checkNetlink(_ bytes: [UInt8]) throws(BrokenProperty) {
     var messages = 0
     var failure: BrokenProperty?
@@ -19,15 +20,15 @@ func checkNetlink(_ bytes: [UInt8]) throws(BrokenProperty) {
     try hold(messages <= bytes.count / NetlinkHeader.bytes, "\(messages) messages in \(bytes.count) bytes")
 }
 
-/// The decoders do not ask which kind of message it is: each may meet each.
+/// The decoders do not check the type of a message, so each must cope with all types.
 private func checkMessage(_ payload: RawSpan) throws(BrokenProperty) {
     let link = try? LinkMessage.decode(payload)
     let index = try? LinkMessage.index(payload)
     let queues = try? LinkMessage.attachedQueues(payload)
     if let link {
-        try hold(link.index == index, "two numbers of one interface")
-        try hold(link.tun?.attachedQueues == queues, "two numbers of queues")
-        // What is no UTF-8 becomes three bytes each.
+        try hold(link.index == index, "the two decoders read different indexes")
+        try hold(link.tun?.attachedQueues == queues, "the two decoders read different numbers of queues")
+        // Each invalid byte is replaced by the three bytes of U+FFFD.
         let texts = [link.name, link.alias ?? "", link.queueDiscipline, link.kind ?? ""] + link.altNames
         let textBytes = texts.reduce(0) { $0 + $1.utf8.count }
         try hold(textBytes <= payload.byteCount * 3, "\(textBytes) bytes of text in \(payload.byteCount)")
@@ -36,8 +37,8 @@ private func checkMessage(_ payload: RawSpan) throws(BrokenProperty) {
     }
     if let (owner, address) = try? AddressMessage.decode(payload) {
         try hold(address.address.bytes.count == 4 || address.address.bytes.count == 16, "an address of neither family")
-        // Both kinds of message have the interface in the same place.
-        try hold(index == nil || owner == index, "two interfaces of one address")
+        // Messages of links and of addresses have the interface's index at the same offset.
+        try hold(index == nil || owner == index, "two interfaces for one address")
         _ = address.address.description
     }
 }

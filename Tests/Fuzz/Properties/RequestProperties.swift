@@ -1,25 +1,26 @@
 @testable import TapHTTP
 
-/// What a path says once it is decoded: segments without a slash or a control character, which, encoded, say the same.
+/// Decoded path segments have no slash or control character, and are decoded to the same text after being encoded.
 func checkRequestTarget(_ bytes: [UInt8]) throws(BrokenProperty) {
     if let decoded = percentDecoded(bytes) {
         try hold(decoded.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F }, "a control character in '\(decoded)'")
-        try hold(decoded.utf8.count <= bytes.count, "decoding makes it longer")
+        try hold(decoded.utf8.count <= bytes.count, "the decoded text is longer")
         let encoded = decoded.utf8.flatMap(encoded)
-        try hold(percentDecoded(encoded)?.utf8.elementsEqual(decoded.utf8) == true, "encoded, it says something else")
-        // Each percent sign stands for one byte, with two more.
+        try hold(
+            percentDecoded(encoded)?.utf8.elementsEqual(decoded.utf8) == true, "encoded and decoded, the text differs")
+        // Each percent sign and its two digits become one byte.
         let signs = bytes.count { $0 == UInt8(ascii: "%") }
-        try hold(decoded.utf8.count == bytes.count - 2 * signs, "not each percent sign is one byte")
+        try hold(decoded.utf8.count == bytes.count - 2 * signs, "a percent encoding is not decoded to one byte")
     }
     guard let target = RequestTarget(bytes) else { return }
     for segment in target.segments {
         try hold(!segment.utf8.contains(UInt8(ascii: "/")), "the segment '\(segment)'")
         try hold(segment != "." && segment != "..", "a dot segment")
     }
-    // What an asterisk or an absolute target says has no path of its own.
+    // An asterisk or an absolute target is not compared, since it has no path at its start.
     guard !target.segments.isEmpty, bytes.first == UInt8(ascii: "/") else { return }
     let again = RequestTarget(target.segments.flatMap { Array("/".utf8) + $0.utf8.flatMap(encoded) })?.segments
-    try hold(again == target.segments, "encoded, they are \(again ?? [])")
+    try hold(again == target.segments, "encoded and decoded, the segments are \(again ?? [])")
 }
 
 extension RequestTarget {
@@ -34,13 +35,13 @@ extension RequestTarget {
     }
 }
 
-/// One byte in the longest way to write it (RFC 3986, section 2.1).
+/// The percent-encoding of a byte (RFC 3986, section 2.1).
 private func encoded(_ byte: UInt8) -> [UInt8] {
     let digits = String(byte, radix: 16, uppercase: byte.isMultiple(of: 2))
     return Array("%\(byte < 16 ? "0" : "")\(digits)".utf8)
 }
 
-/// Header fields, one a line: what is let through has one length, one host and one encoding at most, and few fields.
+/// Header fields, one per line: accepted ones have exactly one host, and at most one length or encoding.
 func checkFields(_ bytes: [UInt8]) throws(BrokenProperty) {
     try checkLenientHead(bytes)
     let limits = HTTPLimits()
@@ -54,7 +55,7 @@ func checkFields(_ bytes: [UInt8]) throws(BrokenProperty) {
     } catch { return }
     let lengths = fields.values("content-length")
     try hold(fields.values("host").count == 1, "not one host")
-    try hold(lengths.count + fields.values("transfer-encoding").count <= 1, "two ways to tell where it ends")
+    try hold(lengths.count + fields.values("transfer-encoding").count <= 1, "more than one field gives the length")
     if let length = lengths.first {
         let text = String(decoding: length, as: UTF8.self)
         try hold(!text.isEmpty && text.utf8.allSatisfy { (0x30...0x39).contains($0) }, "the length '\(text)'")
@@ -62,7 +63,7 @@ func checkFields(_ bytes: [UInt8]) throws(BrokenProperty) {
     }
 }
 
-/// A head as libmicrohttpd before 1.0 leaves it: what is let through has as many line ends as lines.
+/// A head in the form of the buffer of libmicrohttpd before 1.0: an accepted one has as many line ends as lines.
 private func checkLenientHead(_ bytes: [UInt8]) throws(BrokenProperty) {
     let line: [UInt8] = Array("GET".utf8) + [0] + Array("/".utf8) + [0] + Array("HTTP/1.1".utf8)
     let heads = [

@@ -2,13 +2,12 @@ import TapCore
 
 @testable import TapDocument
 
-/// Devices that a selector can tell apart.
+/// The labels of devices that selectors can distinguish.
 private let samples: [Labels] = [
     [:], ["vm": "web"], ["vm": "db", "tier": "test"], ["vm": "", "example.com/rack": "a"], ["zone": "a", "vm": "x"],
 ].compactMap { try? Labels(stored: .object($0)) }
 
-/// A selector that was understood, printed, is understood as the same; and matches what its requirements say, one by
-/// one.
+/// A parsed selector is printed so that it parses to an equal selector, and matches what all of its requirements match.
 func checkSelector(_ bytes: [UInt8]) throws(BrokenProperty) {
     guard let text = text(bytes) else { return }
     let selector: LabelSelector
@@ -19,11 +18,12 @@ func checkSelector(_ bytes: [UInt8]) throws(BrokenProperty) {
     }
     let printed = selector.requirements.map(\.text).joined(separator: ",")
     let again = try? LabelSelector(printed)
-    // What lists each value may become longer than a selector may be, in spaces alone.
-    try hold(again == selector || printed.utf8.count > LabelSelector.bytesMax, "'\(printed)' is read otherwise")
+    // Printed with canonical spaces, a selector may exceed the length limit.
+    try hold(
+        again == selector || printed.utf8.count > LabelSelector.bytesMax, "'\(printed)' parses to another selector")
     for labels in samples {
         let isMatched = selector.requirements.allSatisfy { (try? LabelSelector($0.text))?.matches(labels) == true }
-        try hold(selector.matches(labels) == isMatched, "matches \(labels.values), but its parts do otherwise")
+        try hold(selector.matches(labels) == isMatched, "its requirements, one by one, disagree about \(labels.values)")
         for requirement in selector.requirements {
             let (one, other) = (try? LabelSelector(requirement.text), try? LabelSelector(requirement.negated.text))
             try hold(

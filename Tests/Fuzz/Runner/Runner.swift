@@ -1,6 +1,6 @@
 import Glibc
 
-/// Lets libFuzzer try a target, which is named in `FUZZ_TARGET`; the arguments are libFuzzer's.
+/// Runs libFuzzer on the target named in `FUZZ_TARGET`; the arguments are libFuzzer's.
 @main struct Runner {
     static func main() {
         var count = CommandLine.argc
@@ -27,8 +27,7 @@ private let target: FuzzTarget = {
     return target
 }()
 
-/// A trap is a finding, and libFuzzer writes the input down. Its own main function, which is not ours, asks for this
-/// name.
+/// A trap is a finding, and libFuzzer saves its input. The name is the one that libFuzzer's own main function expects.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     let bytes = Array(UnsafeBufferPointer(start: start, count: count))

@@ -1,4 +1,4 @@
-"""Schemathesis speaks TCP alone: each connection to the port is one to the Unix socket.
+"""Forwards TCP connections to a Unix socket, since Schemathesis supports only TCP.
 
     relay.py PORT SOCKET
 """

@@ -1,15 +1,15 @@
-// Packets for a queue of the test's choice. Each returns −1 and errno on failure.
+// Sends packets to a queue that the test chooses. Each function returns −1 and sets errno on failure.
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
 
-// From now on the packet's mark is the kernel index of the queue that gets it (TUNSETSTEERINGEBPF).
+// Makes the device deliver each packet to the queue whose kernel index is the packet's mark (TUNSETSTEERINGEBPF).
 int steering_by_mark(int queue);
 
-// A socket of the calling thread's network namespace that sends frames to an interface.
+// Opens a socket in the calling thread's network namespace that sends frames to an interface.
 int steering_open(int interface_index);
 int steering_send(int socket, uint32_t mark, const void *frame, size_t length);
 
-// How many bytes a queue's packets may take on their way into the host (TUNGETSNDBUF).
+// Reads the limit, in bytes, of packets that were written to a queue and are still in the host (TUNGETSNDBUF).
 int steering_get_send_buffer(int queue, int *bytes);
