@@ -1,4 +1,4 @@
-// What the programs of the benchmark share: a clock, an end at the first failure, files and percentiles.
+// Shared by the programs of the benchmark: a clock, exit at the first failure, files and percentiles.
 #pragma once
 
 #include <errno.h>
@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-// A benchmark that went on after a failure would measure something else.
+// Ends the program, since the figures would be meaningless after a failure.
 static inline void die(const char *what) {
     fprintf(stderr, "%s: %s\n", what, strerror(errno));
     exit(1);
@@ -19,7 +19,7 @@ static inline int check(int result, const char *what) {
     return result;
 }
 
-// A whole number of at least 1.
+// Parses a whole number from 1 to 1,000,000.
 static inline int count_of(const char *text) {
     char *end;
     long count = strtol(text, &end, 10);
@@ -41,12 +41,12 @@ static inline int compare_doubles(const void *left, const void *right) {
     return (difference > 0) - (difference < 0);
 }
 
-// The nearest rank: of 50 sorted values, the 50th percentile is the 25th and the 99th the 50th.
+// The nearest-rank percentile of sorted values: of 50 values, the 50th percentile is the 25th and the 99th the 50th.
 static inline double percentile(const double *sorted, int count, int percent) {
     return sorted[((long)count * percent + 99) / 100 - 1];
 }
 
-// All of a file, with a NUL behind it.
+// Reads a whole file and appends a NUL.
 static inline char *read_file(const char *path, size_t *bytes) {
     FILE *file = fopen(path, "r");
     struct stat status;

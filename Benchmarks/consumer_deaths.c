@@ -1,8 +1,8 @@
-// consumer_deaths COUNT QUEUES [SOCKET]: lets a consumer of the tap b0 die COUNT times, by SIGKILL, and prints the 50th
+// consumer_deaths COUNT QUEUES [SOCKET]: kills a consumer of the tap b0 COUNT times with SIGKILL, and prints the 50th
 // and the 99th percentile of the milliseconds from then until the kernel steers packets to none of its queues.
 //
-// With SOCKET the consumer leases them from Tapster. Without, it has opened them itself and is their last owner: what
-// the kernel takes to let go of them is the floor.
+// With SOCKET the consumer leases the queues from Tapster. Without, it opens them itself and is their last owner: the
+// time until the kernel has closed them is the floor.
 #include "lease.h"
 #include "link.h"
 #include "tun_queue.h"
@@ -30,13 +30,13 @@ static void consume(int ready, int count, const char *path) {
     pause();
 }
 
-// Returns when so many of the device's queues, the detached ones too where they count, are left.
+// Waits until the device has this number of attached queues, or of all queues if `with_detached`; returns the time.
 static double wait_for(int netlink, int index, unsigned wanted, bool with_detached) {
     for (double end = seconds() + detach_seconds_max; seconds() < end; usleep(poll_microseconds)) {
         struct link link = get_link(netlink, index);
         if (link.attached + (with_detached ? link.detached : 0) == wanted) return seconds();
     }
-    fprintf(stderr, "%s does not come to have %u queues\n", device, wanted);
+    fprintf(stderr, "%s does not reach %u queues\n", device, wanted);
     exit(1);
 }
 
@@ -48,7 +48,7 @@ int main(int argc, char **argv) {
     int count = count_of(argv[1]), queues = count_of(argv[2]), netlink = open_rtnetlink();
     int index = (int)if_nametoindex(device);
     if (index == 0) die(device);
-    // Sleeps are as short as they say.
+    // Otherwise the kernel may extend sleeps by 50 µs.
     check(prctl(PR_SET_TIMERSLACK, 1UL), "PR_SET_TIMERSLACK");
     double elapsed[count];
     for (int i = 0; i < count; i++) {

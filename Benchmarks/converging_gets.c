@@ -1,11 +1,10 @@
-// converging_gets SOCKET FILE COUNT: has Tapster apply FILE, a document of the taps b0, b1 and so on, and while they
-// converge asks for one tap after another; prints the 50th and the 99th percentile and the maximum of the milliseconds
-// that an answer took.
+// converging_gets SOCKET FILE COUNT: has Tapster apply FILE, a document of the taps b0, b1, …, and gets one tap after
+// the other while they converge; prints the 50th and the 99th percentile and the maximum of the milliseconds per GET.
 #include "http_client.h"
 
 enum { gets_max = 1 << 20, ready_seconds_max = 120 };
 
-// Only sends: the taps converge while nobody waits for an answer.
+// Applies the document without waiting for the taps.
 static int apply(const char *path, const char *file) {
     char head[256];
     size_t bytes;
@@ -33,7 +32,7 @@ static int is_ready(int connection, int number) {
     snprintf(text, sizeof text, "GET /v1/devices/b%d HTTP/1.1\r\nHost: localhost\r\n\r\n", number);
     int status = http_exchange(connection, text, answer);
     if (status == 200) return strstr(answer, "\"phase\":\"Ready\"") != NULL;
-    // Until the document is stored there is no such tap.
+    // Before the document is stored, the tap does not exist.
     if (status == 404) return 0;
     fprintf(stderr, "GET of b%d was answered with %d\n", number, status);
     exit(1);
@@ -57,14 +56,14 @@ int main(int argc, char **argv) {
             return 1;
         }
         elapsed[gets++] = (seconds() - start) * 1e3;
-        // What is not Ready is asked again; once the last one is, nothing answers like this any more, so what was asked
-        // later does not count.
+        // A tap that is not Ready is asked for again. GETs after the last time that one was not Ready do not count,
+        // since all taps have converged then.
         if (ready) number++;
         else gets_before_end = gets;
     }
     expect_success(writer);
     if (gets_before_end == 0) {
-        fprintf(stderr, "all taps were Ready at once\n");
+        fprintf(stderr, "all taps were Ready before the first GET\n");
         return 1;
     }
     qsort(elapsed, gets_before_end, sizeof *elapsed, compare_doubles);

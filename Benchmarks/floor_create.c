@@ -1,9 +1,9 @@
-// floor_create COUNT [DATABASE]: makes COUNT persistent multiqueue taps, b0, b1 and so on, and prints the seconds.
+// floor_create COUNT [DATABASE]: creates COUNT persistent multiqueue taps, b0, b1, …, and prints the seconds.
 //
-// The floor under Tapster's convergence: the system calls of its worker for a brokered tap with four queues, in the
-// same order, and nothing else. (Queues are opened when they are leased, so none is left open here either. Tapster
-// also reads two settings back and hears of each change; that is its own cost.) With DATABASE there is one durable
-// commit before each device, since each is posted, and acknowledged, by itself.
+// The floor for Tapster's convergence: the system calls of its worker for a brokered tap with four queues, in the same
+// order, and no others. (Queues are opened when they are leased, so none stays open here either. Tapster also reads two
+// settings back and receives a notification of each change; the floor does not.) With DATABASE there is one durable
+// commit before each device, since each is posted and acknowledged separately.
 #include "rtnetlink.h"
 
 #include <fcntl.h>
@@ -20,7 +20,7 @@
 
 enum { stored_bytes = 500, vnet_header_bytes = 12 };
 
-// The qdisc comes first: without one, the first ifup builds 256 of them. Both requests share one send.
+// Sets the qdisc before the first ifup, which would otherwise create 256 of them. Both requests share one send.
 static struct {
     struct {
         struct nlmsghdr header;

@@ -1,7 +1,7 @@
-// floor_delete COUNT: deletes b0, b1 and so on up to COUNT interfaces together, and prints the seconds.
+// floor_delete COUNT: deletes the COUNT interfaces b0, b1, … together, and prints the seconds.
 //
-// The floor under Tapster's prune: each interface joins a group, many requests in one send, and one request deletes
-// the group. Deleted one by one, each would wait for the kernel's readers (RCU) by itself.
+// The floor for Tapster's prune: moves all interfaces to a group, with many requests in one send, and deletes the group
+// with one request. Deleted one by one, each interface would wait for the kernel's readers (RCU) separately.
 #include "rtnetlink.h"
 
 #include <net/if.h>
@@ -15,7 +15,7 @@ struct request {
     unsigned group;
 };
 
-// Only what is refused is answered, unless NLM_F_ACK is added.
+// The kernel answers only refused requests, unless NLM_F_ACK is set.
 static struct request group_request(int type, int index) {
     return (struct request){
         .header = {sizeof(struct request), (unsigned short)type, NLM_F_REQUEST, 0, 0},

@@ -1,9 +1,9 @@
 // floor_dump [REPEAT]: reads all interfaces of the namespace REPEAT times (11) and prints the median seconds.
 //
-// The floor under a restart: the one dump that tells Tapster what is there.
+// The floor for a restart: the one dump with which Tapster reads all interfaces.
 #include "rtnetlink.h"
 
-// The kernel fills dumps up to 32 KiB at a time; Tapster's buffer has this size too.
+// The kernel sends dumps in parts of up to 32 KiB; Tapster's buffer has the same size.
 static char buffer[65536];
 
 static void dump(int netlink) {

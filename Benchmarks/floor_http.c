@@ -1,7 +1,7 @@
 // floor_http SOCKET BODYFILE HEADERFILE: answers every request with the same bytes, until SIGTERM.
 //
-// The floor under Tapster's GET: the same library with the same settings, and a handler that does nothing. HEADERFILE
-// has lines of "Name: value".
+// The floor for Tapster's GET: the same library with the same settings, and a trivial handler. HEADERFILE has lines of
+// "Name: value".
 #include "mhd.h"
 
 enum { headers_max = 32, header_bytes_max = 1024 };
@@ -11,7 +11,7 @@ static int header_count;
 static char *body;
 static size_t body_bytes;
 
-// The library calls twice: for the headers of the request, then for its end, which is where Tapster answers too.
+// The library calls twice: after the headers of the request, and at its end, where Tapster answers too.
 static enum MHD_Result answer(void *context, struct MHD_Connection *connection, const char *target,
                               const char *method, const char *version, const char *data, size_t *size, void **slot) {
     (void)context, (void)target, (void)method, (void)version, (void)data, (void)size;
@@ -19,7 +19,7 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
         *slot = headers;
         return MHD_YES;
     }
-    // A fresh response each time, as the daemon must make it: X-Request-Id differs from answer to answer.
+    // Creates a new response each time, as the daemon must, since X-Request-Id differs.
     struct MHD_Response *response = MHD_create_response_from_buffer(body_bytes, body, MHD_RESPMEM_PERSISTENT);
     for (int i = 0; i < header_count; i++) MHD_add_response_header(response, headers[i].text, headers[i].value);
     enum MHD_Result result = MHD_queue_response(connection, MHD_HTTP_OK, response);

@@ -1,14 +1,13 @@
-// floor_lease COUNT QUEUES: opens the queues of the taps b0, b1 and so on, passes them to another process, and prints
-// the 50th and the 99th percentile of the milliseconds from the first open until that process has said that it has
-// them.
+// floor_lease COUNT QUEUES: opens the queues of the taps b0, b1, …, passes them to another process, and prints the 50th
+// and the 99th percentile of the milliseconds from the first open until that process has acknowledged them.
 //
-// The floor under a lease: the system calls without which there is none, and one change of process there and back.
+// The floor for a lease: the necessary system calls, and one switch to the other process and back.
 #include "lease.h"
 #include "tun_queue.h"
 
 static void receive(int connection) {
     char byte;
-    // They stay open, as with a consumer.
+    // The queues stay open, as in a consumer.
     for (int count = 0, queues[lease_queues_max];; count = 0) {
         if (receive_with_queues(connection, &byte, 1, queues, &count) <= 0) exit(0);
         check((int)send(connection, &byte, 1, MSG_NOSIGNAL), "answer");

@@ -1,6 +1,6 @@
-// floor_repair COMMAND [ARGUMENT…]: becomes COMMAND, and until that ends a child repairs the namespace's interfaces.
+// floor_repair COMMAND [ARGUMENT…]: executes COMMAND; until that ends, a child repairs the namespace's interfaces.
 //
-// The floor under Tapster's repairs: it hears of a link, asks how the link is, and makes it again as it was found.
+// The floor for Tapster's repairs: receives a notification of a link, reads the link, and restores its former fields.
 #include "link.h"
 
 #include <signal.h>

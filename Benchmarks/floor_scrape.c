@@ -1,8 +1,8 @@
-// floor_scrape SOCKET FILE: answers every request with the lines of FILE, a scrape of Tapster's, where each counter of
-// a device has its present value, until SIGTERM.
+// floor_scrape SOCKET FILE: answers every request with the lines of FILE, a scrape of Tapster, with the current values
+// of devices' counters, until SIGTERM.
 //
-// The floor under a scrape: one dump of the counters, a line printed for each number, and the same library to send
-// them.
+// The floor for a scrape: one dump of the counters, printing a line for each number, and sending them with the same
+// library.
 #include "mhd.h"
 #include "rtnetlink.h"
 
@@ -13,7 +13,7 @@ enum { interfaces_max = 65536, line_bytes_max = 512 };
 
 static const char *const kinds[] = {"packets", "bytes", "errors", "dropped"};
 
-// What stands before a line's value, and its value; a comment has none.
+// A line's text before its value, and its value; a comment has none.
 struct line {
     const char *text;
     int length;
@@ -62,7 +62,7 @@ static size_t print(void) {
     return end - output;
 }
 
-// In the order of struct rtnl_link_stats64; −1 when the line is no counter of a device.
+// The counter's position in struct rtnl_link_stats64; −1 if the line is not a counter of a device.
 static int place_of(const char *text, char *device) {
     char side[16], kind[16];
     if (sscanf(text, "tapster_device_%15[a-z]_%15[a-z]_total{device=\"%15[^\"]", side, kind, device) != 3) return -1;
@@ -100,7 +100,7 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
         return MHD_YES;
     }
     dump();
-    // One client asks once at a time, so that nobody writes the output while it is sent.
+    // There is one client, which sends one request at a time, so the output is not overwritten while it is sent.
     struct MHD_Response *response = MHD_create_response_from_buffer(print(), output, MHD_RESPMEM_PERSISTENT);
     MHD_add_response_header(response, "Content-Type", "text/plain; version=0.0.4; charset=utf-8");
     enum MHD_Result result = MHD_queue_response(connection, MHD_HTTP_OK, response);

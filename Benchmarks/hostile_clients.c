@@ -1,8 +1,8 @@
-// hostile_clients SOCKET TARGET COUNT SECONDS: a good client asks for TARGET again and again, first alone and then
-// beside COUNT hostile ones, for so long each; prints both 99th percentiles of the milliseconds that an answer took.
+// hostile_clients SOCKET TARGET COUNT SECONDS: a normal client gets TARGET repeatedly, first alone and then beside
+// COUNT hostile clients, for SECONDS each; prints both 99th percentiles of the milliseconds per GET.
 //
-// A quarter each drips a byte now and then, asks half and falls silent, sends what is no HTTP, or asks for lists and
-// does not read them. Whoever is cut off comes again.
+// Of the hostile clients, a quarter each sends a byte now and then, sends half a request, sends invalid HTTP, or
+// requests lists and does not read them. Clients that are cut off connect again.
 #include "http_client.h"
 
 #include <fcntl.h>
@@ -33,7 +33,7 @@ static int open_client(const char *path, enum kind kind) {
     return connection;
 }
 
-// Returns 0 when the connection is over.
+// Returns 0 if the connection has ended.
 static int act(int connection, enum kind kind, int turn) {
     static const char list[] = "GET /v1/devices?limit=100 HTTP/1.1\r\nHost: a\r\n\r\n";
     char answer[4096];
@@ -45,7 +45,7 @@ static int act(int connection, enum kind kind, int turn) {
     return got > 0 || (got < 0 && errno == EAGAIN);
 }
 
-// Until it is killed.
+// Runs until it is killed.
 static void be_hostile(const char *path, int count) {
     static int connections[clients_max];
     for (int i = 0; i < count; i++) connections[i] = -1;
@@ -69,7 +69,7 @@ static double p99_of_gets(const char *path, const char *target, int duration) {
     for (double start = seconds(); start < end && count < gets_max; count++) {
         int status = http_exchange(connection, request, answer);
         if (status != 200) {
-            fprintf(stderr, "GET of the good client was answered with %d\n", status);
+            fprintf(stderr, "GET of the normal client was answered with %d\n", status);
             exit(1);
         }
         double now = seconds();

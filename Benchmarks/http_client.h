@@ -1,4 +1,4 @@
-// As much HTTP as the benchmark asks for: one request after another on a Unix socket, answers with a Content-Length.
+// A minimal HTTP client: one request after the other on a Unix socket; responses must have a Content-Length.
 #pragma once
 
 #include "common.h"
@@ -11,7 +11,7 @@
 
 enum { http_text_bytes_max = 16384, http_silence_seconds_max = 60 };
 
-// A connected socket, or −1 when nobody listens at the path.
+// Returns a connected socket, or −1 if no process listens at the path.
 static inline int http_connect(const char *path) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
@@ -23,8 +23,8 @@ static inline int http_connect(const char *path) {
     return -1;
 }
 
-// Sends a request and returns the answer's status, or −1 when the connection broke. `answer`, of http_text_bytes_max
-// bytes, holds headers and body as one text.
+// Sends a request and returns the status of the response, or −1 if the connection broke. `answer`, a buffer of
+// http_text_bytes_max bytes, receives headers and body as one text.
 static inline int http_exchange(int connection, const char *request, char *answer) {
     size_t length = strlen(request), got = 0, wanted = 0;
     if (send(connection, request, length, MSG_NOSIGNAL) != (ssize_t)length) return -1;

@@ -1,11 +1,11 @@
-// The daemon under `tapster keep`, which lives for as long as nobody kills it.
+// The daemon under `tapster keep`.
 #pragma once
 
 #include "common.h"
 
 #include <sys/types.h>
 
-// The process that `keep` runs now, or 0 while there is none.
+// Returns the id of the process that `keep` runs now, or 0 if there is none.
 static inline pid_t kept_process(int keep) {
     char path[64];
     int process = 0;

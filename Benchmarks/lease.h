@@ -1,4 +1,4 @@
-// As much of a lease as the benchmark asks for: 101, lines, and the queues' descriptors, which come with them.
+// A minimal client for leases: reads the 101 response, and the lines with the queues' descriptors.
 #pragma once
 
 #include "http_client.h"
@@ -8,12 +8,12 @@
 enum { lease_queues_max = 255, lease_text_bytes_max = 16384 };
 
 struct lease {
-    // −1 once it has been given back.
+    // −1 after the lease was released.
     int connection;
     int queues[lease_queues_max], queue_count;
 };
 
-// Whoever holds a thousand leases has many files open.
+// Raises the limit of open files, for thousands of leases.
 static inline void raise_descriptor_limit(void) {
     struct rlimit limit;
     check(getrlimit(RLIMIT_NOFILE, &limit), "RLIMIT_NOFILE");
@@ -21,7 +21,7 @@ static inline void raise_descriptor_limit(void) {
     check(setrlimit(RLIMIT_NOFILE, &limit), "RLIMIT_NOFILE");
 }
 
-// Receives bytes, and descriptors at the end of `queues`; 0 or less when no more come.
+// Receives bytes, and appends descriptors to `queues`; returns 0 or less at the end of the connection.
 static inline ssize_t receive_with_queues(int connection, void *bytes, size_t room, int *queues, int *queue_count) {
     _Alignas(struct cmsghdr) char control[CMSG_SPACE(lease_queues_max * sizeof(int))];
     struct iovec part = {bytes, room};
@@ -51,8 +51,8 @@ static inline void give_back(struct lease *lease) {
 
 // Leases all free queues of a device.
 //
-// Returns the answer's status, which is 101 when the queues are in hand, and else leaves nothing open; or −1 when there
-// was no answer, or not all of it. `sent` is the time just before the request, which comes after the connection.
+// Returns the status of the response, 101 if the queues were received, or −1 if there was no complete response. Unless
+// it is 101, no descriptor stays open. `sent` is the time after connecting, just before the request.
 static inline int take_lease(const char *path, const char *device, struct lease *lease, double *sent) {
     char request[256], text[lease_text_bytes_max];
     size_t got = 0;

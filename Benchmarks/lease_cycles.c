@@ -1,8 +1,8 @@
-// lease_cycles SOCKET TAPS CYCLES [KEEP DEATHS]: leases all queues of one of the taps b0, b1 and so on, at random, and
-// gives them back, CYCLES times; prints how many consumers and daemons were killed meanwhile.
+// lease_cycles SOCKET TAPS CYCLES [KEEP DEATHS]: leases all queues of a random one of the taps b0, b1, … and releases
+// them, CYCLES times; prints how many consumers and daemons were killed.
 //
-// One of 20 consumers dies by SIGKILL, at any moment from before its request until it has its queues. The daemon that
-// the process KEEP runs dies DEATHS times, in the middle of a lease.
+// One of 20 consumers is killed with SIGKILL, at a random time from before its request until it has its queues. The
+// daemon that the process KEEP runs is killed DEATHS times, in the middle of a lease.
 #include "kept.h"
 #include "lease.h"
 
@@ -21,7 +21,7 @@ static int taps;
 
 static int below(int limit) { return (int)(random() % limit); }
 
-// Leases that nobody has given back yet, and a daemon that is not there, are asked again.
+// Tries again if the queues have not been released yet, or the daemon does not run.
 static struct lease take_any(void) {
     for (double end = seconds() + cycle_seconds_max; seconds() < end; usleep(pause_microseconds)) {
         char name[16];
@@ -55,7 +55,7 @@ static void die_as_consumer(void) {
     check(waitpid(consumer, NULL, 0), "waitpid");
 }
 
-// Whoever kills it sleeps while we lease.
+// Kills the daemon from a child that sleeps first, while this process leases.
 static pid_t doom(int keep) {
     pid_t daemon;
     while ((daemon = kept_process(keep)) == 0) usleep(pause_microseconds);

@@ -1,8 +1,8 @@
-// lease_each SOCKET COUNT QUEUES [hold]: leases the queues of the taps b0, b1 and so on in turn, keeps them, and prints
-// the 50th and the 99th percentile of the milliseconds from before the connection until the descriptors were in hand,
-// then both of those from the request on.
+// lease_each SOCKET COUNT QUEUES [hold]: leases the queues of the taps b0, b1, … in turn, keeps them, and prints the
+// 50th and the 99th percentile of the milliseconds from before connecting until the descriptors have been received,
+// then the same from the request on.
 //
-// With "hold" it goes on until SIGTERM, and fails when a lease has ended by then.
+// With "hold" it runs until SIGTERM, and fails if a lease has ended until then.
 #define _GNU_SOURCE
 #include "lease.h"
 

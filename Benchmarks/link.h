@@ -1,4 +1,4 @@
-// An interface as rtnetlink tells it, and changes to one of its fields: what a repair is about.
+// Reads interfaces from rtnetlink and changes single fields, for the measure of repairs.
 #pragma once
 
 #include "rtnetlink.h"
@@ -11,7 +11,7 @@ enum field { field_mtu, field_queue_length, field_address, field_up, field_count
 struct link {
     int index;
     unsigned mtu, queue_length;
-    // A tap's queues: those that the kernel steers to, and the others that are open.
+    // A tap's queues: the attached ones, to which the kernel steers, and the detached ones.
     unsigned attached, detached;
     unsigned char address[6];
     bool up;
@@ -78,7 +78,7 @@ static inline struct link get_link(int netlink, int index) {
 
 enum { change_sequence = 2 };
 
-// Asks the kernel to make one field as it is in `wanted`; the acknowledgement is left to be read.
+// Requests that one field be set as in `wanted`; the caller reads the acknowledgement.
 static inline void send_change(int netlink, enum field field, const struct link *wanted) {
     struct {
         struct nlmsghdr header;
@@ -112,8 +112,8 @@ static inline void send_change(int netlink, enum field field, const struct link 
     check(send(netlink, &request, request.header.nlmsg_len, 0), "RTM_SETLINK");
 }
 
-// Hears of every change to an interface of the namespace, from now on; its buffer is as large as Tapster's, since the
-// kernel tells the state of all new interfaces at once.
+// Opens a socket that receives every change to an interface of the namespace. Its buffer is as large as Tapster's,
+// since the kernel reports the state of all new interfaces at once.
 static inline int open_monitor(void) {
     int buffer_bytes = 8 << 20;
     struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
@@ -123,7 +123,7 @@ static inline int open_monitor(void) {
     return monitor;
 }
 
-// Waits for the next RTM_NEWLINK, which comes alone in its datagram.
+// Waits for the next RTM_NEWLINK, which is the only message in its datagram.
 static inline struct link hear(int monitor) {
     static _Alignas(NLMSG_ALIGNTO) char datagram[16384];
     struct nlmsghdr *message = (struct nlmsghdr *)datagram;

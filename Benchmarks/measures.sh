@@ -1,4 +1,4 @@
-# The measures of Benchmarks/run, which reads this file: one function for each, in the order of the table.
+# The measures of Benchmarks/run, which sources this file: one function for each, in the order of the table.
 
 queues=4
 spec="{\"queues\":$queues}"
@@ -11,12 +11,12 @@ wrk_seconds=3
 put_clients=32
 put_count=2000
 watched_writes=500
-# The kernel tells the state of new links a second later, and counts freed memory late too (RCU).
+# The kernel reports the state of new links up to a second later, and frees some memory late (RCU).
 settle_seconds=2
 
-# ---- What several of them do
+# ---- Shared functions
 
-# Seconds for a number of devices without the daemon, in a namespace of their own.
+# Prints the seconds to create a number of devices without the daemon, in a new namespace.
 floor_create() {
     open_namespace
     rm -f "$dir"/floor.db*
@@ -24,13 +24,13 @@ floor_create() {
     close_namespace
 }
 
-# Memory that was freed a while ago is slower to get, since a hypervisor may have taken it back: whoever makes many
-# devices first would pay for those after it, so this one does.
+# Allocating memory that was freed long ago is slower, since a hypervisor may have reclaimed it. This creates devices
+# once before the measurement, so that the first program measured does not pay for it.
 warm_up() { floor_create "$1" >/dev/null; }
 
 post_devices() { "$build/post_devices" "$socket" "$1" "$queues" "$connections"; }
 
-# post TARGET JSON: the seconds until the answer, which must be 200.
+# post TARGET JSON: prints the seconds until the response, which must be 200.
 post() {
     local said
     said=$(curl -sS --unix-socket "$socket" --json "$2" -o "$dir/answer" -w '%{http_code} %{time_total}' \
@@ -39,41 +39,41 @@ post() {
     echo "${said#* }"
 }
 
-# A document of COUNT taps, b0 and so on, all with one SPEC.
+# document COUNT SPEC: prints a document of the taps b0, b1, … with the same spec.
 document() {
     seq 0 $(($1 - 1)) | awk -v spec="$2" '
         { printf "%s{\"metadata\":{\"name\":\"b%d\"},\"spec\":%s}", NR == 1 ? "{\"devices\":[" : ",", $1, spec }
         END { print "]}" }'
 }
 
-# apply COUNT [SPEC]: the seconds until so many taps are Ready.
+# apply COUNT [SPEC]: prints the seconds until so many taps are Ready.
 apply() {
     document "$1" "${2:-$spec}" >"$dir/document"
     post '/v1/apply?wait=60s' "@$dir/document"
     expect_taps "$1"
 }
 
-# The seconds until no tap is left.
+# Deletes all taps and prints the seconds.
 prune() {
     post '/v1/apply?prune=true&wait=60s' '{"devices":[]}'
     expect_taps 0
 }
 
-# An answer that comes before the kernel is as wanted would measure nothing.
+# Checks that the response did not come before the kernel was done; the time would be meaningless.
 expect_taps() {
     local count
     count=$(inside ip -brief link show type tun | wc -l)
     [[ $count == "$1" ]] || fail "there are $count taps instead of $1"
 }
 
-# A daemon that has made its devices and has nothing to do any more.
+# Starts a daemon, has it create its devices, and waits until it is idle.
 start_settled_daemon() {
     start_fresh_daemon
     apply "$devices" >/dev/null
     sleep "$settle_seconds"
 }
 
-# ---- Making and deleting
+# ---- Creating and deleting devices
 
 measure_converge() {
     local run tapster_seconds=() commit_seconds=() plain_seconds=() t f
@@ -88,11 +88,11 @@ measure_converge() {
     done
     t=$(median "${tapster_seconds[@]}")
     f=$(median "${commit_seconds[@]}")
-    row_of_seconds "converge $devices taps × $queues queues; floor with a commit each" "$t" "$f" \
+    row_of_seconds "converge $devices taps × $queues queues; floor: one commit per tap" "$t" "$f" \
         "≤ 1.5, $(judge "$t / $f <= 1.5")"
-    # One durable write after the other is what this takes; without them it only tells how much of it the kernel is.
+    # The durable writes are necessary; the floor without them only shows the kernel's share.
     f=$(median "${plain_seconds[@]}")
-    row_of_seconds "converge $devices taps × $queues queues; floor without commits" "$t" "$f" "–"
+    row_of_seconds "converge $devices taps × $queues queues; floor: without commits" "$t" "$f" "–"
 }
 
 row_of_seconds() {
@@ -113,7 +113,7 @@ measure_prune() {
 
 tapster_made=() tapster_deleted=() floor_made=() floor_deleted=() ip_made=() ip_deleted=()
 
-# What was made is there to be deleted, so that one round serves both measures.
+# Creates and deletes devices once for both measures.
 make_and_delete() {
     local run
     [[ ${#ip_made[@]} == 0 ]] || return 0
@@ -147,7 +147,7 @@ seconds_of() {
     calculate '%.6f' "$EPOCHREALTIME - $start"
 }
 
-# rows_beside_ip MEASURE and the names of three arrays of seconds.
+# rows_beside_ip MEASURE TAPSTER FLOOR IP: the last three are the names of arrays of seconds.
 rows_beside_ip() {
     local -n tapster_seconds=$2 floor_seconds=$3 ip_seconds=$4
     local t f
@@ -156,7 +156,7 @@ rows_beside_ip() {
     row_of_seconds "$1" "$t" "$f" "≤ 1.25, $(judge "$t / $f <= 1.25")"
     t=$(calculate '%.9f' "$t / $devices")
     f=$(calculate '%.9f' "$(median "${ip_seconds[@]}") / $ip_devices")
-    row "${1%% *}, a tap; floor: \`ip -batch\` with $ip_devices taps" "$(calculate '%.2f ms' "$t * 1000")" \
+    row "${1%% *}, per tap; floor: \`ip -batch\` with $ip_devices taps" "$(calculate '%.2f ms' "$t * 1000")" \
         "$(calculate '%.2f ms' "$f * 1000")" "1 / $(calculate '%.0f' "$f / $t")" "≤ 1 / 50, $(judge "$f / $t >= 50")"
 }
 
@@ -176,17 +176,17 @@ measure_growth() {
         f=$(median "${floor_seconds[@]}")
         ratio=$(calculate '%.4f' "$t / $f")
         ratios+=("$ratio")
-        row "growth: apply of $count taps × 1 queue, a tap" "$(calculate '%.3f ms' "$t / $count * 1000")" \
+        row "growth: apply of $count taps × 1 queue, per tap" "$(calculate '%.3f ms' "$t / $count * 1000")" \
             "$(calculate '%.3f ms' "$f / $count * 1000")" "$(calculate '%.2f' "$ratio")" –
     done
-    # How far the outermost two are from their middle.
+    # The distance of the smallest and the largest ratio from their mean.
     spread=$(printf '%s\n' "${ratios[@]}" | sort -g |
         awk 'NR == 1 { least = $1 } END { print ($1 - least) / ($1 + least) }')
     row "growth: spread of these ratios" – – "$(calculate '± %.0f %%' "$spread * 100")" \
         "≤ ± 20 %, $(judge "$spread <= 0.2")"
 }
 
-# ---- Looking and repairing
+# ---- Reconciling and repairing
 
 measure_pass() {
     local run before after tapster_seconds=() floor_seconds=() t f i
@@ -197,18 +197,19 @@ measure_pass() {
         read -r -a before <<<"$(passes)"
         for ((i = 0; i < reconciles; i++)); do post '/v1/reconcile?wait=10s' '' >/dev/null; done
         read -r -a after <<<"$(passes)"
-        ((after[1] - before[1] >= reconciles)) || fail "$reconciles reconciles were fewer passes"
-        # By what was asked for: passes of other causes, short ones too, must not make these look shorter.
+        ((after[1] - before[1] >= reconciles)) || fail "$reconciles reconcile requests caused fewer passes"
+        # Divided by the number of requests: further, shorter passes must not reduce the average.
         tapster_seconds+=("$(calculate '%.9f' "(${after[0]} - ${before[0]}) / $reconciles")")
     done
     end_fresh_daemon
     t=$(median "${tapster_seconds[@]}")
     f=$(median "${floor_seconds[@]}")
-    row "pass over $devices taps with nothing to do; floor: one dump" "$(calculate '%.2f ms' "$t * 1000")" \
+    row "reconcile pass over $devices unchanged taps; floor: one dump" "$(calculate '%.2f ms' "$t * 1000")" \
         "$(calculate '%.2f ms' "$f * 1000")" "$(calculate '%.2f' "$t / $f")" "≤ 3, $(judge "$t / $f <= 3")"
 }
 
-# The seconds that passes have taken so far, and their number; a pass may be answered just before it is counted.
+# Prints the seconds of all passes so far, and their number. Waits first, since a request may be answered just before
+# its pass is counted.
 passes() {
     sleep 0.1
     curl -sS --fail --unix-socket "$socket" http://localhost/metrics | awk '
@@ -217,7 +218,7 @@ passes() {
         END { print sum, count }'
 }
 
-# Both repair the very same taps, and each field of a tap once.
+# Daemon and floor repair the same taps, and each field of a tap once.
 measure_repair() {
     local run first taps=$((devices / runs)) floor_half=() floor_most=() half=() most=() p50 p99 f limit
     ((taps <= repair_devices)) || taps=$repair_devices
@@ -247,7 +248,7 @@ measure_repair() {
 }
 
 row_of_repair() {
-    row "repair of a field among $devices taps, $1; floor: the bare calls" "$(calculate '%.2f ms' "$2")" \
+    row "repair of a field among $devices taps, $1; floor: the same calls" "$(calculate '%.2f ms' "$2")" \
         "$(calculate '%.2f ms' "$3")" "$(calculate '%.1f' "$2 / $3")" "$4"
 }
 
@@ -271,7 +272,7 @@ measure_restart() {
         "≤ 5 × floor + 50 ms = $(calculate '%.1f ms' "$limit * 1000"), $(judge "$t <= $limit")"
 }
 
-# ---- Answering
+# ---- Requests
 
 measure_requests() {
     start_settled_daemon
@@ -297,8 +298,8 @@ requests() {
         "$(calculate '%.2f' "$t / $f")" "≥ 0.85, $(judge "$t / $f >= 0.85")"
 }
 
-# start_floor_http TARGET: serves the very bytes of the daemon. What the library adds by itself is left out, or it would
-# be there twice.
+# start_floor_http TARGET: starts floor_http with the daemon's response to TARGET, without the header fields that the
+# library adds by itself.
 start_floor_http() {
     rm -f "$dir/floor.sock"
     curl -sS --fail --unix-socket "$socket" -D "$dir/head" -o "$dir/body" "http://localhost$1"
@@ -310,10 +311,10 @@ start_floor_http() {
         sleep 0.05
     done
     [[ $(answer_bytes "$dir/floor.sock" "$1") == "$(answer_bytes "$socket" "$1")" ]] ||
-        fail "floor_http answers differently"
+        fail "floor_http sends another response than the daemon"
 }
 
-# answer_bytes SOCKET TARGET: those of headers and body.
+# answer_bytes SOCKET TARGET: prints the sizes of headers and body.
 answer_bytes() {
     curl -sS --fail --unix-socket "$1" -o /dev/null -w '%{size_header} %{size_download}' "http://localhost$2"
 }
@@ -344,12 +345,12 @@ measure_gets() {
     p99=$(median "${most[@]}")
     row "GET of one device while $devices taps converge, p99" "$(calculate '%.2f ms' "$p99")" – – \
         "< 10 ms, $(judge "$p99 < 10")"
-    row "GET of one device while $devices taps converge, longest" "$(calculate '%.2f ms' "$(median "${all[@]}")")" – – –
+    row "GET of one device while $devices taps converge, maximum" "$(calculate '%.2f ms' "$(median "${all[@]}")")" – – –
 }
 
 scrapes=20
 
-# Both tell the same lines over the same library, so that the ratio is of what a Prometheus waits for.
+# Daemon and floor send the same lines with the same library, so that the ratio compares what Prometheus waits for.
 measure_scrape() {
     local run p50 p99 half=() most=() floor_half=() floor_most=() t f
     start_settled_daemon
@@ -370,7 +371,7 @@ measure_scrape() {
     end_fresh_daemon
     t=$(median "${half[@]}")
     f=$(median "${floor_half[@]}")
-    row "scrape of $devices taps, p50; floor: one dump, and the same lines printed" "$(calculate '%.2f ms' "$t")" \
+    row "scrape of $devices taps, p50; floor: one dump, and printing the lines" "$(calculate '%.2f ms' "$t")" \
         "$(calculate '%.2f ms' "$f")" "$(calculate '%.2f' "$t / $f")" "≤ 2, $(judge "$t / $f <= 2")"
     t=$(median "${most[@]}")
     f=$(median "${floor_most[@]}")
@@ -379,7 +380,7 @@ measure_scrape() {
 }
 
 start_floor_scrape() {
-    # The first one makes a sample that it cannot have itself.
+    # The first scrape adds a sample that appears only in later scrapes.
     scrape_names "$socket" >/dev/null
     sleep 0.3
     curl -sS --fail --unix-socket "$socket" -o "$dir/body" http://localhost/metrics
@@ -389,12 +390,12 @@ start_floor_scrape() {
         [[ ! -S $dir/floor.sock ]] || break
         sleep 0.05
     done
-    [[ $(scrape_names "$dir/floor.sock") == "$(scrape_names "$socket")" ]] || fail "floor_scrape tells other lines"
+    [[ $(scrape_names "$dir/floor.sock") == "$(scrape_names "$socket")" ]] || fail "floor_scrape sends other lines"
 }
 
 scrape_names() { curl -sS --fail --unix-socket "$1" http://localhost/metrics | sed '/^#/!s/ [^ ]*$//'; }
 
-# A good client's GET beside those that drip, fall silent, send rubbish or do not read.
+# GETs of a normal client beside clients that send slowly, stop sending, send invalid HTTP or do not read.
 measure_hostile() {
     local run alone beside alone_all=() beside_all=() a b
     start_settled_daemon
@@ -413,11 +414,11 @@ measure_hostile() {
         "≤ 2, $(judge "$b / $a <= 2")"
 }
 
-# ---- Taking up room and time
+# ---- Memory and processor time
 
-# What the kernel holds, in KiB. Slab has the devices with their queue arrays and sysfs entries, large kmallocs too;
-# VmallocUsed those that did not fit, and the kernel's stacks; Percpu the counters. MemAvailable would add the page
-# cache and the daemon itself, and moves with all that runs on the machine.
+# Prints the memory of the kernel, in KiB. Slab has the devices with their queue arrays and sysfs entries, and large
+# kmallocs; VmallocUsed has larger allocations, and the kernel's stacks; Percpu has the counters. MemAvailable would
+# include the page cache and the daemon, and changes with everything that runs on the machine.
 kernel_kib() {
     sleep "$settle_seconds"
     awk '/^(Slab|VmallocUsed|Percpu):/ { sum += $2 } END { print sum }' /proc/meminfo
@@ -447,7 +448,7 @@ measure_memory() {
         "≤ 64 MiB, $(judge "$r <= 64")"
     t=$(median "${tapster_kernel[@]}")
     f=$(median "${floor_kernel[@]}")
-    row "memory of the kernel, a device" "$(calculate '%.0f KiB' "$t")" "$(calculate '%.0f KiB' "$f")" \
+    row "memory of the kernel, per device" "$(calculate '%.0f KiB' "$t")" "$(calculate '%.0f KiB' "$f")" \
         "$(calculate '%.2f' "$t / $f")" "≤ 300 KiB, $(judge "$t <= 300")"
 }
 
@@ -463,14 +464,14 @@ measure_idle() {
     done
     end_fresh_daemon
     i=$(median "${idle[@]}")
-    row "processor of the daemon while idle for $idle_seconds s" "$(calculate '%.2f %%' "$i")" – – \
+    row "processor use of the daemon, idle for $idle_seconds s" "$(calculate '%.2f %%' "$i")" – – \
         "0.0 %, $(judge "$i < 0.05")"
 }
 
-# What its threads have used, to the nanosecond; /proc/PID/stat counts in hundredths of a second.
+# Prints the processor time of the daemon's threads, in nanoseconds; /proc/PID/stat counts in hundredths of a second.
 processor_nanoseconds() { awk '{ sum += $1 } END { printf "%.0f", sum }' "/proc/$daemon"/task/*/schedstat; }
 
-# ---- Leasing
+# ---- Leases
 
 stream_seconds=10
 stream_kills=4
@@ -478,7 +479,7 @@ deaths=200
 cycle_devices=100
 cycle_daemon_kills=6
 
-# lease_rows WHERE, then p50 and p99 of Tapster and of the floor, in milliseconds: medians of the runs.
+# lease_rows WHERE P50 P99 FLOOR-P50 FLOOR-P99: the times are medians of the runs, in milliseconds.
 lease_rows() {
     row "lease of $queues queues$1, p50; floor: the same calls and sendmsg" "$(calculate '%.3f ms' "$2")" \
         "$(calculate '%.3f ms' "$4")" "$(calculate '%.2f' "$2 / $4")" \
@@ -509,12 +510,12 @@ measure_lease() {
     f99=$(median "${floor_most[@]}")
     lease_rows "" "$(median "${half[@]}")" "$(median "${most[@]}")" "$f50" "$f99"
     p50=$(median "${sent_half[@]}")
-    row "lease of $queues queues, p50, without the connection" "$(calculate '%.3f ms' "$p50")" \
+    row "lease of $queues queues, p50, without connecting" "$(calculate '%.3f ms' "$p50")" \
         "$(calculate '%.3f ms' "$f50")" "$(calculate '%.2f' "$p50 / $f50")" –
     lease_rows " under \`tapster keep\`" "$(median "${kept_half[@]}")" "$(median "${kept_most[@]}")" "$f50" "$f99"
 }
 
-# lease_each [WORD...]: leases all taps of a daemon that is started with these words; sets the caller's percentiles.
+# lease_each [WORD...]: leases all taps of a daemon that is started with these words; sets p50, p99, sent50 and sent99.
 lease_each() {
     start_fresh_daemon "$@"
     apply "$lease_devices" >/dev/null
@@ -546,9 +547,9 @@ measure_detach() {
 }
 
 detach_rows() {
-    row "consumer killed until its $queues queues are detached$1, p50; floor: the kernel's own time" \
+    row "SIGKILL of a consumer until its $queues queues are detached$1, p50; floor: the kernel's own time" \
         "$(calculate '%.2f ms' "$2")" "$(calculate '%.2f ms' "$4")" "$(calculate '%.2f' "$2 / $4")" –
-    row "consumer killed until its $queues queues are detached$1, p99" \
+    row "SIGKILL of a consumer until its $queues queues are detached$1, p99" \
         "$(calculate '%.2f ms' "$3")" "$(calculate '%.2f ms' "$5")" "$(calculate '%.2f' "$3 / $5")" \
         "≤ 5 ms, $(judge "$3 <= 5")"
 }
@@ -561,14 +562,14 @@ consumer_deaths() {
     end_fresh_daemon
 }
 
-# What must outlive the daemon, as one line.
+# Prints the state of the tap b0 that must survive a restart of the daemon, as one line.
 place_of_b0() {
     inside ip -s -s -j link show b0 | grep -oE '"(ifindex|carrier_changes|carrier_up_count)":[0-9]+' | tr '\n' ' '
     curl -sS --fail --unix-socket "$socket" http://localhost/v1/devices/b0/queues |
         grep -oE '"(kernelIndex|attached)":[a-z0-9]+' | tr '\n' ' '
 }
 
-# Only under "keep", where the daemon is another process than $daemon.
+# Kills the daemon under "keep", where $daemon is the process of `tapster keep`, and waits until its successor is ready.
 kill_daemon() {
     kill -KILL "$(kept_process)"
     sleep 0.1
@@ -592,27 +593,27 @@ measure_survive() {
 
         inside "$build/stream" "$socket" "$queues" "$stream_seconds" >"$dir/stream" &
         consumer=$!
-        # The kernel tells of the carrier a second late.
+        # The kernel reports a change of the carrier up to a second later.
         sleep 1.5
         before=$(place_of_b0)
-        [[ $before == *ifindex*carrier_changes*kernelIndex* ]] || fail "not the whole place of b0: $before"
+        [[ $before == *ifindex*carrier_changes*kernelIndex* ]] || fail "the state of b0 is incomplete: $before"
         for ((i = 0; i < stream_kills; i++)); do
             kill_daemon
             sleep 0.5
         done
         after=$(place_of_b0)
-        wait "$consumer" || fail "the stream broke; the daemon said: $(tail -n 20 "$dir/log")"
+        wait "$consumer" || fail "the stream failed; the daemon's log: $(tail -n 20 "$dir/log")"
         consumer=
         read -r sent lost moved on pause <"$dir/stream"
         echo "with $stream_kills kills: $sent sent, $lost lost, $moved moved, $on queues, $pause ms between reads" >&2
-        [[ $on == "$queues" ]] || fail "packets came on $on queues"
+        [[ $on == "$queues" ]] || fail "packets arrived on $on queues"
         all=$((all + sent)) all_lost=$((all_lost + lost)) kills=$((kills + stream_kills))
         [[ $before == "$after" && $moved == 0 ]] || places="$before; $after; $moved packets on another queue"
         end_fresh_daemon
     done
     row "packets lost of $all, 20,000/s, the daemon killed $kills times; floor: not killed" "$all_lost" "$quiet_lost" – \
         "0, $(judge "$all_lost == 0")"
-    row "ifindex, carrier_changes, kernel order, and the queue of each flow meanwhile" "$places" – – \
+    row "ifindex, carrier_changes, kernel order and queue of each flow after these kills" "$places" – – \
         "the same, $(judge "\"$places\" == \"the same\"")"
 }
 
@@ -620,12 +621,12 @@ measure_relaunch() {
     local run ready listed ready_times=() listed_times=()
     for ((run = 1; run <= long_runs; run++)); do
         progress "$run" "$long_runs"
-        # Anew each time: "keep" waits longer for who dies young again.
+        # A new "keep" each time, since it delays restarts after repeated early exits.
         start_fresh_daemon "${keep[@]}"
         apply "$leases" >/dev/null
         "$build/lease_each" "$socket" "$leases" "$queues" hold >"$dir/leased" &
         consumer=$!
-        read -r _ <"$dir/leased" || fail "the leases are not to be had"
+        read -r _ <"$dir/leased" || fail "the leases were not granted"
         sleep "$settle_seconds"
         "$build/relaunch" "$socket" "$daemon" "$leases" >"$dir/relaunch"
         read -r ready listed <"$dir/relaunch"
@@ -637,9 +638,9 @@ measure_relaunch() {
     done
     ready=$(median "${ready_times[@]}")
     listed=$(median "${listed_times[@]}")
-    row "$leases leases of $queues queues, killed under \`tapster keep\`, until ready" "$(calculate '%.2f s' "$ready")" \
-        – – "≤ 1 s, $(judge "$ready <= 1")"
-    row "$leases leases of $queues queues, killed under \`tapster keep\`, until all are listed" \
+    row "kill under \`tapster keep\` with $leases leases of $queues queues, until ready" \
+        "$(calculate '%.2f s' "$ready")" – – "≤ 1 s, $(judge "$ready <= 1")"
+    row "kill under \`tapster keep\` with $leases leases of $queues queues, until all are listed" \
         "$(calculate '%.2f s' "$listed")" – – "≤ 1 s, $(judge "$listed <= 1")"
 }
 
@@ -673,9 +674,10 @@ measure_cycles() {
     done
     b=$(median "${resident_before[@]}")
     a=$(median "${resident_after[@]}")
-    row "leases and kernel queues left by 2 × $lease_cycles lease cycles, $((killed / long_runs)) kills among them" \
+    row "leases and kernel queues left after 2 × $lease_cycles lease cycles with $((killed / long_runs)) kills" \
         "$left" – – "0, $(judge "$left == 0")"
-    row "descriptors of the daemon and of \`tapster keep\`, more than before them" "$more" – – "0, $(judge "$more == 0")"
+    row "further open descriptors of the daemon and \`tapster keep\` after these cycles" "$more" – – \
+        "0, $(judge "$more == 0")"
     row "memory of the daemon (VmRSS) after $lease_cycles lease cycles; floor: before" "$(calculate '%.1f MiB' "$a")" \
         "$(calculate '%.1f MiB' "$b")" "$(calculate '%.2f' "$a / $b")" "≤ + 1 MiB, $(judge "$a <= $b + 1")"
 }
@@ -684,7 +686,7 @@ resident_mib() { awk '/^VmRSS:/ { print $2 / 1024 }' "/proc/$(kept_process)/stat
 
 open_descriptors() { find "/proc/$daemon/fd" "/proc/$(kept_process)/fd" -mindepth 1 2>/dev/null | wc -l; }
 
-# Leases, and queues that the kernel still has.
+# Prints the number of leases, and of devices whose queues the kernel still has.
 left_behind() {
     {
         curl -sS --fail --unix-socket "$socket" http://localhost/v1/leases | grep -o '"id":' || true
@@ -692,9 +694,7 @@ left_behind() {
     } | wc -l
 }
 
-# ---- Watching
-
-# ---- Durable writes
+# ---- Durable writes and watches
 
 measure_puts() {
     puts "this disk"
@@ -702,7 +702,7 @@ measure_puts() {
     SLOW_DISK_MICROSECONDS=2000 LD_PRELOAD=$build/slow_disk.so puts "2 ms slower"
 }
 
-# puts DISK: many clients at once, and one.
+# puts DISK: measures many clients at the same time, and one client.
 puts() {
     local run seconds p50 p99 many=() one_half=() one_most=() floor=() floor_half=() floor_most=()
     for ((run = 1; run <= runs; run++)); do
@@ -719,7 +719,7 @@ puts() {
     done
     local t f
     t=$(calculate '%.0f' "$put_count / $(median "${many[@]}")") f=$(calculate '%.0f' "$put_count / $(median "${floor[@]}")")
-    row "durable PUTs a second, $put_clients clients, $1; floor: SQLite with a commit each" "$t" "$f" \
+    row "durable PUTs per second, $put_clients clients, $1; floor: SQLite with a commit each" "$t" "$f" \
         "$(calculate '%.2f' "$t / $f")" "≥ 3, $(judge "$t / $f >= 3")"
     row_of_commit "p50, $1" "$(median "${one_half[@]}")" "$(median "${floor_half[@]}")" –
     t=$(median "${one_most[@]}") f=$(median "${floor_most[@]}")
@@ -729,7 +729,7 @@ puts() {
 
 # row_of_commit PERCENTILE TAPSTER-SECONDS FLOOR-SECONDS GOAL
 row_of_commit() {
-    row "one durable PUT after the other, $1; floor: the commit" "$(calculate '%.2f ms' "1000 * $2")" \
+    row "durable PUT of a single client, $1; floor: the commit" "$(calculate '%.2f ms' "1000 * $2")" \
         "$(calculate '%.2f ms' "1000 * $3")" "$(calculate '%.2f' "$2 / $3")" "$4"
 }
 
@@ -744,9 +744,10 @@ measure_watch() {
         half+=("$p50") most+=("$p99") sent_half+=("$sent50") sent_most+=("$sent99")
     done
     p99=$(median "${most[@]}")
-    row "commit (PUT answered) until $watchers watchers are told, p50" "$(calculate '%.2f ms' "$(median "${half[@]}")")" – – –
-    row "commit (PUT answered) until $watchers watchers are told, p99" "$(calculate '%.2f ms' "$p99")" – – \
+    row "response to a PUT until $watchers watchers have its event, p50" \
+        "$(calculate '%.2f ms' "$(median "${half[@]}")")" – – –
+    row "response to a PUT until $watchers watchers have its event, p99" "$(calculate '%.2f ms' "$p99")" – – \
         "≤ 5 ms, $(judge "$p99 <= 5")"
-    row "PUT sent until $watchers watchers are told, p50 and p99" \
+    row "PUT sent until $watchers watchers have its event, p50 and p99" \
         "$(calculate '%.2f ms' "$(median "${sent_half[@]}")"), $(calculate '%.2f ms' "$(median "${sent_most[@]}")")" – – –
 }

@@ -1,4 +1,4 @@
-// A server of libmicrohttpd with Tapster's settings, for floors.
+// A libmicrohttpd server with Tapster's settings, for floors.
 #include "../Sources/CMicroHTTPD/shim.h"
 #include "common.h"
 
@@ -19,9 +19,9 @@ static int listen_at(const char *path) {
     return listener;
 }
 
-// Answers at the Unix socket until SIGTERM.
+// Serves the Unix socket until SIGTERM.
 static void serve(const char *path, MHD_AccessHandlerCallback handler) {
-    // The library's threads inherit the mask, so that the signal waits for sigwait().
+    // Blocked before the library's threads start, which inherit the mask, so that only sigwait() gets the signal.
     sigset_t end;
     sigemptyset(&end);
     sigaddset(&end, SIGTERM);

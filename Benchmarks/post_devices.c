@@ -1,5 +1,5 @@
-// post_devices SOCKET COUNT QUEUES [CONNECTIONS]: posts the taps b0, b1 and so on to Tapster, one POST each, and
-// prints the seconds from the first POST until all of them are Ready.
+// post_devices SOCKET COUNT QUEUES [CONNECTIONS]: posts the taps b0, b1, … to Tapster, one POST each, and prints the
+// seconds from the first POST until all of them are Ready.
 #include "http_client.h"
 
 #include <pthread.h>
@@ -39,8 +39,8 @@ static void wait_until_ready(int connection, int number) {
     exit(1);
 }
 
-// Each connection takes every CONNECTIONS-th device. It asks for the last one first: when that is Ready the others
-// mostly are, so that one GET each is enough and the daemon has the processors for itself.
+// Each connection posts every CONNECTIONS-th device. It waits for the last one first: when that is Ready the others
+// usually are too, so that one GET each is enough and does not take processor time from the daemon.
 static void *converge(void *argument) {
     int first = *(int *)argument;
     int connection = check(http_connect(path), path);

@@ -1,6 +1,6 @@
-// puts SOCKET CLIENTS COUNT: CLIENTS connections, each with a device of its own, make COUNT durable PUTs in all, one
-// after the other each, and every one a change (of a label: the kernel has nothing to do). Prints the seconds of all,
-// and of the middle one and the slowest hundredth.
+// puts SOCKET CLIENTS COUNT: CLIENTS connections, each with its own device, send COUNT durable PUTs in total, each
+// connection one after the other. Every PUT changes a label, which needs no change in the kernel. Prints the seconds in
+// total, and the 50th and the 99th percentile of the seconds per PUT.
 #include "http_client.h"
 
 #include <pthread.h>
@@ -43,7 +43,7 @@ int main(int argc, char **argv) {
     clients = count_of(argv[2]);
     count = count_of(argv[3]);
     times = calloc((size_t)count, sizeof *times);
-    // The devices are there, and the worker has done with them, before it counts.
+    // Creates the devices and waits until the worker is done with them, before the measurement.
     int connection = check(http_connect(path), path), devices[clients];
     for (int i = 0; i < clients; i++) put(connection, i, 0);
     close(connection);

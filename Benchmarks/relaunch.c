@@ -1,5 +1,5 @@
-// relaunch SOCKET KEEP COUNT: kills the daemon that the process KEEP runs, by SIGKILL, and prints the seconds from then
-// until its successor is ready, then those until it lists COUNT leases.
+// relaunch SOCKET KEEP COUNT: kills the daemon that the process KEEP runs with SIGKILL, and prints the seconds until
+// its successor is ready, and until it lists COUNT leases.
 #define _GNU_SOURCE
 #include "http_client.h"
 #include "kept.h"
@@ -19,7 +19,7 @@ static int is_ready(const char *path) {
     return status == 200;
 }
 
-// All leases are one answer, larger than `http_exchange` has room for, that ends with the connection.
+// Counts the leases. The response is larger than the buffer of `http_exchange`, and ends with the connection.
 static int leases(const char *path, int expected) {
     static const char request[] = "GET /v1/leases HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     size_t room = (size_t)(expected + 32) * bytes_a_lease_max, got = 0;
@@ -46,7 +46,7 @@ int main(int argc, char **argv) {
     struct pollfd gone = {.fd = check((int)syscall(SYS_pidfd_open, daemon, 0), "pidfd_open"), .events = POLLIN};
     double start = seconds(), ready = 0, listed = 0;
     check(kill(daemon, SIGKILL), "kill");
-    // Its last words are no sign of its successor.
+    // Waits for the daemon's end, so that its own responses are not taken for its successor's.
     check(poll(&gone, 1, ready_seconds_max * 1000), "poll");
     for (; seconds() - start < ready_seconds_max; usleep(poll_microseconds)) {
         if (ready == 0 && !is_ready(argv[1])) continue;

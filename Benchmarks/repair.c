@@ -1,8 +1,8 @@
-// repair FIRST COUNT: changes each field of COUNT taps by hand, from b<FIRST> on, waits each time until somebody has
-// repaired it, and prints the 50th and the 99th percentile of the milliseconds that took.
+// repair FIRST COUNT: changes each field of COUNT taps, from b<FIRST> on, waits each time until another process has
+// repaired it, and prints the 50th and the 99th percentile of the milliseconds per repair.
 //
-// A repair lasts from the kernel's word that a field is wrong to its word that the field is right again. Nothing is
-// changed twice: who repairs may grow slower when the same thing breaks again and again.
+// A repair lasts from the kernel's notification of the change to its notification of the repair. No field is changed
+// twice, since Tapster delays repairs of a field that changes repeatedly.
 #include "link.h"
 
 #include <sched.h>
@@ -19,7 +19,7 @@ static void forget_what_was_heard(void) {
     if (errno != EAGAIN) die("monitor");
 }
 
-// Waits until the kernel says of the link's field that it is, or is not, as in `right`; returns when that was heard.
+// Waits for a notification in which the link's field is, or is not, as in `right`; returns the time of its arrival.
 static double hear_of(enum field field, const struct link *right, bool equal) {
     struct link link;
     do link = hear(monitor);
@@ -51,7 +51,7 @@ int main(int argc, char **argv) {
     monitor = open_monitor();
     netlink = open_rtnetlink();
     check(setsockopt(monitor, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof silence), "SO_RCVTIMEO");
-    // Who repairs wakes up while the change is still being made, and would take the processor before the clock is read.
+    // The repairing process wakes up during the change, and could take the processor before the clock is read.
     struct sched_param priority = {.sched_priority = 1};
     check(sched_setscheduler(0, SCHED_FIFO, &priority), "SCHED_FIFO");
     double elapsed[count];
@@ -60,7 +60,7 @@ int main(int argc, char **argv) {
         snprintf(name, sizeof name, "b%d", first + i / field_count);
         int index = (int)if_nametoindex(name);
         if (index == 0) die(name);
-        // Each change comes to somebody who is done with the one before, and has written it down.
+        // Gives the repairing process time to finish the previous repair, and to record it.
         usleep(pause_microseconds);
         elapsed[i] = repair_milliseconds(index, i % field_count);
     }

@@ -1,4 +1,4 @@
-// A request-and-answer rtnetlink socket with the options of Tapster's own (NetlinkSocket.swift).
+// An rtnetlink socket for requests, with the options of Tapster's (NetlinkSocket.swift).
 #pragma once
 
 #include "common.h"
@@ -16,7 +16,7 @@ static inline int open_rtnetlink(void) {
     return netlink;
 }
 
-// Reads answers until the request with this sequence number is acknowledged; a refusal of any request ends the program.
+// Reads replies until the request with this sequence number is acknowledged; any refused request ends the program.
 static inline void expect_acknowledgement(int netlink, unsigned sequence, const char *what) {
     struct { struct nlmsghdr header; struct nlmsgerr result; char words[1024]; } answer;
     do {

@@ -1,8 +1,8 @@
-// scrapes SOCKET COUNT: asks for /metrics COUNT times on one connection, and prints the 50th and the 99th percentile of
-// the milliseconds until all of an answer was there.
+// scrapes SOCKET COUNT: gets /metrics COUNT times on one connection, and prints the 50th and the 99th percentile of the
+// milliseconds until the complete response was received.
 #include "http_client.h"
 
-// Tapster answers scrapes that come sooner after each other with one text.
+// Tapster answers scrapes in shorter succession with the same text.
 enum { pause_milliseconds = 300, answer_bytes_max = 16 << 20 };
 
 static char answer[answer_bytes_max];
@@ -31,7 +31,7 @@ int main(int argc, char **argv) {
     }
     int count = count_of(argv[2]), connection = check(http_connect(argv[1]), argv[1]);
     double elapsed[count];
-    // The first one is for the buffers.
+    // Not measured: the first scrape allocates buffers.
     for (int i = -1; i < count; i++) {
         struct timespec pause = {.tv_nsec = pause_milliseconds * 1000000L};
         nanosleep(&pause, NULL);

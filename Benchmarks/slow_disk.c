@@ -1,5 +1,5 @@
-// A preloaded library: each fsync(2) and fdatasync(2) takes SLOW_DISK_MICROSECONDS more, as on a disk that has no
-// memory of its own to answer from. Where the disk answers at once, nothing can be gained by sharing its answer.
+// A library for LD_PRELOAD that delays each fsync(2) and fdatasync(2) by SLOW_DISK_MICROSECONDS, as on a disk without a
+// write cache. On a disk with one, a sync is so fast that sharing it between writes gains little.
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <sys/syscall.h>

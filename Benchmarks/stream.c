@@ -1,10 +1,10 @@
-// stream SOCKET QUEUES SECONDS: leases the queues of the tap b0 and sends 20,000 packets a second through them, each
-// with a number, in 64 flows; prints how many were sent, how many of them did not arrive, how many came on another
-// queue than those of their flow before them, on how many queues any came, and the longest time in milliseconds between
-// two reads.
+// stream SOCKET QUEUES SECONDS: leases the queues of the tap b0 and sends 20,000 numbered packets per second through
+// them, in 64 flows. Prints the numbers of packets sent, of packets lost, of packets that arrived on another queue than
+// their flow's previous one, and of queues on which packets arrived, and the longest time between two reads, in
+// milliseconds.
 //
-// The packets come from the host's side, and a thread reads all queues as fast as they come. Each queue's ring holds
-// 1,000 packets: who does not read for 0.2 s loses some, whatever the daemon does.
+// The packets are sent from the host's side, and a thread reads all queues as fast as it can. Each queue's ring holds
+// 1,000 packets, so a reader that pauses for 0.2 s loses packets, whatever the daemon does.
 #define _GNU_SOURCE
 #include "lease.h"
 
@@ -22,7 +22,7 @@
 enum {
     packets_per_second = 20000, flows = 64, seconds_max = 600,
     tick_nanoseconds = 1000000, packets_per_tick = packets_per_second / 1000,
-    // Who comes late catches up without a flood.
+    // Limits the burst with which a late sender catches up.
     packets_per_tick_max = 2 * packets_per_tick,
     header_bytes = 12, drain_milliseconds = 500, ours = 0x7a57e12,
 };
@@ -46,7 +46,7 @@ static bool used[lease_queues_max];
 static double longest_pause;
 static atomic_bool ends;
 
-// Others send too: neighbour discovery, for one.
+// Whether a packet is one of this program: the kernel sends packets too, such as neighbour discovery.
 static void take(const struct packet *packet, ssize_t length, int queue) {
     if (length < (ssize_t)sizeof *packet || packet->mark != ours || packet->number >= numbers) return;
     int *before = &arrived_on[packet->number % flows];
@@ -75,7 +75,7 @@ static void *read_queues(void *unused) {
     return unused;
 }
 
-// Nobody checks the sums.
+// The checksums are not set, since no receiver checks them.
 static struct packet packet_of(unsigned number) {
     return (struct packet){
         .ethernet = {.h_dest = {2, 0, 0, 0, 0, 1}, .h_source = {2, 0, 0, 0, 0, 2}, .h_proto = htons(ETH_P_IP)},
@@ -99,7 +99,7 @@ static unsigned send_packets(int sender, unsigned first, unsigned count) {
     }
     for (unsigned done = 0; done < count;) {
         int sent = sendmmsg(sender, messages + done, count - done, 0);
-        // A full ring drops one, and that is what is counted.
+        // A full ring drops one packet, which is counted as lost.
         if (sent < 0 && errno != ENOBUFS) die("sendmmsg");
         done += sent < 0 ? 1 : (unsigned)sent;
     }
@@ -122,7 +122,7 @@ int main(int argc, char **argv) {
     arrived = calloc(numbers, 1);
     if (arrived == NULL) die("memory");
     for (int i = 0; i < flows; i++) arrived_on[i] = -1;
-    // Without a protocol it only sends.
+    // Protocol 0: the socket sends, but receives no packets.
     struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex(device)};
     int sender = check(socket(AF_PACKET, SOCK_RAW, 0), "AF_PACKET");
     check(bind(sender, (struct sockaddr *)&address, sizeof address), device);
@@ -148,7 +148,7 @@ int main(int argc, char **argv) {
     for (unsigned number = 0; number < numbers; number++) lost += !arrived[number];
     for (int i = 0; i < queues; i++) on += used[i];
     if (twice > 0) {
-        fprintf(stderr, "%u packets came twice\n", twice);
+        fprintf(stderr, "%u packets arrived twice\n", twice);
         return 1;
     }
     printf("%u %u %u %d %.1f\n", numbers, lost, moved, on, longest_pause * 1e3);

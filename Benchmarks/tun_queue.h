@@ -1,4 +1,4 @@
-// A queue of a brokered tap as Tapster opens it for a consumer.
+// Opens a queue of a brokered tap as Tapster does for a consumer.
 #pragma once
 
 #include "common.h"
@@ -18,7 +18,7 @@ static inline int open_queue(const char *name) {
     return queue;
 }
 
-// All of a device's; what a consumer may have changed is set anew.
+// Opens all queues of a device, and resets the settings that a consumer may have changed.
 static inline void open_queues(const char *name, int *queues, int count) {
     int header = vnet_header_bytes;
     for (int i = 0; i < count; i++) queues[i] = open_queue(name);

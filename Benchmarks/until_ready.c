@@ -1,6 +1,6 @@
-// until_ready SOCKET COMMAND [ARGUMENT…]: becomes COMMAND, and prints the seconds until GET /readyz answers 200.
+// until_ready SOCKET COMMAND [ARGUMENT…]: executes COMMAND, and prints the seconds until GET /readyz answers 200.
 //
-// A child does the asking, so that the process, and the caller's id of it, is the daemon itself.
+// A child sends the requests, so that this process becomes the daemon, and the caller has its process id.
 #include "http_client.h"
 
 enum { poll_microseconds = 1000, ready_seconds_max = 60 };
@@ -22,7 +22,7 @@ int main(int argc, char **argv) {
     pid_t daemon = getpid();
     double start = seconds();
     if (check(fork(), "fork") > 0) {
-        // Standard output is for the one number; what the daemon has to say goes where its log goes.
+        // Standard output has only the number; the daemon's output goes to its log.
         dup2(STDERR_FILENO, STDOUT_FILENO);
         execvp(argv[2], argv + 2);
         die(argv[2]);

@@ -1,6 +1,6 @@
-// watch_events SOCKET WATCHERS WRITES: opens as many watches, writes one PUT after another, and prints the 50th and
-// 99th percentile of the milliseconds from a PUT's answer to its event at a watcher, of all watchers together, and then
-// the same from when the PUT was sent. An event that is there before the answer counts as 0 in the first two.
+// watch_events SOCKET WATCHERS WRITES: opens WATCHERS watches, sends WRITES PUTs one after the other, and prints the
+// 50th and the 99th percentile of the milliseconds from a PUT's response to its event, over all watchers, and then the
+// same from sending the PUT. An event that arrives before the response counts as 0 in the first two.
 #include "http_client.h"
 
 #include <sys/epoll.h>
@@ -10,7 +10,7 @@ enum { watchers_max = 64, stream_bytes_max = 1 << 16, wait_milliseconds_max = 10
 struct watcher {
     int connection;
     size_t got;
-    // The last bytes that came, for a revision that is cut in two.
+    // The last received bytes, since the text may be split between two reads.
     char text[stream_bytes_max];
     double told;
 };
@@ -18,7 +18,7 @@ struct watcher {
 static struct watcher watchers[watchers_max];
 static const char watch_request[] = "GET /v1/watch HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-// Reads what is there, and looks for a text; what has been looked at is thrown away but for a tail as long as it.
+// Reads the available bytes and searches them for a text. Keeps only a tail of the text's length for the next call.
 static int reads(struct watcher *watcher, const char *wanted) {
     size_t tail = strlen(wanted);
     int found = 0;
@@ -37,14 +37,14 @@ static int reads(struct watcher *watcher, const char *wanted) {
     }
 }
 
-// Waits until every watcher has read the text, and notes when.
+// Waits until every watcher has received the text, and records the times.
 static void wait_for(int poll, int count, const char *wanted) {
     for (int i = 0; i < count; i++) watchers[i].told = 0;
     for (int left = count; left > 0;) {
         struct epoll_event events[watchers_max];
         int ready = check(epoll_wait(poll, events, watchers_max, wait_milliseconds_max), "epoll_wait");
         if (ready == 0) {
-            fprintf(stderr, "%d of %d watchers were not told of %s\n", left, count, wanted);
+            fprintf(stderr, "%d of %d watchers did not receive %s\n", left, count, wanted);
             exit(1);
         }
         for (int i = 0; i < ready; i++) {
@@ -81,7 +81,7 @@ int main(int argc, char **argv) {
     int writer = check(http_connect(argv[1]), "connect"), samples = 0;
     for (int write = 0; write < writes; write++) {
         char body[128], request[512], label[64];
-        // It tells which write an event shows.
+        // The label identifies the write in its event.
         snprintf(label, sizeof label, "\"write\":\"w%d\"", write);
         snprintf(body, sizeof body, "{\"metadata\":{\"labels\":{%s}}}", label);
         snprintf(request, sizeof request,

@@ -1,4 +1,5 @@
-// LD_PRELOAD for wrk, which knows TCP only: a connect to port $WRK_PORT goes to the Unix socket $WRK_UNIX_SOCKET.
+// A library for LD_PRELOAD with wrk, which supports only TCP: connects to port $WRK_PORT go to the Unix socket
+// $WRK_UNIX_SOCKET instead.
 //
 //     WRK_PORT=1 WRK_UNIX_SOCKET=/run/tapster/api.sock LD_PRELOAD=wrk_over_unix.so wrk http://127.0.0.1:1/livez
 #define _GNU_SOURCE
@@ -20,14 +21,14 @@ static int connect_to_unix(int tcp, const char *path) {
     if (unix_socket < 0) return -1;
     int result = (int)syscall(SYS_connect, unix_socket, &address, sizeof address);
     int error = errno;
-    // wrk keeps its number and never learns what is behind it.
+    // wrk keeps using the same descriptor, which is now the Unix socket.
     if (result == 0 && dup3(unix_socket, tcp, 0) < 0) result = -1, error = errno;
     close(unix_socket);
     errno = error;
     return result;
 }
 
-// The C library declares the address as a transparent union, and a definition must do so too.
+// The C library declares the address as a transparent union, so the definition must do so too.
 int connect(int descriptor, __CONST_SOCKADDR_ARG address, socklen_t length) {
     const char *port = getenv("WRK_PORT"), *path = getenv("WRK_UNIX_SOCKET");
     const struct sockaddr_in *tcp = address.__sockaddr_in__;
