@@ -15,10 +15,10 @@ struct ConfigurationOptions: ParsableArguments {
     @Option(help: "The group that may use the socket, by name or number.")
     var socketGroup: String?
 
-    @Option(help: "Serve the API over TCP, to clients with a token or a known certificate; such as 127.0.0.1:8480.")
+    @Option(help: "The API's TCP address, such as 127.0.0.1:8480; clients need a token or a known certificate.")
     var listen: String?
 
-    @Option(help: "Serve /metrics, /livez and /readyz, and no more, without authentication; such as 127.0.0.1:9480.")
+    @Option(help: "A TCP address, such as 127.0.0.1:9480, for /metrics, /livez and /readyz only; unauthenticated.")
     var metricsListen: String?
 
     @Option(help: "The certificate chain of --listen, in PEM.")
