@@ -157,7 +157,7 @@ extension WriteGroup {
     fileprivate mutating func commit(_ change: QueueChange, by author: Author) throws(Refusal) -> DeviceRecord {
         guard let event = change.event else { return change.record }
         let commit = try commit([.queues(change.record, from: change.before)], by: author)
-        tell(
+        record(
             EventRecord(
                 at: event.at, device: change.record.name, reason: event.reason, message: event.message,
                 author: author, revision: commit.revision))

@@ -2,7 +2,7 @@ package import TapDocument
 internal import TapStore
 package import TapSystem
 
-/// The thread on which users' writes wait for the disk, so that HTTP threads do not. Writes that wait at the same time
+/// The thread on which users' writes wait for the disk, so that no connection thread does. Writes that wait at the same time
 /// share a transaction and its fsync(2).
 package final class WriteQueue: Sendable {
     /// The most waiting writes; above it a request is refused with `Refusal.tooManyWrites`.
