@@ -431,7 +431,7 @@ import Yams
             }
             #expect(try client.send("GET", "/livez").status == 200)
             let detail = try client.send("GET", "/v1/devices")["detail"] as? String
-            #expect(detail == "nothing is served at /v1/devices; there are /livez, /readyz, /metrics")
+            #expect(detail == "nothing is served at /v1/devices; the paths are /livez, /readyz, /metrics")
         }
     }
 }

@@ -221,7 +221,7 @@ struct HostileRequest: Sendable, CustomTestStringConvertible {
                 let answer = try client.readAnswer()
                 #expect(answer.status == 413)
                 #expect(answer["code"] as? String == "BODY_TOO_LARGE")
-                #expect(answer["detail"] as? String == "at most 131072 bytes are read")
+                #expect(answer["detail"] as? String == "at most 131072 bytes are allowed")
                 try eventually("it is counted") {
                     try world.metric("tapster_http_rejected_total", "reason=\"bodyTooLarge\"") == Double(count)
                 }

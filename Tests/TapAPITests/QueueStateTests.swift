@@ -115,7 +115,7 @@ import Testing
             for queue in [1, 2, 3] { try Self.assign(world, queue, to: "vm-\(queue)") }
             let answer = try world.send("PATCH", "/v1/devices/web0", #"{"spec": {"queues": 2}}"#)
             let details = (answer["errors"] as? [[String: Any]] ?? []).compactMap { $0["detail"] as? String }
-            #expect(details == ["queue 2 belongs to 'vm-2'", "queue 3 belongs to 'vm-3'"])
+            #expect(details == ["queue 2 is assigned to 'vm-2'", "queue 3 is assigned to 'vm-3'"])
         }
     }
 
