@@ -33,7 +33,7 @@ import Testing
         log.tell("192.0.2.2:7", "MISDIRECTED", "misdirected", at: began + RefusalLog.stretch)
         #expect(
             gathered.all.suffix(2) == [
-                "more were refused than are told here count=90",
+                "more requests were refused than are logged count=90",
                 "refused code=MISDIRECTED detail=misdirected source=192.0.2.2:7",
             ])
         log.tell("192.0.2.2:7", "MISDIRECTED", "misdirected", at: began + RefusalLog.stretch * 2)

@@ -158,7 +158,7 @@ import Testing
             try served.reload(saying: "it belongs to user 64001, but must to root or to the daemon's own user")
             chown(served.tokens, 0, 0)
             try served.configure(good + "\npeers: {default: boss}\nlisten2: x")
-            try served.reload(saying: "'boss' is no role")
+            try served.reload(saying: "'boss' is not a role")
             #expect(served.log.contains("tapster.yaml:8: 'listen2' is not known; is 'listen' meant?"))
             #expect(try served.status(token) == 200)
 
@@ -316,8 +316,8 @@ import Testing
 
             for (words, said) in [
                 (["create", "t3", "--role", "admin"], "there is a token 't3' already"),
-                (["create", "a b", "--role", "admin"], "'a b' is no name of a token"),
-                (["create", "x", "--role", "root"], "'root' is no role; there are viewer, consumer"),
+                (["create", "a b", "--role", "admin"], "'a b' is not a token name"),
+                (["create", "x", "--role", "root"], "'root' is not a role; the roles are viewer, consumer"),
                 (["create", "x", "--role", "admin", "--expires", "soon"], "'soon' is not a duration"),
                 (["create", "x", "--role", "admin", "--expires", "0s"], "'0s' is no lifetime"),
                 (["revoke", "x"], "there is no token 'x'"),
