@@ -5,7 +5,7 @@ import Testing
 @testable import TapAPI
 @testable import TapEngine
 
-/// Who was not let in.
+/// The log of rejected requests.
 @Suite struct RefusalLogTests {
     private struct Lines: LogHandler {
         let lines: Gathered<String>
@@ -23,7 +23,7 @@ import Testing
         }
     }
 
-    @Test func whoeverKnocksOftenIsNotToldEachTime() {
+    @Test func frequentRefusalsAreSuppressed() {
         let gathered = Gathered<String>()
         let log = RefusalLog(Logger(label: "test") { _ in Lines(lines: gathered) })
         let began = ContinuousClock.now
