@@ -41,7 +41,7 @@ enum ProcessMetrics {
     private static var openDescriptors: Double {
         let path = "/proc/self/fd"
         var status = stat()
-        // Since Linux 6.2 the size of the directory is the number of descriptors; counting thousands takes milliseconds.
+        // Since Linux 6.2 the size of the directory is their number; counting thousands of entries takes milliseconds.
         // SAFETY: the call writes the local.
         if unsafe stat(path, &status) == 0, status.st_size > 0 { return Double(status.st_size) }
         return Double((try? FileManager.default.contentsOfDirectory(atPath: path))?.count ?? 0)

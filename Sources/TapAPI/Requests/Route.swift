@@ -19,7 +19,7 @@ struct Route: Sendable {
     enum Answers {
         /// `Accept` must allow `application/json`.
         case json
-        /// `Accept` is not checked: no content, a fixed type as for metrics and documents, or negotiated by the handler.
+        /// `Accept` is not checked: there is no content or only one type, or the handler negotiates the type.
         case other
     }
 

@@ -37,8 +37,8 @@ struct DeviceWrites: Sendable {
         }
     }
 
-    /// Queues `turn` for the writer. The closure that it returns is called after the commit; a refusal becomes the answer.
-    /// A repeated request (`Idempotency-Key`) gets its earlier answer, without a call of `turn`.
+    /// Queues `turn` for the writer. The closure that it returns is called after the commit; its refusal becomes the
+    /// answer. A repeated request (`Idempotency-Key`) gets its earlier answer, without a call of `turn`.
     ///
     /// - Throws: `Problem.invalidHeader`, `Refusal.tooManyWrites`.
     func enqueue(

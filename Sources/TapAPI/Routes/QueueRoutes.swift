@@ -126,7 +126,7 @@ struct QueueRoutes: Sendable {
     /// Queues `decide` for the writer with the committed record of the device, so that two requests for the same queue
     /// cannot both get it.
     ///
-    /// - Throws: `Problem.invalidName`, `.invalidHeader`, `Refusal.tooManyWrites`; every other refusal becomes the answer.
+    /// - Throws: `Problem.invalidName`, `.invalidHeader`, `Refusal.tooManyWrites`; other refusals become the answer.
     private func change(
         _ call: Call,
         _ decide:

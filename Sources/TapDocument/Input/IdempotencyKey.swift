@@ -8,8 +8,8 @@ public struct IdempotencyKey: Hashable, Sendable {
     /// The key as the client sent it.
     public let text: String
 
-    /// - Throws: `ValidationError` unless `text` has 1 to 255 visible ASCII characters. The quotes of a structured field's
-    ///   string (RFC 9651) are part of the key.
+    /// - Throws: `ValidationError` unless `text` has 1 to 255 visible ASCII characters. If it is a structured field's
+    ///   string (RFC 9651), its quotes are part of the key.
     public init(_ text: String) throws(ValidationError) {
         guard (1...Self.bytesMax).contains(text.utf8.count) else {
             throw ValidationError("has \(text.utf8.count) bytes; 1 to \(Self.bytesMax) are allowed")

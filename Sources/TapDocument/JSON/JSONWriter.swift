@@ -1,5 +1,5 @@
-/// Receives the members of an object one after the other, to write them as bytes (`JSONWriter`) or gather them as a tree
-/// (`JSONMembers`).
+/// Receives the members of an object one after the other, to write them as bytes (`JSONWriter`) or to gather them as a
+/// tree (`JSONMembers`).
 public protocol JSONSink {
     /// Adds a member with any value.
     mutating func member(_ key: String, _ value: JSONValue)

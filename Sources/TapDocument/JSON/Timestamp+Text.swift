@@ -27,7 +27,7 @@ extension Timestamp {
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// Parses a time of RFC 3339, with an offset from UTC, and with or without a fraction, of which microseconds are kept.
+    /// Parses a time of RFC 3339, with an offset from UTC. A fraction is optional and truncated to microseconds.
     ///
     /// - Throws: `ValidationError` if `text` is not such a time, or is a leap second (`:60`).
     public init(text: String) throws(ValidationError) {
