@@ -23,7 +23,7 @@ extension AccessRefusal {
             (host.map { "Host is '\($0)', which is not a name of this server" } ?? "the Host header field is missing")
                 + "; 'allowedHosts' in the configuration lists the accepted names"
         case .foreignOrigin(let origin):
-            "the request comes from a web page of '\(origin)'; 'allowedOrigins' in the configuration does not list it"
+            "the request comes from a web page ('\(origin)') that 'allowedOrigins' in the configuration does not list"
         }
     }
 
