@@ -91,7 +91,10 @@ import Testing
             "peers: {users: {alice: boss}}",
             "1: 'peers.users', alice: 'boss' is not a role; the roles are viewer, consumer, operator, admin"
         ),
-        ("peers: {default: ''}", "1: 'peers.default': '' is not a role; the roles are viewer, consumer, operator, admin"),
+        (
+            "peers: {default: ''}",
+            "1: 'peers.default': '' is not a role; the roles are viewer, consumer, operator, admin"
+        ),
         ("peers: {users: {alice: null}}", "1: 'peers.users', alice has no value"),
         ("peers: {users: [alice]}", "1: 'peers.users' must be a mapping of keys to values"),
         (

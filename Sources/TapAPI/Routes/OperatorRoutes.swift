@@ -14,8 +14,8 @@ struct OperatorRoutes: Sendable {
     let engine: Engine
     let scrapes: Scrapes
 
-    /// Routes that a listener without authentication may serve. The metrics name the devices, so that the caller chooses
-    /// their permission.
+    /// Routes that a listener without authentication may serve. The caller chooses the permission for the metrics,
+    /// which name the devices.
     func healthRoutes(metrics permission: Permission) -> [Route] {
         [
             Route("GET", "/livez", .open, parameters: ["verbose"], answers: .other) { $0.answer(text: "ok\n") },
