@@ -2,7 +2,7 @@ internal import TapCore
 internal import TapHTTP
 internal import TapEngine
 
-/// Leads a request to its route.
+/// Authenticates each request and calls the handler of its route.
 struct RoutedHandler: HTTPHandler {
     let router: Router
     let authenticator: Authenticator
@@ -17,7 +17,7 @@ struct RoutedHandler: HTTPHandler {
             }
             switch router.match(method: request.head.method, path: request.head.segments) {
             case .route(let route):
-                // Not before it is read: who still sends might not see the answer. It is not looked into.
+                // The body was read in full, since a client that still sends may miss the answer; it is not parsed.
                 guard request.body.count <= route.bodyBytesMax else {
                     throw .bodyTooLarge(bytesMax: route.bodyBytesMax)
                 }
@@ -46,7 +46,7 @@ struct RoutedHandler: HTTPHandler {
         if let unknown = query.keys.first(where: { !route.parameters.contains($0) }) {
             throw .invalidParameter(
                 name: unknown,
-                detail: "is not understood here; known: "
+                detail: "is not a parameter of this request; known: "
                     + (route.parameters.isEmpty ? "none" : route.parameters.sorted().joined(separator: ", ")))
         }
         _ = try call.wait()
@@ -69,7 +69,7 @@ struct RoutedHandler: HTTPHandler {
 
     func wasCutOff(_ reason: HTTPCutOff) { metrics.rejected.increment([reason.rawValue]) }
 
-    /// Unknown paths and methods, and those who are not let in, share one label, so that strangers cannot make labels.
+    /// Unknown paths and methods and rejected callers share the label `other`, so that clients cannot create labels.
     private func refusal(_ head: RequestHead, _ problem: Problem, from origin: HTTPOrigin) -> HTTPResponse {
         if let reason = problem.rejection {
             metrics.rejected.increment([reason])
@@ -81,8 +81,8 @@ struct RoutedHandler: HTTPHandler {
         return response
     }
 
-    /// Over TCP a stranger is one at once. And nobody has a body held that he may not send, or nobody would read: all
-    /// bodies together are bounded, and he would keep others' out.
+    /// Authorizes before the body is read: always over TCP, on the Unix socket only if a body follows. Buffered bodies
+    /// share one limit, so a client that may not send a body, or sends one to a route without, must not use it up.
     func rejectEarly(_ head: RequestHead, from origin: HTTPOrigin) -> HTTPResponse? {
         let hasBody = head.header("transfer-encoding") != nil || head.header("content-length") ?? "0" != "0"
         if case .local = origin, !hasBody { return nil }

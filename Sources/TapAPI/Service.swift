@@ -5,14 +5,14 @@ public import TapStore
 public import TapSystem
 package import TapEngine
 
-/// The daemon without its sockets and its kernel: those come from outside.
+/// The daemon without listeners, kernel and database, which the caller supplies.
 public final class Service: Sendable {
-    /// Every route, for the API's own listeners.
+    /// All routes, for authenticated listeners.
     public let api: any HTTPHandler
-    /// Health and metrics alone, for a listener without a token.
+    /// Health and metrics only, for a listener without authentication.
     public let health: any HTTPHandler
 
-    /// What the daemon does, without a protocol.
+    /// The daemon's functions without HTTP.
     package let engine: Engine
 
     private let authenticator: Authenticator
@@ -20,13 +20,14 @@ public final class Service: Sendable {
     private let scrapes: Scrapes
 
     /// - Parameters:
-    ///   - kernel: Belongs to the worker's thread from here on.
+    ///   - kernel: Used by the worker's thread only, from this call on.
     ///   - store: The database, opened and migrated.
-    ///   - accounts: Where owners and groups are looked up.
-    ///   - access: Who may what, until `replaceAccess`.
-    ///   - log: Where events and failures go.
-    ///   - onReady: Called once, when the kernel was read in full and matches what is wanted, where it can.
-    /// - Throws: `StoreError` when the database cannot be read.
+    ///   - accounts: Looks up owners and groups.
+    ///   - access: The access rules until `replaceAccess`.
+    ///   - log: Receives events and failures.
+    ///   - onReady: Called once, after the first full pass: the kernel was read, and made to match the specs as far as
+    ///     possible.
+    /// - Throws: `StoreError` if the database cannot be read.
     public init(
         kernel: some Kernel, store: Store, accounts: some Accounts, access: AccessPolicy, log: Logger,
         onReady: @escaping @Sendable () -> Void
@@ -51,7 +52,8 @@ public final class Service: Sendable {
             metrics: metrics, refusals: refusals)
     }
 
-    /// From the next request on. What is under way goes on, but for a watch whose owner may not watch any more.
+    /// Replaces the access rules for later requests. Requests in progress continue, but watches whose owner lost the
+    /// permission end.
     public func replaceAccess(_ policy: AccessPolicy) {
         authenticator.replace(policy)
         watchers.checkAccess()
@@ -59,18 +61,18 @@ public final class Service: Sendable {
 
     /// Starts the threads.
     ///
-    /// - Throws: `ThreadFailure` when the process may have no more threads: then it must end.
+    /// - Throws: `ThreadFailure` if a thread cannot be created; the process must end then.
     public func start() throws(ThreadFailure) {
         try scrapes.start()
         try engine.start()
     }
 
-    /// Finishes and answers what waits for the database; no more is accepted. The first step of a stop.
+    /// First step of a stop: finishes and answers the waiting writes, and accepts no more.
     public func finishWrites() {
         engine.finishWrites()
         scrapes.stop()
     }
 
-    /// Finishes the pass under way. The kernel stays as it is: traffic goes on.
+    /// Finishes the current pass and stops the worker. Devices stay in the kernel: traffic continues.
     public func stop() { engine.stop() }
 }

@@ -15,7 +15,7 @@ import Yams
 @Suite struct APITests {
     private static let web0 = #"{"metadata": {"name": "web0"}, "spec": {"queues": 4}}"#
 
-    @Test func aDeviceFromStatementToReady() async throws {
+    @Test func aDeviceFromRequestToReady() async throws {
         try await withWorld { (world) throws in
             let created = try world.send("POST", "/v1/devices?wait=5s", Self.web0)
             #expect(created.status == 201)
@@ -155,7 +155,7 @@ import Yams
         }
     }
 
-    @Test func aMethodThatDoesNotFitTellsWhatDoes() async throws {
+    @Test func aWrongMethodListsTheAllowedOnes() async throws {
         try await withWorld { (world) throws in
             #expect(
                 try world.send("POST", "/v1/devices/web0", "{}").headers["allow"]
@@ -175,7 +175,7 @@ import Yams
         }
     }
 
-    @Test func driftIsPutRightAndTold() async throws {
+    @Test func driftIsRepairedAndReported() async throws {
         try await withWorld { (world) throws in
             _ = try world.send("PUT", "/v1/devices/web0?wait=5s", Self.web0)
             world.kernel.own.change("web0") { $0?.mtu = 9_000 }
@@ -198,7 +198,7 @@ import Yams
             let index = world.kernel.own.freshIndex()
             world.kernel.own.change("web0") { $0 = ObservedLink(index: index, name: "web0") }
             #expect(try world.send("PUT", "/v1/devices/web0?wait=1ms", Self.web0).status == 202)
-            try eventually("the conflict is told") {
+            try eventually("the conflict is reported") {
                 try world.send("GET", "/v1/devices/web0")["status", "phase"] as? String == "Degraded"
             }
             let answer = try world.send("GET", "/v1/devices/web0")
@@ -215,16 +215,16 @@ import Yams
     }
 
     @Test(arguments: ["create", "set_owner", "set_offloads", "persist", "set_link", "set_queue_discipline"])
-    func aFailingStepIsToldAndTriedAgain(step: String) async throws {
+    func aFailingStepIsReportedAndRetried(step: String) async throws {
         try await withWorld { (world) throws in
             world.kernel.own.fail(step, with: .outOfMemory)
             #expect(try world.send("PUT", "/v1/devices/web0?wait=1ms", Self.web0).status == 202)
-            try eventually("the failure is told") {
+            try eventually("the failure is reported") {
                 let error = try world.send("GET", "/v1/devices/web0")["status", "lastError"] as? String
                 return error?.contains("\(step) failed with ENOMEM") == true
             }
             #expect(try world.metric("tapster_kernel_errors_total", "ENOMEM") > 0)
-            // Another device is not held up, unless it fails by itself.
+            // The failure of one device does not delay another.
             world.kernel.own.fail(step, with: nil)
             #expect(try world.send("PUT", "/v1/devices/db0?wait=5s", #"{"spec": {}}"#).status == 201)
             try eventually("it heals by itself") {
@@ -239,7 +239,7 @@ import Yams
             _ = try world.send("PUT", "/v1/devices/web0?wait=5s", Self.web0)
             world.kernel.own.fail("delete", with: .outOfMemory)
             #expect(try world.send("DELETE", "/v1/devices/web0?wait=50ms").status == 202)
-            try eventually("the failure is told") {
+            try eventually("the failure is reported") {
                 try world.send("GET", "/v1/devices/web0")["status", "lastError"] is String
             }
             world.kernel.own.fail("delete", with: nil)
@@ -251,13 +251,13 @@ import Yams
         }
     }
 
-    @Test func whoWaitsForADeviceThatIsDeletedIsToldAtOnce() async throws {
+    @Test func aWaitEndsWhenTheDeviceIsDeleted() async throws {
         try await withWorld { (world) throws in
             world.kernel.own.fail("create", with: .outOfMemory)
             let waiting = try HTTPClient(socket: world.socket)
             let head = "Host: x\r\nContent-Type: application/json\r\nContent-Length: \(Self.web0.utf8.count)"
             try waiting.write("PUT /v1/devices/web0?wait=300s HTTP/1.1\r\n\(head)\r\n\r\n\(Self.web0)")
-            try eventually("it is stated") { try world.send("GET", "/v1/devices/web0").status == 200 }
+            try eventually("the device exists") { try world.send("GET", "/v1/devices/web0").status == 200 }
             #expect(try world.send("DELETE", "/v1/devices/web0?wait=10s").status == 200)
             #expect(try waiting.readAnswer().status == 202)
         }
@@ -278,7 +278,7 @@ import Yams
         }
     }
 
-    @Test func readinessIsTold() async throws {
+    @Test func readinessIsReported() async throws {
         try await withWorld { (world) throws in
             let answer = try world.send("GET", "/readyz?verbose")
             #expect(answer.status == 200)
@@ -287,7 +287,7 @@ import Yams
         }
     }
 
-    @Test func whoTakesNoJSONIsToldAndNothingIsDone() async throws {
+    @Test func aRequestThatAcceptsNoJSONIsRefused() async throws {
         try await withWorld { (world) throws in
             for (method, path, body) in [
                 ("PUT", "/v1/devices/web0", "{}"), ("GET", "/v1/devices", nil), ("POST", "/v1/reconcile", nil),
@@ -298,7 +298,7 @@ import Yams
             }
             #expect(try world.send("GET", "/v1/devices/web0").status == 404)
             #expect((try world.send("GET", "/v1/events")["items"] as? [Any])?.isEmpty == true)
-            // What has no body is not refused for its type.
+            // A response without a body is not refused for its type.
             #expect(try world.send("DELETE", "/v1/apply/1", headers: ["Accept": "text/html"]).status == 404)
             let client = try HTTPClient(socket: world.socket)
             try client.write(
@@ -307,15 +307,15 @@ import Yams
             for accept in ["*/*", "application/*", "text/html, */*;q=0.1", "application/json;charset=utf-8", "", "*"] {
                 #expect(try world.send("GET", "/v1/devices", headers: ["Accept": accept]).status == 200)
             }
-            // Scrapers and people at a browser get what there is.
+            // Scrapers and browsers get the only type there is.
             for path in ["/metrics", "/livez", "/openapi.yaml"] {
                 #expect(try world.send("GET", path, headers: ["Accept": "image/png"]).status == 200)
             }
         }
     }
 
-    /// What a proxy lets through by its path shall not be another path here.
-    @Test func aPathIsWhatItSays() async throws {
+    /// A proxy may filter by path, so that a path must not be normalized to another one here.
+    @Test func emptySegmentsAreNotIgnored() async throws {
         try await withWorld { (world) throws in
             _ = try world.send("PUT", "/v1/devices/web0?wait=5s", Self.web0)
             for path in [
@@ -330,7 +330,7 @@ import Yams
         }
     }
 
-    @Test func whatHasNotChangedIsNotSentAgain() async throws {
+    @Test func anUnchangedBodyIsNotSentAgain() async throws {
         try await withWorld { (world) throws in
             _ = try world.send("PUT", "/v1/devices/web0?wait=5s", #"{"spec": {"driftPolicy": "report"}}"#)
             let list = try world.send("GET", "/v1/devices?labelSelector=a!%3Db")
@@ -342,7 +342,7 @@ import Yams
                 #expect(again.body.isEmpty)
                 #expect(again.headers["etag"] == tag)
             }
-            // What is the case counts too, and not only what is stated.
+            // The entity tag covers the status too, not only the spec.
             world.kernel.own.change("web0") { $0?.mtu = 1_400 }
             #expect(try world.send("POST", "/v1/reconcile?wait=5s").status == 200)
             let changed = try world.send("GET", "/v1/devices?labelSelector=a!%3Db", headers: ["If-None-Match": tag])
@@ -353,7 +353,7 @@ import Yams
                 "/version",
                 "/v1/devices/web0/queues/0",
             ] {
-                // Some event may still come in between.
+                // An event may still change the body in between.
                 try eventually("\(path) is as it was") {
                     let tag = try #require(try world.send("GET", path).headers["etag"])
                     return try world.send("GET", path, headers: ["If-None-Match": tag]).status == 304
@@ -362,8 +362,8 @@ import Yams
         }
     }
 
-    /// A client says it with every write, and need not know where there is something to wait for.
-    @Test func everyWriteMayBeAskedToWait() async throws {
+    /// Clients may send `wait` with every write, even with those that never wait.
+    @Test func everyWriteAcceptsWait() async throws {
         try await withWorld { (world) throws in
             _ = try world.send("PUT", "/v1/devices/web0?wait=5s", Self.web0)
             let queue = "/v1/devices/web0/queues/1"
@@ -389,7 +389,7 @@ import Yams
         }
     }
 
-    /// The contract and the code have the same words for what happened.
+    /// The contract lists the event reasons of the code.
     @Test func theContractListsExactlyTheEventReasons() throws {
         let yaml = try #require(
             try Yams.load(yaml: String(decoding: OpenAPIDocument.yaml, as: UTF8.self)) as? [String: Any])
@@ -400,7 +400,7 @@ import Yams
         #expect((events + notReady).sorted() == EventReason.allCases.map(\.rawValue).sorted())
     }
 
-    /// A handler asks for a part of the path by the name that it has in the pattern.
+    /// Handlers read path segments by their name in the pattern.
     @Test func everyNameInAPatternIsKnown() async throws {
         try await withWorld { (world) throws in
             let named = world.routes.flatMap { $0.split(separator: "/") }.filter { $0.hasPrefix("{") }
@@ -408,7 +408,7 @@ import Yams
         }
     }
 
-    /// The contract and the router name the same operations.
+    /// The contract and the router have the same operations.
     @Test func theContractListsExactlyTheRoutes() async throws {
         try await withWorld { (world) throws in
             let yaml = try #require(

@@ -12,12 +12,12 @@ import Yams
 @testable import TapAPI
 @testable import TapEngine
 
-/// Every route, for each role, by each listener.
+/// Permissions of every route, for each role and each listener.
 @Suite struct AccessTests {
-    /// Who may call each route: everybody who is let in, or the roles by their first letters.
+    /// The callers of each route: `guest` for all, or the first letters of the roles that may call it.
     private static let table: [String: String] = [
-        "GET /livez": "everybody", "GET /readyz": "everybody", "GET /metrics": "vcoa",
-        "GET /version": "everybody", "GET /openapi.yaml": "everybody", "GET /openapi.json": "everybody",
+        "GET /livez": "guest", "GET /readyz": "guest", "GET /metrics": "vcoa",
+        "GET /version": "guest", "GET /openapi.yaml": "guest", "GET /openapi.json": "guest",
         "GET /v1/devices": "vcoa", "POST /v1/devices": "oa",
         "GET /v1/devices/{name}": "vcoa", "PUT /v1/devices/{name}": "oa", "PATCH /v1/devices/{name}": "oa",
         "DELETE /v1/devices/{name}": "oa",
@@ -39,13 +39,13 @@ import Yams
 
     private static let lease = "GET /v1/devices/{name}/lease"
 
-    /// Whether a route is for somebody with these roles' letters; nobody's letters are those of a guest.
+    /// Whether a caller with these roles may call the route; a guest has no letters.
     private static func isAllowed(_ route: String, _ letters: String) -> Bool {
         guard let rule = table[route] else { return false }
-        return rule == "everybody" || letters.contains { rule.contains($0) }
+        return rule == "guest" || letters.contains { rule.contains($0) }
     }
 
-    /// A request that changes nothing: the parameter is refused by whoever lets it in.
+    /// A request that changes nothing: an authorized one is refused for its unknown parameter.
     private static func request(_ route: String) -> (method: String, target: String) {
         let words = route.split(separator: " ")
         let path = String(words[1]).replacing("{name}", with: "web0").replacing("{index}", with: "0")
@@ -53,7 +53,7 @@ import Yams
         return (String(words[0]), path + "?no-such-parameter")
     }
 
-    /// What became of it: whether it was let in, refused, or it is not known who asks.
+    /// The result: whether the request was allowed, forbidden or unauthenticated.
     private static func verdict(_ answer: Answer) -> String {
         guard answer.status != 401 || answer.headers["www-authenticate"]?.hasPrefix("Bearer ") == true else {
             return "401 without a challenge"
@@ -83,7 +83,7 @@ import Yams
         }
     }
 
-    /// What the contract says that an operation asks for is what its route does, and each tells of the refusals.
+    /// The contract has the permission of each route, and its responses for refusals.
     @Test func theContractNamesEachPermission() async throws {
         try await withWorld { (world) throws in
             let yaml = try #require(
@@ -108,17 +108,17 @@ import Yams
         ],
         groups: [64_102: [.consumer], 64_103: [.operator], 64_104: [.admin]])
 
-    /// Credentials, and the roles that they come to.
+    /// Credentials, and the roles that result.
     private static let processes: [(user: UInt32, group: UInt32, groups: [UInt32], roles: String)] = [
         (0, 0, [], "a"), (64_001, 64_001, [], "v"), (64_002, 64_001, [], "c"), (64_003, 64_001, [], "o"),
         (64_004, 64_001, [], "a"), (64_005, 64_001, [], "co"),
         (64_001, 64_102, [], "c"), (64_001, 64_001, [9, 64_103], "o"), (64_001, 64_001, [64_104, 9], "a"),
         (64_001, 64_102, [64_103], "co"), (64_006, 64_001, [64_103], "vo"),
-        // The number of a group is not that of a user, nor the other way about.
+        // Group IDs do not match rules for users, and vice versa.
         (64_102, 64_001, [], "v"), (64_001, 64_002, [64_003], "v"),
     ]
 
-    @Test(.privileged) func processesMayWhatTheirUserAndTheirGroupsMay() async throws {
+    @Test(.privileged) func processesHaveThePermissionsOfTheirUserAndGroups() async throws {
         try await withWorld(access: AccessPolicy(peers: Self.peers)) { (world) throws in
             #expect(chmod(world.socket, 0o666) == 0)
             let routes = world.routes.filter { $0 != Self.lease }
@@ -134,7 +134,7 @@ import Yams
         }
     }
 
-    @Test(.privileged) func whomNoRuleNamesMayOnlySeeThatItIsThere() async throws {
+    @Test(.privileged) func peersWithoutARoleMayOnlyUseOpenRoutes() async throws {
         let peers = AccessPolicy.Peers(fallback: nil, users: [64_006: [.viewer]])
         try await withWorld(access: AccessPolicy(peers: peers)) { (world) throws in
             #expect(chmod(world.socket, 0o666) == 0)
@@ -149,7 +149,7 @@ import Yams
         }
     }
 
-    /// By role, or since the device is theirs; whoever else connects learns that he may not.
+    /// A role or ownership of the device allows a lease; others get 403.
     @Test(.privileged) func queuesAreForRolesAndOwners() async throws {
         try await withWorld(access: AccessPolicy(peers: Self.peers)) { (world) throws in
             #expect(chmod(world.socket, 0o666) == 0)
@@ -209,11 +209,11 @@ import Yams
             origins: [try WebOrigin("https://console.example")])
     }
 
-    @Test func tokensMayWhatTheirRoleMay() async throws {
+    @Test func tokensHaveThePermissionsOfTheirRole() async throws {
         let policy = try Self.policy()
         try await withWorld(access: policy) { (world) throws in
             try Self.withServer(world) { port in
-                // One each: after the refusal of a stranger the connection is closed.
+                // One connection each: it is closed after a 401.
                 func ask(_ route: String, _ authorization: String?) throws -> String {
                     let (method, target) = Self.request(route)
                     return Self.verdict(
@@ -225,9 +225,9 @@ import Yams
                         try ask($0, "Bearer \(secret)")
                     }
                 }
-                try Self.check(world.routes, "nobody", nil) { try ask($0, nil) }
-                try Self.check(world.routes, "somebody", nil) { try ask($0, "Bearer \(AccessToken.secret())") }
-                // Also where nothing is: a stranger does not learn what there is.
+                try Self.check(world.routes, "no token", nil) { try ask($0, nil) }
+                try Self.check(world.routes, "unknown token", nil) { try ask($0, "Bearer \(AccessToken.secret())") }
+                // Also for unknown paths, so that unauthenticated callers cannot discover routes.
                 #expect(try ask("GET /nothing", nil) == "unknown")
                 #expect(try HTTPClient(port: port).send("PUT", "/v1/drift").status == 401)
                 let lease = try HTTPClient(port: port).send(
@@ -237,7 +237,7 @@ import Yams
         }
     }
 
-    @Test func onlyTheTokenItselfIsTheToken() async throws {
+    @Test func onlyTheExactTokenIsAccepted() async throws {
         let now = Timestamp.now()
         let expired = AccessToken.secret()
         let valid = AccessToken.secret()
@@ -263,13 +263,13 @@ import Yams
                 ] {
                     #expect(try status(bad) == 401, "\(bad)")
                 }
-                let told = try HTTPClient(port: port).send(
+                let refused = try HTTPClient(port: port).send(
                     "GET", "/v1/devices", headers: ["Authorization": "Bearer \(expired)"])
-                #expect(told.text.contains("'over' has expired"))
-                #expect(told.headers["www-authenticate"] == #"Bearer realm="tapster", error="invalid_token""#)
-                // Nobody is told what he sent.
-                #expect(!told.text.contains(expired))
-                // From the next request on, also on a connection that is open.
+                #expect(refused.text.contains("'over' has expired"))
+                #expect(refused.headers["www-authenticate"] == #"Bearer realm="tapster", error="invalid_token""#)
+                // The answer does not contain the token.
+                #expect(!refused.text.contains(expired))
+                // Takes effect with the next request, also on an open connection.
                 let open = try HTTPClient(port: port)
                 #expect(try status("Bearer \(valid)", open) == 200)
                 world.service.replaceAccess(AccessPolicy(hosts: AllowedHosts([try HostName("localhost")])))
@@ -279,8 +279,8 @@ import Yams
         }
     }
 
-    /// Bodies under way have a limit together, which strangers could use up.
-    @Test func ofAStrangerNoBodyIsRead() async throws {
+    /// Buffered bodies share one limit, which unauthenticated clients could use up.
+    @Test func anUnauthenticatedBodyIsNotRead() async throws {
         let policy = try Self.policy()
         try await withWorld(access: policy) { (world) throws in
             try Self.withServer(world) { port in
@@ -289,7 +289,7 @@ import Yams
                     try client.write(
                         "POST /v1/apply HTTP/1.1\r\n\(field)\r\nContent-Type: application/json\r\n"
                             + "Content-Length: 1000000\r\nExpect: 100-continue\r\n\r\n")
-                    // Without a byte of it.
+                    // Answered before any byte of the body.
                     #expect(try client.readAnswer().status == status)
                 }
             }
@@ -316,7 +316,7 @@ import Yams
         }
     }
 
-    /// DNS rebinding, and pages that have a browser ask; with a good token, so that nothing else refuses them.
+    /// DNS rebinding and cross-origin requests; with a valid token, so that only these checks refuse them.
     @Test(arguments: [
         ("Host: localhost", 200), ("Host: LOCALHOST:8480", 200), ("Host: 127.0.0.1:1", 200), ("Host: [::1]:8480", 200),
         ("Host: evil.example", 421), ("Host: localhost.evil.example", 421), ("Host: 127.0.0.2", 421),
@@ -333,7 +333,7 @@ import Yams
         ("Host: localhost\r\nSec-Fetch-Site: same-site", 403), ("Host: localhost\r\nSec-Fetch-Site: cross-site", 403),
         ("Host: localhost\r\nsec-fetch-site: x", 403),
     ])
-    func overTCPARequestMustBeMeantForUs(fields: String, status: Int) async throws {
+    func overTCPHostAndOriginAreChecked(fields: String, status: Int) async throws {
         let policy = try Self.policy()
         try await withWorld(access: policy) { (world) throws in
             try Self.withServer(world) { port in
@@ -345,14 +345,14 @@ import Yams
                 let code = [421: "MISDIRECTED", 403: "FOREIGN_ORIGIN"][status]
                 #expect(answer["code"] as? String == code)
             }
-            // A host's processes say what they like.
+            // These fields are not checked on the Unix socket.
             let client = try HTTPClient(socket: world.socket)
             try client.write("GET /v1/devices HTTP/1.1\r\nHost: evil.example\r\nOrigin: null\r\n\r\n")
             #expect(try client.readAnswer().status == 200)
         }
     }
 
-    @Test func certificatesMayWhatTheirRoleMay() async throws {
+    @Test func certificatesHaveThePermissionsOfTheirRole() async throws {
         try await onThread {
             try withTemporaryDirectory { directory in
                 let files = try Certificates(in: directory)
@@ -362,7 +362,7 @@ import Yams
                 let der = try run(
                     "openssl", "x509", "-in", files.certificate("admin"), "-noout", "-fingerprint", "-sha256")
                 let fingerprint = "sha256:" + der.split(separator: "=")[1].filter { !$0.isWhitespace }
-                // One by its fingerprint, which counts more than its name.
+                // The admin by fingerprint, which takes precedence over the common name.
                 let policy = try Self.policy(certificates: [
                     .commonName("viewer"): .viewer, .commonName("consumer"): .consumer,
                     .commonName("operator"): .operator, .commonName("admin"): .viewer,
@@ -377,7 +377,7 @@ import Yams
                     let callers: [(certificate: String?, token: String?, letters: String?)] =
                         Role.allCases.map { ($0.rawValue, nil, String($0.rawValue.prefix(1))) } + [
                             (nil, nil, nil), ("stranger", nil, nil), (nil, Self.secrets[0].1, "v"),
-                            // A token counts before a certificate, also when it is no good.
+                            // A token takes precedence over a certificate, even if it is invalid.
                             ("admin", Self.secrets[0].1, "v"), ("admin", "x", nil),
                         ]
                     for caller in callers {
@@ -389,7 +389,7 @@ import Yams
         }
     }
 
-    /// All routes over one connection of curl(1).
+    /// Requests all routes over one connection of curl(1).
     private static func curl(
         _ routes: [String], _ port: UInt16, _ files: Certificates, _ certificate: String?, _ token: String?
     ) throws -> [String: String] {
@@ -415,8 +415,8 @@ import Yams
             })
     }
 
-    /// The listener for Prometheus knows nobody, and has nothing that is not for everybody.
-    @Test func whatIsServedToEverybodyIsOpen() async throws {
+    /// The listener without authentication serves open routes only.
+    @Test func thePublicListenerServesOpenRoutesOnly() async throws {
         try await withWorld { (world) throws in
             let listener = try HTTPListener(tcp: #require(NetworkAddress("127.0.0.1:0")))
             let server = HTTPServer(listener: listener, handler: world.service.health)
@@ -431,12 +431,12 @@ import Yams
             }
             #expect(try client.send("GET", "/livez").status == 200)
             let detail = try client.send("GET", "/v1/devices")["detail"] as? String
-            #expect(detail == "nothing is served at /v1/devices; there are /livez, /readyz, /metrics")
+            #expect(detail == "nothing is served at /v1/devices; the paths are /livez, /readyz, /metrics")
         }
     }
 }
 
-/// With rules of its own.
+/// Runs `body` with a world that has these access rules.
 private func withWorld(access: AccessPolicy, _ body: @escaping @Sendable (World) throws -> Void) async throws {
     try await onThread {
         try withTemporaryDirectory { directory in

@@ -7,7 +7,7 @@ import Testing
 @testable import TapAPI
 @testable import TapEngine
 
-/// Many devices at once, on trial or for good.
+/// Changes of many devices, with and without confirmation.
 @Suite struct ApplyTests {
     private static func document(_ names: [String], _ spec: String = #"{"queues": 4}"#, labels: String = "{}") -> String
     {
@@ -25,7 +25,7 @@ import Testing
         return changes.reduce(into: [:]) { $0[$1["name"] as? String ?? ""] = $1["change"] as? String }
     }
 
-    @Test func whatIsNotSoInTimeIsNamed() async throws {
+    @Test func unreachedDevicesAreNamed() async throws {
         try await withWorld { (world) throws in
             let unplaced = #"{"metadata": {"name": "web1"}, "spec": {"networkNamespace": "nowhere"}}"#
             let document = #"{"devices": [{"metadata": {"name": "web0"}}, \#(unplaced)]}"#
@@ -39,7 +39,7 @@ import Testing
     }
 
     /// The document promises a link step at least one argument.
-    @Test func theStepBeforeAnAddressGoesSaysWhatItSets() async throws {
+    @Test func theStepBeforeAnAddressIsRemovedHasArguments() async throws {
         try await withWorld { (world) throws in
             let both = #"{"link": {"addresses": ["192.0.2.1/24", "192.0.2.2/24"]}}"#
             let one = #"{"link": {"addresses": ["192.0.2.2/24"]}}"#
@@ -62,14 +62,14 @@ import Testing
             for name in ["a", "b", "c"] {
                 #expect(try world.send("GET", "/v1/devices/\(name)")["metadata", "resourceVersion"] as? String == "1")
             }
-            // What is so already changes nothing, the revision included.
+            // An equal document changes nothing, not even the revision.
             let second = try world.send("POST", "/v1/apply?wait=5s", Self.document(["a", "b", "c"]))
             #expect(second["revision"] as? String == "1")
             #expect(Self.changes(second) == ["a": "unchanged", "b": "unchanged", "c": "unchanged"])
         }
     }
 
-    @Test func aNameThatIsThereTwiceIsToldBesideOtherMistakes() async throws {
+    @Test func aDuplicateNameIsReportedWithOtherMistakes() async throws {
         try await withWorld { (world) throws in
             let answer = try world.send(
                 "POST", "/v1/apply",
@@ -79,7 +79,7 @@ import Testing
         }
     }
 
-    @Test func allMistakesAndNothingDone() async throws {
+    @Test func allMistakesAreReportedAndNothingIsChanged() async throws {
         try await withWorld { (world) throws in
             let answer = try world.send(
                 "POST", "/v1/apply",
@@ -97,8 +97,8 @@ import Testing
         }
     }
 
-    /// What is left out of the query and put into the body does nothing, and says where it belongs.
-    @Test func aParameterInTheBodyIsToldWhereItBelongs() async throws {
+    /// A query parameter in the body is an error that names the right place.
+    @Test func aQueryParameterInTheBodyIsReported() async throws {
         try await withWorld { (world) throws in
             let answer = try world.send("POST", "/v1/apply", #"{"devices": [], "prune": true, "color": 1}"#)
             #expect(answer.status == 422)
@@ -113,7 +113,7 @@ import Testing
         }
     }
 
-    @Test func allRefusalsAndNothingDone() async throws {
+    @Test func allRefusalsAreReportedAndNothingIsChanged() async throws {
         try await withWorld { (world) throws in
             _ = try world.send("POST", "/v1/apply?wait=5s", Self.document(["a", "b"]))
             let answer = try world.send("POST", "/v1/apply", Self.document(["a", "b", "c"], #"{"kind": "tun"}"#))
@@ -128,7 +128,7 @@ import Testing
         }
     }
 
-    @Test func pruneDeletesWhatIsNotNamed() async throws {
+    @Test func pruneDeletesUnnamedDevices() async throws {
         try await withWorld { (world) throws in
             _ = try world.send(
                 "POST", "/v1/apply?wait=5s", Self.document(["a", "b"], labels: #"{"set": "one"}"#))
@@ -146,7 +146,7 @@ import Testing
         }
     }
 
-    /// The plan is the worker's: what it shows, the kernel's counters then count.
+    /// The plan is computed as by the worker: the steps that it lists are those that the kernel then counts.
     @Test func aDryRunShowsThePlanAndDoesNothing() async throws {
         try await withWorld { (world) throws in
             let dry = try world.send("POST", "/v1/apply?dryRun=true", Self.document(["a"]))
@@ -190,18 +190,18 @@ import Testing
             let table = world.kernel.own.table
             return Set(table.map(\.name)) == ["old", "pruned"] && table.allSatisfy { $0.mtu == 1_500 }
         }
-        try eventually("and so are the statements") { try Self.names(world) == ["old", "pruned"] }
+        try eventually("and so are the specs") { try Self.names(world) == ["old", "pruned"] }
         let pruned = try world.send("GET", "/v1/devices/pruned")
         #expect(pruned["metadata", "labels"] as? [String: String] == ["a": "b"])
         #expect(try world.send("GET", "/v1/devices/old")["spec", "queues"] as? Int == 4)
     }
 
-    @Test func whatNobodyConfirmsIsTakenBack() async throws {
+    @Test func anUnconfirmedChangeIsRolledBack() async throws {
         try await withWorld { (world) throws in
             let uid = try world.send("PUT", "/v1/devices/pruned?wait=5s", "{}")["metadata", "uid"] as? String
             let revision = try Self.begin(world, within: "1s")
             try Self.expectBefore(world)
-            // The same device, not one like it.
+            // The same device, not a new one with the same spec.
             #expect(uid != nil)
             #expect(try world.send("GET", "/v1/devices/pruned")["metadata", "uid"] as? String == uid)
             #expect(try world.send("POST", "/v1/apply/\(revision)/confirm").status == 409)
@@ -209,10 +209,10 @@ import Testing
         }
     }
 
-    @Test func whatIsConfirmedStays() async throws {
+    @Test func aConfirmedChangeStays() async throws {
         try await withWorld { (world) throws in
             let revision = try Self.begin(world)
-            // One trial at a time, but single devices may be changed.
+            // Only one change may await confirmation, but single devices may be changed.
             #expect(try world.send("POST", "/v1/apply", Self.document(["x"]))["code"] as? String == "APPLY_PENDING")
             #expect(try world.send("PUT", "/v1/devices/other?wait=5s", "{}").status == 201)
             #expect(try world.send("POST", "/v1/apply/\(revision)/confirm").status == 204)
@@ -223,21 +223,21 @@ import Testing
         }
     }
 
-    @Test func whatSomebodyElseChangedMeanwhileIsHis() async throws {
+    @Test func aLaterChangeSurvivesTheRollback() async throws {
         try await withWorld { (world) throws in
             let revision = try Self.begin(world)
             _ = try world.send("PATCH", "/v1/devices/old?wait=5s", #"{"spec": {"link": {"mtu": 1400}}}"#)
             #expect(try world.send("DELETE", "/v1/apply/\(revision)").status == 204)
             try eventually("the others are as before") { try Self.names(world) == ["old", "pruned"] }
             #expect(try world.send("GET", "/v1/devices/old")["spec", "link", "mtu"] as? Int == 1_400)
-            try eventually("it is told") {
+            try eventually("the event is recorded") {
                 let events = try world.send("GET", "/v1/events?device=old&limit=1000")["items"] as? [[String: Any]]
                 return events?.contains { $0["reason"] as? String == "RollbackSkipped" } == true
             }
         }
     }
 
-    @Test func aRestartForgetsNoTrial() async throws {
+    @Test func aRestartKeepsTheTrial() async throws {
         try await onThread {
             try withTemporaryDirectory { directory in
                 let kernel = ModelKernel()
@@ -247,7 +247,7 @@ import Testing
                     _ = try Self.begin(world, within: "1s")
                 }
                 var restarted: World?
-                // A thread that ends lets go of the database a moment later.
+                // The ending thread closes the database a moment later.
                 try eventually("the database is free") {
                     restarted = try? World(directory, kernel: kernel)
                     return restarted != nil

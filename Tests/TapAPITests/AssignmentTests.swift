@@ -7,7 +7,7 @@ import Testing
 @testable import TapAPI
 @testable import TapEngine
 
-/// To whom queues belong.
+/// Assignments of queues to consumers.
 @Suite struct AssignmentTests {
     private static let path = "/v1/devices/web0/queues/2/assignment"
     private static let guest = #"{"consumer": "vm-42", "cpus": [3, 2]}"#
@@ -47,12 +47,12 @@ import Testing
         }
     }
 
-    @Test func itsCPUsMayChangeAndAnEqualOneChangesNothing() async throws {
+    @Test func theCPUsMayChangeAndAnEqualAssignmentChangesNothing() async throws {
         try await withWorld { (world) throws in
             try world.state("web0", queues: 4)
             let made = try world.send("PUT", Self.path, Self.guest)
             let revision = try Self.revision(world)
-            // As it was read: what is ours to tell is passed over.
+            // An assignment may be sent back as it was read: read-only fields are ignored.
             let equal = try world.send("PUT", Self.path, made.text)
             #expect(equal.status == 200)
             #expect(equal.body == made.body)
@@ -65,8 +65,8 @@ import Testing
         }
     }
 
-    /// The device's document shows nothing of it, so nobody's version of the device is out of date.
-    @Test func theStatementStaysAsItIs() async throws {
+    /// Assignments are not part of the device document, so that its version stays the same.
+    @Test func assignmentsDoNotChangeTheDevice() async throws {
         try await withWorld { (world) throws in
             let device = try world.state("web0", queues: 4)
             _ = try world.send("PUT", Self.path, Self.guest)
@@ -78,14 +78,14 @@ import Testing
             #expect(after["metadata", "generation"] as? Int == 1)
             #expect(try Self.revision(world) == "5")
             let events = try world.send("GET", "/v1/events?device=web0&limit=1000")["items"] as? [[String: Any]] ?? []
-            let told = events.filter { ($0["reason"] as? String)?.hasPrefix("Queue") == true }
+            let queueEvents = events.filter { ($0["reason"] as? String)?.hasPrefix("Queue") == true }
             #expect(
-                told.compactMap { $0["message"] as? String } == [
+                queueEvents.compactMap { $0["message"] as? String } == [
                     "queue 2 assigned to vm-42 with the CPUs 2-3", "queue 1 was disabled: it is detached",
                     "queues 0-1, 3 assigned to vm-1", "queue 2 is no longer assigned to vm-42",
                 ])
             #expect(
-                told.compactMap { $0["reason"] as? String } == [
+                queueEvents.compactMap { $0["reason"] as? String } == [
                     "QueueAssigned", "QueueDisabled", "QueueAssigned", "QueueReleased",
                 ])
         }
@@ -120,7 +120,7 @@ import Testing
         }
     }
 
-    @Test func whatIsNotThereIsToldApart() async throws {
+    @Test func missingDevicesAndQueuesHaveDifferentCodes() async throws {
         try await withWorld { (world) throws in
             try world.state("web0", queues: 4)
             for (method, body) in [("GET", nil), ("PUT", Self.guest), ("DELETE", nil)] {
@@ -137,7 +137,7 @@ import Testing
 
     // MARK: Free queues
 
-    @Test func theLowestFreeOnesAreAssignedAllOrNone() async throws {
+    @Test func theLowestFreeQueuesAreAssignedAllOrNone() async throws {
         try await withWorld { (world) throws in
             try world.state("web0", queues: 4)
             _ = try world.send("PUT", "/v1/devices/web0/queues/1/assignment", #"{"consumer": "vm-1"}"#)
@@ -158,7 +158,7 @@ import Testing
         }
     }
 
-    @Test func eachQueueIsAssignedExactlyOnceHoweverManyAskAtOnce() async throws {
+    @Test func concurrentRequestsGetDifferentQueues() async throws {
         try await withWorld { (world) throws in
             try world.state("web0", queues: 200)
             let socket = world.socket
@@ -175,7 +175,7 @@ import Testing
                 }
             }
             #expect(answers.all.count == 128)
-            // More were asked for than there are, three at once at most; who was refused got none.
+            // More queues were requested than exist, at most three at once; a refused request got none.
             #expect(
                 answers.all.allSatisfy { ($0.status == 201) == !$0.queues.isEmpty && [201, 409].contains($0.status) })
             let given = answers.all.flatMap(\.queues)
@@ -189,7 +189,7 @@ import Testing
         }
     }
 
-    @Test func ofManyWhoWantOneQueueOneGetsIt() async throws {
+    @Test func oneOfManyRequestsGetsTheQueue() async throws {
         try await withWorld { (world) throws in
             try world.state("web0", queues: 4)
             let socket = world.socket
@@ -202,7 +202,7 @@ import Testing
         }
     }
 
-    @Test func theyAreListedOverAllDevices() async throws {
+    @Test func assignmentsAreListedOverAllDevices() async throws {
         try await withWorld { (world) throws in
             #expect(Self.queues(try world.send("GET", "/v1/assignments")).isEmpty)
             for name in ["web1", "db0"] {
@@ -221,7 +221,7 @@ import Testing
             #expect(try places("/v1/assignments?consumer=vm-9") == [])
             #expect(try world.send("GET", "/v1/assignments?consumer=").status == 400)
             #expect(try world.send("GET", "/v1/assignments?device=db0").status == 400)
-            // They go with their device.
+            // They are deleted with their device.
             _ = try world.send("DELETE", "/v1/devices/db0?wait=5s")
             #expect(try places("/v1/assignments") == ["web1-0", "web1-1", "web1-3"])
             try world.state("db0", queues: 4)
@@ -246,7 +246,7 @@ import Testing
             let read = try world.send("GET", path + "/assignment", headers: ["If-None-Match": "\"x\", \(tag)"])
             #expect(read.status == 304)
             #expect(read.headers["etag"] == tag)
-            // The queue's version names what is stated of it.
+            // The entity tag of a queue covers its wanted state.
             #expect(try world.send("GET", path, headers: ["If-None-Match": free]).status == 200)
             let stale = try world.send("PATCH", path, #"{"enabled": false}"#, headers: ["If-Match": free])
             #expect(stale.status == 412)

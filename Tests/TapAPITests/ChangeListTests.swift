@@ -10,7 +10,7 @@ import Testing
 @testable import TapAPI
 @testable import TapEngine
 
-/// What watchers read is bounded, whatever is written and however slowly they read.
+/// The list of changes is bounded for any writes and any slow watcher.
 @Suite struct ChangeListTests {
     private static func record(_ name: String, revision: Int) throws -> DeviceRecord {
         var record = DeviceRecord(
@@ -20,7 +20,7 @@ import Testing
         return record
     }
 
-    @Test func aDeviceStandsAtItsLastChange() throws {
+    @Test func aDeviceIsListedAtItsLastChange() throws {
         var list = ChangeList()
         let views = try (0..<3).map { DeviceView(record: try Self.record("d\($0)", revision: 1)) }
         for view in views { list.note(view, revision: 1) }
@@ -35,15 +35,15 @@ import Testing
             place = change.sequence
         }
         #expect(order == ["d1", "d2", "d0"])
-        // A resume finds what changed in its revision or later.
+        // A resume finds the changes of its revision and later.
         #expect(list.first(after: list.place(before: 10_000))?.name.text == "d0")
         #expect(list.first(after: list.place(before: 2))?.name.text == "d0")
         #expect(list.first(after: list.place(before: 1))?.name.text == "d1")
         #expect(list.first(after: list.place(before: 10_001)) == nil)
     }
 
-    /// A watcher that misses what went is told so, and it is not told wrongly.
-    @Test func whoMissesARemovalIsToldThatItDid() throws {
+    /// A watcher for which deletions were discarded gets an error; others do not.
+    @Test func aWatcherThatMissesARemovalGetsAnError() throws {
         let snapshots = SnapshotStore()
         snapshots.load([], revision: 0)
         var dropped: [Watcher.DropReason] { reasons.all }
@@ -63,30 +63,30 @@ import Testing
             let record = try Self.record("d", revision: revision * 2)
             snapshots.publish([record], revision: revision * 2)
             snapshots.remove([record.name], revision: revision * 2 + 1)
-            // It catches up now and then.
+            // The quick watcher catches up regularly.
             if revision % 1_000 == 0 { while quick.text != nil {} }
         }
         #expect(slow.text == "ERROR")
         #expect(slow.text == nil)
         #expect(dropped == [.behind])
         while let event = quick.text { #expect(event != "ERROR") }
-        // Beside the newest ones, nothing is known any more.
+        // Only the newest deletions are stored.
         #expect(throws: Refusal.self) { try snapshots.start(after: 2) }
         #expect(try watcher(after: count * 2 + 1).text == "BOOKMARK")
-        // One who begins misses nothing.
+        // A new watcher misses nothing.
         #expect(try watcher(after: nil).text == "BOOKMARK")
         #expect(dropped == [.behind])
     }
 
-    /// A status that changes is told, though it has no revision; what shows nothing is not.
-    @Test func onlyWhatShowsIsAChange() throws {
+    /// A change of the status is sent, though it has no revision; a change that the document does not show is not.
+    @Test func onlyVisibleChangesAreSent() throws {
         let changes = Gathered<Void>()
         let snapshots = SnapshotStore { changes.add(()) }
         let record = try Self.record("d", revision: 1)
         snapshots.publish([record], revision: 1)
         #expect(changes.all.count == 1)
         guard case .change(_, let view) = snapshots.next(after: try snapshots.start(after: nil).place) else {
-            throw TestFailure("the device is not told of")
+            throw TestFailure("the device was not sent")
         }
         snapshots.publish([WorkerUpdate(view, status: view.status)])
         var assigned = record
@@ -99,9 +99,9 @@ import Testing
         #expect(changes.all.count == 2)
     }
 
-    /// A client is at the revision of the last event that it saw. A device whose labels had changed before, but which
-    /// changed once more and so was not told of yet, is told of when it comes again.
-    @Test func aDeviceThatLeftTheSelectorIsToldOfAfterAResume() throws {
+    /// A client resumes at the revision of its last event. A device that left the selector before, but whose event was
+    /// delayed by a further change, is sent after the resume.
+    @Test func aDeviceThatLeftTheSelectorIsSentAfterAResume() throws {
         let snapshots = SnapshotStore()
         snapshots.load([], revision: 0)
         let selector = try LabelSelector("vm=a")
@@ -119,21 +119,21 @@ import Testing
             status.lastError = "no"
             snapshots.publish([WorkerUpdate(view, status: status)])
         }
-        func told(after revision: Int) throws -> [String] {
+        func events(after revision: Int) throws -> [String] {
             let watcher = Watcher(
                 snapshots, from: try snapshots.start(after: revision), selector: selector, format: .lines,
                 owner: "uid:0",
                 refusal: { nil }, describe: { $0.response(path: "", requestIdentifier: "").body }, dropped: { _ in },
                 onEnd: { _ in })
-            var told: [String] = []
+            var gathered: [String] = []
             while let event = watcher.event, case .string(let type)? = event["type"] {
                 if case .string(let name)? = event["object"]?["metadata"]?["name"] {
-                    told.append("\(type) \(name)")
+                    gathered.append("\(type) \(name)")
                 } else {
-                    told.append(type)
+                    gathered.append(type)
                 }
             }
-            return told
+            return gathered
         }
         for (place, (name, vm)) in [("d3", "a"), ("d4", "a"), ("other", "c")].enumerated() {
             try publish(name, vm, place + 1)
@@ -142,21 +142,21 @@ import Testing
         let beginning = 4
         try publish("d4", "b", 5)
         try publish("d3", "a", 6)
-        // Neither has a revision of its own.
+        // Neither change has a revision.
         try fail("d4")
         try fail("other")
-        #expect(try told(after: beginning) == ["MODIFIED d3", "DELETED d4", "BOOKMARK"])
-        // The stream broke after the first of these.
-        #expect(try told(after: 6) == ["MODIFIED d3", "DELETED d4", "BOOKMARK"])
+        #expect(try events(after: beginning) == ["MODIFIED d3", "DELETED d4", "BOOKMARK"])
+        // The stream broke after the first of these events.
+        #expect(try events(after: 6) == ["MODIFIED d3", "DELETED d4", "BOOKMARK"])
         try publish("d3", "a", 7)
-        #expect(try told(after: 7) == ["MODIFIED d3", "BOOKMARK"])
+        #expect(try events(after: 7) == ["MODIFIED d3", "BOOKMARK"])
     }
 
-    /// However many are one's own, others find a place, as long as there are any.
-    @Test func placesAreForAll() throws {
+    /// An owner with many watches leaves places for others.
+    @Test func oneOwnerCannotTakeAllPlaces() throws {
         let snapshots = SnapshotStore()
         snapshots.load([], revision: 0)
-        let watchers = Watchers(gauge: Gauge("watchers", "Those who watch."))
+        let watchers = Watchers(gauge: Gauge("watchers", "Open watch streams."))
         func watch(_ owner: String) throws {
             let watcher = Watcher(
                 snapshots, from: try snapshots.start(after: nil), selector: nil, format: .lines, owner: owner,
@@ -182,14 +182,14 @@ import Testing
     ]
 
     @Test(arguments: accepted)
-    func theBestTypeIsTaken(accept: String?, best: String?) {
+    func theBestTypeIsChosen(accept: String?, best: String?) {
         let offers = [("lines", ["application/x-ndjson", "application/json"]), ("stream", ["text/event-stream"])]
         #expect(AcceptHeader(accept).best(of: offers) == best)
     }
 }
 
 extension Watcher {
-    /// The next event; nothing when there is none.
+    /// The next event; `nil` if there is none.
     fileprivate var event: JSONValue? {
         guard case .send(let bodies) = next(isStopping: false) else { return nil }
         return try? JSONValue(parsing: bodies.flatMap(\.bytes))

@@ -8,7 +8,7 @@ import Testing
 @testable import TapAPI
 @testable import TapEngine
 
-/// What was stated before, who did it, and the way back.
+/// Revisions, rollback, events, pages and backups.
 @Suite struct HistoryTests {
     private static func changes(_ entry: Any) -> [String] {
         ((entry as? [String: Any])?["changes"] as? [[String: Any]] ?? []).map {
@@ -16,7 +16,7 @@ import Testing
         }
     }
 
-    @Test func everyRevisionTellsWhatChangedAndWhose() async throws {
+    @Test func everyRevisionHasItsChangesAndAuthor() async throws {
         try await withWorld { (world) throws in
             try world.state("web0", queues: 1)
             try world.state("web1", queues: 2)
@@ -37,7 +37,7 @@ import Testing
             let past = try world.send("GET", "/v1/revisions/\(items[2]["revision"] ?? "")")
             let devices = try #require(past["devices"] as? [[String: Any]])
             #expect(devices.compactMap { ($0["metadata"] as? [String: Any])?["name"] as? String } == ["web0", "web1"])
-            // It can be applied as it is.
+            // Its devices can be applied unchanged.
             let document = try JSONSerialization.data(withJSONObject: ["devices": devices])
             let plan = try world.send("POST", "/v1/apply?dryRun=true", String(decoding: document, as: UTF8.self))
             #expect(plan.status == 200 || plan["code"] as? String == "DEVICE_DELETING")
@@ -64,13 +64,13 @@ import Testing
             #expect(try world.send("GET", "/v1/devices/old?")["status", "phase"] as? String == "Ready")
             let last = try world.send("GET", "/v1/revisions?limit=1")
             #expect(last["items", "0", "revision"] as? String == rolledBack["revision"] as? String)
-            // Nothing is left to do.
+            // A second rollback changes nothing.
             let again = try world.send("POST", "/v1/revisions/\(good)/rollback")
             #expect(Self.changes(again.json) == ["old unchanged", "web0 unchanged"])
         }
     }
 
-    @Test func aRevisionThatChangedNothingOrIsNotThereIsTold() async throws {
+    @Test func anUnknownRevisionIsRefused() async throws {
         try await withWorld { (world) throws in
             try world.state("web0", queues: 2)
             #expect(try world.send("PUT", "/v1/devices/web0/queues/1/assignment", #"{"consumer": "vm"}"#).status == 201)
@@ -87,7 +87,7 @@ import Testing
         }
     }
 
-    @Test func eventsSayWhoseTheyAre() async throws {
+    @Test func eventsHaveTheirAuthor() async throws {
         try await withWorld { (world) throws in
             try world.state("web0", queues: 1)
             let patch = #"{"spec": {"link": {"mtu": 9000}}, "metadata": {"labels": {"a": "b"}}}"#
@@ -119,13 +119,13 @@ import Testing
             repeat {
                 let target = "/v1/devices?labelSelector=vm%3Dweb&limit=2" + (next.map { "&continue=\($0)" } ?? "")
                 let page = try world.send("GET", target)
-                // Whoever watches from the first page on misses nothing.
+                // A watch from the revision of the first page misses nothing.
                 #expect(page["metadata", "resourceVersion"] as? String == "7")
                 let items = page["items"] as? [[String: Any]] ?? []
                 found += items.compactMap { ($0["metadata"] as? [String: Any])?["name"] as? String }
                 next = page["metadata", "continue"] as? String
                 pages += 1
-                // What comes and goes behind the reader, or before it, moves nothing.
+                // Devices created or deleted on other pages do not shift the page.
                 _ = try world.send("PUT", "/v1/devices/a\(pages)", "{}")
                 if pages == 1 { #expect(try world.send("DELETE", "/v1/devices/d10?wait=5s").status == 200) }
             } while next != nil
@@ -134,7 +134,7 @@ import Testing
         }
     }
 
-    @Test func aTokenThatNoListGaveIsRefused() async throws {
+    @Test func anInvalidTokenIsRefused() async throws {
         try await withWorld { (world) throws in
             for token in ["", ".", "417", "417.", "x.web0", "-1.web0", "01.web0", "1.a%2Fb", "1.sixteencharacter"] {
                 let answer = try world.send("GET", "/v1/devices?continue=\(token)")
@@ -149,7 +149,7 @@ import Testing
 }
 
 @Suite struct OptionsTests {
-    @Test func aPathSaysWhatItCanDo() async throws {
+    @Test func optionsListsTheAllowedMethods() async throws {
         try await withWorld { (world) throws in
             let answer = try world.send("OPTIONS", "/v1/devices/web0")
             #expect(answer.status == 204)
@@ -161,7 +161,7 @@ import Testing
 }
 
 @Suite struct BackupTests {
-    @Test func aBackupIsAWholeDatabase() async throws {
+    @Test func aBackupIsACompleteDatabase() async throws {
         try await withWorld { (world) throws in
             try world.state("web0", queues: 4)
             let answer = try world.send("POST", "/v1/backup")
@@ -172,7 +172,7 @@ import Testing
             let attributes = try FileManager.default.attributesOfItem(atPath: path)
             #expect(attributes[.size] as? Int == answer["bytes"] as? Int)
             #expect((attributes[.posixPermissions] as? Int ?? 0o777) & 0o077 == 0)
-            // It is one file, and a daemon starts from it.
+            // The copy is one file, and a daemon starts from it.
             let (devices, revision) = try Store(path: path).load()
             #expect(devices.map(\.name.text) == ["web0"])
             #expect(devices.first?.spec.queues.count.value == 4)
@@ -182,7 +182,7 @@ import Testing
         }
     }
 
-    @Test func thereIsALimit() async throws {
+    @Test func backupsAreLimited() async throws {
         try await withWorld { (world) throws in
             for number in 0..<Store.backupsMax {
                 let path = world.directory + "/t.db.backup-\(number)"
@@ -196,11 +196,11 @@ import Testing
     }
 }
 
-/// `Idempotency-Key`: what is sent twice is done once.
+/// `Idempotency-Key`: a repeated request is executed once.
 @Suite struct RepetitionTests {
     private static let key = ["Idempotency-Key": "8e03978e-40d5-43e8-bc93-6894a57f9324"]
 
-    @Test func whoRepeatsARequestGetsItsAnswer() async throws {
+    @Test func aRepeatedRequestGetsItsAnswer() async throws {
         try await withWorld { (world) throws in
             let body = #"{"metadata": {"name": "web0"}, "spec": {"queues": 4}}"#
             let first = try world.send("POST", "/v1/devices", body, headers: Self.key)
@@ -213,7 +213,7 @@ import Testing
             }
             #expect(first.headers["idempotency-replayed"] == nil)
             #expect(second.headers["idempotency-replayed"] == "true")
-            // Each of these would take two more queues.
+            // Without the key, each of these would assign two more queues.
             for _ in 0..<3 {
                 let answer = try world.send(
                     "POST", "/v1/devices/web0/assignments", #"{"consumer": "vm", "count": 2}"#,
@@ -235,7 +235,7 @@ import Testing
             func post(_ target: String, _ name: String) throws -> Answer {
                 try world.send("POST", target, #"{"metadata": {"name": "\#(name)"}}"#, headers: headers)
             }
-            // A refusal is not remembered.
+            // A refusal is not stored.
             #expect(try post("/v1/devices", "no/name").status == 422)
             #expect(try post("/v1/devices?wait=5s", "web0").status == 201)
             let apply = try world.send("POST", "/v1/apply", #"{"devices": []}"#, headers: headers)
@@ -249,12 +249,12 @@ import Testing
                 #expect(answer.status == 400)
                 #expect(answer["code"] as? String == "INVALID_HEADER")
             }
-            // PUT may be repeated anyhow.
+            // PUT is idempotent anyway: the key is ignored.
             #expect(try world.send("PUT", "/v1/devices/web3", "{}", headers: headers).status == 201)
         }
     }
 
-    @Test func itOutlivesTheDaemon() async throws {
+    @Test func theAnswerOutlivesTheDaemon() async throws {
         let body = #"{"devices": [{"metadata": {"name": "web0"}}]}"#
         try await withRestart { (world) throws in
             #expect(try world.send("POST", "/v1/apply", body, headers: Self.key)["revision"] as? String == "1")
@@ -268,8 +268,8 @@ import Testing
 }
 
 @Suite struct ListTests {
-    /// The answer that was made last is given again only while it is true.
-    @Test func aListIsNeverOld() async throws {
+    /// The cached list is used only while nothing has changed.
+    @Test func aListIsNeverStale() async throws {
         try await withWorld { (world) throws in
             func names(_ query: String = "") throws -> [String] {
                 let items = try world.send("GET", "/v1/devices" + query)["items"] as? [[String: Any]] ?? []
@@ -286,7 +286,7 @@ import Testing
             #expect(patched.status == 200)
             let list = try world.send("GET", "/v1/devices")
             #expect(list["items", "3", "status", "mtu"] as? Int == 9_000)
-            // A revision that changes no device's document is told too.
+            // The list also has a revision that changes no device document.
             let path = "/v1/devices/d0/queues/0/assignment"
             #expect(try world.send("PUT", path, #"{"consumer": "vm"}"#).status == 201)
             let later = try world.send("GET", "/v1/devices")

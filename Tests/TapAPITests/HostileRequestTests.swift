@@ -6,14 +6,14 @@ import Testing
 @testable import TapAPI
 @testable import TapEngine
 
-/// A request that two parties could understand differently, or that wants too much, and what it gets.
+/// An ambiguous or malformed request, or one that exceeds a limit, and its answer.
 struct HostileRequest: Sendable, CustomTestStringConvertible {
     let name: String
     var testDescription: String { name }
-    /// As it goes over the socket.
+    /// The bytes on the socket.
     let bytes: [UInt8]
     let status: Int
-    /// The problem's code, and what it is counted as; nothing where it reached a route.
+    /// The problem's code, and the reason that is counted; `nil` if the request reached a route.
     let code: String
     let reason: HTTPRejection?
 
@@ -25,7 +25,7 @@ struct HostileRequest: Sendable, CustomTestStringConvertible {
         self.reason = reason
     }
 
-    /// A GET with header fields of its own.
+    /// A GET with these header fields.
     private static func get(_ target: String, _ fields: String = "Host: x\r\n") -> String {
         "GET \(target) HTTP/1.1\r\n\(fields)\r\n"
     }
@@ -105,7 +105,7 @@ struct HostileRequest: Sendable, CustomTestStringConvertible {
         malformed("a space in the query", get("/livez?x=y z")),
         malformed("three spaces before the version", "GET /livez   HTTP/1.1\r\nHost: x\r\n\r\n"),
         malformed("two spaces before the target", "GET  /livez HTTP/1.1\r\nHost: x\r\n\r\n"),
-        malformed("a method that is no token", "G(T /livez HTTP/1.1\r\nHost: x\r\n\r\n"),
+        malformed("a method that is not a token", "G(T /livez HTTP/1.1\r\nHost: x\r\n\r\n"),
         malformed("HTTP/0.9", "GET /livez\r\n\r\n"),
         malformed("a version that is none", "GET /livez HTTP/1.1x\r\nHost: x\r\n\r\n"),
         malformed("a lower-case version", "GET /livez http/1.1\r\nHost: x\r\n\r\n"),
@@ -156,7 +156,7 @@ struct HostileRequest: Sendable, CustomTestStringConvertible {
             "many fields", get("/livez", "Host: x\r\n" + String(repeating: "X: y\r\n", count: 4_000)), 431,
             "HEADERS_TOO_LARGE", .headersTooLarge),
         HostileRequest(
-            "a body that nobody reads", "GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n", 413,
+            "a body for a route without one", "GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n", 413,
             "BODY_TOO_LARGE", .bodyTooLarge),
     ]
 
@@ -165,7 +165,7 @@ struct HostileRequest: Sendable, CustomTestStringConvertible {
     }
 }
 
-/// Each gets a clean refusal that is counted, and the next client is served.
+/// Each request gets one refusal, which is counted, and the next client is served.
 @Suite struct HostileRequestTests {
     private static func withHealthyWorld(_ body: @escaping @Sendable (World) throws -> Void) async throws {
         try await withWorld { world in
@@ -181,7 +181,7 @@ struct HostileRequest: Sendable, CustomTestStringConvertible {
             var expected: [HTTPRejection: Double] = [:]
             for request in requests {
                 let client = try HTTPClient(socket: world.socket)
-                // The server may answer, and close, before it has read all.
+                // The server may answer and close before it has read everything.
                 try? client.write(String(decoding: request.bytes, as: UTF8.self))
                 guard let answer = try? client.readAnswer() else {
                     Issue.record("no answer: \(request.name)")
@@ -198,7 +198,7 @@ struct HostileRequest: Sendable, CustomTestStringConvertible {
                 #expect(client.isClosed(), "\(request.name)")
             }
             for (reason, count) in expected {
-                // Scrapes in quick succession share one.
+                // Scrapes in quick succession share one text.
                 try eventually("\(reason) is counted") {
                     try world.metric("tapster_http_rejected_total", "reason=\"\(reason.rawValue)\"") == count
                 }
@@ -206,14 +206,14 @@ struct HostileRequest: Sendable, CustomTestStringConvertible {
         }
     }
 
-    /// It is read to its end first, so that who sends it sees the answer, and may go on.
+    /// The body is read completely, so that the client gets the answer and may reuse the connection.
     @Test(arguments: ["Content-Length: 200000", "Transfer-Encoding: chunked"])
     func aLongerBodyThanADeviceNeedsIsRefused(framing: String) async throws {
         try await Self.withHealthyWorld { world in
             let client = try HTTPClient(socket: world.socket)
             let isChunked = framing.hasSuffix("chunked")
             let body = String(repeating: " ", count: 200_000)
-            // After chunks a connection ends.
+            // The connection is closed after a chunked body.
             for count in 1...(isChunked ? 1 : 2) {
                 try client.write(
                     "POST /v1/devices HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\(framing)\r\n\r\n"
@@ -221,7 +221,7 @@ struct HostileRequest: Sendable, CustomTestStringConvertible {
                 let answer = try client.readAnswer()
                 #expect(answer.status == 413)
                 #expect(answer["code"] as? String == "BODY_TOO_LARGE")
-                #expect(answer["detail"] as? String == "at most 131072 bytes are read")
+                #expect(answer["detail"] as? String == "at most 131072 bytes are allowed")
                 try eventually("it is counted") {
                     try world.metric("tapster_http_rejected_total", "reason=\"bodyTooLarge\"") == Double(count)
                 }
@@ -229,7 +229,7 @@ struct HostileRequest: Sendable, CustomTestStringConvertible {
         }
     }
 
-    /// What stands behind a request whose end is unsure is not read as another one.
+    /// Bytes after a request with an ambiguous end are not read as another request.
     @Test(arguments: [
         "POST /v1/devices HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "POST /v1/devices HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;x=\"\n\"\r\nx\r\n0\r\n\r\n",
@@ -246,9 +246,9 @@ struct HostileRequest: Sendable, CustomTestStringConvertible {
         }
     }
 
-    /// Without a space in the first line the library neither tells us nor answers.
+    /// Without a space in the request line, the HTTP library closes the connection without a call of our code.
     @Test(arguments: ["GET\r\n\r\n", "\u{16}\u{3}\u{1}\r\n\r\n"])
-    func rubbishIsCutOff(text: String) async throws {
+    func aRequestLineWithoutASpaceClosesTheConnection(text: String) async throws {
         try await Self.withHealthyWorld { world in
             let client = try HTTPClient(socket: world.socket)
             try? client.write(text)
@@ -256,7 +256,7 @@ struct HostileRequest: Sendable, CustomTestStringConvertible {
         }
     }
 
-    /// The library answers these by itself; libmicrohttpd 0.9.75 would send the headers of its answer twice.
+    /// Rejected by the library; libmicrohttpd 0.9.75 would send the headers of its answer twice.
     @Test(arguments: [
         ("-1", 400), ("+5", 400), ("0x5", 400), ("5, 5", 400), ("", 400), ("5x", 400),
         ("99999999999999999999999", 413),
@@ -273,7 +273,7 @@ struct HostileRequest: Sendable, CustomTestStringConvertible {
         }
     }
 
-    /// Each ends another way in each version of the library, which closes some connections without an answer.
+    /// Versions of the library treat these differently; some close the connection without an answer.
     @Test(arguments: [
         "GET /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",
         "GET /li\u{B}vez HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -296,7 +296,7 @@ struct HostileRequest: Sendable, CustomTestStringConvertible {
             let client = try HTTPClient(socket: world.socket)
             let answer = try client.send("GET", "http://LOCALHOST/livez?verbose=true")
             #expect(answer.status == 200, "\(answer.text)")
-            // The connection lives on.
+            // The connection stays open.
             #expect(try client.send("GET", "/livez").status == 200)
         }
     }

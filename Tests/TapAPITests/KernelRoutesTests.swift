@@ -7,7 +7,7 @@ import Testing
 @testable import TapAPI
 @testable import TapEngine
 
-/// Drift, looks at once, and the devices of others.
+/// Drift, on-demand reconcile, and unmanaged devices.
 @Suite struct KernelRoutesTests {
     @Test func driftIsListedWithItsPlan() async throws {
         try await withWorld { (world) throws in
@@ -15,7 +15,9 @@ import Testing
             _ = try world.send("PUT", "/v1/devices/web1?wait=5s", "{}")
             #expect((try world.send("GET", "/v1/drift")["items"] as? [Any])?.isEmpty == true)
             world.kernel.own.change("web0") { $0?.mtu = 9_000 }
-            try eventually("it is told") { (try world.send("GET", "/v1/drift")["items"] as? [Any])?.count == 1 }
+            try eventually("the drift is listed") {
+                (try world.send("GET", "/v1/drift")["items"] as? [Any])?.count == 1
+            }
             let item = try #require((try world.send("GET", "/v1/drift")["items"] as? [[String: Any]])?.first)
             #expect(item["device"] as? String == "web0")
             let drift = try #require((item["drift"] as? [[String: Any]])?.first)
@@ -29,7 +31,7 @@ import Testing
         }
     }
 
-    @Test func aLookAtOnceTriesAgainWhatFailed() async throws {
+    @Test func aReconcileRequestRetriesFailures() async throws {
         try await withWorld { (world) throws in
             world.kernel.own.fail("set_link", with: .noBufferSpace)
             #expect(try world.send("PUT", "/v1/devices/web0?wait=1ms", "{}").status == 202)
@@ -42,7 +44,7 @@ import Testing
             #expect(try world.send("GET", "/v1/devices/web0")["status", "phase"] as? String == "Ready")
             #expect(try world.send("POST", "/v1/reconcile").status == 202)
             #expect(try world.send("POST", "/v1/reconcile?device=web0&wait=5s").status == 200)
-            #expect(try world.send("POST", "/v1/reconcile?device=nobody").status == 404)
+            #expect(try world.send("POST", "/v1/reconcile?device=unknown").status == 404)
             let events = try world.send("GET", "/v1/events?limit=1000")["items"] as? [[String: Any]] ?? []
             let asked = events.filter { $0["reason"] as? String == "ReconcileRequested" }
             #expect(asked.map { $0["device"] as? String } == [nil, nil, "web0"])
@@ -50,7 +52,7 @@ import Testing
         }
     }
 
-    @Test func whatOthersMadeIsListedAndTakenOver() async throws {
+    @Test func unmanagedDevicesAreListedAndAdopted() async throws {
         try await withWorld { (world) throws in
             let index = world.kernel.own.freshIndex()
             var link = ObservedLink(index: index, name: "vnet3")
@@ -75,7 +77,7 @@ import Testing
             let holder = try #require((listed["holders"] as? [[String: Any]])?.first)
             #expect(holder["command"] as? String == "qemu")
 
-            #expect(try world.send("POST", "/v1/unmanaged/nobody/adopt").status == 404)
+            #expect(try world.send("POST", "/v1/unmanaged/unknown/adopt").status == 404)
             let adopted = try world.send("POST", "/v1/unmanaged/vnet3/adopt?wait=5s")
             #expect(adopted.status == 201, "\(adopted.text)")
             #expect(adopted["spec", "queues"] as? Int == 2)
@@ -89,8 +91,8 @@ import Testing
         }
     }
 
-    /// What a statement cannot say is not taken over: the next start could not read it.
-    @Test func whatNoStatementCanSayIsNotAdopted() async throws {
+    /// Otherwise the daemon could not read the spec at its next start.
+    @Test func aDeviceThatASpecCannotDescribeIsNotAdopted() async throws {
         try await withWorld { (world) throws in
             var link = ObservedLink(index: world.kernel.own.freshIndex(), name: "vnet3")
             link.kind = "tun"
@@ -105,8 +107,8 @@ import Testing
         }
     }
 
-    /// Whether a kernel has a field of rtnetlink is seen only when the device is read back.
-    @Test func aFieldThatTheKernelLacksIsTold() async throws {
+    /// Support for a field of rtnetlink is only visible when the device is read back.
+    @Test func aFieldThatTheKernelLacksIsReported() async throws {
         try await onThread {
             try withTemporaryDirectory { directory in
                 let world = try World(directory, kernel: ModelKernel(attributes: [.gsoMaxBytes(.standard)]))
@@ -133,7 +135,9 @@ import Testing
             let device = try world.send("PUT", "/v1/devices/web0?wait=5s", spec)
             #expect(device.status == 201)
             world.kernel.own.change("web0") { $0?.set(.gsoMaxBytes(.standard)) }
-            try eventually("it is told") { (try world.send("GET", "/v1/drift")["items"] as? [Any])?.count == 1 }
+            try eventually("the drift is listed") {
+                (try world.send("GET", "/v1/drift")["items"] as? [Any])?.count == 1
+            }
             let item = try #require((try world.send("GET", "/v1/drift")["items"] as? [[String: Any]])?.first)
             let drift = try #require((item["drift"] as? [[String: Any]])?.first)
             #expect(drift["field"] as? String == "link.gsoMaxBytes")
@@ -153,7 +157,7 @@ import Testing
         }
     }
 
-    @Test func whatTheKernelCannotDoIsRefused() async throws {
+    @Test func unsupportedFieldsAreRefused() async throws {
         try await onThread {
             try withTemporaryDirectory { directory in
                 let world = try World(directory, kernel: ModelKernel(features: [.tun, .tap, .vnetHeader]))

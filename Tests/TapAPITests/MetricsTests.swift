@@ -74,9 +74,9 @@ import Testing
     }
 }
 
-/// Scrapes of the whole service, where the kernel is in memory.
+/// Scrapes of the whole service, with a kernel in memory.
 @Suite struct ScrapeTests {
-    /// An instrument registers itself; this list says in which place.
+    /// Instruments register themselves; this list has their order.
     @Test func everyInstrumentIsWrittenAndInItsPlace() async throws {
         try await withWorld { (world) throws in
             let types = try world.send("GET", "/metrics").text.split(separator: "\n").filter { $0.hasPrefix("# TYPE ") }
@@ -116,7 +116,7 @@ import Testing
         world.kernel.own.counters.set(link.index, statistics)
     }
 
-    /// One that is not shared with an earlier one.
+    /// A scrape that does not share an earlier text.
     private static func scrape(_ world: World) throws -> String {
         usleep(UInt32(Scrapes.sharedMilliseconds + 10) * 1_000)
         return try world.send("GET", "/metrics").text
@@ -133,7 +133,7 @@ import Testing
                     let name = "tapster_device_\(side)_\(what)_total"
                     let value = name.contains("transmit_dropped") ? "\(UInt64.max)" : "\(tens + place + 1)"
                     #expect(text.contains("\n\(name){device=\"web0\"} \(value)\n"))
-                    // The kernel has not told of the other one.
+                    // The kernel has not reported the counters of the other one.
                     #expect(!text.contains("\(name){device=\"web1\"}"))
                 }
             }
@@ -145,7 +145,7 @@ import Testing
         }
     }
 
-    /// However many ask: one dump in a quarter of a second, and one text.
+    /// Any number of scrapes within 250 ms share one dump and one text.
     @Test func scrapesShareAText() async throws {
         try await withWorld { world in
             let counters = world.kernel.own.counters
@@ -164,7 +164,7 @@ import Testing
     @Test func bothFormatsShareADump() async throws {
         try await withWorld { world in
             let client = try HTTPClient(socket: world.socket)
-            // A busy machine may take more than a quarter of a second between the two.
+            // On a busy machine, more than 250 ms may pass between the two scrapes.
             try eventually("two formats came from one dump") {
                 usleep(UInt32(Scrapes.sharedMilliseconds + 10) * 1_000)
                 let before = world.kernel.own.counters.reads
@@ -180,7 +180,7 @@ import Testing
         }
     }
 
-    /// Whoever holds the kernel's lock holds no scrape, and not the daemon's end.
+    /// A blocked kernel lock delays neither scrapes nor the stop of the daemon.
     @Test func aScrapeDoesNotWaitForTheKernel() async throws {
         try await onThread {
             try withTemporaryDirectory { directory in
@@ -197,7 +197,9 @@ import Testing
                     #expect(text.contains("\ntapster_device_ready{device=\"web0\"} 1\n"))
                 }
                 counters.block(false)
-                try eventually("the kernel tells again") { try Self.scrape(world).contains("\n\(Self.success) 1\n") }
+                try eventually("the counters are read again") {
+                    try Self.scrape(world).contains("\n\(Self.success) 1\n")
+                }
                 counters.block(true)
                 #expect(try Self.scrape(world).contains("\n\(Self.success) 0\n"))
                 world.stop()
@@ -215,7 +217,7 @@ import Testing
         }
     }
 
-    /// One that nobody can enter is told too, and the others are read all the same.
+    /// A namespace that cannot be entered is reported, and the others are still read.
     @Test func eachNamespaceHasItsOwnSuccess() async throws {
         try await withWorld { world in
             _ = world.kernel.addNamespace(try NetworkNamespace("there"))
@@ -243,8 +245,8 @@ import Testing
         }
     }
 
-    /// By the names that Prometheus' own clients have.
-    @Test func theProcessIsDescribed() async throws {
+    /// With the names of Prometheus' client libraries.
+    @Test func processMetricsAreExposed() async throws {
         try await withWorld { world in
             let text = try world.send("GET", "/metrics").text
             func value(_ name: String) throws -> Double {

@@ -109,17 +109,17 @@ import Testing
         }
     }
 
-    @Test func everyQueueThatIsInTheWayIsNamed() async throws {
+    @Test func everyAssignedQueueThatWouldBeRemovedIsNamed() async throws {
         try await withWorld { (world) throws in
             try world.state("web0", queues: 4)
             for queue in [1, 2, 3] { try Self.assign(world, queue, to: "vm-\(queue)") }
             let answer = try world.send("PATCH", "/v1/devices/web0", #"{"spec": {"queues": 2}}"#)
             let details = (answer["errors"] as? [[String: Any]] ?? []).compactMap { $0["detail"] as? String }
-            #expect(details == ["queue 2 belongs to 'vm-2'", "queue 3 belongs to 'vm-3'"])
+            #expect(details == ["queue 2 is assigned to 'vm-2'", "queue 3 is assigned to 'vm-3'"])
         }
     }
 
-    @Test func marksOfQueuesThatGoAreForgotten() async throws {
+    @Test func aRemovedQueueLosesItsDisabledMark() async throws {
         try await withWorld { (world) throws in
             try world.state("web0", queues: 4)
             try Self.assign(world, 0, to: "vm-1")
@@ -153,7 +153,7 @@ import Testing
             }
             #expect(try world.send("GET", queue + "/assignment").status == 200)
             world.kernel.own.fail("delete", with: nil)
-            // The worker, which tries again by itself, may be faster.
+            // The worker retries by itself and may be faster.
             #expect([200, 404].contains(try world.send("DELETE", "/v1/devices/web0?wait=5s").status))
             #expect(try Self.assigned(world) == [:])
         }
@@ -183,7 +183,7 @@ import Testing
                     }
                 }
             }
-            // The last turns: 18 assigns, 19 disables.
+            // The last rounds: 18 assigns, 19 disables.
             try Self.expectLastTurns(world)
         } afterwards: { (world) throws in
             try Self.expectLastTurns(world)
@@ -207,7 +207,7 @@ import Testing
         return try #require(answer["revision"] as? String)
     }
 
-    @Test func aDeviceThatComesBackHasItsQueuesAgain() async throws {
+    @Test func aRestoredDeviceHasItsQueuesAgain() async throws {
         try await withRestart { (world) throws in
             try world.state("web0", queues: 4)
             try Self.assign(world, 2, to: "vm-42")
@@ -223,8 +223,8 @@ import Testing
         }
     }
 
-    /// Marked for deletion, but not gone: perhaps the worker forgets it at this very moment.
-    @Test func aDeviceThatStaysAfterAllKeepsItsQueues() async throws {
+    /// The device is marked for deletion, but still exists; the worker may delete the record at any moment.
+    @Test func aDeviceWhoseDeletionIsRolledBackKeepsItsQueues() async throws {
         try await withRestart { (world) throws in
             try world.state("web0", queues: 4)
             try Self.assign(world, 2, to: "vm-42")
@@ -241,8 +241,8 @@ import Testing
         }
     }
 
-    /// The worker forgets it after the writer has looked, and before he writes.
-    @Test func aDeviceThatIsForgottenMeanwhileComesBackWithItsQueues() throws {
+    /// The worker deletes the record after the writer has read it and before it writes.
+    @Test func aDeviceDeletedDuringARollbackIsRestoredWithItsQueues() throws {
         try withTemporaryDirectory { directory in
             let parts = try Parts(directory)
             defer { parts.writes.stop() }
@@ -253,15 +253,15 @@ import Testing
                 consumer: try ConsumerName("vm-42"), cpus: [], assignedAt: Timestamp(microseconds: 1))
             record.disabledQueues = [0]
             _ = try parts.commit([.restore(record)])
-            let doomed = try parts.commit([DeviceChange.deletion(of: record)]).records[0]
-            #expect(try parts.store.write { try $0.forget(doomed.identifier) })
+            let deleted = try parts.commit([DeviceChange.deletion(of: record)]).records[0]
+            #expect(try parts.store.write { try $0.forget(deleted.identifier) })
             let restored = try parts.commit([.restore(record)]).records[0]
             #expect(try parts.store.load().devices == [restored])
             #expect(restored.assignments == record.assignments && restored.disabledQueues == [0])
         }
     }
 
-    @Test func marksThatATrialTookComeBackAndOthersStayAsTheyAre() async throws {
+    @Test func aRollbackRestoresOnlyTheMarksThatTheTrialRemoved() async throws {
         try await withWorld { (world) throws in
             try world.state("web0", queues: 4)
             for queue in [0, 3] { try Self.disable(world, queue) }
@@ -274,7 +274,7 @@ import Testing
         }
     }
 
-    @Test func aQueueThatWasAssignedMeanwhileIsNotTakenBack() async throws {
+    @Test func aQueueAssignedDuringATrialIsNotRolledBack() async throws {
         try await withWorld { (world) throws in
             try world.state("web0", queues: 4)
             let revision = try Self.apply(world, "", queues: 8)
@@ -290,7 +290,7 @@ import Testing
 
     // MARK: Restart, and the kernel
 
-    @Test func aRestartForgetsNothing() async throws {
+    @Test func aRestartKeepsQueueStates() async throws {
         try await withRestart { (world) throws in
             try world.state("web0", queues: 4)
             let body = #"{"consumer": "vm-42", "count": 2, "cpus": [7, 5]}"#
@@ -304,8 +304,8 @@ import Testing
         }
     }
 
-    /// Each PATCH reaches the kernel's side after its commit, the equal one too, and its failure is the answer.
-    @Test func theKernelIsToldEachTime() async throws {
+    /// Each PATCH, also an equal one, is carried out after its commit; a failure is the answer.
+    @Test func eachPatchReachesTheKernel() async throws {
         let recorder = Recorder()
         try await onThread {
             try withTemporaryDirectory { directory in
@@ -320,7 +320,7 @@ import Testing
                 #expect(try client.send("PATCH", path, json: #"{"enabled": false}"#).status == 200)
                 #expect(try client.send("PATCH", path, json: #"{"enabled": false}"#).status == 200)
                 #expect(try client.send("PATCH", path, json: #"{"enabled": true}"#).status == 503)
-                // What is wanted is on the disk all the same.
+                // The wanted state is committed nevertheless.
                 #expect(try client.send("GET", path)["enabled"] as? Bool == true)
                 #expect(try client.send("PATCH", path, json: #"{"enabled": 1}"#).status == 422)
                 #expect(try client.send("PATCH", "/v1/devices/web0/queues/9", json: "{}").status == 404)
@@ -329,7 +329,7 @@ import Testing
         }
     }
 
-    /// Carries out the commands of an inbox in place of the worker, and fails the third.
+    /// Executes the commands of an inbox instead of the worker, and fails the third.
     private final class Recorder: Sendable {
         let calls = Gathered<String>()
 

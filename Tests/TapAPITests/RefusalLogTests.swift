@@ -5,7 +5,7 @@ import Testing
 @testable import TapAPI
 @testable import TapEngine
 
-/// Who was not let in.
+/// The log of rejected requests.
 @Suite struct RefusalLogTests {
     private struct Lines: LogHandler {
         let lines: Gathered<String>
@@ -23,7 +23,7 @@ import Testing
         }
     }
 
-    @Test func whoeverKnocksOftenIsNotToldEachTime() {
+    @Test func frequentRefusalsAreSuppressed() {
         let gathered = Gathered<String>()
         let log = RefusalLog(Logger(label: "test") { _ in Lines(lines: gathered) })
         let began = ContinuousClock.now
@@ -33,7 +33,7 @@ import Testing
         log.tell("192.0.2.2:7", "MISDIRECTED", "misdirected", at: began + RefusalLog.stretch)
         #expect(
             gathered.all.suffix(2) == [
-                "more were refused than are told here count=90",
+                "more requests were refused than are logged count=90",
                 "refused code=MISDIRECTED detail=misdirected source=192.0.2.2:7",
             ])
         log.tell("192.0.2.2:7", "MISDIRECTED", "misdirected", at: began + RefusalLog.stretch * 2)

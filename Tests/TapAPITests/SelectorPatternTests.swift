@@ -5,7 +5,7 @@ import TapDocument
 import Testing
 import Yams
 
-/// The document's pattern for selectors, which clients and gateways check by.
+/// The pattern for selectors in the OpenAPI document, by which clients and gateways validate.
 @Suite struct SelectorPatternTests {
     private static let pattern: NSRegularExpression = {
         do {
@@ -23,7 +23,7 @@ import Yams
         pattern.firstMatch(in: text, range: NSRange(text.startIndex..., in: text)) != nil
     }
 
-    /// Each space could once be matched in two ways, and so a text of 60 such places in 2⁶⁰.
+    /// Guards against exponential backtracking: if each space matched in two ways, 60 of them would match in 2⁶⁰ ways.
     static let hostile = [
         String(repeating: "a= ,", count: 60) + "?", String(repeating: " a  in (  b  ,  c  ) , ", count: 63) + "!",
         String(repeating: "a", count: 4_096), String(repeating: "a,", count: 2_000),
@@ -36,7 +36,7 @@ import Yams
         #expect(throws: ValidationError.self) { try LabelSelector(text) }
     }
 
-    @Test func takesWhatTheParserTakes() {
+    @Test func matchesWhatTheParserAccepts() {
         var random = SystemRandomNumberGenerator()
         let parts = ["a", "b", "in", "notin", " ", " ", ",", "(", ")", "=", "!", "/", "-", " in (", ") ", "!=", "=="]
         var taken = 0

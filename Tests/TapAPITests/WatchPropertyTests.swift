@@ -6,11 +6,11 @@ import Testing
 @testable import TapAPI
 @testable import TapEngine
 
-/// Whatever happens, and however often a client comes and goes: in the end it knows what a list would tell.
+/// After any changes and any reconnections, a client knows what a list shows.
 @Suite struct WatchPropertyTests {
     private static let names = (0..<6).map { "d\($0)" }
 
-    @Test(arguments: [1, 2, 3]) func watchersKnowWhatIsSo(seed: UInt64) async throws {
+    @Test(arguments: [1, 2, 3]) func clientsEndWithTheCurrentState(seed: UInt64) async throws {
         try await withWorld { (world) throws in
             let clients = [
                 Client(world, selector: nil, isBrowser: false), Client(world, selector: nil, isBrowser: true),
@@ -28,7 +28,7 @@ import Testing
                 let items = try world.send("GET", "/v1/devices")["items"] as? [[String: Any]] ?? []
                 return items.allSatisfy { StreamedEvent.phase($0) == "Ready" }
             }
-            // Behind all else: one for each selector.
+            // The last changes: one device for each selector.
             for (name, labels) in [("end-a", #"{"vm": "a"}"#), ("end-b", #"{"vm": "b"}"#)] {
                 let body = #"{"metadata": {"labels": \#(labels)}}"#
                 #expect(try world.send("PUT", "/v1/devices/\(name)?wait=30s", body).status == 201)
@@ -56,7 +56,7 @@ import Testing
         }
     }
 
-    /// Follows as the contract says that one should.
+    /// Follows the watch protocol of the contract.
     private final class Client: Sendable {
         private let world: World
         private let selector: String?
@@ -69,7 +69,7 @@ import Testing
             self.isBrowser = isBrowser
         }
 
-        /// Until the last device of all is known and ready.
+        /// Reads until the last device is known and Ready.
         func follow(_ generator: SeededGenerator) throws {
             var generator = generator
             var resume: String?
@@ -107,7 +107,7 @@ import Testing
             let query = selector.map { "?labelSelector=" + $0.replacingOccurrences(of: "=", with: "%3D") } ?? ""
             let items = try world.send("GET", "/v1/devices\(query)")["items"] as? [[String: Any]] ?? []
             let known = known.withLock { $0 }
-            // A client stops at the last device for it; the one before may have come later.
+            // A client stops at its last device; the events of the one before may arrive later.
             let wanted = items.filter {
                 let name = ($0["metadata"] as? [String: Any])?["name"] as? String
                 return name?.hasPrefix("end-") == false

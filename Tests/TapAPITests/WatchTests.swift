@@ -6,9 +6,9 @@ import Testing
 @testable import TapAPI
 @testable import TapEngine
 
-/// `GET /v1/watch` as its clients see it.
+/// `GET /v1/watch` as clients see it.
 @Suite struct WatchTests {
-    @Test func whatIsThereComesFirstAndThenWhatHappens() async throws {
+    @Test func theInitialStateComesBeforeTheChanges() async throws {
         try await withWorld { (world) throws in
             try world.state("a", queues: 1)
             try world.state("b", queues: 2)
@@ -44,23 +44,23 @@ import Testing
             _ = try world.send("DELETE", "/v1/devices/comes-again?wait=5s")
             try world.state("comes-again", queues: 1)
             try world.state("new", queues: 1)
-            // Came and went in between: nobody needs to know.
+            // Created and deleted before the watch: no event is needed.
             try world.state("ghost", queues: 1)
             _ = try world.send("DELETE", "/v1/devices/ghost?wait=5s")
 
             let events = try world.watch("?resourceVersion=\(revision)").eventsUntilBookmark()
-            let told = events.filter { $0.name != "stays" }
+            let changes = events.filter { $0.name != "stays" }
             #expect(
-                told.map(\.summary) == [
+                changes.map(\.summary) == [
                     "MODIFIED changes", "DELETED goes", "DELETED comes-again", "ADDED comes-again", "ADDED new",
                     "BOOKMARK",
                 ])
-            #expect(told.first { $0.type == "DELETED" && $0.name == "comes-again" }?.uid == old)
-            #expect(told.first { $0.type == "ADDED" && $0.name == "comes-again" }?.uid != old)
+            #expect(changes.first { $0.type == "DELETED" && $0.name == "comes-again" }?.uid == old)
+            #expect(changes.first { $0.type == "ADDED" && $0.name == "comes-again" }?.uid != old)
         }
     }
 
-    @Test func labelsLeadInAndOut() async throws {
+    @Test func aDeviceEntersAndLeavesTheSelector() async throws {
         try await withWorld { (world) throws in
             func label(_ name: String, _ value: String) throws {
                 let body = #"{"metadata": {"labels": {"vm": "\#(value)"}}}"#
@@ -77,12 +77,12 @@ import Testing
             let left = try #require(try stream.events { $0.type == "DELETED" }.last)
             #expect(left.name == "a")
             #expect((left.metadata["labels"] as? [String: String])?["vm"] == "db")
-            // Not seen from here.
+            // Not selected: no event.
             _ = try world.send("DELETE", "/v1/devices/a?wait=5s")
             _ = try world.send("DELETE", "/v1/devices/b?wait=5s")
             #expect(try stream.events { $0.type == "DELETED" }.allSatisfy { $0.name == "b" })
 
-            // Who was away when it left is told too.
+            // A client that was disconnected when it left gets the event after the resume.
             try world.state("c", queues: 1)
             try label("c", "web")
             let revision = try #require(try world.send("GET", "/v1/devices")["metadata", "resourceVersion"] as? String)
@@ -104,18 +104,18 @@ import Testing
             let identifier = try #require(first.last?.identifier)
             _ = try world.send("DELETE", "/v1/devices/a?wait=5s")
             try world.state("b", queues: 1)
-            // As it was opened first, with the header beside.
+            // A browser reconnects with its first URL and the header.
             stream = try world.watch(
                 "?resourceVersion=0", headers: accept.merging(["Last-Event-ID": identifier]) { $1 })
             let second = try stream.eventsUntilBookmark()
             #expect(second.map(\.summary) == ["DELETED a", "ADDED b", "BOOKMARK"])
-            // A connection that breaks after the first removal of several finds it again.
+            // A client that resumes after the first of several removals gets it again.
             #expect(second.first?.identifier == "2")
             #expect(second.last?.identifier == second.last?.resourceVersion)
         }
     }
 
-    @Test func whatIsNotKnownIsGone() async throws {
+    @Test func anUnknownRevisionIsGone() async throws {
         try await withRestart { (world) throws in
             for name in ["a", "b", "c"] { try world.state(name, queues: 1) }
             let stream = try world.watch("?resourceVersion=4")
@@ -125,7 +125,7 @@ import Testing
             #expect(old.status == 410)
             #expect(old["code"] as? String == "RESOURCE_VERSION_GONE")
             #expect((old["detail"] as? String)?.contains("resourceVersion 2 is older than 3") == true, "\(old.text)")
-            // The last one: nothing stated has changed, but each status was found anew.
+            // The last revision: no spec has changed, but each status was read anew.
             let events = try world.watch("?resourceVersion=3").eventsUntilBookmark()
             #expect(events.map(\.summary).sorted() == ["BOOKMARK", "MODIFIED a", "MODIFIED b", "MODIFIED c"])
         }
@@ -139,7 +139,8 @@ import Testing
         ("", ["Accept": "text/html"], 406, "NOT_ACCEPTABLE"),
         ("?resourceVersion=1", [:], 410, "RESOURCE_VERSION_GONE"),
     ])
-    func whatCannotBeWatchedIsRefused(query: String, headers: [String: String], status: Int, code: String) async throws
+    func invalidWatchRequestsAreRefused(query: String, headers: [String: String], status: Int, code: String)
+        async throws
     {
         try await withWorld { (world) throws in
             let answer = try world.send("GET", "/v1/watch\(query)", headers: headers)
@@ -149,7 +150,7 @@ import Testing
         }
     }
 
-    @Test func headersAloneAreToBeHad() async throws {
+    @Test func headReturnsTheHeadersOnly() async throws {
         try await withWorld { (world) throws in
             let answer = try world.send("HEAD", "/v1/watch", headers: ["Accept": "text/event-stream"])
             #expect(answer.status == 200)
@@ -158,7 +159,7 @@ import Testing
         }
     }
 
-    @Test func anOldClientReadsUntilTheEnd() async throws {
+    @Test func anHTTP10ClientReadsUntilTheEnd() async throws {
         try await withWorld { (world) throws in
             let stream = try WatchStream(socket: world.socket, version: "1.0")
             #expect(stream.headers["transfer-encoding"] == nil)
@@ -178,12 +179,12 @@ import Testing
             #expect(refused["code"] as? String == "TOO_MANY_WATCHERS")
             #expect((refused["detail"] as? String)?.hasPrefix("uid:0 has \(Watchers.watchersOfOneMax) watches") == true)
             #expect(refused.headers["retry-after"] == "1")
-            // All the others go on.
+            // The other streams continue.
             try world.state("a", queues: 1)
             for stream in streams { #expect(try stream.events { $0.type == "ADDED" }.last?.name == "a") }
             streams.removeLast()
             var stream: WatchStream?
-            try eventually("there is a place") {
+            try eventually("a place is free") {
                 stream = try world.watch()
                 return stream?.status == 200
             }
@@ -198,15 +199,15 @@ import Testing
         }
     }
 
-    /// One who does not read costs the others nothing, and is cut off.
-    @Test func whoDoesNotReadIsDropped() async throws {
+    /// A client that does not read does not delay others, and its watch is ended.
+    @Test func aClientThatDoesNotReadIsDropped() async throws {
         var limits = HTTPLimits()
         limits.streamStallSecondsMax = 2
         try await withWorld(limits: limits) { (world) throws in
             let sleeper = try world.watch()
             let reader = try world.watch()
             _ = try reader.eventsUntilBookmark()
-            // More than a socket and the library hold.
+            // More than the buffers of the socket and the library hold.
             let names = (0..<500).map { "d\($0)" }
             let devices = names.map { #"{"metadata": {"name": "\#($0)"}, "spec": {}}"# }.joined(separator: ",")
             #expect(try world.send("POST", "/v1/apply?wait=60s", #"{"devices": [\#(devices)]}"#).status == 200)
@@ -215,13 +216,13 @@ import Testing
                 if event.isReady { isReady.insert(event.name) }
                 return isReady.count == names.count
             }
-            try eventually("the sleeper is cut off", within: 30) {
+            try eventually("the watch of the sleeper is ended", within: 30) {
                 try world.metric("tapster_watch_dropped_total", "stalled") == 1
             }
             #expect(try world.metric("tapster_watchers") == 1)
             #expect(throws: TestFailure.self) { try sleeper.events { _ in false } }
             #expect(!sleeper.isComplete)
-            // An idle one is not.
+            // An idle watch is not ended.
             try world.state("late", queues: 1)
             #expect(try reader.events { $0.name == "late" }.last?.type == "ADDED")
         }
@@ -249,7 +250,7 @@ extension World {
         try WatchStream(socket: socket, "/v1/watch\(query)", headers: headers)
     }
 
-    /// Whether a GET would show the very same.
+    /// Whether a GET shows the same document.
     func isCurrent(_ event: StreamedEvent) throws -> Bool {
         let device = try send("GET", "/v1/devices/\(event.name)").json as? NSDictionary
         return device == event.object as NSDictionary

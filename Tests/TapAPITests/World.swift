@@ -9,7 +9,7 @@ import TestSupport
 @testable import TapAPI
 @testable import TapEngine
 
-/// The whole service over real HTTP and real SQLite; only the kernel is in memory, since the real one needs root.
+/// The whole service with real HTTP and real SQLite, and a kernel in memory, since the real one needs root.
 final class World: Sendable {
     let kernel: ModelKernel
     let directory: String
@@ -51,7 +51,7 @@ final class World: Sendable {
         return try HTTPClient(socket: socket).send(method, target, headers: headers, body: json)
     }
 
-    /// States a device with as many queues, and waits until it is so.
+    /// Creates or changes a device with this number of queues, and waits until it is Ready.
     @discardableResult
     func state(_ name: String, queues: Int) throws -> Answer {
         let answer = try send("PUT", "/v1/devices/\(name)?wait=5s", #"{"spec": {"queues": \#(queues)}}"#)
@@ -59,9 +59,9 @@ final class World: Sendable {
         return answer
     }
 
-    /// The sum of a metric's samples whose labels contain the text.
+    /// The sum of the samples of a metric whose labels contain the text.
     func metric(_ name: String, _ labels: String = "") throws -> Double {
-        // Scrapes that come soon after one another share an answer.
+        // Scrapes in quick succession share one text.
         usleep(300_000)
         return try send("GET", "/metrics").text.split(separator: "\n")
             .filter { $0.hasPrefix(name) && (labels.isEmpty || $0.contains(labels)) }
@@ -81,7 +81,7 @@ func withWorld(
     }
 }
 
-/// The same database and the same kernel in two worlds, one after the other.
+/// Runs two worlds, one after the other, with the same database and kernel.
 func withRestart(
     _ body: @escaping @Sendable (World) throws -> Void, afterwards: @escaping @Sendable (World) throws -> Void
 ) async throws {
@@ -94,7 +94,7 @@ func withRestart(
                 try body(world)
             }
             var restarted: World?
-            // A thread that ends lets go of the database a moment later.
+            // The ending thread closes the database a moment later.
             try eventually("the database is free") {
                 restarted = try? World(directory, kernel: kernel)
                 return restarted != nil
@@ -107,7 +107,7 @@ func withRestart(
 }
 
 extension Answer {
-    /// Where the mistakes are that a problem tells.
+    /// The pointers of a problem's errors.
     var pointers: [String] {
         (self["errors"] as? [[String: Any]] ?? []).compactMap { $0["pointer"] as? String }
     }

@@ -1,7 +1,7 @@
 import TapCore
 import TapDocument
 
-/// One of each document that the daemon writes, with everything in it.
+/// A sample of each document of the daemon, with all members.
 enum AnswerSamples {
     static let moment = Timestamp(microseconds: 1_767_225_600_123_000)
     static let later = Timestamp(microseconds: 1_767_225_600_456_000)

@@ -3,7 +3,7 @@ import TapDocument
 import TestSupport
 import Testing
 
-/// Every document that the daemon writes is read back, also from a newer daemon, and nothing else makes a reader crash.
+/// Every document of the daemon is read back, also that of a newer daemon, and no input crashes a reader.
 @Suite struct AnswerTests {
     private static func text(_ document: some AnswerDocument) -> String {
         String(decoding: document.bytes, as: UTF8.self)
@@ -13,7 +13,7 @@ import Testing
         try Document(bytes: json.bytes)
     }
 
-    @Test func whatIsWrittenIsReadBack() throws {
+    @Test func documentsAreReadBack() throws {
         for sample in try AnswerSamples.all() {
             func check(_ sample: some AnswerDocument) throws {
                 let again = try type(of: sample).init(bytes: sample.bytes)
@@ -25,7 +25,7 @@ import Testing
         }
     }
 
-    /// The bytes of answers are part of the API: members in this order, with these escapes.
+    /// The bytes of answers are part of the API: the order of members, and escapes.
     @Test func bytesAreAsPublished() throws {
         let time = "2026-01-01T00:00:00.123Z"
         let assignment = #""assignedAt":"\#(time)","consumer":"vm-42","cpus":[2,7]"#
@@ -85,7 +85,7 @@ import Testing
                 + #""lastTransitionTime":"\#(time).456Z"}]}}"#)
     }
 
-    /// Objects whose members are data and no fields.
+    /// Objects whose members are data, not fields.
     private static let maps: Set<String> = ["labels", "arguments", "wanted", "observed"]
 
     private static func extended(_ json: JSONValue) -> JSONValue {
@@ -109,7 +109,7 @@ import Testing
         }
     }
 
-    @Test func wordsOfANewerDaemonAreKept() throws {
+    @Test func unknownValuesOfANewerDaemonAreKept() throws {
         let words: JSONValue = [
             "spec": ["kind": "veth", "steering": ["policy": "hash"]],
             "status": ["phase": "Paused", "operationalState": "asleep"],
@@ -130,7 +130,7 @@ import Testing
         #expect(try EventRecord(bytes: event.bytes).reason == "Melted")
     }
 
-    /// Of another proxy's or server's problem (RFC 9457), at least what a person needs must be there.
+    /// A problem of a proxy or another server (RFC 9457) needs only the members for people.
     @Test func aProblemNeedsFewMembers() throws {
         let problem = #"{"status":502,"code":"X","title":"t","detail":"d"}"#
         #expect(try ProblemDocument(bytes: Array(problem.utf8)).detail == "d")
@@ -144,7 +144,7 @@ import Testing
     ]
     private static let mutatedBytesMax = 1_800
 
-    /// The value with one place replaced, for each place in it; `nil` removes a member.
+    /// Copies of the value, each with one place replaced; `nil` removes a member.
     private static func mutations(
         _ json: JSONValue, at pointer: String = "", by other: JSONValue?
     ) -> [(pointer: String, json: JSONValue)] {
@@ -174,16 +174,16 @@ import Testing
         return all
     }
 
-    /// What is read nevertheless is what is written again; and an error names the place, or one above or below it.
-    @Test func whateverIsReplacedIsReadOrRefusedAtItsPlace() throws {
+    /// A value that is read is written equally; an error names the place, or one above or below it.
+    @Test func aReplacedValueIsReadOrRefusedAtItsPlace() throws {
         var refused = 0
-        // Those that are longer have the same objects in them.
+        // Longer samples contain the same objects.
         for sample in try AnswerSamples.all() where sample.bytes.count <= Self.mutatedBytesMax {
             func check(_ sample: some AnswerDocument) throws {
                 for (place, json) in ([nil] + Self.others).flatMap({ Self.mutations(sample.document, by: $0) }) {
                     do {
                         let value = try type(of: sample).init(json: json, at: "")
-                        // Cheaper than to expect it of each of some thousands.
+                        // Cheaper than `#expect` for each of some thousands.
                         if try type(of: sample).init(json: value.document, at: "") != value {
                             Issue.record("\(json.text) is read as \(value)")
                         }
@@ -201,7 +201,7 @@ import Testing
     }
 
     @Test(arguments: ["", "{", "nul", "[]", "1", "\"x\"", "{}", "{\"type\":1,\"type\":2}"])
-    func whatIsNoDocumentIsRefused(text: String) throws {
+    func textsThatAreNotDocumentsAreRefused(text: String) throws {
         for sample in try AnswerSamples.all() {
             func check(_ sample: some AnswerDocument) throws {
                 #expect(throws: InvalidDocument.self) { try type(of: sample).init(bytes: Array(text.utf8)) }
@@ -210,7 +210,7 @@ import Testing
         }
     }
 
-    @Test func aMistakeIsToldWithItsPlace() throws {
+    @Test func aMistakeIsReportedWithItsPlace() throws {
         let list = #"{"items":[{"index":0,"enabled":true,"attached":true},{"index":"1"}]}"#
         let issue = FieldIssue(pointer: "/items/1/index", detail: "must be a whole number, found a string")
         #expect(throws: InvalidDocument([issue])) { try ItemList<QueueDocument>(bytes: Array(list.utf8)) }

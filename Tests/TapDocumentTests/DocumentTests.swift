@@ -61,7 +61,7 @@ private struct OnlyRoot: Accounts {
         #expect(issues(text) == pointers)
     }
 
-    @Test func allMistakesAreToldAtOnce() {
+    @Test func allMistakesAreReportedAtOnce() {
         let text = #"""
             {"metadata": {"name": "", "color": 1}, "extra": 2,
              "spec": {"queues": 0, "kind": 1, "link": {"mtu": "big", "speed": 1}}}
@@ -73,8 +73,8 @@ private struct OnlyRoot: Accounts {
             ])
     }
 
-    /// The fields of each object, in the order in which they are read.
-    @Test func anUnknownFieldIsToldWhichThereAre() throws {
+    /// The fields of each object, in the order of reading.
+    @Test func anUnknownFieldIsReportedWithTheKnownOnes() throws {
         let known = [
             "": "are metadata, spec, status",
             "/metadata": "are name, labels, resourceVersion, uid, generation, createdAt, updatedAt, "
@@ -91,7 +91,7 @@ private struct OnlyRoot: Accounts {
         let document = try JSONValue(parsing: Array(text.utf8))
         let error = #expect(throws: InvalidDocument.self) { try DeviceInput(document, accounts: OnlyRoot()) }
         #expect(error?.issues == InvalidDocument(expected).issues)
-        // A merge patch may be told more, and is told the same.
+        // A merge patch gets the same error.
         #expect(InvalidDocument(DeviceInput.unknownFields(inPatch: document)).issues == error?.issues)
         let assignment = #"{"consumer": "vm", "assignedAt": "y", "x": 1}"#
         let unknown = "is not a field of this object; known are consumer, cpus"
@@ -103,7 +103,7 @@ private struct OnlyRoot: Accounts {
         }
     }
 
-    @Test func aDocumentThatWasReadMayBeSentBack() throws {
+    @Test func aDocumentMayBeSentBackAsRead() throws {
         let text = #"""
             {"metadata": {"name": "web0", "uid": "x", "generation": 3, "resourceVersion": "417", "createdAt": "y",
                           "updatedAt": "z", "deletionRequestedAt": null, "labels": {}},
@@ -112,7 +112,7 @@ private struct OnlyRoot: Accounts {
         #expect(try read(text).resourceVersion == 417)
     }
 
-    @Test func specsComeBackAsTheyWere() throws {
+    @Test func specsAreReadBack() throws {
         var draft = DeviceSpecDraft()
         draft.queues = .multiple(try QueueCount(7))
         draft.access = .open
@@ -151,7 +151,7 @@ private struct OnlyRoot: Accounts {
         "1e999", "{} {}",
         "\u{FEFF}{}",
     ])
-    func whatIsNoJSON(text: String) {
+    func invalidJSONIsRefused(text: String) {
         #expect(throws: JSONSyntaxError.self) { try JSONValue(parsing: Array(text.utf8)) }
     }
 
@@ -161,7 +161,7 @@ private struct OnlyRoot: Accounts {
         #expect(throws: JSONSyntaxError.self) { try JSONValue(parsing: Array(text.utf8)) }
     }
 
-    @Test func everyStringComesBack() throws {
+    @Test func everyStringIsReadBack() throws {
         var random = SeededGenerator(seed: 1)
         for _ in 0..<2_000 {
             let scalars = (0..<20).compactMap { _ in Unicode.Scalar(UInt32.random(in: 0..<0x3000, using: &random)) }
@@ -175,18 +175,18 @@ private struct OnlyRoot: Accounts {
         #expect(value == "\"\\/\u{8}\u{C}\n\r\té😀")
     }
 
-    @Test func errorsTellThePlace() {
+    @Test func errorsHaveTheirPlace() {
         let error = #expect(throws: JSONSyntaxError.self) {
             try JSONValue(parsing: Array("{\"a\":1\n    \"b\":2}".utf8))
         }
         #expect(error?.detail.contains("',' or '}' was expected at line 2, column 5") == true)
     }
 
-    @Test func bytesThatAreNoUTF8AreNoJSON() {
+    @Test func invalidUTF8IsRefused() {
         #expect(throws: JSONSyntaxError.self) { try JSONValue(parsing: [0x22, 0xFF, 0x22]) }
     }
 
-    /// No bytes make it crash or loop: Swift traps on what is out of bounds, and the test would end.
+    /// No bytes make the parser crash or loop; an access out of bounds would trap and end the test.
     @Test func anyBytesAreReadOrRefused() {
         var random = SeededGenerator(seed: 8_259)
         let alphabet = Array(#"{}[]",:0123456789.eE+-truefalsn\u \#n"#.utf8) + [0, 0xC3, 0xA9, 0xFF]
@@ -200,7 +200,7 @@ private struct OnlyRoot: Accounts {
         }
     }
 
-    @Test func truthIsNoNumber() throws {
+    @Test func aBooleanIsNotANumber() throws {
         let value = try JSONValue(parsing: Array("[true,1,0,false,1.5,-9223372036854775808]".utf8))
         #expect(value == [true, 1, 0, false, .number(1.5), .integer(.min)])
     }
@@ -211,7 +211,7 @@ private struct OnlyRoot: Accounts {
     }
 
     @Test(arguments: ["", "5", "s", "-5s", "5 s", "1e3s", "99999999999999999999s", "9223372036854775807h", "٥s"])
-    func whatIsNoDuration(text: String) {
+    func invalidDurationsAreRefused(text: String) {
         #expect(throws: ValidationError.self) { try Duration(text: text) }
     }
 

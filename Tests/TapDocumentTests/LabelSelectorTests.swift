@@ -2,7 +2,7 @@ import TapCore
 import TapDocument
 import Testing
 
-/// The selectors of Kubernetes.
+/// Label selectors in the syntax of Kubernetes.
 @Suite struct LabelSelectorTests {
     private static func labels(_ text: String) throws -> Labels {
         try Labels(stored: try JSONValue(parsing: Array(text.utf8)))

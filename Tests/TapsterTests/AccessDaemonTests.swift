@@ -159,7 +159,7 @@ import Testing
             try served.reload(saying: "its owner is user 64001, but must be root or the daemon's own user")
             chown(served.tokens, 0, 0)
             try served.configure(good + "\npeers: {default: boss}\nlisten2: x")
-            try served.reload(saying: "'boss' is no role")
+            try served.reload(saying: "'boss' is not a role")
             #expect(served.log.contains("tapster.yaml:8: unknown key 'listen2'; did you mean 'listen'?"))
             #expect(try served.status(token) == 200)
 
@@ -317,8 +317,8 @@ import Testing
 
             for (words, said) in [
                 (["create", "t3", "--role", "admin"], "the token 't3' already exists"),
-                (["create", "a b", "--role", "admin"], "'a b' is no name of a token"),
-                (["create", "x", "--role", "root"], "'root' is no role; there are viewer, consumer"),
+                (["create", "a b", "--role", "admin"], "'a b' is not a token name"),
+                (["create", "x", "--role", "root"], "'root' is not a role; the roles are viewer, consumer"),
                 (["create", "x", "--role", "admin", "--expires", "soon"], "'soon' is not a duration"),
                 (["create", "x", "--role", "admin", "--expires", "0s"], "'0s' is not a lifetime"),
                 (["revoke", "x"], "there is no token 'x'"),

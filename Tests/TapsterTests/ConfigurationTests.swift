@@ -89,9 +89,12 @@ import Testing
         ("peers: {users: {1: viewer, 01: admin}}", "1: 'peers.users': duplicate key '01'"),
         (
             "peers: {users: {alice: boss}}",
-            "1: 'peers.users', alice: 'boss' is no role; there are viewer, consumer, operator, admin"
+            "1: 'peers.users', alice: 'boss' is not a role; the roles are viewer, consumer, operator, admin"
         ),
-        ("peers: {default: ''}", "1: 'peers.default': '' is no role; there are viewer, consumer, operator, admin"),
+        (
+            "peers: {default: ''}",
+            "1: 'peers.default': '' is not a role; the roles are viewer, consumer, operator, admin"
+        ),
         ("peers: {users: {alice: null}}", "1: 'peers.users', alice has no value"),
         ("peers: {users: [alice]}", "1: 'peers.users' must be a mapping of keys to values"),
         (
@@ -112,11 +115,11 @@ import Testing
         ("allowedHosts: console.example", "1: 'allowedHosts' must be a list"),
         (
             "allowedHosts: ['a:80']",
-            "1: 'allowedHosts': 'a:80' is no host name: write it without scheme, port and path"
+            "1: 'allowedHosts': 'a:80' is not a host name; write it without scheme, port and path"
         ),
         (
             "certificates: {'sha256:00': admin}",
-            "1: 'certificates': 'sha256:00' is no fingerprint: sha256: and 64 hexadecimal digits"
+            "1: 'certificates': 'sha256:00' is not a fingerprint: 'sha256:' and 64 hexadecimal digits"
         ),
         ("- socket", "1: the file must be a mapping of keys to values"),
         ("socket: [", "2: not valid YAML: did not find expected node content"),

@@ -2,13 +2,15 @@ internal import TapHTTP
 internal import TapSystem
 internal import TapEngine
 
-/// Who may what: what the configuration and the tokens' file say, once they are read.
+/// The access rules that the configuration and the tokens file define.
 public final class AccessPolicy: Sendable {
-    /// What the processes on the Unix socket may, by the numbers of their users and groups.
+    /// Roles of processes on the Unix socket, by their user and group IDs.
     public struct Peers: Sendable {
-        /// Of everybody whom neither map names; nothing means no role: they see health, and lease what is theirs.
+        /// Role of peers that no rule matches. `nil`: none; they may read health and lease queues of devices they own.
         public var fallback: Role?
+        /// By user ID.
         public var users: [UInt32: Set<Role>]
+        /// By group ID.
         public var groups: [UInt32: Set<Role>]
 
         public init(
@@ -37,12 +39,13 @@ public final class AccessPolicy: Sendable {
         self.origins = origins
     }
 
+    /// Number of valid and expired tokens.
     public var tokensCount: Int { tokens.count }
 
-    /// What a process may: root and the daemon's own user all, others what their user and all their groups give
-    /// together.
+    /// Permissions of a process: root and the daemon's user have all; others have the union of the roles of their user
+    /// and of all their groups.
     ///
-    /// - Returns: Nothing for whom no rule names, where there is no role for those.
+    /// - Returns: `nil` if no rule matches and there is no fallback role.
     func permissions(of peer: PeerCredentials, daemonUser: UInt32) -> Permissions? {
         if peer.user == 0 || peer.user == daemonUser { return Role.admin.permissions }
         var roles = peers.users[peer.user] ?? []

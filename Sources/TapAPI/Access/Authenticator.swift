@@ -4,13 +4,13 @@ internal import TapCore
 internal import TapHTTP
 internal import TapEngine
 
-/// Establishes who asks, and whether the request was meant for us; all before anything is done about it.
+/// Authenticates requests, and rejects those with a wrong `Host` or `Origin`, before they reach a route.
 final class Authenticator: Sendable {
-    /// Whom it lets in.
+    /// Which callers are accepted.
     enum Mode: Sendable {
-        /// Those who prove who they are.
+        /// Authenticated callers only.
         case authenticated
-        /// Everybody, to what is open.
+        /// All callers, as guests: they may use open routes only.
         case `public`
     }
 
@@ -22,11 +22,11 @@ final class Authenticator: Sendable {
         self.daemonUser = daemonUser
     }
 
-    /// From the next request on others count.
+    /// Replaces the rules for later requests.
     func replace(_ policy: AccessPolicy) { rules.withLock { $0 = policy } }
 
-    /// - Returns: Who asks, and what he may.
-    /// - Throws: `AccessRefusal`.
+    /// - Returns: The caller and its permissions.
+    /// - Throws: `AccessRefusal`, other than `.forbidden`: routes check the permission.
     func authenticate(_ head: RequestHead, from origin: HTTPOrigin, in mode: Mode) throws(AccessRefusal) -> Identity {
         let policy = rules.withLock { $0 }
         if case .public = mode {
@@ -35,7 +35,7 @@ final class Authenticator: Sendable {
         }
         switch origin {
         case .local(let peer):
-            // The socket's own mode has decided that it may connect; its role, what more.
+            // The mode of the socket has decided who may connect, so that a peer without a role is a guest.
             let permissions = policy.permissions(of: peer, daemonUser: daemonUser) ?? .guest
             return Identity(proof: .peer(peer), permissions: permissions)
         case .network(let peer):
@@ -47,15 +47,19 @@ final class Authenticator: Sendable {
 }
 
 extension AccessPolicy {
-    /// A page whose name was made to point here (DNS rebinding) still asks for that name.
+    /// Rejects requests for other host names (DNS rebinding): the browser still sends the attacker's name in `Host`.
+    ///
+    /// - Throws: `AccessRefusal.misdirected`.
     func check(host: String?) throws(AccessRefusal) {
         guard let host, let name = HostName(authority: host), hosts.contain(name) else {
             throw .misdirected(host: host)
         }
     }
 
-    /// A browser says from which page a request comes (CSRF): `Origin` (Fetch, section 3.2) of all but plain reads, and
-    /// `Sec-Fetch-Site` (Fetch Metadata, section 2.4) of those too. Nobody else sends either.
+    /// Rejects cross-origin requests (CSRF). Only browsers send these fields: `Origin` (Fetch, section 3.2) with all
+    /// requests but plain reads, and `Sec-Fetch-Site` (Fetch Metadata, section 2.4) with reads too.
+    ///
+    /// - Throws: `AccessRefusal.foreignOrigin`.
     func check(origin: String?, site: String?) throws(AccessRefusal) {
         if let origin {
             guard let page = try? WebOrigin(origin), origins.contains(page) else { throw .foreignOrigin(origin) }
@@ -64,7 +68,9 @@ extension AccessPolicy {
         }
     }
 
-    /// A token counts before a certificate; a bad one is refused, whatever certificate comes with it.
+    /// A token takes precedence over a certificate: an invalid token is rejected even with a valid certificate.
+    ///
+    /// - Throws: `AccessRefusal.unauthenticated`.
     func identify(
         _ peer: HTTPNetworkPeer, authorization: String?, now: () -> Timestamp
     ) throws(AccessRefusal) -> Identity {
@@ -83,12 +89,12 @@ extension AccessPolicy {
             ?? certificate.commonName.flatMap { certificates[.commonName($0)] }
     }
 
-    /// `Bearer`, in any case (RFC 9110, section 11.1), and the token (RFC 6750, section 2.1).
+    /// Parses `Bearer`, in any case (RFC 9110, section 11.1), and the token (RFC 6750, section 2.1).
     private func token(_ authorization: String, now: () -> Timestamp) throws(AccessRefusal) -> AccessToken {
         let words = authorization.split(separator: " ", omittingEmptySubsequences: true)
         guard words.count == 2, words[0].lowercased() == "bearer" else { throw .unauthenticated(.otherScheme) }
         let digest = TokenDigest(of: String(words[1]))
-        // All of them, so that the time does not tell which was near.
+        // Compares all tokens, so that the time does not reveal which one matched.
         var found: AccessToken?
         for token in tokens where token.digest.equals(digest) { found = token }
         guard let found else { throw .unauthenticated(.unknownToken) }

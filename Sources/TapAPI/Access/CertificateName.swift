@@ -1,8 +1,9 @@
 public import TapCore
 internal import TapEngine
 
-/// What tells client certificates apart: their subject's common name, or all of them.
+/// Identifies a client certificate by the common name of its subject or by its fingerprint.
 public enum CertificateName: Hashable, Sendable, CustomStringConvertible {
+    /// The common name of the subject (RFC 5280, section 4.1.2.6).
     case commonName(String)
     /// SHA-256 of the certificate in DER, 64 hexadecimal digits in lower case.
     case fingerprint(String)
@@ -11,9 +12,9 @@ public enum CertificateName: Hashable, Sendable, CustomStringConvertible {
     /// `ub-common-name` (RFC 5280, appendix A.1).
     private static let commonNameCharactersMax = 64
 
-    /// - Parameter text: A common name, or `sha256:` and the digits, which may have colons between them as openssl(1)
-    ///   has.
-    /// - Throws: `ValidationError` for anything else.
+    /// - Parameter text: A common name, or `sha256:` and the digits, with or without colons between them as in the
+    ///   output of openssl(1).
+    /// - Throws: `ValidationError` if the common name or the fingerprint is invalid.
     public init(_ text: String) throws(ValidationError) {
         guard text.lowercased().hasPrefix(Self.prefix) else {
             guard !text.isEmpty, text.count <= Self.commonNameCharactersMax else {
@@ -24,11 +25,12 @@ public enum CertificateName: Hashable, Sendable, CustomStringConvertible {
         }
         let digits = text.dropFirst(Self.prefix.count).filter { $0 != ":" }.lowercased()
         guard digits.count == 64, digits.allSatisfy(\.isHexDigit) else {
-            throw ValidationError("'\(text)' is no fingerprint: sha256: and 64 hexadecimal digits")
+            throw ValidationError("'\(text)' is not a fingerprint: 'sha256:' and 64 hexadecimal digits")
         }
         self = .fingerprint(digits)
     }
 
+    /// As `init` reads it; a fingerprint without colons.
     public var description: String {
         switch self {
         case .commonName(let name): name

@@ -2,21 +2,21 @@ internal import TapHTTP
 internal import TapSystem
 internal import TapEngine
 
-/// Who asks, as it was established, and what he may.
+/// The caller of a request, how it was authenticated, and its permissions.
 struct Identity: Sendable {
     enum Proof: Sendable {
-        /// The kernel's word (`SO_PEERCRED`, unix(7)).
+        /// Reported by the kernel (`SO_PEERCRED`, unix(7)).
         case peer(PeerCredentials)
         case token(TokenName, address: String)
         case certificate(HTTPClientCertificate, address: String)
-        /// None was asked for.
+        /// Not authenticated: a request to a public listener.
         case none(HTTPOrigin)
     }
 
     let proof: Proof
     let permissions: Permissions
 
-    /// For the history: `uid:0`, `token:ci`, `certificate:prometheus`.
+    /// Name in the history: `uid:0`, `token:ci`, `certificate:prometheus`.
     var name: String {
         switch proof {
         case .peer(let peer): "uid:\(peer.user)"
@@ -27,7 +27,7 @@ struct Identity: Sendable {
         }
     }
 
-    /// From where: a process or an address.
+    /// Where the request comes from: a process, such as `pid 17`, or an address.
     var source: String {
         switch proof {
         case .peer(let peer): "pid \(peer.process)"
@@ -36,6 +36,7 @@ struct Identity: Sendable {
         }
     }
 
+    /// `source` of a caller that is not authenticated.
     static func source(of origin: HTTPOrigin) -> String {
         switch origin {
         case .local(let peer): "pid \(peer.process)"
@@ -43,13 +44,13 @@ struct Identity: Sendable {
         }
     }
 
+    /// Whether the caller is connected by the Unix socket.
     var isLocal: Bool {
         if case .peer = proof { true } else { false }
     }
 
-    /// Whether it may have the route tried.
-    ///
-    /// Whose the queues are is known where they are handed out, so that whoever could get one comes so far.
+    /// Whether the caller may use the route. Local callers pass `.lease` here: ownership of the device is checked when
+    /// the lease is granted.
     func allows(_ permission: Permission) -> Bool {
         permissions.contains(permission) || (permission == .lease && isLocal)
     }

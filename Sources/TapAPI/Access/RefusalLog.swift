@@ -2,13 +2,13 @@ internal import Logging
 internal import Synchronization
 internal import TapEngine
 
-/// Tells the log who was not let in: not more often than somebody reads, however many knock. How many more there were
-/// is told with the next one.
+/// Logs rejected requests, at most `linesMax` in each `stretch`; the next line after it carries the number suppressed.
 final class RefusalLog: Sendable {
-    /// Lines in one stretch of time.
+    /// Lines in one stretch.
     static let linesMax = 10
+    /// Length of the period in which lines are counted.
     static let stretch = Duration.seconds(10)
-    /// Of what was wrong: it may quote what a client has sent.
+    /// Longer details are cut off, since they may quote input of a client.
     private static let detailCharactersMax = 200
 
     private struct State {
@@ -25,10 +25,10 @@ final class RefusalLog: Sendable {
     }
 
     /// - Parameters:
-    ///   - source: From where the request came.
-    ///   - reason: The problem's code.
-    ///   - detail: What was wrong.
-    ///   - now: When.
+    ///   - source: Where the request came from.
+    ///   - reason: Code of the problem.
+    ///   - detail: Detail of the problem.
+    ///   - now: The current time.
     func tell(_ source: String, _ reason: String, _ detail: String, at now: ContinuousClock.Instant = .now) {
         let (isSaid, unsaid) = state.withLock { state in
             var unsaid = 0
@@ -40,7 +40,7 @@ final class RefusalLog: Sendable {
             if isSaid { state.lines += 1 } else { state.unsaid += 1 }
             return (isSaid, unsaid)
         }
-        if unsaid > 0 { log.notice("more were refused than are told here", metadata: ["count": "\(unsaid)"]) }
+        if unsaid > 0 { log.notice("more requests were refused than are logged", metadata: ["count": "\(unsaid)"]) }
         guard isSaid else { return }
         log.notice(
             "refused",

@@ -1,20 +1,20 @@
 public import TapCore
 
-/// What a route asks of whoever calls it.
+/// The permission that a route requires of its caller.
 public enum Permission: UInt8, CaseIterable, Sendable {
-    /// No more than to be let in: by the Unix socket's mode, or on TCP by a token or a certificate.
+    /// Access to the listener is enough: by the mode of the Unix socket, or over TCP by a token or a certificate.
     case open
-    /// To see what is stated, and what is the case.
+    /// To read specs and status.
     case view
-    /// To take queues of any device. Who owns a device may take its queues without.
+    /// To lease queues of any device. A device's owner and group may lease its queues without it.
     case lease
-    /// To change what is stated.
+    /// To change devices, assignments and leases.
     case operate
-    /// To make copies of all of it.
+    /// To back up the database.
     case administer
 }
 
-/// What somebody may.
+/// A set of permissions.
 struct Permissions: OptionSet, Sendable {
     let rawValue: UInt8
 
@@ -24,13 +24,13 @@ struct Permissions: OptionSet, Sendable {
         rawValue = permissions.reduce(0) { $0 | 1 << $1.rawValue }
     }
 
-    /// Of who is let in at all.
+    /// Permissions of a caller without a role.
     static let guest = Permissions(.open)
 
     func contains(_ permission: Permission) -> Bool { rawValue & 1 << permission.rawValue != 0 }
 }
 
-/// A name for permissions that go together. Who has several has what each of them gives.
+/// A named set of permissions. A caller with several roles has the permissions of all.
 public enum Role: String, CaseIterable, Sendable {
     case viewer
     case consumer
@@ -48,23 +48,23 @@ public enum Role: String, CaseIterable, Sendable {
 }
 
 extension Role {
-    /// Every role, as a sentence names them.
+    /// All roles for a sentence: `viewer, consumer, operator or admin`.
     public static var names: String {
         let names = allCases.map(\.rawValue)
         return names.dropLast().joined(separator: ", ") + " or " + (names.last ?? "")
     }
 
-    /// - Throws: `ValidationError` unless it is a role's raw value.
+    /// - Throws: `ValidationError` if `text` is not the raw value of a role.
     public init(text: String) throws(ValidationError) {
         guard let role = Role(rawValue: text) else {
             let known = Role.allCases.map(\.rawValue)
-            throw ValidationError("'\(text)' is no role; there are \(known.joined(separator: ", "))")
+            throw ValidationError("'\(text)' is not a role; the roles are \(known.joined(separator: ", "))")
         }
         self = role
     }
 }
 
 extension Permission {
-    /// The least role that has it, for who lacks it; nothing where none is needed.
+    /// The least role with this permission; `nil` if no role is needed.
     var role: Role? { self == .open ? nil : Role.allCases.first { $0.permissions.contains(self) } }
 }

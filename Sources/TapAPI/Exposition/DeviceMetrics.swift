@@ -3,20 +3,20 @@ internal import TapCore
 internal import TapStore
 internal import TapEngine
 
-/// What there is to tell of each device, from what readers see of it and from what the kernel has counted.
+/// Metrics of the devices, from the snapshot and from the counters of the kernel.
 struct DeviceMetrics {
     private struct Row {
         let view: DeviceView
-        /// What each of its lines has between the label's name and the value.
+        /// The bytes between `{device="` and the value of each line, without the space: `web0"}`.
         let label: [UInt8]
         let phase: DevicePhase
-        /// Nothing while it has no interface, or the kernel has not told.
+        /// `nil` if the device has no interface or its counters were not read.
         let statistics: LinkStatistics?
     }
 
     private let rows: [Row]
     private let statistics: StatisticsReading
-    /// Other namespaces than the daemon's, by whether their counters were read.
+    /// Whether the counters were read, by namespace; without the daemon's own.
     private var namespaces: [NetworkNamespace: Bool]
 
     init(_ snapshot: Snapshot, _ statistics: StatisticsReading) {
@@ -25,7 +25,7 @@ struct DeviceMetrics {
         for case (let location?, let isRead) in statistics.isRead { namespaces[location] = isRead }
         rows = snapshot.devices.values.sorted { $0.record.name < $1.record.name }.map { view in
             let record = view.record
-            // The worker may not have been able to enter it.
+            // A namespace that the worker could not enter has no reading.
             if let location = record.spec.networkNamespace { namespaces[location] = namespaces[location] ?? false }
             return Row(
                 view: view, label: Array("\(record.name.text)\"}".utf8), phase: view.phase,
@@ -37,14 +37,15 @@ struct DeviceMetrics {
     func write(to text: inout MetricsText) {
         writeTotals(to: &text)
         writeInformation(to: &text)
-        each(&text, "tapster_device_ready", "Whether the kernel was read back and found as wanted.") {
+        each(&text, "tapster_device_ready", "1 if the kernel was read and matches the spec, else 0.") {
             $0.phase == .ready ? 1 : 0
         }
         each(&text, "tapster_device_generation", "Generation of the spec.") { UInt64($0.view.record.generation) }
         each(
-            &text, "tapster_device_observed_generation", "Generation that the last look compared the kernel with."
+            &text, "tapster_device_observed_generation",
+            "Generation of the spec at the last comparison with the kernel."
         ) { UInt64($0.view.status.observedGeneration) }
-        each(&text, "tapster_device_carrier", "Whether the device has a carrier.") {
+        each(&text, "tapster_device_carrier", "1 if the device has a carrier, else 0.") {
             $0.view.status.link?.carrier == true ? 1 : 0
         }
         writeQueues(to: &text)
@@ -71,24 +72,24 @@ struct DeviceMetrics {
             let count = rows.reduce(0) { $0 + ($1.phase == phase ? 1 : 0) }
             text.sample("tapster_devices", [("phase", phase.rawValue)], UInt64(count))
         }
-        text.family("tapster_leases", "Leases that are in force.")
+        text.family("tapster_leases", "Active leases.")
         text.sample("tapster_leases", [], UInt64(rows.reduce(0) { $0 + $1.view.leases.count }))
         let success = "tapster_statistics_success"
         text.family(
             success,
-            "Whether the kernel told the devices' counters, by network namespace; the daemon's own has no name.")
+            "1 if the counters of the devices were read, else 0; the daemon's network namespace has no name.")
         text.sample(success, [("network_namespace", "")], UInt64(statistics.isRead[nil] == true ? 1 : 0))
         for (location, isRead) in namespaces.sorted(by: { $0.key < $1.key }) {
             text.sample(success, [("network_namespace", location.text)], UInt64(isRead ? 1 : 0))
         }
         let duration = "tapster_statistics_duration_seconds"
-        text.family(duration, "Time that the kernel took to tell the devices' counters.")
+        text.family(duration, "Duration of reading the counters of the devices.")
         text.sample(duration, [], statistics.seconds)
     }
 
     private func writeInformation(to text: inout MetricsText) {
         let name = "tapster_device_info"
-        text.family(name, "Always 1; what is wanted of the device is in the labels.")
+        text.family(name, "Always 1; the labels hold fields of the spec.")
         for row in rows {
             let spec = row.view.record.spec
             text.append("tapster_device_info{device=\"")
@@ -108,7 +109,7 @@ struct DeviceMetrics {
 
     private func writeQueues(to text: inout MetricsText) {
         let name = "tapster_device_queues"
-        text.family(name, "Queues that are open in the kernel: those it steers to, and those that are held.")
+        text.family(name, "Open queues: attached queues get packets, detached queues do not.")
         for row in rows {
             guard let tun = row.view.status.link?.tun else { continue }
             for (state, count) in [("attached", tun.attachedQueues), ("detached", tun.detachedQueues)] {
@@ -126,22 +127,22 @@ struct DeviceMetrics {
         func count(_ name: String, _ help: String, _ value: (LinkStatistics) -> UInt64) {
             each(&text, name, help, .counter) { row in row.statistics.map(value) }
         }
-        count("tapster_device_receive_bytes_total", "Bytes that the host has received.") { $0.received.bytes }
-        count("tapster_device_receive_packets_total", "Packets that the host has received.") { $0.received.packets }
-        count("tapster_device_receive_errors_total", "Packets that were not received because of an error.") {
+        count("tapster_device_receive_bytes_total", "Bytes received by the host.") { $0.received.bytes }
+        count("tapster_device_receive_packets_total", "Packets received by the host.") { $0.received.packets }
+        count("tapster_device_receive_errors_total", "Packets not received because of an error.") {
             $0.received.errors
         }
-        count("tapster_device_receive_dropped_total", "Packets that were dropped instead of being received.") {
+        count("tapster_device_receive_dropped_total", "Packets dropped instead of being received.") {
             $0.received.dropped
         }
-        count("tapster_device_transmit_bytes_total", "Bytes that the host has transmitted.") { $0.transmitted.bytes }
-        count("tapster_device_transmit_packets_total", "Packets that the host has transmitted.") {
+        count("tapster_device_transmit_bytes_total", "Bytes transmitted by the host.") { $0.transmitted.bytes }
+        count("tapster_device_transmit_packets_total", "Packets transmitted by the host.") {
             $0.transmitted.packets
         }
-        count("tapster_device_transmit_errors_total", "Packets that were not transmitted because of an error.") {
+        count("tapster_device_transmit_errors_total", "Packets not transmitted because of an error.") {
             $0.transmitted.errors
         }
-        count("tapster_device_transmit_dropped_total", "Packets that were dropped instead of being transmitted.") {
+        count("tapster_device_transmit_dropped_total", "Packets dropped instead of being transmitted.") {
             $0.transmitted.dropped
         }
     }

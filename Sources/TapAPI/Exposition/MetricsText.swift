@@ -1,7 +1,7 @@
 internal import TapEngine
 internal import TapHTTP
 
-/// How metrics are written down.
+/// A text format of metrics.
 enum MetricsFormat: CaseIterable, Hashable, Sendable {
     /// Prometheus' text format 0.0.4.
     case text
@@ -15,7 +15,7 @@ enum MetricsFormat: CaseIterable, Hashable, Sendable {
         }
     }
 
-    /// What the client prefers; text where it prefers neither, as Prometheus' own clients have it.
+    /// The format that the client prefers; `text` if it prefers neither, as in Prometheus' client libraries.
     init(accept: String?) {
         let accept = AcceptHeader(accept)
         let parameters = ["charset": "utf-8"]
@@ -27,9 +27,10 @@ enum MetricsFormat: CaseIterable, Hashable, Sendable {
     }
 }
 
-/// Writes metrics as bytes: of a thousand devices there are some fifteen thousand lines.
+/// Writes metrics as bytes, not as strings, for speed: a thousand devices have some fifteen thousand lines.
 struct MetricsText {
     let format: MetricsFormat
+    /// The text so far, in UTF-8.
     package private(set) var bytes: [UInt8] = []
 
     init(_ format: MetricsFormat = .text, bytesExpected: Int = 0) {
@@ -42,9 +43,9 @@ struct MetricsText {
     /// Begins a family of samples.
     ///
     /// - Parameters:
-    ///   - name: With `_total` for a counter; OpenMetrics calls the family by what stands before it.
+    ///   - name: With `_total` for a counter; OpenMetrics names the family without it.
     ///   - help: A sentence without line breaks and backslashes.
-    ///   - kind: What the samples are.
+    ///   - kind: The type of the metric.
     mutating func family(_ name: String, _ help: String, _ kind: MetricFamily.Kind = .gauge) {
         var name = name[...]
         if format == .openMetrics, kind == .counter, name.hasSuffix("_total") { name = name.dropLast("_total".count) }
@@ -79,7 +80,7 @@ struct MetricsText {
         finish(value)
     }
 
-    /// What ends all of it.
+    /// Ends the text: OpenMetrics needs `# EOF`.
     mutating func end() {
         if format == .openMetrics { append("# EOF\n") }
     }
@@ -100,7 +101,7 @@ struct MetricsText {
 
     mutating func append(_ part: [UInt8]) { bytes.append(contentsOf: part) }
 
-    /// A label's value.
+    /// A label's value, escaped.
     mutating func append(escaping value: String) {
         for byte in value.utf8 {
             switch byte {
@@ -111,7 +112,7 @@ struct MetricsText {
         }
     }
 
-    /// A line's value, and its end.
+    /// The value of a line, and the line feed.
     mutating func finish(_ value: UInt64) {
         bytes.append(UInt8(ascii: " "))
         let start = bytes.count
@@ -120,7 +121,7 @@ struct MetricsText {
             bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10))
             rest /= 10
         } while rest > 0
-        // The last digit is the first to be known.
+        // The digits were written in reverse order.
         var (first, last) = (start, bytes.count - 1)
         while first < last {
             bytes.swapAt(first, last)

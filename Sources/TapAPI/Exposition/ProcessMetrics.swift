@@ -1,17 +1,17 @@
 internal import Foundation
 internal import TapEngine
 
-/// The process as Prometheus' clients describe it, from proc(5).
+/// The process metrics of Prometheus' client libraries, from proc(5).
 enum ProcessMetrics {
     static func write(to text: inout MetricsText) {
         guard let statistics = try? String(contentsOfFile: "/proc/self/stat", encoding: .utf8) else { return }
-        // The command's name stands in brackets and may hold spaces; the fields begin behind it, with the third.
+        // The command in parentheses may contain spaces; the fields behind it begin with the third (proc_pid_stat(5)).
         let fields = statistics.split(separator: ")").last?.split(separator: " ").map { Double($0) ?? 0 } ?? []
         guard fields.count > 21 else { return }
         let ticks = Double(sysconf(Int32(_SC_CLK_TCK)))
         let pageBytes = Double(sysconf(Int32(_SC_PAGESIZE)))
         let samples: [(name: String, kind: MetricFamily.Kind, help: String, value: Double)] = [
-            ("process_cpu_seconds_total", .counter, "User and system time.", (fields[11] + fields[12]) / ticks),
+            ("process_cpu_seconds_total", .counter, "User and system CPU time.", (fields[11] + fields[12]) / ticks),
             (
                 "process_start_time_seconds", .gauge, "When the process started, in Unix time.",
                 bootSeconds + fields[19] / ticks
@@ -19,12 +19,12 @@ enum ProcessMetrics {
             ("process_resident_memory_bytes", .gauge, "Resident memory.", fields[21] * pageBytes),
             ("process_virtual_memory_bytes", .gauge, "Virtual memory.", fields[20]),
             (
-                "process_virtual_memory_max_bytes", .gauge, "Limit of virtual memory; -1 is none.",
+                "process_virtual_memory_max_bytes", .gauge, "Limit of virtual memory; -1 means unlimited.",
                 limit(of: RLIMIT_AS)
             ),
-            ("process_threads", .gauge, "Threads.", fields[17]),
-            ("process_open_fds", .gauge, "Open descriptors.", openDescriptors),
-            ("process_max_fds", .gauge, "Limit of open descriptors.", limit(of: RLIMIT_NOFILE)),
+            ("process_threads", .gauge, "Number of threads.", fields[17]),
+            ("process_open_fds", .gauge, "Open file descriptors.", openDescriptors),
+            ("process_max_fds", .gauge, "Limit of open file descriptors.", limit(of: RLIMIT_NOFILE)),
         ]
         for sample in samples {
             text.family(sample.name, sample.help, sample.kind)
@@ -32,7 +32,7 @@ enum ProcessMetrics {
         }
     }
 
-    /// `btime` of proc_stat(5). A clock that was set since then moves it, so it is read once.
+    /// `btime` of proc_stat(5), in Unix time. Setting the clock changes it, so it is read once.
     private static let bootSeconds: Double = {
         let lines = (try? String(contentsOfFile: "/proc/stat", encoding: .utf8))?.split(separator: "\n") ?? []
         return lines.first { $0.hasPrefix("btime ") }.flatMap { Double($0.dropFirst("btime ".count)) } ?? 0
@@ -41,7 +41,7 @@ enum ProcessMetrics {
     private static var openDescriptors: Double {
         let path = "/proc/self/fd"
         var status = stat()
-        // Since Linux 6.2 the directory's size is their number; counting thousands takes milliseconds.
+        // Since Linux 6.2 the size of the directory is their number; counting thousands of entries takes milliseconds.
         // SAFETY: the call writes the local.
         if unsafe stat(path, &status) == 0, status.st_size > 0 { return Double(status.st_size) }
         return Double((try? FileManager.default.contentsOfDirectory(atPath: path))?.count ?? 0)

@@ -1,7 +1,7 @@
 internal import Synchronization
 internal import TapEngine
 
-/// The one counter that every request raises: its key needs no memory of its own.
+/// Counts every request. Its key needs no allocation of its own, unlike the array of label values of `Counter`.
 final class RequestCounter: Instrument {
     private struct Key: Hashable, Sendable {
         let method: String

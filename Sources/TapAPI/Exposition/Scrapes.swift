@@ -5,12 +5,11 @@ internal import TapStore
 internal import TapSystem
 internal import TapEngine
 
-/// Answers scrapes on a thread of its own, one after the other. Those that come while one is made, or soon after it,
-/// are answered with its text.
+/// Answers scrapes on a thread of its own, one after the other. Scrapes within `sharedMilliseconds` share one text.
 final class Scrapes: Sendable {
-    /// How old a text may be.
+    /// Maximum age of a text.
     static let sharedMilliseconds = 250
-    /// Scrapes that wait.
+    /// Most waiting scrapes.
     static let waitingMax = 256
 
     private struct Scrape: Sendable {
@@ -44,18 +43,18 @@ final class Scrapes: Sendable {
         try thread.start()
     }
 
-    /// - Returns: False when too many wait, or the daemon ends.
+    /// - Returns: `false` if too many scrapes wait, or after `stop`.
     func add(_ format: MetricsFormat, _ answer: @escaping @Sendable (HTTPBody) -> Void) -> Bool {
         thread.add(Scrape(format: format, answer: answer))
     }
 
-    /// Answers those that wait.
+    /// Answers the waiting scrapes and stops the thread.
     func stop() {
         thread.stop()
         reader.stop()
     }
 
-    /// The last one that was made, in the formats that somebody has asked for.
+    /// The last text, in the formats that were requested.
     private struct Page {
         private var statistics = StatisticsReading()
         private var bodies: [MetricsFormat: HTTPBody] = [:]
@@ -77,7 +76,7 @@ final class Scrapes: Sendable {
             }
             if let body = bodies[format] { return body }
             let bytes = metrics.bytes(format, figures(statistics), bytesExpected: bytesExpected)
-            // Room for what comes next time, so that the bytes need not be moved.
+            // Capacity for the next text, with room to grow, to avoid reallocation.
             bytesExpected = bytes.count + bytes.count / 8
             let body = HTTPBody(bytes)
             bodies[format] = body

@@ -1,28 +1,29 @@
 internal import TapHTTP
 
 extension AccessRefusal {
-    /// What does not depend on the particular request.
+    /// Status, code and title.
     var row: Problem.Row {
         switch self {
-        case .unauthenticated: .init(401, "UNAUTHENTICATED", "It is not known who asks")
-        case .forbidden: .init(403, "FORBIDDEN", "The role does not allow it")
-        case .misdirected: .init(421, "MISDIRECTED", "The request is meant for another host")
-        case .foreignOrigin: .init(403, "FOREIGN_ORIGIN", "A web page of another origin asks")
+        case .unauthenticated: .init(401, "UNAUTHENTICATED", "Authentication required")
+        case .forbidden: .init(403, "FORBIDDEN", "Permission denied")
+        case .misdirected: .init(421, "MISDIRECTED", "Misdirected request")
+        case .foreignOrigin: .init(403, "FOREIGN_ORIGIN", "Cross-origin request rejected")
         }
     }
 
+    /// What was wrong with this request, and what to do.
     var detail: String {
         switch self {
         case .unauthenticated(let failure): failure.detail
         case .forbidden(let permission, let identity):
-            "\(identity.name) has no role that allows it; "
-                + (permission.role.map { "'\($0.rawValue)' would" } ?? "none does")
+            "\(identity.name) has no role with this permission; "
+                + (permission.role.map { "the role '\($0.rawValue)' has it" } ?? "no role has it")
                 + ": see \(identity.isLocal ? "'peers'" : "'tapster token' and 'certificates'") in the configuration"
         case .misdirected(let host):
-            "\(host.map { "Host is '\($0)'" } ?? "there is no Host"), which is not a name of this server; "
-                + "'allowedHosts' in the configuration says which are"
+            (host.map { "Host is '\($0)', which is not a name of this server" } ?? "the Host header field is missing")
+                + "; 'allowedHosts' in the configuration lists the accepted names"
         case .foreignOrigin(let origin):
-            "the request comes from a page ('\(origin)') that is not among 'allowedOrigins' in the configuration"
+            "the request comes from a web page ('\(origin)') that 'allowedOrigins' in the configuration does not list"
         }
     }
 
@@ -34,7 +35,7 @@ extension AccessRefusal {
         }
     }
 
-    /// The label `reason` of `tapster_http_rejected_total`; `nil` for what a known caller may not do.
+    /// The label `reason` of `tapster_http_rejected_total`; `nil` if an authenticated caller lacks a permission.
     var rejection: String? {
         switch self {
         case .unauthenticated: "unauthenticated"
@@ -46,22 +47,23 @@ extension AccessRefusal {
 }
 
 extension AuthenticationFailure {
+    /// What was wrong with this request, and what to do.
     var detail: String {
         switch self {
         case .missing:
-            "send 'Authorization: Bearer' and a token, which 'tapster token create' makes on the server's host, or "
-                + "come with a certificate that its configuration knows"
+            "send 'Authorization: Bearer' and a token ('tapster token create' on the server's host creates one), or a "
+                + "client certificate that 'certificates' in the server's configuration lists"
         case .otherScheme: "Authorization must be 'Bearer' and a token"
         case .unknownToken:
-            "the token is not known, or was revoked; 'tapster token list' shows those that are valid"
-        case .expiredToken(let name): "the token '\(name)' has expired; 'tapster token create' makes another"
+            "the token is unknown or was revoked; 'tapster token list' lists the valid tokens"
+        case .expiredToken(let name): "the token '\(name)' has expired; 'tapster token create' creates a new one"
         case .unknownCertificate(let certificate):
-            "no rule of 'certificates' in the configuration is for sha256:\(certificate.fingerprint)"
+            "'certificates' in the configuration does not list sha256:\(certificate.fingerprint)"
                 + (certificate.commonName.map { " or '\($0)'" } ?? "")
         }
     }
 
-    /// Of RFC 6750, section 3.
+    /// Value of `WWW-Authenticate` (RFC 6750, section 3).
     var challenge: String {
         switch self {
         case .missing, .unknownCertificate: #"Bearer realm="tapster""#

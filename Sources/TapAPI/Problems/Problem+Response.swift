@@ -4,7 +4,7 @@ internal import TapEngine
 internal import TapSystem
 
 extension Problem {
-    /// The answer (RFC 9457).
+    /// The response, a problem document (RFC 9457).
     func response(path: String, requestIdentifier: String) -> HTTPResponse {
         let words = words
         let document = ProblemDocument(

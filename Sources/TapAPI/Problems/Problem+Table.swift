@@ -3,7 +3,7 @@ internal import TapHTTP
 internal import TapEngine
 
 extension Problem {
-    /// Status, code, and words for people.
+    /// Status, code, title, detail and header fields.
     var words: Words {
         switch self {
         case .refused(let refusal): refusal.words
@@ -25,10 +25,10 @@ extension Problem {
         case .unsupportedEncoding: Row(415, "UNSUPPORTED_MEDIA_TYPE", "The body's media type is not supported")
         case .invalidName: Row(404, "DEVICE_NOT_FOUND", "No such device")
         case .unixSocketRequired: Row(400, "UNIX_SOCKET_REQUIRED", "Leases need the Unix socket")
-        case .upgradeRequired: Row(426, "UPGRADE_REQUIRED", "A lease leaves HTTP")
-        case .notAcceptable: Row(406, "NOT_ACCEPTABLE", "Nothing acceptable can be answered")
-        case .tooManyWatchers: Row(503, "TOO_MANY_WATCHERS", "Too many watch already", retryAfter: 1)
-        case .rejected, .refused: preconditionFailure("it has a table of its own")
+        case .upgradeRequired: Row(426, "UPGRADE_REQUIRED", "Protocol upgrade required")
+        case .notAcceptable: Row(406, "NOT_ACCEPTABLE", "Not acceptable")
+        case .tooManyWatchers: Row(503, "TOO_MANY_WATCHERS", "Too many watch streams are open", retryAfter: 1)
+        case .rejected, .refused: preconditionFailure("another table has this case")
         }
     }
 
@@ -48,7 +48,7 @@ extension Problem {
         case .upgradeRequired: ProblemDetails.upgradeRequired
         case .notAcceptable(let found, let offered): ProblemDetails.notAcceptable(found, offered)
         case .tooManyWatchers(let owner, let max): ProblemDetails.tooManyWatchers(owner, max)
-        case .rejected, .refused: preconditionFailure("it has a table of its own")
+        case .rejected, .refused: preconditionFailure("another table has this case")
         }
     }
 
@@ -63,17 +63,17 @@ extension Problem {
     }
 }
 
-/// The details that take more than a line.
+/// Details that need more than a line.
 private enum ProblemDetails {
     static func bodyTooLarge(_ max: Int) -> String {
         max == 0
-            ? "nothing reads one here; send the request without it" : "at most \(max) bytes are read"
+            ? "a body is not allowed here; send the request without it" : "at most \(max) bytes are allowed"
     }
 
     static func routeNotFound(_ path: String, _ known: [String]) -> String {
         "nothing is served at \(path); "
             + (known.isEmpty
-                ? "GET /openapi.yaml lists what is" : "there are \(known.joined(separator: ", "))")
+                ? "GET /openapi.yaml lists all paths" : "the paths are \(known.joined(separator: ", "))")
     }
 
     static func methodNotAllowed(_ method: String, _ allowed: [String]) -> String {
@@ -86,22 +86,22 @@ private enum ProblemDetails {
     }
 
     static func unsupportedEncoding(_ coding: String) -> String {
-        "Content-Encoding is '\(coding)'; send the body as it is, without one"
+        "Content-Encoding is '\(coding)'; send the body without content encoding"
     }
 
     static let unixSocketRequired =
-        "descriptors cannot be passed over TCP; connect to the API's Unix socket on this host"
+        "descriptors cannot be passed over TCP; connect to the API's Unix socket on the server's host"
 
     static let upgradeRequired =
         "send 'Connection: Upgrade' and 'Upgrade: \(LeaseMessage.protocolName)', and receive the queues "
-        + "with recvmsg(2) behind the 101; 'tapster exec' does it for a command"
+        + "with recvmsg(2) after the response 101; 'tapster exec' does this for a command"
 
     static func notAcceptable(_ found: String, _ offered: [String]) -> String {
-        "Accept is '\(found)'; this is to be had as \(offered.joined(separator: " or "))"
+        "Accept is '\(found)'; the available types are \(offered.joined(separator: " and "))"
     }
 
     static func tooManyWatchers(_ owner: String?, _ max: Int) -> String {
-        owner.map { "\($0) has \(max) watches, which is as many as one may have; end one" }
-            ?? "at most \(max) watch at a time; end one, or try again in a second"
+        owner.map { "\($0) has \(max) watches, the most that one user or token may have; close one" }
+            ?? "at most \(max) watch streams may be open; close one, or try again in a second"
     }
 }

@@ -3,16 +3,16 @@ internal import TapDocument
 internal import TapHTTP
 internal import TapEngine
 
-/// Everything that can be wrong with a request: what HTTP and the access rules refuse, and what the engine does.
+/// Why a request fails: a violation of HTTP, an access rule, or a refusal of the engine.
 enum Problem: Error, Sendable {
     case denied(AccessRefusal)
-    /// What the HTTP room refuses by itself.
+    /// Rejected by `TapHTTP` before routing.
     case rejected(HTTPRejection, limits: HTTPLimits)
     case bodyTooLarge(bytesMax: Int)
     case notJSON(String)
     case invalidParameter(name: String, detail: String)
     case invalidHeader(name: String, detail: String)
-    /// With the paths that there are, where they are few.
+    /// `known` lists the paths that exist; empty if there are many.
     case routeNotFound(path: String, known: [String])
     case methodNotAllowed(method: String, allowed: [String])
     case unsupportedMediaType(found: String?, wanted: [String])
@@ -21,23 +21,23 @@ enum Problem: Error, Sendable {
     case unixSocketRequired
     case upgradeRequired
     case notAcceptable(found: String, offered: [String])
-    /// Of one owner, or of all together.
+    /// The limit of one owner; `owner` is `nil` if the limit for all owners is reached.
     case tooManyWatchers(owner: String?, max: Int)
     case refused(Refusal)
 }
 
-/// Runs what the engine may refuse.
+/// Runs a call to the engine; a `Refusal` becomes a `Problem`.
 func refusing<Value>(_ body: () throws(Refusal) -> Value) throws(Problem) -> Value {
     do throws(Refusal) { return try body() } catch { throw .refused(error) }
 }
 
-/// Runs what access rules may refuse.
+/// Runs an access check; an `AccessRefusal` becomes a `Problem`.
 func allowing<Value>(_ body: () throws(AccessRefusal) -> Value) throws(Problem) -> Value {
     do throws(AccessRefusal) { return try body() } catch { throw .denied(error) }
 }
 
 extension Problem {
-    /// The label `reason` of `tapster_http_rejected_total`; `nil` for a problem that is not counted there.
+    /// The label `reason` of `tapster_http_rejected_total`; `nil` if the problem is not counted there.
     var rejection: String? {
         switch self {
         case .denied(let refusal): refusal.rejection
@@ -48,7 +48,7 @@ extension Problem {
 }
 
 extension Problem {
-    /// What an answer says (RFC 9457).
+    /// The content of a problem document (RFC 9457), and header fields of its response.
     struct Words {
         let status: Int
         let code: String
@@ -58,7 +58,7 @@ extension Problem {
         var headers: HTTPHeaders = [:]
     }
 
-    /// A row of the tables: what does not depend on the particular request.
+    /// A row of the tables: the parts that are equal for each request with this problem.
     struct Row {
         let status: Int
         let code: String

@@ -4,9 +4,9 @@ internal import TapStore
 internal import TapEngine
 
 extension Refusal {
-    /// What an answer says of it.
+    /// The problem for this refusal.
     var words: Problem.Words {
-        // An apply's refusals have the code that they share, if they do.
+        // If all refusals of an apply have the same code, the apply has it too.
         if case .applyRefused(let refused) = self, let shared = Self.sharedRow(refused) {
             return Problem.Words(shared, detail: detail, errors: errors)
         }
@@ -25,39 +25,40 @@ extension Refusal {
         case .queuesTaken: Row(409, "QUEUE_TAKEN", "The queue is assigned")
         case .assignmentNotFound: Row(404, "ASSIGNMENT_NOT_FOUND", "The queue is not assigned")
         case .tooFewQueues: Row(409, "TOO_FEW_QUEUES", "Too few queues are free")
-        case .leaseForbidden: Row(403, "LEASE_FORBIDDEN", "The queues are not for this user")
+        case .leaseForbidden: Row(403, "LEASE_FORBIDDEN", "The user may not lease this device")
         case .queueForbidden: Row(403, "QUEUE_TAKEN", "The queue is assigned")
         case .queueLeased: Row(409, "QUEUE_LEASED", "The queue is leased")
         case .noFreeQueue: Row(409, "NO_FREE_QUEUE", "No queue is free")
         case .notBrokered: Row(409, "NOT_BROKERED", "The device is not brokered")
-        case .deviceNotReady: Row(409, "DEVICE_NOT_READY", "The device is not there yet")
-        case .kernelRefused(let error) where error.isTaken: Row(409, "QUEUE_BUSY", "The kernel refuses")
-        case .kernelRefused: Row(503, "KERNEL_REFUSED", "The kernel refuses", retryAfter: 1)
+        case .deviceNotReady: Row(409, "DEVICE_NOT_READY", "The device is not ready")
+        case .kernelRefused(let error) where error.isTaken: Row(409, "QUEUE_BUSY", "The kernel rejected the operation")
+        case .kernelRefused: Row(503, "KERNEL_REFUSED", "The kernel rejected the operation", retryAfter: 1)
         case .leaseNotFound: Row(404, "LEASE_NOT_FOUND", "No such lease")
         case .deviceLeased: Row(409, "DEVICE_LEASED", "The device is in use")
-        case .tooManyLeases: Row(503, "TOO_MANY_LEASES", "Too many requests about leases wait", retryAfter: 1)
-        case .deviceExists: Row(409, "DEVICE_EXISTS", "The device exists")
+        case .tooManyLeases: Row(503, "TOO_MANY_LEASES", "Too many lease requests are waiting", retryAfter: 1)
+        case .deviceExists: Row(409, "DEVICE_EXISTS", "The device already exists")
         case .deviceDeleting: Row(409, "DEVICE_DELETING", "The device is being deleted")
         case .immutableFields: Row(409, "IMMUTABLE_FIELD", "A field is fixed when the device is created")
-        case .staleResourceVersion: Row(409, "STALE_RESOURCE_VERSION", "The device has changed meanwhile")
+        case .staleResourceVersion: Row(409, "STALE_RESOURCE_VERSION", "The device has changed since it was read")
         case .preconditionFailed: Row(412, "PRECONDITION_FAILED", "A precondition does not hold")
-        case .trialPending: Row(409, "APPLY_PENDING", "Another change waits to be confirmed")
+        case .trialPending: Row(409, "APPLY_PENDING", "Another change awaits confirmation")
         case .trialNotFound: Row(404, "APPLY_NOT_FOUND", "No such change")
-        case .trialEnded: Row(409, "APPLY_ENDED", "The change has been decided already")
-        case .idempotencyKeyReused: Row(422, "IDEMPOTENCY_KEY_REUSED", "The Idempotency-Key is another request's")
+        case .trialEnded: Row(409, "APPLY_ENDED", "The change was already confirmed or rolled back")
+        case .idempotencyKeyReused:
+            Row(422, "IDEMPOTENCY_KEY_REUSED", "The Idempotency-Key was used for another request")
         case .revisionNotFound: Row(404, "REVISION_NOT_FOUND", "No such revision")
-        case .revisionForgotten: Row(410, "REVISION_FORGOTTEN", "The revision is forgotten")
+        case .revisionForgotten: Row(410, "REVISION_FORGOTTEN", "The revision is no longer stored")
         case .unmanagedNotFound: Row(404, "UNMANAGED_NOT_FOUND", "No such interface")
         case .notAdoptable: Row(409, "NOT_ADOPTABLE", "The interface cannot be adopted")
         case .tooManyQuestions:
-            Row(503, "TOO_MANY_LOOKS", "Too many requests wait for a look at the kernel", retryAfter: 1)
-        case .noLook: Row(503, "KERNEL_UNAVAILABLE", "The kernel could not be looked at", retryAfter: 1)
-        case .resourceVersionGone: Row(410, "RESOURCE_VERSION_GONE", "What happened since is not known any more")
-        case .watcherBehind: Row(410, "RESOURCE_VERSION_GONE", "What happened since is not known any more")
+            Row(503, "TOO_MANY_LOOKS", "Too many requests wait for the kernel state", retryAfter: 1)
+        case .noLook: Row(503, "KERNEL_UNAVAILABLE", "Kernel state unavailable", retryAfter: 1)
+        case .resourceVersionGone: Row(410, "RESOURCE_VERSION_GONE", "The resource version is no longer available")
+        case .watcherBehind: Row(410, "RESOURCE_VERSION_GONE", "The resource version is no longer available")
         case .tooManyReads: Row(503, "TOO_MANY_READS", "Too many requests wait for the database", retryAfter: 1)
-        case .tooManyWrites: Row(503, "TOO_MANY_WRITES", "Too many writes wait", retryAfter: 1)
+        case .tooManyWrites: Row(503, "TOO_MANY_WRITES", "Too many writes are waiting", retryAfter: 1)
         case .stopping: Row(503, "STOPPING", "The daemon is stopping", retryAfter: 2)
-        case .applyRefused: Row(409, "APPLY_CONFLICT", "Devices cannot be changed so")
+        case .applyRefused: Row(409, "APPLY_CONFLICT", "The devices cannot be changed as requested")
         case .store(let error): Self.row(error)
         }
     }
@@ -66,16 +67,16 @@ extension Refusal {
         switch error {
         case .tooManyBackups: Row(409, "TOO_MANY_BACKUPS", "There are too many backups")
         case .tooManyAnswers:
-            Row(503, "TOO_MANY_IDEMPOTENCY_KEYS", "Too many requests are remembered", retryAfter: 3_600)
-        case .full: Row(507, "DATABASE_FULL", "The database does not take the change", retryAfter: 5)
-        default: Row(503, "DATABASE_UNAVAILABLE", "The database does not take the change", retryAfter: 5)
+            Row(503, "TOO_MANY_IDEMPOTENCY_KEYS", "Too many idempotency keys are stored", retryAfter: 3_600)
+        case .full: Row(507, "DATABASE_FULL", "The database is full", retryAfter: 5)
+        default: Row(503, "DATABASE_UNAVAILABLE", "The database is unavailable", retryAfter: 5)
         }
     }
 
     private var detail: String {
         switch self {
         case .invalidDocument(let issues): RefusalDetails.invalidDocument(issues)
-        case .deviceNotFound(let name): "no device '\(name)' is stated; GET /v1/devices lists those that are"
+        case .deviceNotFound(let name): "there is no device '\(name)'; GET /v1/devices lists the devices"
         case .queueNotFound(let device, let index, let count): RefusalDetails.queueNotFound(device, index, count)
         case .singleQueue(let name): RefusalDetails.singleQueue(name)
         case .queueTaken(let name, let queue, let assignment): RefusalDetails.queueTaken(name, queue, assignment)
@@ -91,7 +92,7 @@ extension Refusal {
         case .notBrokered(let name): RefusalDetails.notBrokered(name)
         case .deviceNotReady(let name, let reason): RefusalDetails.deviceNotReady(name, reason)
         case .kernelRefused(let error): error.description
-        case .leaseNotFound(let id): "no lease '\(id)' is in force; GET /v1/leases lists those that are"
+        case .leaseNotFound(let id): "there is no lease '\(id)', or it has ended; GET /v1/leases lists the leases"
         case .deviceLeased(let lease): RefusalDetails.deviceLeased(lease)
         case .tooManyLeases: "try again in a second"
         case .deviceExists(let name): RefusalDetails.deviceExists(name)
@@ -108,19 +109,19 @@ extension Refusal {
         case .unmanagedNotFound(let name): RefusalDetails.unmanagedNotFound(name)
         case .notAdoptable(let detail): detail
         case .tooManyQuestions: "try again in a second"
-        case .noLook: "GET /readyz says why, unless the daemon stops; try again in a second"
+        case .noLook: "the kernel was not read, or the daemon is stopping; see GET /readyz, and try again in a second"
         case .resourceVersionGone(let found, let oldest, let newest):
             RefusalDetails.resourceVersionGone(found, oldest, newest)
         case .watcherBehind: RefusalDetails.watcherBehind
         case .tooManyReads: "try again in a second"
         case .tooManyWrites: "try again in a second"
-        case .stopping: "try again when it is back"
+        case .stopping: "try again when the daemon is running again"
         case .applyRefused(let refused): RefusalDetails.applyRefused(refused)
         case .store(let error): error.description
         }
     }
 
-    /// The fields, or the parts of the document, that it is about.
+    /// The fields or parts of the document that the refusal concerns.
     private var errors: [FieldIssue] {
         switch self {
         case .invalidDocument(let issues): issues
@@ -128,7 +129,7 @@ extension Refusal {
             fields.map { FieldIssue(pointer: $0.pointer, detail: "cannot be changed in place") }
         case .queuesTaken(_, let taken, _):
             taken.map { queue, assignment in
-                FieldIssue(pointer: "/spec/queues", detail: "queue \(queue) belongs to '\(assignment.consumer)'")
+                FieldIssue(pointer: "/spec/queues", detail: "queue \(queue) is assigned to '\(assignment.consumer)'")
             }
         case .applyRefused(let refused):
             refused.flatMap { place, refusal in
@@ -142,7 +143,7 @@ extension Refusal {
         }
     }
 
-    /// The code and title that all refusals of an apply have, if they have the same.
+    /// Code and title that all refusals of an apply share; `nil` if they differ.
     private static func sharedRow(_ refused: [(place: Int, refusal: Refusal)]) -> Row? {
         let rows = refused.map(\.refusal.row)
         guard let first = rows.first, rows.allSatisfy({ $0.code == first.code }) else { return nil }

@@ -6,20 +6,20 @@ internal import TapStore
 internal import TapSystem
 internal import TapEngine
 
-/// A request under way to its answer.
+/// A request with the means to answer it.
 struct Call: Sendable {
-    /// The longest time that a request may be parked.
+    /// The longest time in seconds for which a request may wait.
     static let waitSecondsMax = 300
 
     let request: HTTPRequest
     let exchange: HTTPExchange
     let route: String
-    /// Of the route's pattern.
+    /// Index of the path segment of each parameter.
     let places: [PathParameter: Int]
     let metrics: Metrics
     let identity: Identity
 
-    /// Who asks, for the history.
+    /// The caller, for the history.
     var author: Author {
         Author(name: identity.name, source: identity.source, request: request.head.identifier)
     }
@@ -28,13 +28,13 @@ struct Call: Sendable {
         exchange.respond(finished(response))
     }
 
-    /// Answers 101; `HTTPExchange.upgrade` says when the taker is called.
+    /// Answers 101. `taker` is called as documented at `HTTPExchange.upgrade`.
     func upgrade(to protocolName: String, taker: @escaping @Sendable (OwnedDescriptor?) -> Void) {
         let response = HTTPResponse(status: 101, headers: ["Upgrade": protocolName])
         exchange.upgrade(finished(response), taker: taker)
     }
 
-    /// Counted, and with what each answer carries.
+    /// Counts the response and adds `X-Request-Id`.
     private func finished(_ response: HTTPResponse) -> HTTPResponse {
         var response = response
         response.headers.append("X-Request-Id", request.head.identifier)
@@ -59,7 +59,7 @@ struct Call: Sendable {
         answer(response)
     }
 
-    /// For GET: 304 where the reader has this version already.
+    /// For GET: 304 if the client has this version already.
     func answer(json: @autoclosure () -> JSONValue, unless entityTag: String) {
         if Preconditions(request).isUnmodified(entityTag) {
             answer(HTTPResponse(status: 304, headers: ["ETag": entityTag]))
@@ -68,13 +68,13 @@ struct Call: Sendable {
         }
     }
 
-    /// For GET: the body, or 304 where the reader has this version already.
+    /// For GET: the body, or 304 if the client has this version already.
     ///
     /// - Parameters:
-    ///   - body: What it says.
-    ///   - type: Its media type.
-    ///   - entityTag: Its version, in quotes.
-    ///   - isWeak: Whether two answers of one version may differ in their bytes (RFC 9110, section 8.8.1).
+    ///   - body: The content.
+    ///   - type: Media type of the body.
+    ///   - entityTag: Version of the body, in quotes.
+    ///   - isWeak: Whether bodies of the same version may differ in their bytes (RFC 9110, section 8.8.1).
     func answer(_ body: @autoclosure () -> HTTPBody, type: String, entityTag: String, isWeak: Bool = false) {
         let tag = isWeak ? "W/" + entityTag : entityTag
         if Preconditions(request).isUnmodified(entityTag) {
@@ -105,7 +105,9 @@ struct Call: Sendable {
 
     private static let jsonHeaders: HTTPHeaders = ["Content-Type": "application/json"]
 
-    /// Has the database read on a thread that may wait for it.
+    /// Runs `body` on a thread that may block on the database.
+    ///
+    /// - Throws: `Refusal.tooManyReads`; an error of `body` becomes the answer.
     func read(
         on engine: Engine, _ body: @escaping @Sendable () throws(StoreError) -> Void
     ) throws(Problem) {
@@ -114,9 +116,9 @@ struct Call: Sendable {
         }
     }
 
-    /// Has another thread go on with the call; a problem becomes its answer.
+    /// Runs `body` on another thread; a problem becomes the answer.
     ///
-    /// - Throws: `refusal` when too many wait for it.
+    /// - Throws: `refusal` if too many calls wait for that thread.
     func perform(
         on engine: Engine, whenFull refusal: Refusal,
         _ body: @escaping @Sendable () throws(Problem) -> Void
@@ -127,10 +129,10 @@ struct Call: Sendable {
         if !isTaken { throw .refused(refusal) }
     }
 
-    // MARK: What the request says
+    // MARK: Parts of the request
 
-    /// What the path has in place of a name in braces. A name that the route's pattern does not have is a programmer's
-    /// error, for which the text is empty.
+    /// The path segment of a parameter. A parameter that the route's pattern does not have is a programmer's error;
+    /// release builds return an empty text.
     func parameter(_ parameter: PathParameter) -> String {
         guard let place = places[parameter] else {
             assertionFailure("\(route) has no {\(parameter.rawValue)}")
@@ -139,9 +141,9 @@ struct Call: Sendable {
         return request.head.segments[place]
     }
 
-    /// A query parameter as what `read` makes of it; `nil` if the request does not name it.
+    /// A query parameter, converted by `read`; `nil` if the request does not have it.
     ///
-    /// - Throws: `Problem.invalidParameter`.
+    /// - Throws: `Problem.invalidParameter` if `read` throws.
     func query<Value>(_ name: String, _ read: (String) throws(ValidationError) -> Value) throws(Problem) -> Value? {
         guard let text = request.head.query[name] else { return nil }
         do throws(ValidationError) { return try read(text) } catch {
@@ -149,14 +151,16 @@ struct Call: Sendable {
         }
     }
 
-    /// The device that the path names.
+    /// The device name in the path.
+    ///
+    /// - Throws: `Problem.invalidName`.
     func name() throws(Problem) -> DeviceName {
         do throws(ValidationError) { return try DeviceName(parameter(.name)) } catch {
             throw .invalidName(error.detail)
         }
     }
 
-    /// The device that the path names, as it is in a snapshot.
+    /// The device in the path, from a snapshot.
     ///
     /// - Throws: `Problem.invalidName`, `Refusal.deviceNotFound`.
     func device(in snapshot: Snapshot) throws(Problem) -> DeviceView {
@@ -165,28 +169,30 @@ struct Call: Sendable {
         return view
     }
 
-    /// The revision that the path names: a positive number, written as this API writes it.
+    /// The revision in the path: a positive decimal number without sign and leading zeros.
+    ///
+    /// - Throws: `problem` of the text if it is not one.
     func revision(orElse problem: (String) -> Problem) throws(Problem) -> Int {
         let text = parameter(.revision)
         guard let revision = Int(text), revision > 0, String(revision) == text else { throw problem(text) }
         return revision
     }
 
-    /// The consumer that the query names, if it names one.
+    /// The query parameter `consumer`; `nil` if the request does not have it.
     func consumer() throws(Problem) -> ConsumerName? {
         try query("consumer") { (text) throws(ValidationError) in
             do throws(ValidationError) { return try ConsumerName(text) } catch {
-                throw ValidationError("is no name: \(error.detail)")
+                throw ValidationError("is not a consumer name: \(error.detail)")
             }
         }
     }
 
-    /// `wait=5s`; nothing when the request does not wait.
+    /// The query parameter `wait`, such as `5s`; `nil` if the request does not have it.
     func wait() throws(Problem) -> Duration? {
         try duration(Route.wait, in: .zero ... .seconds(Self.waitSecondsMax))
     }
 
-    /// `true` or `false`; a parameter that is not there is false.
+    /// A query parameter that is `true` or `false`; false if the request does not have it.
     func flag(_ parameter: String) throws(Problem) -> Bool {
         switch request.head.query[parameter] {
         case nil, "false": return false
@@ -203,7 +209,7 @@ struct Call: Sendable {
         try query("continue") { (text) throws(ValidationError) in try ContinueToken(text) }
     }
 
-    /// A duration within bounds; `nil` if the request does not name it.
+    /// A duration within bounds; `nil` if the request does not have the parameter.
     func duration(_ parameter: String, in bounds: ClosedRange<Duration>) throws(Problem) -> Duration? {
         try query(parameter) { (text) throws(ValidationError) in
             let duration = try Duration(text: text)
@@ -224,7 +230,9 @@ struct Call: Sendable {
         return number
     }
 
-    /// The body as JSON of one of the media types.
+    /// The body, parsed as JSON; its media type must be one of `types`.
+    ///
+    /// - Throws: `Problem.unsupportedMediaType`, `.unsupportedEncoding`, `.notJSON`.
     func document(_ types: [String] = ["application/json"]) throws(Problem) -> JSONValue {
         let type = request.head.header("content-type")
         let essence = type?.split(separator: ";").first?.lowercased().filter { $0 != " " }
@@ -241,7 +249,7 @@ struct Call: Sendable {
         }
     }
 
-    /// The body as what `read` makes of it.
+    /// The body, parsed as JSON and converted by `read`.
     func input<Input>(
         _ types: [String] = ["application/json"], _ read: (JSONValue) throws(InvalidDocument) -> Input
     ) throws(Problem) -> Input {

@@ -29,23 +29,23 @@ struct Preconditions: Sendable {
         ifNoneMatch = request.head.list("if-none-match").map(Tags.init)
     }
 
-    /// Whether a reader has this version already.
+    /// Whether the client has the current version already: 304 is the answer.
     func isUnmodified(_ tag: String) -> Bool {
         ifNoneMatch?.contain(tag, weakly: true) == true
     }
 
-    /// - Parameter tag: The present version; nothing when there is none.
+    /// - Parameter tag: Entity tag of the current version; `nil` if the resource does not exist.
     /// - Throws: `Refusal.preconditionFailed`.
     func check(_ tag: String?) throws(Refusal) {
         if let ifMatch, !ifMatch.contain(tag, weakly: false) {
             throw .preconditionFailed(
                 tag.map {
-                    "If-Match does not name the current version \($0), with its quotes; a weak one does not count; "
-                        + "read it again"
-                } ?? "If-Match is set, but there is nothing to match")
+                    "If-Match does not list the current entity tag \($0), with its quotes; weak tags do not match; "
+                        + "read the resource again"
+                } ?? "If-Match is set, but the resource does not exist")
         }
         if let ifNoneMatch, ifNoneMatch.contain(tag, weakly: true) {
-            throw .preconditionFailed("If-None-Match is set, but it exists in version \(tag ?? "*")")
+            throw .preconditionFailed("If-None-Match is set, but the resource exists with the entity tag \(tag ?? "*")")
         }
     }
 }

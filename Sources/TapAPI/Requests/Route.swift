@@ -1,32 +1,33 @@
 internal import TapHTTP
 
-/// What may be asked for, and who answers it.
+/// A method and path of the API, with its handler.
 struct Route: Sendable {
     let method: String
-    /// A path whose segments in braces match anything but nothing; also a metric's label.
+    /// A path whose segments in braces match any non-empty segment; also the label `route` of metrics.
     let pattern: String
-    /// What it asks of whoever calls it.
+    /// The permission that it requires of its caller.
     let permission: Permission
-    /// Query parameters that are understood; others are refused, since ignoring one may do the wrong thing.
+    /// Accepted query parameters. Others are rejected, since ignoring one may have the wrong effect.
     let parameters: Set<String>
-    /// A longer body is refused, since to parse it would hold up others: 128 KiB are more than a device can need, whose
-    /// longest labels take 25.
+    /// Longer bodies are rejected, since parsing them would delay other requests. The default of 128 KiB is more than a
+    /// device can need: its longest labels take 25 KiB.
     let bodyBytesMax: Int
-    /// What it answers with, as far as it is for the router to look at what the client takes.
+    /// Whether the `Accept` field is checked before the handler is called.
     let answers: Answers
     let handler: @Sendable (Call) throws(Problem) -> Void
 
     enum Answers {
+        /// `Accept` must allow `application/json`.
         case json
-        /// Nothing, or what is sent whatever the client says, as metrics and documents; or the route chooses by itself.
+        /// `Accept` is not checked: there is no content or only one type, or the handler negotiates the type.
         case other
     }
 
-    /// Each write may be asked to wait, also where there is nothing to wait for: a client need not know which.
+    /// Query parameter that all writes accept, even those that never wait, so that clients need not distinguish them.
     static let wait = "wait"
 
     private let segments: [String]
-    /// Where the path has what a name in braces stands for.
+    /// Index of the path segment of each parameter.
     let places: [PathParameter: Int]
 
     init(
@@ -53,7 +54,7 @@ struct Route: Sendable {
     }
 }
 
-/// What a pattern may have in braces.
+/// A parameter of a path pattern, in braces.
 enum PathParameter: String, CaseIterable, Sendable {
     case name
     case index

@@ -6,12 +6,12 @@ struct Router: Sendable {
         case route(Route)
         /// The path exists for other methods.
         case otherMethods([String])
-        /// What the path can do was asked for.
+        /// `OPTIONS`, with the allowed methods.
         case options([String])
         case none
     }
 
-    /// So many paths are named to who asks for another one; where there are more, the document lists them.
+    /// If there are more routes, a 404 does not list them, but refers to the OpenAPI document.
     private static let namedMax = 8
 
     let routes: [Route]
@@ -21,14 +21,14 @@ struct Router: Sendable {
     }
 
     func match(method: String, path: [String]) -> Match {
-        // HEAD is GET without the body, which the library leaves out.
+        // HEAD is GET without the body, which the HTTP library omits.
         let method = method == "HEAD" ? "GET" : method
         var others: [String] = []
         for route in routes where route.matches(path) {
             if route.method == method { return .route(route) }
             others.append(route.method)
         }
-        // `OPTIONS *` asks for the server (RFC 9110, section 9.3.7).
+        // `OPTIONS *` applies to the whole server (RFC 9110, section 9.3.7).
         if method == "OPTIONS", path == ["*"] { others = Set(routes.map(\.method)).sorted() }
         guard !others.isEmpty else { return .none }
         if others.contains("GET") { others.append("HEAD") }

@@ -3,7 +3,7 @@ internal import TapEngine
 /// Every route of the API.
 struct AllRoutes {
     let api: [Route]
-    /// Health and metrics alone.
+    /// Health and metrics only, for listeners without authentication.
     let health: [Route]
 
     init(engine: Engine, authenticator: Authenticator, watchers: Watchers, scrapes: Scrapes, metrics: Metrics) {

@@ -8,7 +8,7 @@ internal import TapEngine
 /// Answers requests that change many devices: an apply, and a rollback.
 struct ApplyAnswers: Sendable {
     static let parameters: Set<String> = ["dryRun", "confirmWithin", "recreate", "force"]
-    /// Of devices that are not Ready yet, those that an answer names.
+    /// An answer names at most this many devices that are not Ready.
     private static let unreachedMax = 100
 
     let engine: Engine
@@ -21,23 +21,23 @@ struct ApplyAnswers: Sendable {
         options.recreate = try call.flag("recreate")
         options.force = try call.flag("force")
         if options.isDryRun, options.confirmWithin != nil {
-            throw .invalidParameter(name: "confirmWithin", detail: "has no meaning with dryRun; leave one out")
+            throw .invalidParameter(name: "confirmWithin", detail: "cannot be combined with dryRun; omit one of them")
         }
         return options
     }
 
-    /// Decides and writes in the request's turn.
+    /// Decides and writes within the transaction of a write group.
     ///
     /// - Parameters:
     ///   - inputs: The wanted devices.
     ///   - call: The request, which is answered here.
-    ///   - options: What its query says.
-    ///   - wait: How long the answer may wait for the devices to be Ready.
-    ///   - group: The turn.
-    ///   - idempotent: By which the request is known when it comes again.
-    ///   - prunes: Whether a device that `inputs` do not name shall be deleted.
-    /// - Returns: What answers.
-    /// - Throws: `Refusal` when one of them cannot be so.
+    ///   - options: The options from its query.
+    ///   - wait: How long the answer may wait for the devices to be Ready; `nil` if it does not wait.
+    ///   - group: The write group.
+    ///   - idempotent: Stores the answer for a repeated request; `nil` without an `Idempotency-Key`.
+    ///   - prunes: Whether to delete a device that `inputs` do not name.
+    /// - Returns: A closure that answers, called after the commit.
+    /// - Throws: `Refusal` if a device cannot be changed as wanted.
     func write(
         _ inputs: [DeviceInput], _ call: Call, _ options: Apply.Options, wait: Duration?, in group: inout WriteGroup,
         _ idempotent: IdempotentRequest?, prunes: (DeviceRecord) -> Bool
@@ -73,7 +73,7 @@ struct ApplyAnswers: Sendable {
         }
     }
 
-    /// The first of the devices that are not as they are wanted.
+    /// Names of devices that have not reached their goal, sorted, at most `unreachedMax`.
     private static func unreached(_ goals: [DeviceName: Waiters.Goal], in snapshot: Snapshot) -> [DeviceName] {
         let names = goals.filter { name, goal in goal.isReached(by: snapshot.devices[name]) != true }.keys.sorted()
         return Array(names.prefix(unreachedMax))

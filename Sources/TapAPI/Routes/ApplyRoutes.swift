@@ -30,9 +30,9 @@ struct ApplyRoutes: Sendable {
         let prunes = try call.flag("prune")
         if labelSelector != nil, !prunes {
             throw .invalidParameter(
-                name: "labelSelector", detail: "says what prune may delete; add prune=true, or leave it out")
+                name: "labelSelector", detail: "limits what prune deletes; add prune=true, or omit it")
         }
-        // It may be large: meanwhile a connection's thread has others to serve, and the writer others to write for.
+        // Parsing a large body takes long, so it must not block the thread of the connections or of the writer.
         try call.perform(on: engine, whenFull: .tooManyWrites) { () throws(Problem) in
             let document = try call.document()
             let inputs = try refusing { () throws(Refusal) in try self.inputs(document) }
@@ -45,7 +45,9 @@ struct ApplyRoutes: Sendable {
         }
     }
 
-    /// The devices of the document; every mistake in all of them comes in one answer.
+    /// The devices of the document.
+    ///
+    /// - Throws: `Refusal.invalidDocument` with the mistakes of all devices, at most `InvalidDocument.issuesMax`.
     private func inputs(_ document: JSONValue) throws(Refusal) -> [DeviceInput] {
         guard case .object(let members) = document else {
             throw .invalidDocument([FieldIssue(pointer: "", detail: "must be an object, found \(document.kind)")])
@@ -75,7 +77,7 @@ struct ApplyRoutes: Sendable {
                 issues.append(
                     FieldIssue(
                         pointer: "/devices/\(place)/metadata/name",
-                        detail: "'\(name)' is named by /devices/\(other) already"))
+                        detail: "duplicate device '\(name)': /devices/\(other) has the same name"))
             }
             let reading = writes.engine.documents.issues(document)
             issues += reading.issues.map {
@@ -87,7 +89,7 @@ struct ApplyRoutes: Sendable {
         return inputs
     }
 
-    /// Of a device of which other things may be wrong.
+    /// The name of a device whose document may be invalid otherwise.
     private static func name(_ document: JSONValue) -> DeviceName? {
         guard case .string(let text)? = document["metadata"]?["name"] else { return nil }
         return try? DeviceName(text)
@@ -110,7 +112,7 @@ struct ApplyRoutes: Sendable {
         let (revision, wait) = (try call.revision { .refused(.trialNotFound($0)) }, try call.wait())
         try writes.enqueue(call) { (group, _) throws(Refusal) in
             let records = try engine.rollBack(
-                revision, because: "somebody asked for it", by: call.author, in: &group)
+                revision, because: "the rollback was requested", by: call.author, in: &group)
             return {
                 engine.trialEnded(revision)
                 guard let wait, !records.isEmpty else { return call.answer(HTTPResponse(status: 204)) }

@@ -5,7 +5,7 @@ internal import TapStore
 internal import TapSystem
 internal import TapEngine
 
-/// `/v1/backup`: a copy of the database beside it.
+/// `/v1/backup`: copies the database into its directory.
 struct BackupRoutes: Sendable {
     let engine: Engine
     let writes: DeviceWrites
@@ -13,7 +13,7 @@ struct BackupRoutes: Sendable {
     var routes: [Route] { [Route("POST", "/v1/backup", .administer, handler: backUp)] }
 
     @Sendable private func backUp(_ call: Call) throws(Problem) {
-        // First in the writer's turn: it knows whether this request has been answered before.
+        // Starts in the writer, which knows whether the request is a repetition (`Idempotency-Key`).
         try writes.enqueue(call) { _, _ in
             {
                 do throws(Problem) {
@@ -32,7 +32,7 @@ struct BackupRoutes: Sendable {
                 group.record(
                     EventRecord(
                         at: backup.createdAt, device: nil, reason: .backedUp,
-                        message: "the database is copied to \(backup.path)", author: call.author))
+                        message: "the database was copied to \(backup.path)", author: call.author))
                 try idempotent?.remember(response, in: &group)
                 return { call.answer(response) }
             }

@@ -9,9 +9,10 @@ internal import TapSystem
 
 /// `/v1/devices`.
 struct DeviceRoutes: Sendable {
-    /// Devices on a page; who wants no pages gets all.
+    /// Most devices on a page. Without `limit`, an answer has all devices.
     static let limitMax = 1_000
-    /// Versions of snapshots are counted anew by each process.
+    /// Part of entity tags: each process counts the versions of its snapshots from 0, so that the tags of two runs must
+    /// differ.
     private static let run = String(UInt32.random(in: .min ... .max), radix: 16)
 
     let engine: Engine
@@ -104,7 +105,7 @@ struct DeviceRoutes: Sendable {
         try writes.submit(call, name, wait: wait, goal: Self.ready) { [writes] (view) throws(Refusal) in
             guard let view else { throw .deviceNotFound(name.text) }
             try preconditions.check(view.entityTag)
-            // The version counts only where the patch names one.
+            // `resourceVersion` is checked only if the patch has one.
             let current = DeviceInput(name: name, labels: view.record.labels, spec: view.record.spec)
             let input = try writes.engine.documents.input(current.document.merging(document), name: name)
             return try DeviceChange.change(view, to: input, recreate: recreate)
@@ -126,9 +127,9 @@ struct DeviceRoutes: Sendable {
     }
 }
 
-/// The list that was asked for last: who polls asks for the same one, and mostly nothing has changed.
+/// Caches the last list: pollers request the same list again, mostly without changes in between.
 private final class LastList: Sendable {
-    /// A longer one is made anew for each.
+    /// Longer lists are not cached.
     static let bytesMax = 1 << 20
 
     private struct Entry {

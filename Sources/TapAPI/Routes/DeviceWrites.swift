@@ -5,21 +5,21 @@ internal import TapHTTP
 internal import TapStore
 internal import TapEngine
 
-/// Requests that write: decided within the transaction, against what is committed, and answered when it is on the disk.
+/// Write requests: decided within the transaction, against the committed state, and answered after the commit.
 struct DeviceWrites: Sendable {
     let engine: Engine
 
-    /// 202: it is committed, but the kernel does not match it yet.
+    /// 202: the change is committed, but the kernel does not match it yet.
     static let unreached = 202
 
-    /// Decides in the writer's turn, commits, publishes, wakes the worker, and answers, perhaps after a wait.
+    /// Decides within the transaction, commits, publishes, wakes the worker, and answers, after a wait if requested.
     ///
     /// - Parameters:
-    ///   - call: The request; it is answered here.
-    ///   - name: The device's name.
-    ///   - wait: How long the answer may wait for the goal.
-    ///   - goal: What it waits for.
-    ///   - decide: From the committed state of the device to its change.
+    ///   - call: The request, which is answered here.
+    ///   - name: The device.
+    ///   - wait: How long the answer may wait for the goal; `nil` if it does not wait.
+    ///   - goal: The state to wait for.
+    ///   - decide: Derives the change from the committed state of the device (`nil` if there is none).
     /// - Throws: `Refusal.tooManyWrites`; every other refusal becomes the answer.
     func submit(
         _ call: Call, _ name: DeviceName, wait: Duration?,
@@ -37,8 +37,10 @@ struct DeviceWrites: Sendable {
         }
     }
 
-    /// Has `turn` decide when it is this request's turn to write; what it returns answers when all is on the disk, and
-    /// its refusal becomes the answer. A request that was answered before (`Idempotency-Key`) is answered so again.
+    /// Queues `turn` for the writer. The closure that it returns is called after the commit; its refusal becomes the
+    /// answer. A repeated request (`Idempotency-Key`) gets its earlier answer, without a call of `turn`.
+    ///
+    /// - Throws: `Problem.invalidHeader`, `Refusal.tooManyWrites`.
     func enqueue(
         _ call: Call,
         _ turn:
@@ -61,7 +63,7 @@ struct DeviceWrites: Sendable {
         _ call: Call, _ record: DeviceRecord, status: Int, wait: Duration?, goal: Waiters.Goal
     ) {
         var view = engine.snapshot.devices[record.name] ?? DeviceView(record: record)
-        // Another write of the group may have changed it since.
+        // A later write of the same group may have changed the device already.
         if view.record.revision != record.revision { view = view.with(record: record) }
         guard let wait else {
             if case .gone = goal { return call.answer(view, status: Self.unreached) }

@@ -6,9 +6,9 @@ internal import TapEngine
 internal import TapSystem
 
 extension IdempotentRequest {
-    /// `nil` for a request without an `Idempotency-Key`, and for methods that may be repeated anyhow.
+    /// `nil` if the request has no `Idempotency-Key`, or its method is idempotent anyway (RFC 9110, section 9.2.2).
     ///
-    /// - Throws: `Problem.invalidHeader`.
+    /// - Throws: `Problem.invalidHeader` if the key is invalid.
     init?(_ call: Call) throws(Problem) {
         let head = call.request.head
         guard head.method == "POST", let text = head.header("idempotency-key") else { return nil }
@@ -16,7 +16,7 @@ extension IdempotentRequest {
         do throws(ValidationError) { key = try IdempotencyKey(text) } catch {
             throw .invalidHeader(name: "Idempotency-Key", detail: error.detail)
         }
-        // The parameters in order: two requests that only differ in it ask for the same.
+        // Sorted, since the order of the parameters has no meaning.
         let query = head.query.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
         let target = ([head.method, head.path] + query).joined(separator: "\n")
         self.init(

@@ -8,7 +8,7 @@ internal import TapStore
 internal import TapSystem
 internal import TapEngine
 
-/// What asks how the kernel is: drift, a look at once, and the devices of others.
+/// Drift, on-demand reconcile, and unmanaged interfaces.
 struct KernelRoutes: Sendable {
     let engine: Engine
     let writes: DeviceWrites
@@ -40,7 +40,7 @@ struct KernelRoutes: Sendable {
         }
         let event = EventRecord(
             at: .now(), device: device, reason: .reconcileRequested,
-            message: device == nil ? "a look at everything was asked for" : "a look was asked for",
+            message: device == nil ? "full reconcile requested" : "reconcile requested",
             author: call.author)
         let answer: @Sendable (Bool) -> Void = { [engine] looked in
             engine.note(event) {
@@ -76,14 +76,14 @@ struct KernelRoutes: Sendable {
         try refusing { () throws(Refusal) in try engine.survey(reply: answer) }
     }
 
-    /// Takes a device over as it is: its spec says what the kernel says.
+    /// Adopts an unmanaged device unchanged: its spec is derived from the state of the kernel.
     @Sendable private func adopt(_ call: Call) throws(Problem) {
         let text = call.parameter(.name)
         let wait = try call.wait()
         let namespace = try call.query("networkNamespace") { (text) throws(ValidationError) in
             try NetworkNamespace(text)
         }
-        // First in the writer's turn: it knows whether this request has been answered before.
+        // Starts in the writer, which knows whether the request is a repetition (`Idempotency-Key`).
         try writes.enqueue(call) { _, _ in { look(for: text, in: namespace, call, wait: wait) } }
     }
 
@@ -109,9 +109,9 @@ struct KernelRoutes: Sendable {
         let spec: DeviceSpec
         do {
             name = try DeviceName(found.link.name)
-            // Through the document too: what the kernel allows may be more than a statement can say.
+            // Encoded and parsed again, since the kernel allows values that a spec does not.
             let document = try DeviceSpec(try DeviceSpecDraft(adopting: found, settings)).document
-            // A size that a new interface has too is not stated: it stays the kernel's own.
+            // A size that equals the kernel's default is left out of the spec, so that the kernel's default applies.
             let sizes = found.link.attributes.filter {
                 $0.setting.value != .integer(GSOMaxBytes.standard.value)
             }
@@ -139,15 +139,15 @@ struct KernelRoutes: Sendable {
 }
 
 extension DeviceSpecDraft {
-    /// What the kernel says of a device, as a statement.
+    /// A spec from the state of the kernel.
     ///
-    /// - Throws: `ValidationError` for what no spec can say.
+    /// - Throws: `ValidationError` if the device has a value that a spec cannot have.
     fileprivate init(adopting device: UnmanagedDevice, _ settings: DescriptorSettings) throws(ValidationError) {
         self.init()
         let link = device.link
-        guard let tun = link.tun else { throw ValidationError("it is no tap or tun device") }
+        guard let tun = link.tun else { throw ValidationError("the interface is not a tap or tun device") }
         kind = tun.kind
-        // Whoever opens it by its name today shall do so tomorrow.
+        // Consumers that open it by name must still be able to.
         access = .open
         let count = min(max((tun.attachedQueues ?? 0) + (tun.detachedQueues ?? 0), 1), QueueCount.bounds.upperBound)
         queues = tun.multiQueue ? .multiple(try QueueCount(count)) : .single
@@ -171,14 +171,14 @@ extension DeviceSpecDraft {
     }
 }
 
-/// Answers once: when something is reached, or when the time is over.
+/// Calls `answer` once: when the goal is reached or after the timeout.
 private final class OneShotTimeout: Sendable {
     private let answer: Mutex<(@Sendable (_ isReached: Bool) -> Void)?>
     private let timer = DeadlineTimer()
 
     init(_ time: Duration, answer: @escaping @Sendable (_ isReached: Bool) -> Void) {
         self.answer = Mutex(answer)
-        // The timer keeps this object until the time is over or `cancel`.
+        // The timer retains this object until the timeout or `cancel`.
         timer.onTime { [self] in end(isReached: false) }
         timer.schedule(after: time)
     }
@@ -189,7 +189,7 @@ private final class OneShotTimeout: Sendable {
         answer?(isReached)
     }
 
-    /// Lets go of the answer, and of the timer, which holds on to us.
+    /// Releases the answer, and the timer, which retains this object.
     func cancel() {
         answer.withLock { $0 = nil }
         timer.end()

@@ -5,7 +5,7 @@ internal import TapHTTP
 internal import TapStore
 internal import TapEngine
 
-/// Leases: taking one leaves HTTP, the rest is about those that are.
+/// Lease routes. Acquiring upgrades the connection; the others list and revoke.
 struct LeaseRoutes: Sendable {
     let engine: Engine
 
@@ -36,17 +36,17 @@ struct LeaseRoutes: Sendable {
         try refusing { () throws(Refusal) in try engine.perform(.grant(request, reply)) }
     }
 
-    /// `queues=0,1`: each once.
+    /// The query parameter `queues`, such as `0,1`; `nil` if the request does not have it.
     private static func queues(_ call: Call) throws(Problem) -> [Int]? {
         guard let text = call.request.head.query["queues"] else { return nil }
         let numbers = text.split(separator: ",", omittingEmptySubsequences: false).map { part in
-            // No sign: UInt8 takes -0.
+            // Digits only: `UInt8` accepts `-0`.
             part.utf8.count <= 3 && part.utf8.allSatisfy { 0x30...0x39 ~= $0 } ? UInt8(part).map(Int.init) : nil
         }
         let queues = numbers.compactMap { $0 }
         guard !queues.isEmpty, queues.count == numbers.count, Set(queues).count == queues.count else {
             throw .invalidParameter(
-                name: "queues", detail: "must be different indexes with commas between them, such as 0,1")
+                name: "queues", detail: "must be different queue indexes separated by commas, such as 0,1")
         }
         return queues
     }
@@ -76,10 +76,10 @@ struct LeaseRoutes: Sendable {
         try refusing { () throws(Refusal) in try engine.perform(command) }
     }
 
-    /// The lease has ended whether or not the database takes a note of it.
+    /// Records the event and answers. The lease has ended even if the database cannot record it.
     private func tell(_ call: Call, _ id: LeaseIdentifier, of device: DeviceName) {
         let event = EventRecord(
-            at: .now(), device: device, reason: .leaseRevoked, message: "lease \(id) was taken back",
+            at: .now(), device: device, reason: .leaseRevoked, message: "lease \(id) was revoked",
             author: call.author)
         engine.note(event) { call.answer(HTTPResponse(status: 204)) }
     }
@@ -92,7 +92,7 @@ struct LeaseRoutes: Sendable {
 }
 
 extension RequestHead {
-    /// Whether the client would go on with this protocol: it is named in `Upgrade`, and `Connection` says so.
+    /// Whether the client offers to upgrade to this protocol (RFC 9110, section 7.8).
     fileprivate func offers(_ name: String) -> Bool {
         canUpgrade && tokens("connection").contains("upgrade") && tokens("upgrade").contains(name)
     }

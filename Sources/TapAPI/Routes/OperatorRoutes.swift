@@ -7,14 +7,15 @@ internal import TapSystem
 internal import Yams
 internal import TapEngine
 
-/// What operators and their machines ask: health, metrics, history, the contract.
+/// Health, metrics, events, version and the OpenAPI document.
 struct OperatorRoutes: Sendable {
     static let eventsLimitMax = 1_000
 
     let engine: Engine
     let scrapes: Scrapes
 
-    /// Those that may be served without a token. What the metrics need, which name the devices, is said by whom serves.
+    /// Routes that a listener without authentication may serve. The caller chooses the permission for the metrics,
+    /// which name the devices.
     func healthRoutes(metrics permission: Permission) -> [Route] {
         [
             Route("GET", "/livez", .open, parameters: ["verbose"], answers: .other) { $0.answer(text: "ok\n") },
@@ -43,7 +44,7 @@ struct OperatorRoutes: Sendable {
         let checks = [
             ("kernel", snapshot.workerFailure),
             ("database", snapshot.storeFailure),
-            ("reconciled", snapshot.isReady ? nil : "the first look at the kernel is not complete"),
+            ("reconciled", snapshot.isReady ? nil : "the first pass over the kernel is not complete"),
         ]
         let isReady = snapshot.isHealthy
         var text = isReady ? "ok\n" : "not ready\n"
@@ -53,7 +54,7 @@ struct OperatorRoutes: Sendable {
         call.answer(text: text, status: isReady ? 200 : 503)
     }
 
-    /// How far a pass with work has come; nothing when there is none.
+    /// A line with the progress of the current pass; empty if no devices are left.
     private var progress: String {
         let left = Int(engine.metrics.passDevicesLeft.current)
         return left == 0 ? "" : "[+] pass \(left) of \(Int(engine.metrics.passDevices.current)) devices left\n"
@@ -78,14 +79,14 @@ struct OperatorRoutes: Sendable {
     }
 }
 
-/// The OpenAPI document in both its forms.
+/// The OpenAPI document as YAML and as JSON.
 private enum Contract {
     static let yaml = HTTPBody(OpenAPIDocument.yaml)
 
-    /// Of both: one is made from the other.
+    /// Of both forms, since the JSON is derived from the YAML.
     static let entityTag = "\"" + SHA256.text(SHA256.digest(OpenAPIDocument.yaml)) + "\""
 
-    /// Made from the YAML by the first who asks.
+    /// Derived from the YAML at the first request.
     static let json: HTTPBody = {
         let tree = try? Yams.compose(yaml: String(decoding: OpenAPIDocument.yaml, as: UTF8.self))
         return HTTPBody((tree.map(JSONValue.init(_:)) ?? .null).bytes)
@@ -93,7 +94,7 @@ private enum Contract {
 }
 
 extension JSONValue {
-    /// YAML's core schema: plain scalars may be numbers, booleans or null, quoted ones are strings.
+    /// Converts by YAML's core schema: plain scalars may be numbers, booleans or null, quoted ones are strings.
     fileprivate init(_ node: Node) {
         switch node {
         case .mapping(let mapping):

@@ -5,7 +5,7 @@ internal import TapHTTP
 internal import TapStore
 internal import TapEngine
 
-/// The queues of devices, and to whom they belong.
+/// Queues and their assignments.
 struct QueueRoutes: Sendable {
     let engine: Engine
     let writes: DeviceWrites
@@ -71,7 +71,7 @@ struct QueueRoutes: Sendable {
         }
     }
 
-    /// Even where that is what was wanted already: the consumer may have toggled it.
+    /// Also called if the record is unchanged, since the consumer may have attached or detached the queue.
     private func setQueue(_ call: Call, _ name: DeviceName, _ index: Int, isEnabled: Bool) {
         let command = LeaseCommand.setQueue(name, index, isEnabled: isEnabled) { refusal in
             if let refusal { return call.fail(.refused(refusal)) }
@@ -123,8 +123,10 @@ struct QueueRoutes: Sendable {
         }
     }
 
-    /// Has `decide` decide in the request's turn to write, on the record of a device that is to stay: of two who want
-    /// the same queue, the second sees that the first has it.
+    /// Queues `decide` for the writer with the committed record of the device, so that two requests for the same queue
+    /// cannot both get it.
+    ///
+    /// - Throws: `Problem.invalidName`, `.invalidHeader`, `Refusal.tooManyWrites`; other refusals become the answer.
     private func change(
         _ call: Call,
         _ decide:
@@ -139,7 +141,7 @@ struct QueueRoutes: Sendable {
         }
     }
 
-    /// The queue that the path names.
+    /// The queue index in the path.
     private static func index(_ call: Call, of record: DeviceRecord) throws(Refusal) -> Int {
         let text = call.parameter(.index)
         guard let index = Int(text), record.queues.contains(index), String(index) == text else {
@@ -150,9 +152,9 @@ struct QueueRoutes: Sendable {
 }
 
 extension WriteGroup {
-    /// Writes what becomes of a device's queues, with its event.
+    /// Writes a change of a device's queues, with its event.
     ///
-    /// - Returns: The record as it is then.
+    /// - Returns: The record after the change.
     /// - Throws: `Refusal.store`.
     fileprivate mutating func commit(_ change: QueueChange, by author: Author) throws(Refusal) -> DeviceRecord {
         guard let event = change.event else { return change.record }
@@ -172,20 +174,20 @@ extension Assignment {
 }
 
 extension Assignment {
-    /// The version as HTTP quotes it: since when, and with which CPUs.
+    /// Entity tag, with quotes: time of the assignment and CPUs.
     fileprivate var entityTag: String {
         "\"\(assignedAt.microseconds)-\(cpus.map { String($0) }.joined(separator: "."))\""
     }
 }
 
 extension DeviceRecord {
-    /// The version of what is stated of a queue, as HTTP quotes it. As with a device, what is the case has none.
+    /// Entity tag of the wanted state of a queue, with quotes. As with devices, status is not part of it.
     fileprivate func entityTag(of queue: Int) -> String {
         let state = disabledQueues.contains(queue) ? "disabled" : "enabled"
         return "\"\(state)-\(assignments[queue]?.entityTag.dropFirst().dropLast() ?? "free")\""
     }
 
-    /// An assignment in a list; `nil` when nothing is assigned.
+    /// The assignment of a queue as a list item; `nil` if the queue is not assigned.
     fileprivate func assignedQueue(_ queue: Int) -> AssignedQueue? {
         assignments[queue].map { AssignedQueue(device: name, queue: queue, assignment: $0) }
     }

@@ -5,7 +5,7 @@ internal import TapStore
 internal import TapSystem
 internal import TapEngine
 
-/// `/v1/revisions`: what was stated before, and the way back.
+/// `/v1/revisions`: earlier specs, and rollback to them.
 struct RevisionRoutes: Sendable {
     static let limitMax = 1_000
 

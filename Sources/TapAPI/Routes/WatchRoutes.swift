@@ -46,7 +46,7 @@ struct WatchRoutes: Sendable {
         call.answer(HTTPResponse(status: 200, headers: headers, stream: try watchers.add(watcher)))
     }
 
-    /// Why the request would be refused by now; nothing as long as it would not.
+    /// Why the request would be refused now; `nil` if it would still be allowed.
     private static func refusal(_ head: RequestHead, _ origin: HTTPOrigin, by authenticator: Authenticator) -> Problem?
     {
         do throws(AccessRefusal) {
@@ -57,8 +57,8 @@ struct WatchRoutes: Sendable {
         }
     }
 
-    /// From where the client goes on. A browser that connects again sends `Last-Event-ID`, beside the parameter that it
-    /// began with, so the header counts more.
+    /// The revision from which the client resumes; `nil` if it starts anew. A browser that reconnects sends
+    /// `Last-Event-ID` beside the parameter of its first request, so the header takes precedence.
     private static func revision(_ call: Call) throws(Problem) -> Int? {
         for (name, text) in [
             ("Last-Event-ID", call.request.head.header("last-event-id")),
@@ -67,7 +67,7 @@ struct WatchRoutes: Sendable {
             guard let text, !text.isEmpty || name == "resourceVersion" else { continue }
             guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let revision = Int(text) else {
                 throw .invalidParameter(
-                    name: name, detail: "must be a metadata.resourceVersion as a list or an event shows it")
+                    name: name, detail: "must be the metadata.resourceVersion of a list or an event")
             }
             return revision
         }
@@ -75,7 +75,7 @@ struct WatchRoutes: Sendable {
     }
 }
 
-/// What a HEAD request is answered with.
+/// An empty stream, the answer to HEAD.
 private struct EmptyStream: HTTPStreamSource {
     func next(isStopping: Bool) -> HTTPStreamStep { .end }
     func ended(isOverdue: Bool) {}

@@ -3,9 +3,9 @@ internal import TapHTTP
 internal import TapEngine
 internal import TapSystem
 
-/// How events go over the wire. What is long in them, the device's document, is the same memory for all.
+/// Encodes events. All watchers share the memory of the device documents.
 enum WatchFormat: String, Sendable, CaseIterable {
-    /// A JSON text a line.
+    /// One JSON text in each line.
     case lines = "application/x-ndjson"
     /// Server-sent events (WHATWG HTML, section 9.2).
     case eventStream = "text/event-stream"
@@ -16,10 +16,10 @@ enum WatchFormat: String, Sendable, CaseIterable {
     private static let eventEnd = HTTPBody(WatchEvent.closing + "\n\n")
 
     /// - Parameters:
-    ///   - kind: What happened.
+    ///   - kind: The kind of event.
     ///   - object: A JSON text without line feeds.
-    ///   - resume: From which revision a client that has seen the event may go on.
-    /// - Returns: The event's bytes, in parts.
+    ///   - resume: The revision from which a client may resume after this event; `nil` if it cannot.
+    /// - Returns: The bytes of the event, in parts.
     func frame(_ kind: WatchEvent.Kind, _ object: HTTPBody, resume: Int?) -> [HTTPBody] {
         switch self {
         case .lines: return [Self.openings[kind] ?? .empty, object, Self.lineEnd]
@@ -32,7 +32,7 @@ enum WatchFormat: String, Sendable, CaseIterable {
         }
     }
 
-    /// All is told up to a revision.
+    /// The event that all changes up to a revision were sent.
     func bookmark(_ revision: Int) -> [HTTPBody] {
         frame(.bookmark, HTTPBody(WatchEvent.bookmark(revision)), resume: revision)
     }

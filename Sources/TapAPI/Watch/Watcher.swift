@@ -6,17 +6,18 @@ internal import TapHTTP
 internal import TapStore
 internal import TapEngine
 
-/// One who is told of changes. It keeps its place in the list of changes, and which devices its client knows of: that
-/// is all, however slowly the client reads.
+/// One open watch. Its memory is bounded even if the client reads slowly: the place in the list of changes, and the
+/// identifiers of the devices that the client knows.
 final class Watcher: HTTPStreamSource {
     fileprivate struct State {
         var place: WatchPlace
-        /// Devices that the client was told of, and not that they went. After a resume, also those that it may know.
+        /// Devices for which the client got an event and no DELETED. After a resume, also those that it may know.
         var known: Set<DeviceIdentifier>
-        /// At first too: it tells that all that was there has been told.
+        /// Initially true: the first bookmark marks the end of the initial state.
         var isBookmarkDue = true
+        /// Whether the last bookmark of a stop was requested.
         var hasSaidLast = false
-        /// Why it is cut off, once it is to be.
+        /// Why the watch must end; `nil` if it may continue.
         var end: (reason: DropReason, problem: Problem)?
         var hasEnded = false
     }
@@ -24,7 +25,7 @@ final class Watcher: HTTPStreamSource {
     private let feed: any ChangeFeed
     private let selector: LabelSelector?
     private let format: WatchFormat
-    /// Whose it is, as the limit for each goes.
+    /// Name of the caller, to which the limit of each owner applies.
     let owner: String
     private let refusal: @Sendable () -> Problem?
     private let describe: @Sendable (Problem) -> HTTPBody
@@ -32,26 +33,26 @@ final class Watcher: HTTPStreamSource {
     private let onEnd: @Sendable (Watcher) -> Void
     private let state: Mutex<State>
 
-    /// Why a watcher is cut off.
+    /// Why a watch is ended by the server.
     enum DropReason: String {
-        /// It does not read.
+        /// The client does not read.
         case stalled
-        /// It reads so slowly that removals were forgotten before it came to them.
+        /// The client reads so slowly that deletions were discarded before they were sent.
         case behind
-        /// Whoever opened it may not see devices any more.
+        /// The owner lost the permission to view devices.
         case refused
     }
 
     /// - Parameters:
-    ///   - feed: What is watched.
-    ///   - start: Where it begins.
-    ///   - selector: Which devices it is told of; nothing for all.
-    ///   - format: How it is told.
-    ///   - owner: Whose it is.
-    ///   - refusal: Why its owner may not watch any more; nothing as long as he may.
-    ///   - describe: Puts a problem into JSON.
-    ///   - dropped: Called when it is cut off.
-    ///   - onEnd: Called once, when it is over.
+    ///   - feed: Supplies the changes.
+    ///   - start: Where the watch begins.
+    ///   - selector: Selects the devices; `nil` selects all.
+    ///   - format: Encodes the events.
+    ///   - owner: Name of the caller.
+    ///   - refusal: Why the owner may no longer watch; `nil` if it may.
+    ///   - describe: Encodes a problem as JSON.
+    ///   - dropped: Called if the server ends the watch.
+    ///   - onEnd: Called once, at the end of the stream.
     init(
         _ feed: some ChangeFeed, from start: WatchStart, selector: LabelSelector?, format: WatchFormat, owner: String,
         refusal: @escaping @Sendable () -> Problem?, describe: @escaping @Sendable (Problem) -> HTTPBody,
@@ -71,9 +72,9 @@ final class Watcher: HTTPStreamSource {
 
     func setBookmarkDue() { state.withLock { $0.isBookmarkDue = true } }
 
-    /// Cuts it off, where its token is revoked or has expired, or its owner's role was taken.
+    /// Ends the watch if the owner's token was revoked or has expired, or if its role no longer allows it.
     ///
-    /// - Returns: Whether it may go on.
+    /// - Returns: Whether the watch may continue.
     func checkAccess() -> Bool {
         guard let problem = refusal() else { return true }
         state.withLock { $0.end = $0.end ?? (.refused, problem) }
@@ -97,8 +98,7 @@ final class Watcher: HTTPStreamSource {
                 case .change(let change, let view):
                     state.place.sequence = change.sequence
                     guard let kind = state.tell(change, view, selector) else { continue }
-                    // All removals of a revision belong to one change: who resumes in the midst of them shall see the
-                    // rest.
+                    // All deletions of a revision are one change: a client that resumes between them must get the rest.
                     let resume = change.last == nil ? change.revision : change.revision - 1
                     return .send(format.frame(kind, view.body, resume: resume))
                 case .nothing(let revision):
@@ -116,14 +116,14 @@ final class Watcher: HTTPStreamSource {
     }
 
     func ended(isOverdue: Bool) {
-        // One that was cut off already has been told of.
+        // A watch that the server ended was counted then.
         if isOverdue, !state.withLock({ $0.hasEnded }) { dropped(.stalled) }
         onEnd(self)
     }
 }
 
 extension Watcher.State {
-    /// - Returns: What the change is for this client; nothing when it does not concern it.
+    /// - Returns: The event for this client; `nil` if the change does not concern it.
     fileprivate mutating func tell(
         _ change: ChangeList.Change, _ view: DeviceView, _ selector: LabelSelector?
     ) -> WatchEvent.Kind? {

@@ -4,13 +4,14 @@ internal import TapHTTP
 internal import TapSystem
 internal import TapEngine
 
-/// All who watch. Whoever changes something wakes them, and waits for none of them.
+/// All open watches. A change wakes their streams without waiting for them.
 final class Watchers: Sendable {
+    /// Most watches of all owners together.
     static let watchersMax = 64
-    /// Of those who have one name in the history, as a user or a token: others shall get a place.
+    /// Most watches of one owner (a user, token or certificate), so that one owner cannot use up all places.
     static let watchersOfOneMax = 56
-    /// A bookmark moves the place from which a client may resume, keeps the connection from looking dead, and finds out
-    /// that it is.
+    /// Interval of bookmarks. They advance the revision from which a client may resume, keep the connection alive, and
+    /// reveal dead connections.
     static let bookmarkSeconds = 10
 
     private struct Entry {
@@ -31,8 +32,8 @@ final class Watchers: Sendable {
         }
     }
 
-    /// - Returns: What to answer with.
-    /// - Throws: `Problem.tooManyWatchers`.
+    /// - Returns: The stream of the response.
+    /// - Throws: `Problem.tooManyWatchers` if all places, or all of the owner, are taken.
     func add(_ watcher: Watcher) throws(Problem) -> HTTPStream {
         let stream = HTTPStream(watcher)
         let (count, owned) = entries.withLock { entries -> (Int?, Int) in
@@ -44,7 +45,7 @@ final class Watchers: Sendable {
         }
         guard let count else {
             let owner = owned < Self.watchersOfOneMax ? nil : watcher.owner
-            // Some may be gone without that anybody has noticed: there may be a place in a moment.
+            // Bookmarks reveal dead connections, so that a place may become free.
             sendBookmarks(of: owner)
             throw .tooManyWatchers(owner: owner, max: owner == nil ? Self.watchersMax : Self.watchersOfOneMax)
         }
@@ -52,7 +53,7 @@ final class Watchers: Sendable {
         return stream
     }
 
-    /// Others may watch than before. The bookmarks' timer asks too, since tokens expire by themselves.
+    /// Called after a change of the access rules, and with the bookmarks, since tokens expire.
     func checkAccess() {
         for entry in all {
             if !entry.watcher.checkAccess() { entry.stream.wake() }
@@ -66,14 +67,14 @@ final class Watchers: Sendable {
         }
     }
 
-    /// Something has changed.
+    /// Called after each change.
     func wake() {
         for entry in all { entry.stream.wake() }
     }
 
     private var all: [Entry] { entries.withLock { $0.isEmpty ? [] : Array($0.values) } }
 
-    /// - Parameter owner: Whose watches are meant; nothing means all.
+    /// - Parameter owner: Sends only to the watches of this owner; `nil` sends to all.
     private func sendBookmarks(of owner: String? = nil) {
         for entry in all where owner == nil || entry.watcher.owner == owner {
             entry.watcher.setBookmarkDue()

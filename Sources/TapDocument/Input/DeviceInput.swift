@@ -1,11 +1,14 @@
 public import TapCore
 
-/// What somebody says of a device in a request: everything else of its document is ours to tell.
+/// The part of a device document that a client sets; the rest is read-only.
 public struct DeviceInput: Hashable, Sendable {
+    /// From the document or from the path.
     public let name: DeviceName
+    /// Empty if the document has none.
     public let labels: Labels
+    /// With defaults for missing fields.
     public let spec: DeviceSpec
-    /// The version that the sender has seen, where the document names one.
+    /// The version that the client has read; `nil` if the document has none.
     public let resourceVersion: Int?
 
     public init(name: DeviceName, labels: Labels, spec: DeviceSpec) {
@@ -17,8 +20,8 @@ public struct DeviceInput: Hashable, Sendable {
 
     /// - Parameters:
     ///   - document: The request's body.
-    ///   - accounts: Where owner and group must exist.
-    ///   - pathName: The name in the path; the body may leave it out, but not name another one.
+    ///   - accounts: Looks up owner and group, which must exist.
+    ///   - pathName: The name in the path; the body may omit its name, but must not have another one.
     /// - Throws: `InvalidDocument` with every mistake.
     public init(
         _ document: JSONValue, accounts: some Accounts, pathName: DeviceName? = nil
@@ -29,7 +32,7 @@ public struct DeviceInput: Hashable, Sendable {
         root.note(metadata.issues)
         let reading = SpecReading(root.take("spec"), accounts: accounts, name: metadata.name ?? pathName)
         root.note(reading.issues)
-        // A document that was read, edited and sent back has a status; it is not the sender's to say.
+        // A client may send back a document that it read, with its status, which is read-only.
         root.skip(["status"])
         let issues = root.finish()
         guard issues.isEmpty, let spec = reading.spec, let name = metadata.name ?? pathName else {
@@ -43,12 +46,12 @@ public struct DeviceInput: Hashable, Sendable {
 }
 
 extension DeviceInput {
-    /// The device as a request states it.
+    /// The device as a request body.
     public var document: JSONValue {
         ["metadata": ["name": .string(name.text), "labels": labels.document], "spec": spec.document]
     }
 
-    /// Fields of a merge patch that no device has: a null would remove them without a trace.
+    /// Unknown fields of a merge patch (RFC 7396): without this check, an unknown field with null would be ignored.
     public static func unknownFields(inPatch patch: JSONValue) -> [FieldIssue] {
         func unknown(_ value: JSONValue?, at pointer: String, known: [String]) -> [FieldIssue] {
             guard case .object = value else { return [] }
@@ -69,7 +72,7 @@ extension DeviceInput {
 
 /// Reads `metadata`.
 private struct MetadataReading {
-    /// The keys of its fields, in the order in which they are read.
+    /// The keys of the fields, in the order of reading.
     static let keys = MetadataReading(nil, pathName: nil).keys
 
     private static let readOnly = ["uid", "generation", "createdAt", "updatedAt", "deletionRequestedAt"]
@@ -86,13 +89,13 @@ private struct MetadataReading {
         if let pathName, let name, name != pathName {
             reader.note("name", "is '\(name)', but the path says '\(pathName)'; a device cannot be renamed")
         } else if name == nil, reader.issues.isEmpty, pathName == nil {
-            reader.note("name", "is missing; it is the only field that a device must have")
+            reader.note("name", "is missing; it is the only required field")
         }
         let labels = Labels.reading(reader.take("labels"), at: "/metadata/labels")
         reader.note(labels.issues)
         resourceVersion = reader.text("resourceVersion", orNull: true) { (text) throws(ValidationError) in
             guard let number = Int(text), number >= 0, String(number) == text else {
-                throw ValidationError("is not a resource version that this API gave")
+                throw ValidationError("is not a resource version from this API")
             }
             return number
         }
@@ -104,9 +107,9 @@ private struct MetadataReading {
     }
 }
 
-/// Reads `spec`: first every field by itself, then what they say together.
+/// Reads `spec`: first each field, then the combination of the fields.
 struct SpecReading {
-    /// The keys of the fields of `spec` and of `spec.link`, in the order in which they are read.
+    /// The keys of the fields of `spec` and of `spec.link`, in the order of reading.
     static let (keys, linkKeys) = {
         let reading = SpecReading(nil, accounts: AnyAccount())
         return (reading.keys, reading.linkKeys)
@@ -119,9 +122,9 @@ struct SpecReading {
 
     /// - Parameters:
     ///   - value: The member `spec`.
-    ///   - accounts: Where owner and group must exist.
-    ///   - name: The device's.
-    ///   - isOpen: Whether fields that this version does not know are ignored.
+    ///   - accounts: Looks up owner and group, which must exist.
+    ///   - name: The device's name; `nil` if it is invalid or unknown.
+    ///   - isOpen: Whether to ignore unknown fields.
     init(_ value: JSONValue?, accounts: some Accounts, name: DeviceName? = nil, isOpen: Bool = false) {
         var draft = DeviceSpecDraft()
         var reader = ObjectReader(value, at: "/spec", isOpen: isOpen)
@@ -150,7 +153,7 @@ struct SpecReading {
         keys = reader.keys
         issues = reader.finish()
 
-        // Even with mistakes in single fields, what the others say together is told in the same answer.
+        // Contradictions between the valid fields are reported together with the invalid fields.
         do throws(SpecContradictions) {
             let whole = try DeviceSpec(draft)
             if issues.isEmpty { spec = whole }
@@ -171,7 +174,7 @@ struct SpecReading {
         }
         if let discipline = link.word("queueDiscipline", QueueDiscipline.self) { draft.queueDiscipline = discipline }
         draft.controller = link.text("controller", orNull: true) { (text) throws(ValidationError) in
-            guard text != name?.text else { throw ValidationError("a device cannot belong to itself") }
+            guard text != name?.text else { throw ValidationError("a device cannot be its own controller") }
             return try InterfaceName(text)
         }
         draft.alias = link.text("alias", orNull: true) { (text) throws(ValidationError) in try LinkAlias(text) }
@@ -252,7 +255,7 @@ struct SpecReading {
     }
 }
 
-/// Believes that every account exists.
+/// Accepts every account.
 struct AnyAccount: Accounts {
     func userNumber(_ principal: Principal) -> UInt32? { 0 }
     func groupNumber(_ principal: Principal) -> UInt32? { 0 }

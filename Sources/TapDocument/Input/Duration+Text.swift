@@ -1,9 +1,9 @@
 public import TapCore
 
 extension Duration {
-    /// Reads `500ms`, `5s`, `2m`, `1h`.
+    /// Parses a duration such as `500ms`, `5s`, `2m` or `1h`: a whole number and one of these units.
     ///
-    /// - Throws: `ValidationError` for anything else.
+    /// - Throws: `ValidationError` if `text` is not such a duration.
     public init(text: String) throws(ValidationError) {
         let digits = text.prefix { $0.isASCII && $0.isNumber }
         let units: [Substring: Int] = ["ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000]

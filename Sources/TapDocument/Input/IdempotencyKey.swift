@@ -1,13 +1,15 @@
 public import TapCore
 
-/// A name that a client gives to one request, so that it may be sent twice and is done once.
+/// The `Idempotency-Key` of a request: a repetition with the same key gets the first answer and changes nothing.
 public struct IdempotencyKey: Hashable, Sendable {
+    /// The longest key, in bytes.
     public static let bytesMax = 255
 
+    /// The key as the client sent it.
     public let text: String
 
-    /// - Throws: `ValidationError` unless it is 1 to 255 visible ASCII characters. The quotes of a structured field's
-    ///   string (RFC 9651) belong to it.
+    /// - Throws: `ValidationError` unless `text` has 1 to 255 visible ASCII characters. If it is a structured field's
+    ///   string (RFC 9651), its quotes are part of the key.
     public init(_ text: String) throws(ValidationError) {
         guard (1...Self.bytesMax).contains(text.utf8.count) else {
             throw ValidationError("has \(text.utf8.count) bytes; 1 to \(Self.bytesMax) are allowed")

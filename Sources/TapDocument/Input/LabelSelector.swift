@@ -1,6 +1,6 @@
 public import TapCore
 
-/// Which devices are meant, by their labels, in the language of Kubernetes:
+/// Selects devices by their labels, in the syntax of Kubernetes:
 /// `vm=web,tier!=test,zone in (a,b),zone notin (c),rack,!spare`.
 public struct LabelSelector: Hashable, Sendable {
     enum Requirement: Hashable, Sendable {
@@ -15,12 +15,12 @@ public struct LabelSelector: Hashable, Sendable {
 
     let requirements: [Requirement]
 
-    /// - Throws: `ValidationError` for anything that is not a selector.
+    /// - Throws: `ValidationError` if `text` is not a selector.
     public init(_ text: String) throws(ValidationError) {
         guard text.utf8.count <= Self.bytesMax else {
             throw ValidationError("has \(text.utf8.count) bytes; \(Self.bytesMax) are allowed")
         }
-        // As in Kubernetes, what requires nothing is met by all.
+        // As in Kubernetes, an empty selector matches all devices.
         let parts = text.isEmpty ? [] : try Self.split(text)
         guard parts.count <= Self.requirementsMax else {
             throw ValidationError("has \(parts.count) requirements; \(Self.requirementsMax) are allowed")
@@ -30,11 +30,12 @@ public struct LabelSelector: Hashable, Sendable {
         self.requirements = requirements
     }
 
+    /// Whether the labels meet all requirements.
     public func matches(_ labels: Labels) -> Bool {
         requirements.allSatisfy { requirement in
             switch requirement {
             case .isOneOf(let key, let values): labels.values[key].map(values.contains) ?? false
-            // As in Kubernetes, a label that is not there is none of them.
+            // As in Kubernetes, a missing label is none of the values.
             case .isNoneOf(let key, let values): !(labels.values[key].map(values.contains) ?? false)
             case .exists(let key): labels.values[key] != nil
             case .isAbsent(let key): labels.values[key] == nil
@@ -42,7 +43,7 @@ public struct LabelSelector: Hashable, Sendable {
         }
     }
 
-    /// At the commas that are not within brackets.
+    /// Splits at the commas outside parentheses.
     private static func split(_ text: String) throws(ValidationError) -> [Substring] {
         var parts: [Substring] = []
         var start = text.startIndex
@@ -51,14 +52,14 @@ public struct LabelSelector: Hashable, Sendable {
             switch text[index] {
             case "(" where !isInside: isInside = true
             case ")" where isInside: isInside = false
-            case "(", ")": throw ValidationError("'\(text.shortened)' has brackets that do not fit")
+            case "(", ")": throw ValidationError("'\(text.shortened)' has unbalanced parentheses")
             case "," where !isInside:
                 parts.append(text[start..<index])
                 start = text.index(after: index)
             default: break
             }
         }
-        guard !isInside else { throw ValidationError("'\(text.shortened)' has a bracket that is not closed") }
+        guard !isInside else { throw ValidationError("'\(text.shortened)' has an unclosed parenthesis") }
         return parts + [text[start...]]
     }
 

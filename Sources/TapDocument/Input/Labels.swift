@@ -1,20 +1,23 @@
 internal import TapCore
 
-/// Words by which an orchestrator finds its devices again, with the syntax of Kubernetes' labels.
+/// Labels of a device, with the syntax of Kubernetes' labels. Clients select devices by them.
 public struct Labels: Hashable, Sendable {
+    /// Most labels of a device.
     public static let labelsMax = 64
     static let nameBytesMax = 63
     static let prefixBytesMax = 253
 
+    /// Values by key.
     public let values: [String: String]
 
+    /// No labels.
     public static let none = Labels(unchecked: [:])
 
     init(unchecked values: [String: String]) {
         self.values = values
     }
 
-    /// What was read from a document, and the mistakes that were found on the way.
+    /// The labels of a document, and its mistakes.
     struct Reading {
         let value: Labels
         let issues: [FieldIssue]

@@ -1,27 +1,27 @@
 internal import TapCore
 
-/// Takes the members of an object one by one, notes every mistake instead of stopping at the first, and in the end
-/// refuses the members that were not asked for.
+/// Reads the members of an object of a request one by one. It collects all mistakes instead of stopping at the first;
+/// `finish` also reports the members that were not read.
 struct ObjectReader {
-    /// Most objects have fewer fields, so that `keys` grows once.
+    /// Initial capacity of `keys`: most objects have fewer fields.
     private static let keysExpected = 20
 
     private let pointer: String
     private let members: [String: JSONValue]
-    /// The keys that were asked for, in that order: an error about an unknown key lists them so.
+    /// The keys that were read, in that order, as an error about an unknown key lists them.
     private(set) var keys: [String] = []
-    /// Accepted, and not listed.
+    /// Accepted keys that are not listed in errors.
     private var ignoredKeys: [String] = []
-    /// Whether members with other keys are no mistake.
+    /// Whether unknown members are ignored.
     private let isOpen: Bool
-    /// How many members have one of these keys.
+    /// How many members have one of the accepted keys.
     private var membersFound = 0
     private(set) var issues: [FieldIssue] = []
 
     /// - Parameters:
     ///   - value: The object; `nil` counts as one without members.
     ///   - pointer: Its place in the document (RFC 6901).
-    ///   - isOpen: Whether members that are not asked for are ignored.
+    ///   - isOpen: Whether to ignore unknown members.
     init(_ value: JSONValue?, at pointer: String, isOpen: Bool = false) {
         self.pointer = pointer
         self.isOpen = isOpen
@@ -39,18 +39,18 @@ struct ObjectReader {
 
     func has(_ key: String) -> Bool { members[key] != nil }
 
-    /// A member as it is, for nested objects. To be asked for once.
+    /// The value of a member; call it once for each key.
     mutating func take(_ key: String) -> JSONValue? {
         keys.append(key)
         return find(key)
     }
 
-    /// Accepts fields of which the value does not count.
+    /// Accepts fields and ignores their values.
     mutating func skip(_ keys: [String]) {
         for key in keys { _ = take(key) }
     }
 
-    /// Accepts a field of which the value does not count, and which an error about an unknown key does not list.
+    /// Accepts a field and ignores its value; errors about unknown keys do not list it.
     mutating func ignore(_ key: String) {
         ignoredKeys.append(key)
         _ = find(key)
@@ -140,7 +140,7 @@ struct ObjectReader {
         }
     }
 
-    /// `parse` leads from an element to its value, and to what a person would call it.
+    /// `parse` returns the value of an element, and its text for an error.
     private mutating func elements<Value: Hashable & Comparable>(
         _ key: String, _ kind: String, countMax: Int,
         _ parse: (JSONValue) throws(ValidationError) -> (value: Value, words: String)
@@ -158,7 +158,7 @@ struct ObjectReader {
                 do throws(ValidationError) {
                     let (value, words) = try parse(element)
                     if !values.insert(value).inserted {
-                        note([FieldIssue(pointer: place, detail: "\(words) is there twice")])
+                        note([FieldIssue(pointer: place, detail: "duplicate \(words)")])
                     }
                 } catch {
                     note([FieldIssue(pointer: place, detail: error.detail)])
@@ -180,7 +180,7 @@ struct ObjectReader {
         }
     }
 
-    /// Every mistake, members with other keys than those asked for included.
+    /// All mistakes, with those about unknown members.
     consuming func finish() -> [FieldIssue] {
         if !isOpen, membersFound < members.count {
             let unknown = members.keys.filter { !keys.contains($0) && !ignoredKeys.contains($0) }

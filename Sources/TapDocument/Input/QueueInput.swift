@@ -1,16 +1,17 @@
 public import TapCore
 
-/// Whose a queue shall be.
+/// Body of `PUT /v1/devices/{name}/queues/{index}/assignment`.
 public struct AssignmentInput: Hashable, Sendable {
+    /// The consumer that gets the queue.
     public let consumer: ConsumerName
-    /// Sorted, each once.
+    /// CPUs for `rps_cpus` of the queue, sorted, without duplicates.
     public let cpus: [CPUNumber]
 
     /// - Parameter document: The request's body.
     /// - Throws: `InvalidDocument` with every mistake.
     public init(_ document: JSONValue) throws(InvalidDocument) {
         var reader = try ObjectReader(root: document)
-        // What was read may be sent back; since when it holds is not the sender's to say.
+        // A client may send back an assignment that it read; `assignedAt` is read-only.
         reader.ignore("assignedAt")
         let assignment = Self.reading(&reader)
         let issues = reader.finish()
@@ -30,9 +31,11 @@ public struct AssignmentInput: Hashable, Sendable {
     }
 }
 
-/// Whose some free queues shall be.
+/// Body of `POST /v1/devices/{name}/assignments`: `count` free queues for one consumer.
 public struct FreeQueuesInput: Hashable, Sendable {
+    /// The consumer and the CPUs of each queue.
     public let assignment: AssignmentInput
+    /// Number of queues to assign.
     public let count: QueueCount
 
     /// - Parameter document: The request's body.
@@ -47,9 +50,9 @@ public struct FreeQueuesInput: Hashable, Sendable {
     }
 }
 
-/// What somebody changes of a queue.
+/// Body of `PATCH /v1/devices/{name}/queues/{index}`.
 public struct QueuePatch: Hashable, Sendable {
-    /// Nothing leaves it as it is.
+    /// `nil` leaves the queue unchanged.
     public let isEnabled: Bool?
 
     /// - Parameter document: The request's body.
@@ -64,14 +67,14 @@ public struct QueuePatch: Hashable, Sendable {
 }
 
 extension ObjectReader {
-    /// - Throws: `InvalidDocument` when it is no object: of what it lacks then, nothing needs to be said.
+    /// - Throws: `InvalidDocument` if the document is not an object; missing members are not reported then.
     fileprivate init(root document: JSONValue) throws(InvalidDocument) {
         self.init(document, at: "")
         guard issues.isEmpty else { throw InvalidDocument(issues) }
     }
 
     fileprivate mutating func consumer(_ key: String) -> ConsumerName? {
-        if !has(key) { note(key, "is missing; name who reads the queue, such as vm-42") }
+        if !has(key) { note(key, "is missing; name the consumer of the queue, such as vm-42") }
         return text(key) { (text) throws(ValidationError) in try ConsumerName(text) }
     }
 }

@@ -1,7 +1,7 @@
 /// Reads one JSON text (RFC 8259).
 ///
-/// Foundation's parser accepts more than JSON (`[1,]`), keeps one of two equal keys without a word, and with the way
-/// from its types to ours took most of a start with many devices.
+/// Foundation's parser accepts more than JSON (`[1,]`) and silently drops duplicate keys; and converting its types took
+/// most of the start time with many devices.
 struct JSONParser {
     private let bytes: [UInt8]
     private var position = 0
@@ -60,7 +60,8 @@ struct JSONParser {
             guard key.utf8.count <= JSONValue.keyBytesMax else {
                 throw JSONSyntaxError(
                     detail:
-                        "a key has \(key.utf8.count) bytes, but at most \(JSONValue.keyBytesMax) are read (\(place))")
+                        "a key has \(key.utf8.count) bytes, but at most \(JSONValue.keyBytesMax) are allowed (\(place))"
+                )
             }
             skipSpace()
             guard take(UInt8(ascii: ":")) else { throw unexpected("':'") }
@@ -97,7 +98,7 @@ struct JSONParser {
     private mutating func parseNumber() throws(JSONSyntaxError) -> JSONValue {
         let start = position
         _ = take(UInt8(ascii: "-"))
-        // No leading zero: a digit behind it belongs to nothing.
+        // A leading zero must not be followed by digits: the caller rejects them.
         if !take(UInt8(ascii: "0")) { try skipDigits() }
         var isWhole = true
         if take(UInt8(ascii: ".")) {
@@ -169,7 +170,7 @@ struct JSONParser {
         }
     }
 
-    /// What follows `\u`: a scalar, or the two halves of one.
+    /// Parses what follows `\u`: a scalar, or a surrogate pair.
     private mutating func parseScalar() throws(JSONSyntaxError) -> Unicode.Scalar {
         let first = try parseCodeUnit()
         if let scalar = Unicode.Scalar(first) { return scalar }

@@ -1,29 +1,31 @@
 public import TapCore
 
-/// A value that is read from JSON which a daemon wrote, perhaps a newer one: members that the reader does not know are
-/// ignored, and a member that is missing counts as null.
+/// A value that is read from JSON of a daemon, possibly a newer one: unknown members are ignored, and a missing member
+/// equals null.
 public protocol JSONReadable: Sendable {
     /// - Parameters:
     ///   - json: The value as JSON.
-    ///   - pointer: Its place in the whole document (RFC 6901), for errors.
+    ///   - pointer: Its place in the whole document, a JSON pointer (RFC 6901), for errors.
     /// - Throws: `InvalidDocument` with the first mistake.
     init(json: JSONValue, at pointer: String) throws(InvalidDocument)
 }
 
-/// A document of the API, in both directions: what the daemon writes, and what a client reads.
+/// A document of the API that the daemon writes and a client reads.
 ///
-/// Times have milliseconds in a document, so that a value with microseconds is read back without them.
+/// Times in documents have milliseconds: microseconds are lost in a round trip.
 public protocol AnswerDocument: JSONReadable, Hashable {
+    /// The value as JSON.
     var document: JSONValue { get }
     /// The JSON text as the daemon sends it.
     var bytes: [UInt8] { get }
 }
 
 extension AnswerDocument {
+    /// `document` with sorted keys.
     public var bytes: [UInt8] { document.bytes }
 
     /// - Parameter bytes: A JSON text.
-    /// - Throws: `InvalidDocument` with the first mistake; one of syntax has the empty pointer.
+    /// - Throws: `InvalidDocument` with the first mistake; a syntax error has the empty pointer.
     public init(bytes: [UInt8]) throws(InvalidDocument) {
         let value: JSONValue
         do throws(JSONSyntaxError) { value = try JSONValue(parsing: bytes) } catch {
@@ -33,8 +35,9 @@ extension AnswerDocument {
     }
 }
 
-/// A word of a set that a newer daemon may have extended.
+/// A raw value of `Known`, or a value that only a newer daemon knows.
 public struct OpenEnum<Known: RawRepresentable<String> & Hashable & Sendable>: RawRepresentable, Hashable, Sendable {
+    /// The value in the document.
     public let rawValue: String
 
     public init(rawValue: String) {
@@ -45,7 +48,7 @@ public struct OpenEnum<Known: RawRepresentable<String> & Hashable & Sendable>: R
         rawValue = known.rawValue
     }
 
-    /// `nil` for a word that this version does not know.
+    /// `nil` if this version does not know the value.
     public var known: Known? { Known(rawValue: rawValue) }
 }
 
@@ -58,7 +61,7 @@ extension OpenEnum: JSONReadable {
 // MARK: Plain values
 
 extension InvalidDocument {
-    /// A value that is of another kind than `wanted`, such as `a string`.
+    /// Reports that `found` has another type than `wanted`, such as `a string`.
     init(_ found: JSONValue, at pointer: String, wanted: String) {
         self.init([FieldIssue(pointer: pointer, detail: "must be \(wanted), found \(found.kind)")])
     }
@@ -114,10 +117,10 @@ extension Array: JSONReadable where Element: JSONReadable {
     }
 }
 
-// MARK: Values that are texts
+// MARK: Values written as strings
 
 extension JSONReadable {
-    /// Reads a string by the value's own parser.
+    /// Reads a string and converts it by `parse`.
     fileprivate init(
         text json: JSONValue, at pointer: String, _ parse: (String) throws(ValidationError) -> Self
     ) throws(InvalidDocument) {
@@ -186,14 +189,14 @@ extension LinkIndex: JSONReadable {
     }
 }
 
-/// A revision as the API writes it: a decimal number in a string, which a client only compares.
+/// A revision in a document: a decimal number in a string.
 struct RevisionText: JSONReadable {
     let value: Int
 
     init(json: JSONValue, at pointer: String) throws(InvalidDocument) {
         let text = try String(json: json, at: pointer)
         guard let number = Int(text), number >= 0, String(number) == text else {
-            throw InvalidDocument([FieldIssue(pointer: pointer, detail: "is not a revision that this API wrote")])
+            throw InvalidDocument([FieldIssue(pointer: pointer, detail: "is not a revision from this API")])
         }
         value = number
     }

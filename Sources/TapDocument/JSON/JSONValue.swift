@@ -1,4 +1,4 @@
-/// A JSON text as a value (RFC 8259).
+/// A JSON value (RFC 8259).
 public enum JSONValue: Hashable, Sendable {
     case null
     case bool(Bool)
@@ -8,7 +8,7 @@ public enum JSONValue: Hashable, Sendable {
     case array([JSONValue])
     case object([String: JSONValue])
 
-    /// What a person would call it in an error.
+    /// Name of the type for an error, such as `a string`.
     public var kind: String {
         switch self {
         case .null: "null"
@@ -21,12 +21,13 @@ public enum JSONValue: Hashable, Sendable {
         }
     }
 
+    /// A member of an object; `nil` if there is none, or if this is not an object.
     public subscript(key: String) -> JSONValue? {
         guard case .object(let members) = self else { return nil }
         return members[key]
     }
 
-    /// The value with a merge patch applied (RFC 7396): objects merge, null removes, all else replaces.
+    /// Applies a merge patch (RFC 7396): objects are merged, null removes a member, other values replace.
     public func merging(_ patch: JSONValue) -> JSONValue {
         guard case .object(let changes) = patch else { return patch }
         var members: [String: JSONValue] = [:]
@@ -42,7 +43,7 @@ public enum JSONValue: Hashable, Sendable {
     }
 }
 
-/// Literals, but not `nil`: where a member is assigned, it would mean null and not absence.
+/// Literals, but not `nil`: assigned to a member of a dictionary, it would be ambiguous (null or absence).
 extension JSONValue: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral,
     ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {

@@ -1,59 +1,70 @@
-/// Takes the members of an object one after the other: as bytes (`JSONWriter`) or as a tree (`JSONMembers`).
+/// Receives the members of an object one after the other, to write them as bytes (`JSONWriter`) or to gather them as a
+/// tree (`JSONMembers`).
 public protocol JSONSink {
+    /// Adds a member with any value.
     mutating func member(_ key: String, _ value: JSONValue)
+    /// Adds a member that is a string.
     mutating func member(_ key: String, _ value: String)
+    /// Adds a member that is an object; `members` adds its members.
     mutating func object(_ key: String, _ members: (inout Self) -> Void)
-    /// An array with one object for each element.
+    /// Adds a member that is an array with one object for each element; `members` adds the members of an object.
     mutating func objects<Element>(
         _ key: String, _ elements: some Sequence<Element>, _ members: (inout Self, Element) -> Void)
 }
 
 extension JSONSink {
+    /// Adds `true` or `false`.
     @inlinable
     public mutating func member(_ key: String, _ value: Bool) { member(key, .bool(value)) }
+    /// Adds a number.
     @inlinable
     public mutating func member(_ key: String, _ value: Int) { member(key, .integer(value)) }
-    /// The text, or null.
+    /// Adds a string, or null.
     @inlinable
     public mutating func member(_ key: String, _ value: String?) {
         if let value { member(key, value) } else { member(key, .null) }
     }
-    /// The number, or null.
+    /// Adds a number, or null.
     @inlinable
     public mutating func member(_ key: String, _ value: Int?) { member(key, JSONValue(value)) }
+    /// Adds an array of strings.
     @inlinable
     public mutating func member(_ key: String, _ values: [String]) { member(key, .array(values.map { .string($0) })) }
 }
 
-/// Writes a JSON text as it comes, members in the order in which they are told.
+/// Writes a JSON text directly, with members in the order of the calls.
 ///
-/// A device is written for each answer, each event of a watch and twice for the database. As a tree of values it would
-/// first be hashed, member by member, and then be sorted, which takes ten times as long.
+/// A device is written for each answer, for each event of a watch and twice for the database. Building a tree of values
+/// first would hash and sort its members, which takes ten times as long.
 public struct JSONWriter: JSONSink {
+    /// The text so far, in UTF-8.
     public private(set) var bytes: [UInt8] = []
-    /// Whether what comes next is not the first of its object or array.
+    /// Whether the next member or element needs a comma before it.
     private var followsAnother = false
 
     public init(bytesExpected: Int = 1_536) {
         bytes.reserveCapacity(bytesExpected)
     }
 
-    /// One object, and its bytes.
+    /// The JSON text of one object; `members` adds its members.
     public static func object(bytesExpected: Int = 1_536, _ members: (inout JSONWriter) -> Void) -> [UInt8] {
         var writer = JSONWriter(bytesExpected: bytesExpected)
         writer.object(members)
         return writer.bytes
     }
 
+    /// Writes an object; `members` adds its members.
     public mutating func object(_ members: (inout JSONWriter) -> Void) {
         enclose(UInt8(ascii: "{"), UInt8(ascii: "}"), members)
     }
 
+    /// Adds a member that is an object.
     public mutating func object(_ key: String, _ members: (inout JSONWriter) -> Void) {
         begin(key)
         object(members)
     }
 
+    /// Adds a member that is an array of objects.
     public mutating func objects<Element>(
         _ key: String, _ elements: some Sequence<Element>, _ members: (inout JSONWriter, Element) -> Void
     ) {
@@ -66,11 +77,13 @@ public struct JSONWriter: JSONSink {
         }
     }
 
+    /// Adds a member with any value; the keys of objects in it are sorted.
     public mutating func member(_ key: String, _ value: JSONValue) {
         begin(key)
         append(value)
     }
 
+    /// Adds a member that is a string.
     public mutating func member(_ key: String, _ value: String) {
         begin(key)
         append(quoting: value)
@@ -81,7 +94,7 @@ public struct JSONWriter: JSONSink {
         case .null: bytes += "null".utf8
         case .bool(let value): bytes += (value ? "true" : "false").utf8
         case .integer(let value): bytes += String(value).utf8
-        // JSON has no word for what is not finite, and no value of ours is.
+        // JSON cannot represent infinity and NaN; no document has them.
         case .number(let value): bytes += (value.isFinite ? "\(value)" : "null").utf8
         case .string(let value): append(quoting: value)
         case .array(let elements):
@@ -120,7 +133,7 @@ public struct JSONWriter: JSONSink {
     /// A string with its escapes (RFC 8259, section 7).
     private mutating func append(quoting text: String) {
         bytes.append(UInt8(ascii: "\""))
-        // Hardly any text needs it, and bytes of an array are looked through faster than those of a string.
+        // Escapes are rare, and scanning the bytes of an array is faster than those of a string.
         let start = bytes.count
         bytes += text.utf8
         if bytes[start...].contains(where: Self.mustBeEscaped) {
@@ -145,7 +158,7 @@ public struct JSONWriter: JSONSink {
     }
 }
 
-/// Gathers what is told as a tree of values.
+/// Gathers members as a tree of values.
 struct JSONMembers: JSONSink {
     private var members: [String: JSONValue] = [:]
 

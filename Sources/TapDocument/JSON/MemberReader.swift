@@ -1,5 +1,5 @@
-/// Reads the members of an object of an answer. It stops at the first mistake, and ignores members that it is not asked
-/// for. `ObjectReader` is for requests, of which every mistake is told.
+/// Reads the members of an object of an answer. It stops at the first mistake and ignores unknown members, unlike
+/// `ObjectReader`, which reads requests and reports every mistake.
 struct MemberReader {
     private let pointer: String
     private let members: [String: JSONValue]
@@ -7,14 +7,16 @@ struct MemberReader {
     /// - Parameters:
     ///   - json: The object.
     ///   - pointer: Its place in the whole document (RFC 6901).
-    /// - Throws: `InvalidDocument` for anything but an object.
+    /// - Throws: `InvalidDocument` if `json` is not an object.
     init(_ json: JSONValue, at pointer: String) throws(InvalidDocument) {
         guard case .object(let members) = json else { throw InvalidDocument(json, at: pointer, wanted: "an object") }
         self.pointer = pointer
         self.members = members
     }
 
-    /// - Throws: `InvalidDocument` when the member is missing or null, or is no such value.
+    /// A required member.
+    ///
+    /// - Throws: `InvalidDocument` if the member is missing, null or invalid.
     func value<Value: JSONReadable>(_ key: String) throws(InvalidDocument) -> Value {
         guard let value: Value = try optional(key) else {
             let isMissing = members[key] == nil
@@ -23,8 +25,8 @@ struct MemberReader {
         return value
     }
 
-    /// - Returns: `nil` for a member that is missing or null.
-    /// - Throws: `InvalidDocument` when it is no such value.
+    /// - Returns: `nil` if the member is missing or null.
+    /// - Throws: `InvalidDocument` if the member is invalid.
     func optional<Value: JSONReadable>(_ key: String) throws(InvalidDocument) -> Value? {
         switch members[key] {
         case nil, .null: nil
@@ -32,25 +34,25 @@ struct MemberReader {
         }
     }
 
-    /// The member as it is; null where it is missing.
+    /// The JSON of a member; null if it is missing.
     func json(_ key: String) -> JSONValue { members[key] ?? .null }
 
-    /// An array that an older daemon does not write is empty.
+    /// An array; empty if the member is missing or null, as in documents of an older daemon.
     func list<Element: JSONReadable>(_ key: String) throws(InvalidDocument) -> [Element] { try optional(key) ?? [] }
 
-    /// - Throws: `InvalidDocument` when the member is missing, or is no revision.
+    /// - Throws: `InvalidDocument` if the member is missing or is not a revision.
     func revision(_ key: String) throws(InvalidDocument) -> Int {
         let text: RevisionText = try value(key)
         return text.value
     }
 
-    /// - Returns: `nil` for a member that is missing or null.
-    /// - Throws: `InvalidDocument` when it is no revision.
+    /// - Returns: `nil` if the member is missing or null.
+    /// - Throws: `InvalidDocument` if the member is not a revision.
     func optionalRevision(_ key: String) throws(InvalidDocument) -> Int? {
         let text: RevisionText? = try optional(key)
         return text?.value
     }
 
-    /// The place of a member (RFC 6901).
+    /// The JSON pointer of a member (RFC 6901).
     func place(_ key: String) -> String { pointer + "/" + FieldIssue.escape(key) }
 }

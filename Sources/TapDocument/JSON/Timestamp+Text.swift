@@ -1,10 +1,10 @@
 public import TapCore
 
-/// Times as the API writes them.
+/// Times in documents (RFC 3339).
 extension Timestamp {
-    /// RFC 3339 in UTC, with milliseconds; what is left of microseconds is cut off.
+    /// The time in UTC with milliseconds (RFC 3339); the rest of the microseconds is truncated.
     ///
-    /// By whole numbers: as a `Date`, 0.123 s is a little less, and would be cut to 122 ms.
+    /// In integers: a `Date` of 0.123 s is a little less, and would be truncated to 122 ms.
     public var text: String {
         let (seconds, fraction) = microseconds.flooredQuotient(by: 1_000_000)
         let (days, secondOfDay) = seconds.flooredQuotient(by: 86_400)
@@ -27,13 +27,12 @@ extension Timestamp {
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// Reads a time of RFC 3339: with an offset from UTC, and with or without a fraction of a second, of which
-    /// microseconds count. `text` has milliseconds only, so that what it wrote is read without the rest.
+    /// Parses a time of RFC 3339, with an offset from UTC. A fraction is optional and truncated to microseconds.
     ///
-    /// - Throws: `ValidationError` for anything else; a leap second (`:60`) too.
+    /// - Throws: `ValidationError` if `text` is not such a time, or is a leap second (`:60`).
     public init(text: String) throws(ValidationError) {
         guard let timestamp = Self.parse(Array(text.utf8.prefix(Self.textBytesMax + 1))) else {
-            throw ValidationError("'\(text.shortened)' is no time such as 2026-01-31T12:00:00Z")
+            throw ValidationError("'\(text.shortened)' is not a time such as 2026-01-31T12:00:00Z")
         }
         self = timestamp
     }
@@ -41,7 +40,7 @@ extension Timestamp {
     private static let textBytesMax = 64
 
     private static func parse(_ text: [UInt8]) -> Timestamp? {
-        // 2026-01-31T12:00:00Z is the shortest.
+        // The shortest form is 2026-01-31T12:00:00Z.
         guard (20...textBytesMax).contains(text.count), text[4] == UInt8(ascii: "-"), text[7] == UInt8(ascii: "-"),
             text[10] == UInt8(ascii: "T"), text[13] == UInt8(ascii: ":"), text[16] == UInt8(ascii: ":"),
             let year = number(text[0..<4]), let month = number(text[5..<7]), let day = number(text[8..<10]),
@@ -63,7 +62,7 @@ extension Timestamp {
         return Timestamp(microseconds: seconds * 1_000_000 + microseconds)
     }
 
-    /// From UTC, in minutes.
+    /// The offset from UTC, in minutes.
     private static func offset(_ text: ArraySlice<UInt8>) -> Int64? {
         let text = Array(text)
         switch text.first {
@@ -77,7 +76,7 @@ extension Timestamp {
         }
     }
 
-    /// Of at most six decimal digits.
+    /// A number of at most six decimal digits.
     private static func number(_ digits: ArraySlice<UInt8>, atMost max: Int64 = 999_999) -> Int64? {
         var number: Int64 = 0
         for digit in digits {
@@ -88,15 +87,15 @@ extension Timestamp {
     }
 }
 
-/// A day of the proleptic Gregorian calendar. Years are counted from March here, so that the leap day is a year's last
-/// day, and days from the first of March of the year 0; 400 years have 146,097 days.
+/// A day of the proleptic Gregorian calendar. Calculations use years that begin in March, so that the leap day is the
+/// last day of a year, and count days from 1 March of the year 0; 400 years have 146,097 days.
 private struct CalendarDate: Equatable {
     private static let daysBefore1970: Int64 = 719_468
     private static let daysOf400Years: Int64 = 146_097
 
-    /// 0 to 9999: RFC 3339 has no others, and one beyond is shown as the nearest.
+    /// 0 to 9999, the years of RFC 3339; other years are clamped.
     let year: Int64
-    /// From 1, as the day.
+    /// From 1, like `day`.
     let month: Int64
     let day: Int64
     let daysSince1970: Int64
@@ -106,14 +105,14 @@ private struct CalendarDate: Equatable {
         let (era, dayOfEra) = (daysSince1970 + Self.daysBefore1970).flooredQuotient(by: Self.daysOf400Years)
         let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
         let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        // From March on, five months in a row have 153 days.
+        // From March on, each five consecutive months have 153 days.
         let monthFromMarch = (5 * dayOfYear + 2) / 153
         day = dayOfYear - (153 * monthFromMarch + 2) / 5 + 1
         month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
         year = min(max(era * 400 + yearOfEra + (month <= 2 ? 1 : 0), 0), 9_999)
     }
 
-    /// - Returns: `nil` for a day that does not exist.
+    /// - Returns: `nil` if the day does not exist.
     init?(year: Int64, month: Int64, day: Int64) {
         guard (1...12).contains(month) else { return nil }
         let (era, yearOfEra) = (month <= 2 ? year - 1 : year).flooredQuotient(by: 400)
@@ -121,7 +120,7 @@ private struct CalendarDate: Equatable {
         let dayOfYear = (153 * monthFromMarch + 2) / 5 + day - 1
         let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
         self.init(daysSince1970: era * Self.daysOf400Years + dayOfEra - Self.daysBefore1970)
-        // 31 April is 1 May.
+        // 31 April would become 1 May.
         guard self.year == year, self.month == month, self.day == day else { return nil }
     }
 }

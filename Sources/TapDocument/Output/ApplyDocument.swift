@@ -1,24 +1,24 @@
 public import TapCore
 
-/// The answer to a request about many devices: POST /v1/apply, and a rollback.
+/// The answer to POST /v1/apply and to a rollback.
 public struct ApplyDocument: Hashable, Sendable {
-    /// `nil` for a dry run.
+    /// The revision that the change created; `nil` for a dry run.
     public var revision: Int?
-    /// What becomes of each device that the request names, and of those that it prunes.
+    /// The change of each device that the request names or prunes.
     public var changes: [ChangedDevice]
-    /// What a dry run would do, without the devices about which nothing is to be done; `nil` for a change.
+    /// The plans of a dry run, without devices that need no steps; `nil` if the request was not a dry run.
     public var plan: [PlanDocument]?
-    /// When the change is rolled back unless it is confirmed; `nil` for one that is not on trial.
+    /// When the change is rolled back unless it is confirmed; `nil` if it needs no confirmation.
     public var confirmBy: Timestamp?
-    /// Devices that were not as stated when the time to wait was over, the first of them; `nil` where all were, or none
-    /// was waited for.
+    /// Devices that did not match their spec at the end of the wait, possibly only the first; `nil` if all did, or the
+    /// request did not wait.
     public var unreached: [DeviceName]?
 
     /// - Parameters:
-    ///   - revision: What the change made; `nil` for a dry run.
-    ///   - changes: What becomes of each device.
-    ///   - plan: Of a dry run.
-    ///   - confirmBy: When a change on trial is rolled back.
+    ///   - revision: The revision that the change created; `nil` for a dry run.
+    ///   - changes: The change of each device.
+    ///   - plan: The plans of a dry run.
+    ///   - confirmBy: When the change is rolled back unless it is confirmed.
     public init(
         revision: Int?, changes: [ChangedDevice], plan: [PlanDocument]? = nil, confirmBy: Timestamp? = nil
     ) {
@@ -30,6 +30,7 @@ public struct ApplyDocument: Hashable, Sendable {
 }
 
 extension ApplyDocument: AnswerDocument {
+    /// The member `unreached` is omitted if it is `nil`.
     public var document: JSONValue {
         var members: [String: JSONValue] = [
             "revision": JSONValue(revision.map { String($0) }), "changes": .array(changes.map(\.document)),

@@ -1,8 +1,8 @@
-/// Who caused a change, for the history.
+/// The caller whose request caused a change, for the history.
 public struct Author: Hashable, Sendable {
-    /// Such as `uid:0` or `token:ci`.
+    /// The authenticated name, such as `uid:0` or `token:ci`.
     public let name: String
-    /// From where: a process or an address.
+    /// Where the request came from: a process, such as `pid 17`, or an address.
     public let source: String
     /// The `X-Request-Id` of the request.
     public let request: String
@@ -15,7 +15,7 @@ public struct Author: Hashable, Sendable {
 }
 
 extension Author {
-    /// - Returns: `nil` where the members `actor`, `source` and `requestId` are null.
+    /// - Returns: `nil` if the member `actor` is missing or null.
     init?(_ reader: MemberReader) throws(InvalidDocument) {
         guard let name: String = try reader.optional("actor") else { return nil }
         self.init(

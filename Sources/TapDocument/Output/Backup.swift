@@ -1,12 +1,14 @@
 public import TapCore
 
-/// A copy of the database, whole and checked.
+/// A complete copy of the database, checked for integrity; the answer to POST /v1/backup.
 public struct Backup: Hashable, Sendable {
-    /// On the daemon's host.
+    /// Its path on the daemon's host.
     public let path: String
+    /// Size in bytes.
     public let bytesCount: Int
-    /// The last revision in it.
+    /// The newest revision in the copy.
     public let revision: Int
+    /// When the copy was made.
     public let createdAt: Timestamp
 
     public init(path: String, bytesCount: Int, revision: Int, createdAt: Timestamp) {

@@ -2,17 +2,21 @@ public import TapCore
 
 /// A condition of a device's status, as in Kubernetes.
 public struct ConditionDocument: Hashable, Sendable {
+    /// The member `status`.
     public enum State: String, CaseIterable, Hashable, Sendable {
         case holds = "True"
         case doesNotHold = "False"
     }
 
+    /// The member `type`, such as `Ready`.
     public var kind: OpenEnum<Condition.Kind>
+    /// Whether the condition holds.
     public var state: OpenEnum<State>
-    /// One word in CamelCase for machines.
+    /// One word in CamelCase for programs.
     public var reason: String
     /// A sentence for people.
     public var message: String
+    /// When `state` changed last.
     public var lastTransition: Timestamp
 
     public init(_ condition: Condition) {

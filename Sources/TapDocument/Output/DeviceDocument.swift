@@ -2,16 +2,23 @@ public import TapCore
 
 /// A device as the API shows it.
 public struct DeviceDocument: Hashable, Sendable {
+    /// Identity, labels and versions of the device.
     public struct Metadata: Hashable, Sendable {
+        /// Also the name of the interface.
         public var name: DeviceName
+        /// The member `uid`: a device that is deleted and created again has another one.
         public var identifier: DeviceIdentifier
+        /// Set by clients.
         public var labels: Labels
-        /// Rises when the spec changes.
+        /// Increases with each change of the spec.
         public var generation: Int
-        /// The database's revision of the last change.
+        /// The database's revision of the last change of the device; a string in the document.
         public var resourceVersion: Int
+        /// When the device was created in the database.
         public var createdAt: Timestamp
+        /// When spec or labels changed last, or the deletion was requested.
         public var updatedAt: Timestamp
+        /// `nil` unless the device is being deleted.
         public var deletionRequestedAt: Timestamp?
 
         public init(
@@ -29,29 +36,37 @@ public struct DeviceDocument: Hashable, Sendable {
         }
     }
 
+    /// The state of the device in the kernel, compared with the spec.
     public struct Status: Hashable, Sendable {
-        /// The generation with which the kernel was compared last; zero before the first comparison.
+        /// The generation that the kernel was compared with last; 0 before the first comparison.
         public var observedGeneration: Int
+        /// Summary of the conditions.
         public var phase: OpenEnum<DevicePhase>
-        /// What follows up to `carrier` is `nil` while there is no interface; a tun has no MAC address either.
+        /// The member `ifindex`; `nil` while there is no interface.
         public var index: LinkIndex?
+        /// `nil` while there is no interface, and for a tun device.
         public var macAddress: MACAddress?
-        /// In bytes.
+        /// In bytes; `nil` while there is no interface.
         public var mtu: Int?
-        /// A word for `OperationalState`, such as `up`.
+        /// An `OperationalState` (RFC 2863), such as `up`; `nil` while there is no interface.
         public var operationalState: String?
+        /// `nil` while there is no interface.
         public var carrier: Bool?
-        /// Queues to which the kernel steers; `nil` where that cannot be known.
+        /// Number of queues to which the kernel steers packets; `nil` if it is unknown.
         public var attachedQueues: Int?
+        /// Number of open queues that are detached; `nil` if it is unknown.
         public var detachedQueues: Int?
+        /// The drift that the last pass left unrepaired.
         public var drift: [DriftDocument]
+        /// The failure of the last pass over the device; `nil` if it did not fail.
         public var lastError: String?
+        /// Sorted by type, but with `Leased` last.
         public var conditions: [ConditionDocument]
 
         /// - Parameters:
-        ///   - status: What was derived from the kernel's answers.
+        ///   - status: The status derived from the state of the kernel.
         ///   - phase: The device's phase.
-        ///   - leased: The condition `Leased`, which stands behind those of `status`.
+        ///   - leased: The condition `Leased`, which is appended to those of `status`.
         public init(_ status: DeviceStatus, phase: DevicePhase, leased: Condition) {
             let link = status.link
             observedGeneration = status.observedGeneration
@@ -69,8 +84,11 @@ public struct DeviceDocument: Hashable, Sendable {
         }
     }
 
+    /// Identity, labels and versions.
     public var metadata: Metadata
+    /// The wanted state.
     public var spec: StatedSpec
+    /// The observed state.
     public var status: Status
 
     public init(metadata: Metadata, spec: DeviceSpec, status: Status) {
@@ -81,9 +99,10 @@ public struct DeviceDocument: Hashable, Sendable {
 }
 
 extension DeviceDocument: AnswerDocument {
+    /// The device as a tree of values, which is slower than `bytes`.
     public var document: JSONValue { JSONMembers.object(encode) }
 
-    /// Without a tree of values: devices are what the daemon writes most.
+    /// Written without a tree of values, since the daemon writes devices most often.
     public var bytes: [UInt8] { JSONWriter.object(encode) }
 
     private func encode(to json: inout some JSONSink) {
@@ -159,7 +178,7 @@ extension DeviceDocument.Status: JSONReadable {
 }
 
 extension OperationalState {
-    /// The word for it in the API.
+    /// Its name in the API.
     fileprivate var word: String {
         switch self {
         case .unknown: "unknown"

@@ -1,13 +1,16 @@
 public import TapCore
 
-/// A device that is not as its spec says, after it had been.
+/// A device with drift; an item of GET /v1/drift.
 public struct DriftedDevice: Hashable, Sendable {
+    /// Name of the device.
     public var device: DeviceName
+    /// The policy in its spec.
     public var driftPolicy: OpenEnum<DriftPolicy>
-    /// Of the condition `Ready`; `nil` before the first comparison.
+    /// Reason of the condition `Ready`; `nil` before the first comparison.
     public var reason: String?
+    /// The differences.
     public var drift: [DriftDocument]
-    /// What would be done about the drift, if it were not left alone.
+    /// The steps that would repair the drift.
     public var plan: [PlanStep]
 
     public init(_ device: DeviceName, _ driftPolicy: DriftPolicy, _ status: DeviceStatus) {

@@ -1,24 +1,30 @@
 public import TapCore
 
-/// What happened to a device, for people: as the database keeps it, and as the API shows it.
+/// An event in the history of a device or of the daemon, as stored in the database and shown by GET /v1/events.
 public struct EventRecord: Hashable, Sendable {
+    /// The member `type`.
     public enum Severity: String, Hashable, Sendable {
         case normal = "Normal"
         case warning = "Warning"
     }
 
-    /// Rises with each event; `nil` before the event is stored.
+    /// Increases with each event; `nil` before the event is stored.
     public var id: Int?
+    /// The member `time`.
     public let at: Timestamp
+    /// `nil` if the event concerns no single device.
     public let device: DeviceName?
+    /// The member `type`.
     public let severity: OpenEnum<Severity>
-    /// The raw value of an `EventReason`; in an event of another version, perhaps another word.
+    /// The raw value of an `EventReason`; an event of another version may have another value.
     public let reason: String
+    /// A sentence for people.
     public let message: String
+    /// The field that the event concerns; `nil` for most events.
     public let difference: FieldDifference?
-    /// Whose request caused it; `nil` for what the daemon does by itself.
+    /// The caller whose request caused it; `nil` if the daemon acted by itself.
     public let author: Author?
-    /// The revision that it made, if it made one.
+    /// The revision that the change created; `nil` if it created none.
     public let revision: Int?
 
     public init(
@@ -30,7 +36,7 @@ public struct EventRecord: Hashable, Sendable {
             difference: difference, author: author, revision: revision)
     }
 
-    /// As it was stored, perhaps by another version.
+    /// An event from the database, possibly written by another version.
     public init(
         at: Timestamp, device: DeviceName?, severity: OpenEnum<Severity>, storedReason reason: String, message: String,
         difference: FieldDifference?, author: Author?, revision: Int?
@@ -47,6 +53,7 @@ public struct EventRecord: Hashable, Sendable {
 }
 
 extension EventRecord: AnswerDocument {
+    /// Members without a value are null.
     public var document: JSONValue {
         [
             "id": JSONValue(id), "time": .string(at.text), "device": JSONValue(device?.text),

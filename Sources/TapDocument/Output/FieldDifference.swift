@@ -1,10 +1,12 @@
 public import TapCore
 
-/// A field of a device, what was wanted and what was found, as JSON.
+/// A field whose observed value differs from the wanted value, as JSON.
 public struct FieldDifference: Hashable, Sendable {
-    /// The raw value of a `DeviceField`; of another version, perhaps another word.
+    /// The raw value of a `DeviceField`; another version may have another value.
     public let field: String
+    /// The value in the spec.
     public let wanted: JSONValue
+    /// The value in the kernel; null if there is none.
     public let observed: JSONValue
 
     public init(field: String, wanted: JSONValue, observed: JSONValue) {
@@ -20,9 +22,11 @@ public struct FieldDifference: Hashable, Sendable {
     }
 }
 
-/// A difference that came about after the spec had been reached.
+/// Drift: a difference that arose after the kernel had matched the spec.
 public struct DriftDocument: Hashable, Sendable {
+    /// Field, wanted and observed value.
     public var difference: FieldDifference
+    /// When it was noticed.
     public var since: Timestamp
 
     public init(_ drift: Drift) {
@@ -48,7 +52,7 @@ extension DriftDocument: AnswerDocument {
 }
 
 extension FieldValue {
-    /// A field that the kernel does not have is null, as one without a value.
+    /// The value as JSON; null if there is none, or if the kernel does not support the field.
     public var document: JSONValue {
         switch self {
         case .nothing, .unsupported: .null
@@ -61,7 +65,7 @@ extension FieldValue {
 }
 
 extension LinkChange {
-    /// Each attribute's value by its name.
+    /// The values of the attributes, by name.
     public var members: [String: JSONValue] {
         var members: [String: JSONValue] = [:]
         for attribute in self {

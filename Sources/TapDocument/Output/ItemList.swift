@@ -1,5 +1,6 @@
-/// A list of the API that has no pages.
+/// A list without pages.
 public struct ItemList<Item: AnswerDocument>: Hashable, Sendable {
+    /// All items, in the order of the document.
     public var items: [Item]
 
     public init(_ items: [Item]) {
@@ -15,12 +16,13 @@ extension ItemList: AnswerDocument {
     }
 }
 
-/// A page of the list of devices, or all of it.
+/// A page of the list of devices, or the whole list.
 public struct DeviceList: Hashable, Sendable {
+    /// Where the list continues, and its revision.
     public struct Metadata: Hashable, Sendable {
-        /// Names the next page to GET /v1/devices?continue=; `nil` on the last one.
+        /// Value of `continue` for the next page of GET /v1/devices; `nil` on the last page.
         public var continueToken: String?
-        /// The database's revision when the first page was read: a watch from it misses nothing.
+        /// The database's revision at the first page: a watch from it misses no change.
         public var resourceVersion: Int
 
         public init(continueToken: String?, resourceVersion: Int) {
@@ -29,7 +31,9 @@ public struct DeviceList: Hashable, Sendable {
         }
     }
 
+    /// The devices of the page, by name.
     public var items: [DeviceDocument]
+    /// Where the list continues.
     public var metadata: Metadata
 
     public init(items: [DeviceDocument], metadata: Metadata) {
@@ -37,7 +41,7 @@ public struct DeviceList: Hashable, Sendable {
         self.metadata = metadata
     }
 
-    /// The list's JSON text from that of each device.
+    /// The JSON text of the list from the JSON texts of its devices.
     public static func bytes(items: some Sequence<[UInt8]>, metadata: Metadata) -> [UInt8] {
         var bytes = Array(#"{"items":["#.utf8)
         var isFirst = true
@@ -55,6 +59,7 @@ extension DeviceList: AnswerDocument {
         ["items": .array(items.map(\.document)), "metadata": metadata.document]
     }
 
+    /// Written without a tree of values, which is faster.
     public var bytes: [UInt8] { Self.bytes(items: items.lazy.map(\.bytes), metadata: metadata) }
 
     public init(json: JSONValue, at pointer: String) throws(InvalidDocument) {

@@ -2,16 +2,21 @@ public import TapCore
 
 /// A lease as the API shows it.
 public struct LeaseDocument: Hashable, Sendable {
+    /// Identifies the lease in `/v1/leases/{id}`.
     public var id: LeaseIdentifier
+    /// The device whose queues are leased.
     public var device: DeviceName
-    /// The name by which the queues were asked for.
+    /// The consumer that the request named; `nil` if it named none.
     public var consumer: ConsumerName?
-    /// Indexes in Tapster's own numbering, sorted.
+    /// Queue indexes in Tapster's numbering, sorted.
     public var queues: [Int]
-    /// Of the connection's peer, as `SO_PEERCRED` told them (unix(7)).
+    /// Process ID of the connection's peer (`SO_PEERCRED`, unix(7)).
     public var process: Int32
+    /// User ID of the peer.
     public var user: UInt32
+    /// Group ID of the peer.
     public var group: UInt32
+    /// When the lease was granted.
     public var since: Timestamp
 
     public init(

@@ -1,10 +1,12 @@
 public import TapCore
 
-/// What would be done about a device.
+/// The plan for a device in a dry run.
 public struct PlanDocument: Hashable, Sendable {
+    /// Name of the device.
     public var device: DeviceName
+    /// In the order of execution.
     public var steps: [PlanStep]
-    /// Why nothing can be done, if so.
+    /// Why no step is possible; `nil` if there is no obstacle.
     public var obstacle: String?
 
     public init(device: DeviceName, steps: [Step], obstacle: String?) {
@@ -14,10 +16,11 @@ public struct PlanDocument: Hashable, Sendable {
     }
 }
 
-/// A step of a plan: its name, and what it is done with. It shows a `Step` to people, and has not all of it.
+/// A step of a plan as the API shows it, without the internal parts of `Step`.
 public struct PlanStep: Hashable, Sendable {
+    /// The member `step`, the name of the `Step`.
     public var name: String
-    /// An object.
+    /// An object with the values that the step sets.
     public var arguments: JSONValue
 
     public init(_ step: Step) {

@@ -1,18 +1,18 @@
-/// Why a request is refused (RFC 9457).
+/// Why a request failed (RFC 9457).
 public struct ProblemDocument: Hashable, Sendable {
     /// The HTTP status code.
     public var status: Int
-    /// A word for machines, such as `DEVICE_NOT_FOUND`. A client must expect words that it does not know.
+    /// A code for programs, such as `DEVICE_NOT_FOUND`. A client must expect unknown codes.
     public var code: String
-    /// A sentence for people that is the same for each problem of this code.
+    /// A text for people, fixed for each kind of problem.
     public var title: String
-    /// A sentence for people about this problem: what was found and what to do.
+    /// A text for people about this occurrence: what was found and what to do.
     public var detail: String
-    /// The path that was asked for.
+    /// The requested path.
     public var instance: String
     /// The request's `X-Request-Id`.
     public var requestIdentifier: String
-    /// Each mistake in the request's document.
+    /// The mistakes in the request's document; empty for other problems.
     public var errors: [FieldIssue]
 
     public init(
@@ -28,15 +28,18 @@ public struct ProblemDocument: Hashable, Sendable {
         self.errors = errors
     }
 
-    /// A URN that is made of the code.
+    /// A URN with the code.
     public var type: String { "urn:tapster:problem:\(code)" }
 }
 
 extension ProblemDocument: AnswerDocument {
+    /// The value of `Content-Type`.
     public static let mediaType = "application/problem+json"
 
+    /// The member `errors` is omitted if it is empty.
     public var document: JSONValue { JSONMembers.object(encode) }
 
+    /// Written without a tree of values, which is faster.
     public var bytes: [UInt8] { JSONWriter.object(encode) }
 
     private func encode(to json: inout some JSONSink) {
@@ -51,7 +54,7 @@ extension ProblemDocument: AnswerDocument {
         json.objects("errors", errors) { $1.encode(to: &$0) }
     }
 
-    /// - Throws: `InvalidDocument` unless there are a detail, a title, a status and a code.
+    /// - Throws: `InvalidDocument` if status, code, title or detail is missing.
     public init(json: JSONValue, at pointer: String) throws(InvalidDocument) {
         let reader = try MemberReader(json, at: pointer)
         status = try reader.value("status")

@@ -2,15 +2,17 @@ public import TapCore
 
 /// A queue of a device as the API shows it.
 public struct QueueDocument: Hashable, Sendable {
-    /// In Tapster's own numbering.
+    /// In Tapster's numbering, from 0.
     public var index: Int
-    /// What is wanted: whether it is attached while it is leased.
+    /// Wanted state: whether the queue is attached while it is leased.
     public var isEnabled: Bool
-    /// Where the kernel has it; `nil` while it is detached, or where that cannot be known.
+    /// Its index in the kernel; `nil` while it is detached, or if the index is unknown.
     public var kernelIndex: Int?
     /// Whether the kernel steers packets to it.
     public var isAttached: Bool
+    /// `nil` if the queue is not assigned.
     public var assignment: Assignment?
+    /// `nil` if the queue is not leased.
     public var lease: LeaseIdentifier?
 
     public init(
@@ -27,6 +29,7 @@ public struct QueueDocument: Hashable, Sendable {
 }
 
 extension QueueDocument: AnswerDocument {
+    /// The member `statistics` is reserved, and always null.
     public var document: JSONValue {
         [
             "index": .integer(index), "enabled": .bool(isEnabled), "kernelIndex": JSONValue(kernelIndex),
@@ -72,10 +75,13 @@ extension CPUNumber: JSONReadable {
     }
 }
 
-/// An assignment in a list of them, with its queue.
+/// An assignment with its queue; an item of GET /v1/assignments.
 public struct AssignedQueue: Hashable, Sendable {
+    /// Name of the device.
     public var device: DeviceName
+    /// Queue index in Tapster's numbering.
     public var queue: Int
+    /// Consumer and CPUs.
     public var assignment: Assignment
 
     public init(device: DeviceName, queue: Int, assignment: Assignment) {

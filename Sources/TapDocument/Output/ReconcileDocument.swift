@@ -1,6 +1,6 @@
 /// The answer to POST /v1/reconcile.
 public struct ReconcileDocument: Hashable, Sendable {
-    /// Whether the kernel was compared with all specs before the answer; false where the request did not wait for it.
+    /// Whether the kernel was compared with all specs before the answer; `false` if the request did not wait for that.
     public var looked: Bool
 
     public init(looked: Bool) {

@@ -1,16 +1,19 @@
 public import TapCore
 
-/// What a change did to a device's spec.
+/// How a revision or a request changes a device.
 public struct ChangedDevice: Hashable, Sendable {
+    /// The kind of change.
     public enum Change: String, Hashable, Sendable {
         case created
         case updated
         case deleted
-        /// Only in the answer to a request that names the device.
+        /// In answers only: the request names the device, but does not change it.
         case unchanged
     }
 
+    /// Name of the device.
     public let name: DeviceName
+    /// The kind of change.
     public let change: OpenEnum<Change>
 
     public init(name: DeviceName, change: Change) {
@@ -29,10 +32,13 @@ extension ChangedDevice: AnswerDocument {
     }
 }
 
-/// A device as it was stated in a revision: what POST /v1/apply would make of it again.
+/// The wanted state of a device in a revision; POST /v1/apply accepts it as an element of `devices`.
 public struct StatedDevice: Hashable, Sendable {
+    /// Name of the device.
     public var name: DeviceName
+    /// Its labels in the revision.
     public var labels: Labels
+    /// Its spec in the revision.
     public var spec: StatedSpec
 
     public init(_ input: DeviceInput) {
@@ -64,12 +70,15 @@ extension StatedDevice: AnswerDocument {
 
 /// A revision in which specs changed.
 public struct RevisionDocument: Hashable, Sendable {
+    /// The number of the revision; a string in the document.
     public var revision: Int
+    /// The member `time`.
     public var at: Timestamp
+    /// The caller whose request caused the change.
     public var author: Author
-    /// By name.
+    /// The changed devices, sorted by name.
     public var changes: [ChangedDevice]
-    /// Every device that was stated then, by name; `nil` in a list of revisions.
+    /// All devices in the revision, sorted by name; `nil` in a list of revisions.
     public var devices: [StatedDevice]?
 
     public init(
@@ -84,6 +93,7 @@ public struct RevisionDocument: Hashable, Sendable {
 }
 
 extension RevisionDocument: AnswerDocument {
+    /// The member `devices` is omitted if it is `nil`.
     public var document: JSONValue {
         var members: [String: JSONValue] = [
             "revision": .string(String(revision)), "time": .string(at.text), "actor": .string(author.name),

@@ -1,13 +1,14 @@
 public import TapCore
 
-/// A spec as JSON: what the API shows and the database keeps.
+/// A spec as JSON, as shown by the API and stored in the database.
 extension DeviceSpec {
-    /// The JSON text, as the database keeps it.
+    /// The JSON text for the database.
     public var text: String { String(decoding: JSONWriter.object(encode), as: UTF8.self) }
 
+    /// An object with every field, including defaults.
     public var document: JSONValue { JSONMembers.object(encode) }
 
-    /// Every field, defaults included.
+    /// Adds every field as a member, including defaults.
     public func encode(to json: inout some JSONSink) {
         json.member("kind", draft.kind.rawValue)
         json.member("multiQueue", draft.queues.isMultiple)
@@ -28,9 +29,9 @@ extension DeviceSpec {
         json.member("driftPolicy", draft.driftPolicy.rawValue)
     }
 
-    /// Reads a document that this type wrote. Whether its owner still exists is not asked again.
+    /// Reads a spec from the database. Owner and group may no longer exist.
     ///
-    /// - Throws: `InvalidDocument` when it is not one.
+    /// - Throws: `InvalidDocument` if the spec is invalid.
     public init(stored document: JSONValue) throws(InvalidDocument) {
         let reading = SpecReading(document, accounts: AnyAccount())
         guard let spec = reading.spec else { throw InvalidDocument(reading.issues) }

@@ -1,13 +1,13 @@
 public import TapCore
 
-/// The spec of a device in an answer. A newer daemon may state what this version does not know.
+/// The spec of a device in an answer, possibly with fields or values that only a newer daemon knows.
 public enum StatedSpec: Hashable, Sendable {
-    /// Fields that this version does not know are left out: who sends a device back sends a merge patch.
+    /// Unknown fields are omitted: a client must change the device by a merge patch, which keeps them.
     case known(DeviceSpec)
-    /// A field has a value that this version does not know: the spec as the daemon wrote it, and which fields they are.
+    /// A field has an unknown value: the spec as the daemon wrote it, and the fields concerned.
     case unknown(JSONValue, InvalidDocument)
 
-    /// `nil` for a spec that this version does not know.
+    /// `nil` if the spec has an unknown value.
     public var known: DeviceSpec? { if case .known(let spec) = self { spec } else { nil } }
 
     func encode(_ key: String, to json: inout some JSONSink) {
@@ -19,7 +19,7 @@ public enum StatedSpec: Hashable, Sendable {
 }
 
 extension StatedSpec: JSONReadable {
-    /// - Throws: `InvalidDocument` for anything but an object.
+    /// - Throws: `InvalidDocument` if `json` is not an object.
     public init(json: JSONValue, at pointer: String) throws(InvalidDocument) {
         guard case .object = json else { throw InvalidDocument(json, at: pointer, wanted: "an object") }
         let reading = SpecReading(json, accounts: AnyAccount(), isOpen: true)

@@ -1,44 +1,60 @@
 public import TapCore
 
-/// A tap or tun device that Tapster does not own. Its names and addresses are the kernel's, which allows more than a
-/// spec.
+/// A tap or tun device that Tapster does not own; an item of GET /v1/unmanaged. Names and addresses are strings, since
+/// the kernel allows values that a spec does not.
 public struct UnmanagedDocument: Hashable, Sendable {
+    /// Name of the interface.
     public var name: String
+    /// The member `ifindex`.
     public var index: LinkIndex
     /// `nil` for the daemon's own.
     public var networkNamespace: NetworkNamespace?
+    /// `nil` if the kernel reported no tun attributes (`IFLA_TUN_*`, linux/if_link.h), as all properties up to
+    /// `detachedQueues`.
     public var kind: OpenEnum<DeviceKind>?
+    /// `IFF_MULTI_QUEUE` (linux/if_tun.h).
     public var multiQueue: Bool?
+    /// Whether packets have a `struct tun_pi` header, that is, without `IFF_NO_PI`.
     public var packetInfo: Bool?
+    /// `IFF_VNET_HDR`.
     public var vnetHeader: Bool?
+    /// Whether the device outlives its descriptors (`TUNSETPERSIST`).
     public var persistent: Bool?
+    /// User ID; `nil` if there is no owner.
     public var owner: UInt32?
+    /// Group ID; `nil` if there is no group.
     public var group: UInt32?
     /// Known for multiqueue devices only.
     public var attachedQueues: Int?
+    /// Known for multiqueue devices only.
     public var detachedQueues: Int?
+    /// Whether the interface is up (`IFF_UP`).
     public var up: Bool
+    /// Whether the interface has a carrier.
     public var carrier: Bool
     /// In bytes.
     public var mtu: Int
+    /// `nil` for a tun device.
     public var macAddress: MACAddress?
-    /// The name of the bridge or VRF that it belongs to.
+    /// Name of the bridge or VRF that it belongs to; `nil` if it belongs to none.
     public var controller: String?
+    /// `nil` if there is none.
     public var alias: String?
+    /// Alternative names, sorted.
     public var altNames: [String]
     /// With their prefix lengths.
     public var addresses: [String]
-    /// Who has descriptors of it, as far as the daemon may see.
+    /// Processes that hold descriptors of the device, as far as the daemon may see them.
     public var holders: [DescriptorHolder]
-    /// What this kernel has of the attributes that not every kernel has, by their names in `spec.link`.
+    /// Attributes that not every kernel has, by their names in `spec.link`; only those of this kernel.
     public var attributes: [String: JSONValue]
 
     /// - Parameters:
-    ///   - link: What the kernel says of it.
-    ///   - networkNamespace: Where it is; `nil` for the daemon's own.
-    ///   - controller: The name of the interface that it belongs to.
-    ///   - addresses: What the kernel says of its addresses.
-    ///   - holders: Who has descriptors of it.
+    ///   - link: The interface as observed.
+    ///   - networkNamespace: Its network namespace; `nil` for the daemon's own.
+    ///   - controller: Name of the interface that it belongs to.
+    ///   - addresses: Its addresses as observed.
+    ///   - holders: Processes that hold descriptors of it.
     public init(
         _ link: ObservedLink, in networkNamespace: NetworkNamespace?, controller: String?, addresses: [ObservedAddress],
         holders: [DescriptorHolder]
@@ -70,6 +86,7 @@ public struct UnmanagedDocument: Hashable, Sendable {
 }
 
 extension UnmanagedDocument: AnswerDocument {
+    /// The attributes are members beside the others.
     public var document: JSONValue {
         func bool(_ value: Bool?) -> JSONValue { value.map { .bool($0) } ?? .null }
         func list(_ values: [String]) -> JSONValue { .array(values.map { .string($0) }) }
@@ -87,7 +104,7 @@ extension UnmanagedDocument: AnswerDocument {
         return .object(members.merging(attributes) { member, _ in member })
     }
 
-    /// The names that `attributes` may have: of the link's fields, those that have no member of their own here.
+    /// The keys that `attributes` may have: the fields of `spec.link` without a property of their own here.
     private static let attributeKeys = {
         let others = ["up", "carrier", "mtu", "macAddress", "controller", "alias", "altNames", "addresses"]
         return DeviceField.allCases.filter { $0.rawValue.hasPrefix("link.") }.map(\.key).filter { !others.contains($0) }

@@ -1,6 +1,8 @@
-/// The daemon's name and version.
+/// The answer to GET /version.
 public struct VersionDocument: Hashable, Sendable {
+    /// Always `tapster`.
     public var name: String
+    /// Semantic version of the daemon.
     public var version: String
 
     public init(name: String, version: String) {

@@ -1,20 +1,23 @@
 public import TapCore
 
-/// A line on a lease's connection. It comes with the descriptors of its queues (`SCM_RIGHTS`, unix(7)), in their order.
+/// A line on the connection of a lease, sent with the descriptors of its queues (`SCM_RIGHTS`, unix(7)) in this order.
 public struct LeaseMessage: Hashable, Sendable {
-    /// The protocol behind the 101 (`Upgrade`, RFC 9110, section 7.8).
+    /// Name of the protocol after the response 101 (`Upgrade`, RFC 9110, section 7.8).
     public static let protocolName = "tapster-lease/1"
 
+    /// Identifies the lease in `/v1/leases/{id}`.
     public var lease: LeaseIdentifier
+    /// The device whose queues are leased.
     public var device: DeviceName
+    /// The member `ifindex`.
     public var index: LinkIndex
-    /// `nil` for the daemon's own.
+    /// Network namespace of the device; `nil` for the daemon's own.
     public var networkNamespace: NetworkNamespace?
-    /// In bytes; `nil` for a device without a vnet header.
+    /// In bytes; `nil` if the device has no vnet header.
     public var vnetHeaderSize: Int?
-    /// Indexes in Tapster's own numbering.
+    /// Queue indexes in Tapster's numbering, in the order of the descriptors.
     public var queues: [Int]
-    /// Whether no line with further queues follows.
+    /// Whether this is the last line of the lease.
     public var isLast: Bool
 
     public init(
@@ -30,7 +33,7 @@ public struct LeaseMessage: Hashable, Sendable {
         self.isLast = isLast
     }
 
-    /// The JSON text with the line feed that ends it.
+    /// The JSON text with a line feed at the end.
     public var line: [UInt8] { bytes + [UInt8(ascii: "\n")] }
 }
 

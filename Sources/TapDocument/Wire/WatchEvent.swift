@@ -1,5 +1,6 @@
-/// One event of GET /v1/watch: a JSON text in a line, or the data of a server-sent event.
+/// An event of GET /v1/watch: a line with a JSON text, or the data of a server-sent event.
 public enum WatchEvent: Hashable, Sendable {
+    /// The member `type`.
     public enum Kind: String, CaseIterable, Sendable {
         case added = "ADDED"
         case modified = "MODIFIED"
@@ -8,26 +9,28 @@ public enum WatchEvent: Hashable, Sendable {
         case error = "ERROR"
     }
 
+    /// A device that the client did not know.
     case added(DeviceDocument)
+    /// A change of a device that the client knows.
     case modified(DeviceDocument)
-    /// As the device was last.
+    /// A device that was deleted or is no longer selected, in its last state.
     case deleted(DeviceDocument)
-    /// Everything up to this revision has been sent: a client may resume from it.
+    /// All changes up to this revision were sent: a client may resume from it.
     case bookmark(revision: Int)
-    /// The last event: why the watch ends.
+    /// The last event: why the server ends the watch.
     case error(ProblemDocument)
-    /// Of a newer daemon.
+    /// An event of a newer daemon.
     case unknown(kind: String, object: JSONValue)
 
-    /// What stands before the object in an event's JSON text.
+    /// The part of an event's JSON text before the object.
     public static func opening(_ kind: Kind) -> String { opening(kind.rawValue) }
 
     private static func opening(_ kind: String) -> String { #"{"type":"\#(kind)","object":"# }
 
-    /// What stands behind it.
+    /// The part after the object.
     public static let closing = "}"
 
-    /// The object of a bookmark.
+    /// The object of a bookmark event, as JSON text.
     public static func bookmark(_ revision: Int) -> String { #"{"metadata":{"resourceVersion":"\#(revision)"}}"# }
 }
 
@@ -46,6 +49,7 @@ extension WatchEvent: AnswerDocument {
         return ["type": .string(kind), "object": object]
     }
 
+    /// Written from the bytes of the object, without a tree of values.
     public var bytes: [UInt8] {
         switch self {
         case .added(let device): Self.bytes(.added, device.bytes)

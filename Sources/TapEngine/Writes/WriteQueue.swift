@@ -2,8 +2,8 @@ package import TapDocument
 internal import TapStore
 package import TapSystem
 
-/// The thread on which users' writes wait for the disk, so that no connection thread does. Writes that wait at the same time
-/// share a transaction and its fsync(2).
+/// The thread on which users' writes wait for the disk, so that no connection thread does. Writes that wait at the same
+/// time share a transaction and its fsync(2).
 package final class WriteQueue: Sendable {
     /// The most waiting writes; above it a request is refused with `Refusal.tooManyWrites`.
     package static let waitingMax = 256
