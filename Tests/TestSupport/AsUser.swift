@@ -1,9 +1,10 @@
 import Glibc
 import Impersonation
 
-/// Runs `body` while this thread alone has another user and other groups, as root can: whom it connects to sees those.
+/// Runs `body` while this thread, and no other, has another user and groups; needs root. Servers that it connects to
+/// see these as its peer credentials.
 ///
-/// - Throws: `TestFailure` when the kernel refuses.
+/// - Throws: `TestFailure` if the kernel refuses.
 public func asUser<Value>(
     _ user: UInt32, _ group: UInt32, _ groups: [UInt32] = [], _ body: () throws -> Value
 ) throws -> Value {
@@ -13,7 +14,7 @@ public func asUser<Value>(
         throw TestFailure("cannot be user \(user): \(String(cString: strerror(errno)))")
     }
     defer {
-        // Nobody may go on as somebody else.
+        // The thread must not go on with the other user.
         precondition(impersonation_become(0, 0, Int(count), old) == 0, "cannot be root again")
     }
     return try body()

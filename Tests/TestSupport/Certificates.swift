@@ -1,12 +1,13 @@
 import Foundation
 
-/// An authority and what it has signed, made by openssl(1): PEM files in a directory.
+/// A certificate authority and certificates signed by it, made with openssl(1): PEM files in a directory.
 public struct Certificates: Sendable {
+    /// Where all files are.
     public let directory: String
 
     /// Makes the authority `ca`.
     ///
-    /// - Throws: `TestFailure` when openssl fails.
+    /// - Throws: `TestFailure` if openssl fails.
     public init(in directory: String) throws {
         self.directory = directory
         try run(
@@ -17,19 +18,22 @@ public struct Certificates: Sendable {
             ])
     }
 
+    /// The path of a certificate.
     public func certificate(_ name: String) -> String { "\(directory)/\(name).pem" }
+    /// The path of a private key.
     public func key(_ name: String) -> String { "\(directory)/\(name).key" }
 
+    /// The contents of a file.
     public func text(_ path: String) throws -> String { try String(contentsOfFile: path, encoding: .utf8) }
 
-    /// A certificate by the authority.
+    /// Issues a certificate, signed by the authority.
     ///
     /// - Parameters:
-    ///   - name: Of the files, and the subject's common name.
+    ///   - name: The name of the files, and the subject's common name.
     ///   - purpose: `serverAuth` or `clientAuth`.
-    ///   - names: As OpenSSL writes alternative names: `IP:127.0.0.1`, `DNS:x`, `URI:x:y`.
-    ///   - days: Until it ends; it began now.
-    /// - Throws: `TestFailure` when openssl fails.
+    ///   - names: The alternative names in OpenSSL's syntax: `IP:127.0.0.1`, `DNS:x`, `URI:x:y`.
+    ///   - days: The validity, starting now.
+    /// - Throws: `TestFailure` if openssl fails.
     public func issue(_ name: String, purpose: String, names: String, days: Int = 1) throws {
         let request = "\(directory)/\(name).request"
         let extensions = "\(directory)/\(name).extensions"
@@ -49,9 +53,9 @@ public struct Certificates: Sendable {
             ])
     }
 
-    /// What curl(1) says to `url`, trusting the authority alone.
+    /// The output of curl(1) for `url`, trusting only this authority.
     ///
-    /// - Throws: `TestFailure` when curl fails, as it does when the handshake does.
+    /// - Throws: `TestFailure` if curl fails, for example in the TLS handshake.
     public func curl(_ url: String, as client: String? = nil, _ more: String...) throws -> String {
         let shown = client.map { ["--cert", certificate($0), "--key", key($0)] } ?? []
         return try run(

@@ -1,16 +1,17 @@
 import Foundation
 import Glibc
 
-/// A program that runs in the calling thread's namespaces, by posix_spawn(3).
+/// A program in the calling thread's namespaces, started with posix_spawn(3).
 ///
-/// Foundation's `Process` opens an Internet socket for its run loop, which a namespace without `lo` refuses.
+/// Foundation's `Process` opens an Internet socket for its run loop, which fails in a namespace without `lo`.
 public final class ChildProcess {
+    /// The process ID.
     public let identifier: pid_t
     private var status: Int32?
 
-    /// Standard output and standard error go to the file `output`, or nowhere; `environment` comes on top of ours.
+    /// Standard output and standard error go to the file `output`, or are discarded; `environment` is added to ours.
     ///
-    /// - Throws: `TestFailure` when there is no such program.
+    /// - Throws: `TestFailure` if there is no such program.
     public init(
         _ program: String, _ arguments: [String], output: String? = nil, environment: [String: String] = [:]
     ) throws {
@@ -20,7 +21,7 @@ public final class ChildProcess {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 1, output ?? "/dev/null", O_WRONLY | O_CREAT | O_APPEND, 0o600)
         posix_spawn_file_actions_adddup2(&actions, 1, 2)
-        // A child does not inherit what the test runner ignores or blocks.
+        // A child must not inherit the signals that the test runner ignores or blocks.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -40,11 +41,12 @@ public final class ChildProcess {
         identifier = child
     }
 
+    /// Sends a signal.
     public func signal(_ number: Int32) {
         if status == nil { kill(identifier, number) }
     }
 
-    /// SIGSTOP, and waits until it does nothing any more; SIGCONT lets it go on.
+    /// Sends SIGSTOP and waits until the process is stopped; SIGCONT continues it.
     public func pause() {
         signal(SIGSTOP)
         var found: Int32 = 0
@@ -53,6 +55,7 @@ public final class ChildProcess {
         if found & 0xFF != 0x7F { status = found }
     }
 
+    /// Whether the process has not ended yet.
     public var isRunning: Bool {
         if status == nil {
             var found: Int32 = 0
@@ -61,9 +64,9 @@ public final class ChildProcess {
         return status == nil
     }
 
-    /// Waits for its end.
+    /// Waits until the process has ended.
     ///
-    /// - Returns: The exit status, or the signal's number less than zero.
+    /// - Returns: The exit status, or the negated number of the signal that ended it.
     @discardableResult
     public func wait() -> Int32 {
         if status == nil {
@@ -76,15 +79,16 @@ public final class ChildProcess {
     }
 }
 
-/// Runs a program to its end.
+/// Runs a program and waits until it has ended.
 ///
-/// - Returns: What it wrote.
-/// - Throws: `TestFailure` when it fails.
+/// - Returns: Its output.
+/// - Throws: `TestFailure` if it fails.
 @discardableResult
 public func run(_ program: String, _ arguments: String...) throws -> String {
     try run(program, arguments)
 }
 
+/// Runs a program with an array of arguments, like the function above.
 @discardableResult
 public func run(_ program: String, _ arguments: [String]) throws -> String {
     let output = "/tmp/tapster-output-\(UInt64.random(in: 0 ... .max))"

@@ -4,10 +4,10 @@ import Glibc
 import Steering
 import TapCore
 
-/// Somebody who has a queue of a tap open, as a VMM would: in the calling thread's network namespace.
+/// An open queue of a tap, as a VMM has it, in the calling thread's network namespace.
 public final class Consumer {
     let descriptor: Int32
-    /// In front of each frame.
+    /// Whether a vnet header precedes each frame.
     private let hasVnetHeader: Bool
 
     /// Attaches to the device by its name.
@@ -20,7 +20,7 @@ public final class Consumer {
         }
     }
 
-    /// A queue that somebody has handed over.
+    /// Wraps a queue that was received from another process.
     public init(owning descriptor: Int32) {
         self.descriptor = descriptor
         hasVnetHeader = (Self.flags(descriptor) ?? 0) & IFF_VNET_HDR != 0
@@ -40,7 +40,7 @@ public final class Consumer {
 
     // MARK: The queue
 
-    /// `TUNGETIFF`; nothing when the device is gone.
+    /// Whether the queue is attached (`TUNGETIFF`); `nil` if the device is gone.
     public var isAttached: Bool? { Self.flags(descriptor).map { $0 & IFF_DETACH_QUEUE == 0 } }
 
     private static func flags(_ descriptor: Int32) -> Int32? {
@@ -49,24 +49,25 @@ public final class Consumer {
         return clinux_tun_get_interface(descriptor, &name, &flags) == 0 ? Int32(flags) : nil
     }
 
-    /// `TUNSETQUEUE`.
+    /// Attaches the queue (`TUNSETQUEUE`).
     ///
-    /// - Returns: Whether the kernel did it.
+    /// - Returns: Whether the kernel allowed it.
     @discardableResult
     public func attach() -> Bool { clinux_tun_set_queue(descriptor, UInt16(IFF_ATTACH_QUEUE)) == 0 }
 
+    /// Detaches the queue (`TUNSETQUEUE`).
     @discardableResult
     public func detach() -> Bool { clinux_tun_set_queue(descriptor, UInt16(IFF_DETACH_QUEUE)) == 0 }
 
-    /// `TUNGETSNDBUF`.
+    /// The send buffer (`TUNGETSNDBUF`); `nil` if the device is gone.
     public var sendBufferBytes: Int? {
         var bytes: Int32 = 0
         return steering_get_send_buffer(descriptor, &bytes) == 0 ? Int(bytes) : nil
     }
 
-    /// Reads all that waits.
+    /// Reads all waiting frames.
     ///
-    /// - Returns: The numbers of the `SteeredFrames` among it.
+    /// - Returns: The numbers of the `SteeredFrames` among them.
     public func receive() -> [UInt32] {
         let header = hasVnetHeader ? max(vnetHeaderSize, 0) : 0
         var buffer = [UInt8](repeating: 0, count: 2_048)
@@ -80,12 +81,13 @@ public final class Consumer {
 
     // MARK: The device
 
-    /// A user that cannot be taken back (`TUNSETOWNER`).
+    /// Sets the owner (`TUNSETOWNER`), which cannot be removed again.
     public func setOwner(_ user: UInt32) { _ = clinux_tun_set_owner(descriptor, user) }
 
-    /// What it wants of the kernel (`TUNSETOFFLOAD`).
+    /// Sets the offloads that the consumer handles (`TUNSETOFFLOAD`).
     public func setOffloads(_ offloads: Offloads) { _ = clinux_tun_set_offload(descriptor, offloads.rawValue) }
 
+    /// The vnet header's size in bytes, read and set through the open queue.
     public var vnetHeaderSize: Int {
         get {
             var bytes: Int32 = 0
@@ -94,13 +96,13 @@ public final class Consumer {
         set { _ = clinux_tun_set_vnet_header_size(descriptor, Int32(newValue)) }
     }
 
-    /// What is set with one queue and belongs to the whole device (`TUNGETVNETHDRSZ`).
+    /// The vnet header's size in bytes (`TUNGETVNETHDRSZ`), read through a new queue: it belongs to the whole device.
     public static func vnetHeaderSize(of name: String, multiQueue: Bool = true) throws -> Int {
         try Consumer(name, multiQueue: multiQueue).vnetHeaderSize
     }
 }
 
-/// What of its work the kernel leaves to the device's consumer: what `TUNSETOFFLOAD` came to, as far as ethtool tells.
+/// The offloads of a device, which `TUNSETOFFLOAD` sets, as far as ethtool reports them.
 public func offloads(of name: String) throws -> Offloads {
     let socket = Glibc.socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
     defer { close(socket) }

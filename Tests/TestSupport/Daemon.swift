@@ -1,24 +1,28 @@
 import Foundation
 import Glibc
 
-/// The real daemon as a process of the calling thread's namespace.
+/// The real daemon as a process in the calling thread's namespaces.
 public final class Daemon {
+    /// Where the daemon's files are.
     public let directory: String
+    /// The started process: the daemon or its supervisor. `nil` if stopped.
     public private(set) var process: ChildProcess?
 
+    /// The path of the API's Unix socket.
     public var socket: String { directory + "/api.sock" }
+    /// The path of the database.
     public let database: String
 
-    /// The binary that was built with these tests.
+    /// The path of the executable that was built together with these tests.
     public static var binary: String {
-        // Test bundle and executable lie side by side.
+        // The test bundle and the executable are in the same folder.
         Bundle.allBundles.map(\.bundleURL).first { $0.pathExtension == "xctest" }?
             .deletingLastPathComponent().appending(path: "tapster").path
             ?? CommandLine.arguments[0].split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 } + "/tapster"
     }
 
     private let options: [String]
-    /// Whether it has a supervisor, `tapster keep`, which starts it again and keeps its descriptors.
+    /// Whether it runs under `tapster keep`, which restarts it and keeps its descriptors.
     private let isKept: Bool
     private var killed: pid_t?
 
@@ -30,7 +34,7 @@ public final class Daemon {
         try start()
     }
 
-    /// One that is started again when it has been killed.
+    /// Starts a daemon under `tapster keep`, which restarts it after a kill.
     public init(keptIn directory: String, options: [String] = []) throws {
         self.directory = directory
         self.options = options
@@ -39,7 +43,7 @@ public final class Daemon {
         try start()
     }
 
-    /// Not started yet.
+    /// A daemon that is not started yet.
     public init(stoppedIn directory: String, database: String? = nil) {
         self.directory = directory
         self.database = database ?? directory + "/tapster.db"
@@ -48,11 +52,11 @@ public final class Daemon {
     }
 
     deinit {
-        // A supervisor that is killed would leave the daemon behind.
+        // Killing only the supervisor would leave the daemon running.
         if isKept { _ = stop() } else { kill() }
     }
 
-    /// The daemon itself, not its supervisor.
+    /// The daemon's own process ID, not its supervisor's.
     public var server: pid_t? {
         guard let process, isKept else { return process?.identifier }
         let children = "/proc/\(process.identifier)/task/\(process.identifier)/children"
@@ -61,13 +65,13 @@ public final class Daemon {
         }
     }
 
-    /// Starts it, and does not wait.
+    /// Starts it without waiting.
     ///
     /// - Parameters:
-    ///   - environment: What it gets on top of ours.
-    ///   - log: Where its log goes instead of its own file.
+    ///   - environment: Variables that are added to ours.
+    ///   - log: The path of the log, instead of its own file.
     /// - Returns: The process.
-    /// - Throws: `TestFailure` when there is no such program.
+    /// - Throws: `TestFailure` if there is no such program.
     @discardableResult
     public func launch(environment: [String: String] = [:], log: String? = nil) throws -> ChildProcess {
         let process = try ChildProcess(
@@ -79,27 +83,27 @@ public final class Daemon {
         return process
     }
 
-    /// Has the point of a crash, for one start.
+    /// Sets the crash point for a single start.
     private var crashFile: String { directory + "/crash" }
     private static let crashScript =
         #"if [ -e "$0" ]; then TAPSTER_CRASH_AT=$(cat "$0"); export TAPSTER_CRASH_AT; rm "$0"; fi; exec "$@""#
 
-    /// Starts what is kept anew, as one that will die when it comes to this point, and then be started again.
+    /// Restarts a kept daemon so that it ends itself at this crash point and is then started again.
     public func restart(crashingAt point: String) throws {
         try point.write(toFile: crashFile, atomically: true, encoding: .utf8)
         kill()
         try start()
     }
 
-    /// Waits until it has died by itself, and is back.
+    /// Waits until the process `died` has ended by itself and its successor is ready.
     public func waitForRestart(after died: pid_t) throws {
         killed = died
         try start()
     }
 
-    /// Starts it, and waits until it is ready.
+    /// Starts it and waits until it is ready.
     public func start(environment: [String: String] = [:]) throws {
-        // What is kept is started again without us.
+        // The supervisor restarts a kept daemon.
         let process = if isKept, let process { process } else { try launch(environment: environment) }
         try eventually("the daemon is ready", within: 30) {
             guard process.isRunning else { throw TestFailure("the daemon ended with \(process.wait()): \(log)") }
@@ -108,10 +112,10 @@ public final class Daemon {
         }
     }
 
-    /// What it has written to its log.
+    /// The contents of its log.
     public var log: String { (try? String(contentsOfFile: directory + "/log", encoding: .utf8)) ?? "" }
 
-    /// SIGKILL: the daemon has no say in it.
+    /// Sends SIGKILL, which the daemon cannot handle.
     public func kill() {
         if isKept {
             killed = server
@@ -122,7 +126,7 @@ public final class Daemon {
         process?.wait()
     }
 
-    /// SIGTERM.
+    /// Sends SIGTERM and waits until it has ended.
     ///
     /// - Returns: The exit status.
     public func stop() -> Int32? {
@@ -130,9 +134,10 @@ public final class Daemon {
         return process?.wait()
     }
 
+    /// Opens a connection.
     public func connect() throws -> HTTPClient { try HTTPClient(socket: socket) }
 
-    /// One request on a connection of its own.
+    /// Sends one request on a connection of its own.
     public func send(_ method: String, _ target: String, json: String? = nil) throws -> Answer {
         let client = try connect()
         guard let json else { return try client.send(method, target) }

@@ -1,16 +1,17 @@
 import Foundation
 import Glibc
 
-/// What a daemon did to its database's files, as `Tests/Faults` notes it.
+/// The writes and syncs of a daemon to its database files, as recorded by `Tests/Faults`.
 public struct DiskRecord {
+    /// The files that are recorded.
     public enum File: UInt8, CaseIterable, Sendable {
         case database = 0x64
         case log = 0x77
         case journal = 0x6A
-        /// Where they are: its sync makes their names durable.
+        /// The folder of the files: its sync makes their names durable.
         case folder = 0x66
 
-        /// How it is called where the database is called `path`.
+        /// The path of this file for a database at `path`.
         public func path(_ path: String) -> String {
             switch self {
             case .database: path
@@ -21,21 +22,27 @@ public struct DiskRecord {
         }
     }
 
+    /// A recorded call.
     public enum Operation: Sendable {
         case create, unlink, sync, failedSync
         case truncate(length: Int)
-        /// Bytes of the record, and where they went.
+        /// A range of the record's bytes, and the offset in the file at which they were written.
         case write(Range<Int>, offset: Int)
     }
 
+    /// A recorded call, in order.
     public struct Entry: Sendable {
+        /// The file of the call.
         public let file: File
+        /// What the call did.
         public let operation: Operation
-        /// How long the record is up to here.
+        /// The length of the record up to here, in bytes.
         public let end: Int
     }
 
+    /// The whole record.
     public let bytes: Data
+    /// All recorded calls, in order.
     public let entries: [Entry]
 
     /// The layout of `struct faults_entry`.
@@ -71,29 +78,29 @@ public struct DiskRecord {
     }
 }
 
-/// A disk to which a record is played, and whose power may be cut at any point.
+/// A simulated disk on which a record is replayed, and whose power can be cut at any point.
 ///
-/// What a sync that has succeeded covers is durable. Of what came after it any sectors survive, in any order; so do
-/// names that came or went since the folder was synced. A sync that fails lets go of what it was to save: some of it is
-/// on the disk, and the rest never will be (as Linux does it).
+/// Everything that a successful sync covers is durable. Of later writes, any subset of sectors survives, in any order;
+/// the same holds for names created or removed since the last sync of the folder. After a failed sync, a part of the
+/// data is on disk, and the rest is never written, as in Linux.
 public struct Disk {
     static let sectorBytes = 512
-    /// From nothing to all of what was not synced.
+    /// The share of unsynced data that survives, from none to all.
     private static let survivingShares: [Double] = [0, 0.1, 0.5, 0.5, 0.9, 1]
 
-    /// A file's contents, whatever it is called.
+    /// The contents of a file, independent of its name.
     private final class Contents {
         var durable = Data()
         var pending: [DiskRecord.Operation] = []
     }
 
     private let record: DiskRecord
-    /// How many of the record's entries have been played.
+    /// The number of entries that have been replayed.
     public private(set) var position = 0
     private var generator: SeededGenerator
     private var current: [DiskRecord.File: Contents] = [:]
     private var durableNames: [DiskRecord.File: Contents] = [:]
-    /// Names that came, with what they name, or went.
+    /// Names created (with the file they refer to) or removed.
     private var pendingNames: [(file: DiskRecord.File, contents: Contents?)] = []
 
     public init(_ record: DiskRecord, seed: UInt64) {
@@ -101,7 +108,7 @@ public struct Disk {
         generator = SeededGenerator(seed: seed)
     }
 
-    /// Plays the record up to an entry.
+    /// Replays the record up to an entry.
     public mutating func play(to end: Int) throws {
         while position < end {
             try play(record.entries[position])
@@ -136,7 +143,7 @@ public struct Disk {
         }
     }
 
-    /// Writes what is there after a power cut at this point.
+    /// Writes the files that exist after a power cut at this point.
     public mutating func cut(to path: String) throws {
         let surviving = Self.survivingShares.randomElement(using: &generator) ?? 0
         var names = durableNames
@@ -167,7 +174,7 @@ public struct Disk {
             var place = range.lowerBound
             while place < range.upperBound {
                 let target = offset + place - range.lowerBound
-                // Up to the sector's end.
+                // To the end of the sector.
                 let end = min(range.upperBound, place + Self.sectorBytes - target % Self.sectorBytes)
                 if survives(surviving) {
                     fill(&bytes, to: target + end - place)

@@ -2,11 +2,12 @@ import Foundation
 
 /// The programs of `deploy/examples`.
 public enum Examples {
+    /// The path of an example.
     public static func path(_ name: String) -> String {
         URL(fileURLWithPath: #filePath).appending(path: "../../../deploy/examples/\(name)").standardizedFileURL.path
     }
 
-    /// Compiles the C consumer, as its comment says.
+    /// Compiles the C consumer with the command in its header comment.
     ///
     /// - Returns: The program's path.
     public static func compileConsumer(into directory: String) throws -> String {

@@ -1,9 +1,9 @@
 import Foundation
 import Glibc
 
-/// Makes system calls of a running daemon fail: the other side of `Tests/Faults`, whose header tells the file's layout.
+/// Makes system calls of a running daemon fail: controls `Tests/Faults`, whose header documents the file's layout.
 public final class Faults {
-    /// Calls that may fail; the raw values are those of the library.
+    /// Calls that can fail; the raw values are those of the library.
     public enum Kind: String, Sendable {
         case socket
         case openTun = "open_tun"
@@ -11,11 +11,11 @@ public final class Faults {
         case enterNamespace = "setns"
         case namespaceType = "NS_GET_NSTYPE"
         case wait = "epoll_wait"
-        /// Netlink: what we send, by its first message, and what we receive.
+        /// Netlink: messages that we send, by the first of a batch, and messages that we receive.
         case ask, change, answer, event
         case databaseWrite = "database_write"
         case databaseSync = "database_sync"
-        /// No failure: the daemon is killed right after a call that is recorded.
+        /// Not a failure: the daemon is killed right after a call that is recorded.
         case die
         case setInterface = "TUNSETIFF"
         case setPersist = "TUNSETPERSIST"
@@ -42,7 +42,7 @@ public final class Faults {
     private let path: String
     private let descriptor: Int32
 
-    /// Not armed.
+    /// Creates the file, without an armed fault.
     public init(in directory: String) throws {
         path = directory + "/faults"
         descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
@@ -53,19 +53,19 @@ public final class Faults {
         close(descriptor)
     }
 
-    /// What the daemon is to be started with.
+    /// The variables with which the daemon must be started.
     public var environment: [String: String] {
         let library = URL(fileURLWithPath: Daemon.binary).deletingLastPathComponent().appending(path: "libFaults.so")
         return ["LD_PRELOAD": library.path, "TAPSTER_TEST_FAULTS": path]
     }
 
-    /// From now on calls of the kind fail.
+    /// Lets calls of the kind fail from now on.
     ///
     /// - Parameters:
     ///   - kind: The kind of call.
-    ///   - first: The first that fails, counted from one.
-    ///   - count: How many fail from there on; nothing means all.
-    ///   - error: What `errno` is then.
+    ///   - first: The first call that fails, counted from one.
+    ///   - count: How many calls fail; `nil` means all.
+    ///   - error: The `errno` of the failed calls.
     public func arm(_ kind: Kind, first: Int = 1, count: Int? = nil, with error: Int32) {
         disarm()
         var bytes: [UInt8] = []
@@ -77,9 +77,10 @@ public final class Faults {
         write([1, 0, 0, 0], at: Offset.armed)
     }
 
+    /// Lets calls succeed again.
     public func disarm() { write([0, 0, 0, 0], at: Offset.armed) }
 
-    /// Calls of the kind since it was armed.
+    /// The number of calls of the kind since the fault was armed.
     public var calls: Int { read(Offset.calls) }
 
     /// How many of them failed.

@@ -3,23 +3,24 @@ import Foundation
 import Glibc
 import Testing
 
-/// A small Linux in QEMU, without KVM, on a card with four queues: `Tests/Guest`, as `scripts/setup test` packs it.
+/// A small Linux in QEMU, without KVM, with a four-queue network card: `Tests/Guest`, packed by `scripts/setup test`.
 public final class Guest {
-    /// Processors too, so that each queue belongs to one.
+    /// The number of queues, and of processors, so that each processor has its own queue.
     public static let queues = 4
 
     private static let files = URL(fileURLWithPath: #filePath).appending(path: "../../../.build-tools/guest")
         .standardizedFileURL.path
+    /// Whether the guest's files and QEMU are installed.
     public static let isAvailable =
         access(files + "/initrd", R_OK) == 0 && access("/usr/bin/qemu-system-x86_64", X_OK) == 0
 
-    /// Of QEMU, or of the program that has become it.
+    /// QEMU, or the program that executes it.
     public let process: ChildProcess
     private let directory: String
     private let serialPort: Int32
     private var received = Data()
 
-    /// QEMU with a card whose queues `-netdev tap` finds as it is told here: `fds={fds}`, or `ifname=`.
+    /// QEMU's arguments; `-netdev tap` gets its queues by the given option: `fds={fds}` or `ifname=`.
     public static func virtualMachine(on network: String) -> [String] {
         [
             "qemu-system-x86_64", "-nodefaults", "-smp", "\(queues)", "-netdev",
@@ -29,31 +30,31 @@ public final class Guest {
         ]
     }
 
-    /// Boots it, and waits until it takes commands.
+    /// Boots the guest and waits until it accepts commands.
     ///
     /// - Parameters:
-    ///   - directory: A directory for the guest's console and serial port, which QEMU's user may write.
-    ///   - address: With its prefix length, of the guest's eth0.
-    ///   - command: What runs QEMU with a virtual machine, and gives it the arguments that follow.
-    /// - Throws: `TestFailure`, with what QEMU and the guest's kernel have said.
+    ///   - directory: A directory for the guest's console and serial port; QEMU's user must be able to write to it.
+    ///   - address: The address of the guest's eth0, with its prefix length.
+    ///   - command: A command that runs QEMU with a virtual machine, adding the arguments that follow.
+    /// - Throws: `TestFailure`, with the output of QEMU and of the guest's kernel.
     public init(in directory: String, address: String, command: [String]) throws {
         self.directory = directory
         for name in ["vmlinuz", "initrd"] {
-            // QEMU's user may be unable to look into our folders.
+            // QEMU's user may have no access to our folders.
             let (from, to) = ("\(Self.files)/\(name)", "\(directory)/\(name)")
             if link(from, to) != 0 { try FileManager.default.copyItem(atPath: from, toPath: to) }
         }
         process = try ChildProcess(
             command[0],
             command.dropFirst() + [
-                // Not KVM, which is not everywhere, and here and there does not work.
+                // Not KVM: some hosts do not have it, and on some it does not work.
                 "-machine", "accel=tcg",
-                // A small processor has fewer features to be tried at boot, and mitigations would be for nothing.
+                // A small processor has fewer features to probe at boot; mitigations would only cost time.
                 "-cpu", "Nehalem", "-m", "192", "-no-user-config", "-display", "none", "-no-reboot",
                 "-kernel", directory + "/vmlinuz", "-initrd", directory + "/initrd",
                 "-append", "console=ttyS0 quiet panic=-1 mitigations=off nokaslr address=\(address)",
                 "-serial", "file:\(directory)/console",
-                // It waits for us, so that nothing of what the guest says is lost.
+                // QEMU waits for our connection, so that no output of the guest is lost.
                 "-serial", "unix:\(directory)/serial,server=on,wait=on",
             ], output: directory + "/qemu")
         serialPort = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
@@ -73,15 +74,15 @@ public final class Guest {
         close(serialPort)
     }
 
-    /// What QEMU and the guest's kernel have said.
+    /// The output of QEMU and of the guest's kernel.
     public var log: String {
         ["/qemu", "/console"].map { (try? String(contentsOfFile: directory + $0, encoding: .utf8)) ?? "" }.joined()
     }
 
-    /// Carries out a line in the guest's shell.
+    /// Runs a command line in the guest's shell.
     ///
-    /// - Returns: What it wrote.
-    /// - Throws: `TestFailure` when it fails, or does not end in time.
+    /// - Returns: Its output.
+    /// - Throws: `TestFailure` if it fails, or does not end in time.
     @discardableResult
     public func run(_ line: String) throws -> String {
         try write(line + "\n")
@@ -91,14 +92,14 @@ public final class Guest {
         return output
     }
 
-    /// How often each queue has interrupted the guest, in whose view the direction is: `input` or `output`.
+    /// The number of interrupts of each queue, in the guest's direction: `input` or `output`.
     ///
-    /// Packets that come together share an interrupt. How many there were, Linux 6.12 no longer tells ethtool.
+    /// Packets that arrive together share an interrupt. Linux 6.12 no longer reports packets per queue to ethtool.
     public func interrupts(_ direction: String) throws -> [Int] {
         let lines = try run("cat /proc/interrupts").split(separator: "\n").map { $0.split(separator: " ") }
         return try (0..<Self.queues).map { queue in
             let name = "virtio0-\(direction).\(queue)"
-            // The interrupt's number, how often each processor had it, and whose it is.
+            // The interrupt's number, its count on each processor, and its name.
             guard let line = lines.first(where: { ($0.last ?? "") == name }) else {
                 throw TestFailure("no \(name) in \(lines)")
             }
@@ -106,16 +107,16 @@ public final class Guest {
         }
     }
 
-    /// Lets the guest use this many queues from now on; its driver has the others detached.
+    /// Sets the number of queues that the guest uses; its driver detaches the others.
     public func useQueues(_ count: Int) throws { try run("ethtool -L eth0 combined \(count)") }
 
-    /// Ends it as an operator would, and waits for that.
+    /// Shuts the guest down in an orderly way, and waits until it has ended.
     public func powerOff() throws {
         try write("poweroff -f\n")
         try eventually("QEMU ends") { !process.isRunning }
     }
 
-    /// SIGKILL: neither QEMU nor the guest has a say in it.
+    /// Sends SIGKILL, which neither QEMU nor the guest can handle.
     public func kill() {
         process.signal(SIGKILL)
         process.wait()
@@ -128,7 +129,7 @@ public final class Guest {
         }
     }
 
-    /// What comes before the mark, which is taken away too.
+    /// The input up to the mark; the mark is removed too.
     @discardableResult
     private func receive(until mark: String, within seconds: Int) throws -> String {
         let deadline = Date(timeIntervalSinceNow: Double(seconds))
@@ -153,7 +154,7 @@ public final class Guest {
     }
 }
 
-/// Whether somebody listens there.
+/// Whether a server listens on the socket.
 private func connectSocket(_ descriptor: Int32, to path: String) -> Bool {
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
@@ -166,7 +167,7 @@ private func connectSocket(_ descriptor: Int32, to path: String) -> Bool {
 }
 
 extension Trait where Self == ConditionTrait {
-    /// Runs only where a guest can be booted, on queues of ours.
+    /// Runs only where a guest can be booted with queues of the daemon.
     public static var guest: Self {
         .enabled(if: Privileged.isAvailable && Guest.isAvailable, "needs root, /dev/net/tun and `scripts/setup test`")
     }

@@ -2,18 +2,22 @@ import CLinux
 import Foundation
 import Glibc
 
-/// An answer as it came.
+/// An answer as received.
 public struct Answer: Sendable {
+    /// The HTTP status.
     public let status: Int
+    /// The header fields, with their names in lower case.
     public let headers: [String: String]
+    /// The body's bytes.
     public let body: Data
 
+    /// The body as text.
     public var text: String { String(decoding: body, as: UTF8.self) }
 
-    /// The body as JSON; `NSNull` where it is none.
+    /// The body as JSON; `NSNull` if it is not JSON.
     public var json: Any { (try? JSONSerialization.jsonObject(with: body, options: .fragmentsAllowed)) ?? NSNull() }
 
-    /// A value deep in the body: `answer["status", "phase"]`; numbers as indices into arrays.
+    /// A nested value of the body: `answer["status", "phase"]`; numbers are array indices.
     public subscript(path: String...) -> Any? {
         path.reduce(json as Any?) { value, key in
             if let index = Int(key), let array = value as? [Any] { return index < array.count ? array[index] : nil }
@@ -22,7 +26,7 @@ public struct Answer: Sendable {
     }
 }
 
-/// One connection to a Unix socket, and just enough HTTP to talk to ourselves, well or badly.
+/// One connection to a server, with a minimal HTTP client that can also send malformed requests.
 public final class HTTPClient {
     private let descriptor: Int32
     private var received = Data()
@@ -41,7 +45,7 @@ public final class HTTPClient {
                 connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
             }
         }
-        // A server that never answers fails the test instead of holding it.
+        // A server that never answers must fail the test, not block it.
         var limit = timeval(tv_sec: Int(60 * patience), tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         guard result == 0 else {
@@ -52,7 +56,7 @@ public final class HTTPClient {
         return descriptor
     }
 
-    /// A connection to a port of this namespace's 127.0.0.1.
+    /// Connects to a port on this namespace's 127.0.0.1.
     public init(port: UInt16) throws {
         descriptor = try Self.open(port: port)
     }
@@ -77,18 +81,20 @@ public final class HTTPClient {
     }
 
     deinit {
-        // A process that another test is about to start may have a copy for a moment, which would keep it open.
+        // A process that another test is starting may hold a copy of the descriptor, which would keep the connection
+        // open.
         shutdown(descriptor, Int32(SHUT_RDWR))
         close(descriptor)
     }
 
+    /// Sends a request and reads the answer.
     public func send(_ method: String, _ target: String, headers: [String: String] = [:], body: String? = nil) throws
         -> Answer
     {
         var text = "\(method) \(target) HTTP/1.1\r\nHost: localhost\r\n"
         for (name, value) in headers { text += "\(name): \(value)\r\n" }
         if let body { text += "Content-Length: \(body.utf8.count)\r\n" }
-        // A server may answer, and close, before it has read all.
+        // A server may answer, and close, before it has read everything.
         try? write(text + "\r\n" + (body ?? ""))
         return try readAnswer(hasBody: method != "HEAD")
     }
@@ -98,7 +104,7 @@ public final class HTTPClient {
         try send(method, target, headers: ["Content-Type": "application/json"], body: json)
     }
 
-    /// Sends bytes as they are.
+    /// Sends the bytes unchanged.
     public func write(_ text: String) throws {
         var rest = Array(text.utf8)[...]
         while !rest.isEmpty {
@@ -108,9 +114,10 @@ public final class HTTPClient {
         }
     }
 
-    /// What the server has not read yet of what was sent (unix(7), `SIOCOUTQ`).
+    /// The number of sent bytes that the server has not read yet (unix(7), `SIOCOUTQ`).
     public var unreadBytes: Int32 { clinux_unread_bytes(descriptor) }
 
+    /// Reads the answer to a request that was sent with `write`.
     public func readAnswer(hasBody: Bool = true) throws -> Answer {
         let separator = Data("\r\n\r\n".utf8)
         while received.range(of: separator) == nil { try receive() }
@@ -122,7 +129,7 @@ public final class HTTPClient {
             headers[parts[0].lowercased()] = parts.count > 1 ? parts[1].trimmingCharacters(in: .whitespaces) : ""
         }
         let status = Int(head[0].split(separator: " ").dropFirst().first ?? "") ?? 0
-        // An interim answer is followed by the real one.
+        // An interim answer (1xx) is followed by the final one.
         if status == 100 {
             received = Data(received[end.upperBound...])
             return try readAnswer(hasBody: hasBody)
@@ -137,7 +144,7 @@ public final class HTTPClient {
         return answer
     }
 
-    /// Whether the server has closed the connection; waits for it.
+    /// Waits for the server to close the connection.
     public func isClosed() -> Bool {
         do {
             while true { try receive() }

@@ -1,15 +1,16 @@
 import Testing
 
-/// What a kernel may lack. Debian's own kernels have all of it: `Tests/Kernels` runs there what is skipped elsewhere.
+/// A feature that a kernel may lack. Debian's own kernels have all: `Tests/Kernels` runs tests there that are skipped
+/// elsewhere.
 public enum KernelFeature: String, Sendable {
     case vrf
 
-    /// Whether an interface of this kind can be made, which is tried in a network namespace that goes at once.
+    /// Whether an interface of this kind can be created; tried in a temporary network namespace.
     public var isAvailable: Bool {
         (try? run("unshare", ["--net", "ip", "link", "add", "probe", "type"] + kind)) != nil
     }
 
-    /// As ip-link(8) has it.
+    /// The option of ip-link(8).
     private var kind: [String] {
         switch self {
         case .vrf: ["vrf", "table", "1"]
@@ -18,7 +19,7 @@ public enum KernelFeature: String, Sendable {
 }
 
 extension Trait where Self == ConditionTrait {
-    /// Runs only where the kernel has it.
+    /// Runs only if the kernel has the feature.
     public static func needs(_ feature: KernelFeature) -> Self {
         .enabled(if: Privileged.isAvailable && feature.isAvailable, "needs a kernel with \(feature.rawValue)")
     }

@@ -2,45 +2,54 @@ import CLinux
 import Foundation
 import Glibc
 
-/// Somebody who takes a lease as the protocol says: its queues, and the connection on which the lease hangs.
+/// A client that acquires a lease by the wire protocol and holds its queues and connection.
 public final class LeaseHolder {
-    /// What a line of the hand-over says.
+    /// A received line of the protocol.
     public struct Line {
+        /// The line itself.
         public let text: String
+        /// The line as JSON.
         public let json: [String: Any]
-        /// How many descriptors came with it.
+        /// The number of descriptors that came with it.
         public let descriptors: Int
 
+        /// The field `queues`.
         public var queues: [Int] { json["queues"] as? [Int] ?? [] }
+        /// The field `last`.
         public var isLast: Bool? { json["last"] as? Bool }
     }
 
-    /// Nothing was handed over; the daemon's answer, if there was one.
+    /// The lease was refused; with the daemon's answer, if there was one.
     public struct Refusal: Error, CustomStringConvertible {
+        /// The HTTP status; 0 without an answer.
         public let status: Int
+        /// The body, or the reason why there was no answer.
         public let text: String
 
+        /// The problem's code.
         public var code: String? {
             let json = try? JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
             return json?["code"] as? String
         }
+        /// Status and text.
         public var description: String { "no lease: \(status) \(text)" }
     }
 
+    /// All received lines, in order.
     public private(set) var lines: [Line] = []
-    /// By the device's own numbers. Dropped ones are closed.
+    /// The queues by their index in the device. Removed ones are closed.
     public var queues: [Int: Consumer] = [:]
     private let connection: Int32
     private var isOpen = true
 
     private static let descriptorsMax = 250
 
-    /// Waits until all queues have come.
+    /// Acquires a lease and waits until all queues have arrived.
     ///
     /// - Parameters:
-    ///   - daemon: Who has them.
+    ///   - daemon: The daemon to ask.
     ///   - device: The device's name.
-    ///   - query: Such as `queues=0,1`.
+    ///   - query: For example `queues=0,1`.
     /// - Throws: `Refusal`.
     public init(_ daemon: Daemon, _ device: String, _ query: String = "") throws {
         connection = try HTTPClient.open(daemon.socket)
@@ -70,23 +79,25 @@ public final class LeaseHolder {
         close()
     }
 
-    /// Ends the lease. Copies of the queues stay with their owner until they are dropped.
+    /// Ends the lease. Copies of the queues stay open until they are released.
     public func close() {
         if isOpen { Glibc.close(connection) }
         isOpen = false
     }
 
+    /// The lease's identifier.
     public var id: String { lines.first?.json["lease"] as? String ?? "" }
+    /// The interface index.
     public var interfaceIndex: Int { lines.first?.json["ifindex"] as? Int ?? 0 }
 
-    /// Whether the daemon has ended the lease: it has closed the connection.
+    /// Whether the daemon has ended the lease, by closing the connection.
     public var isOver: Bool {
         var byte: UInt8 = 0
         let count = recv(connection, &byte, 1, Int32(MSG_DONTWAIT | MSG_PEEK))
         return count == 0 || (count < 0 && errno != EAGAIN)
     }
 
-    /// Where what follows the head begins.
+    /// The offset of the first byte after the head.
     private func head(_ received: inout Data, _ descriptors: inout [Int32]) throws -> Int {
         let separator = Data("\r\n\r\n".utf8)
         while received.range(of: separator) == nil { try receive(&received, &descriptors) }
@@ -101,7 +112,7 @@ public final class LeaseHolder {
         throw Refusal(status: status, text: String(decoding: received[end...], as: UTF8.self))
     }
 
-    /// The descriptors of a line come with its first byte at the latest, so they are there when its last one is.
+    /// A line's descriptors come with its first byte at the latest, so they have arrived when its last byte has.
     private func take(_ line: Data, _ descriptors: inout [Int32]) throws {
         let json = try JSONSerialization.jsonObject(with: line) as? [String: Any] ?? [:]
         let indexes = json["queues"] as? [Int] ?? []

@@ -2,26 +2,29 @@ import CLinux
 import Foundation
 import Glibc
 
-/// Somebody who asks for a lease by the wire protocol, well or badly, from this very process.
+/// A client in this process that requests leases by the wire protocol, and can also violate it.
 public final class Lessee {
     private static let patienceMilliseconds = Int32(30_000 * patience)
 
-    /// The connection, which is the lease.
+    /// The connection, which represents the lease.
     public let socket: Int32
-    /// Of the answer; nothing before `receive`.
+    /// The status of the answer; 0 before `receive`.
     public private(set) var status = 0
+    /// The head of the answer.
     public private(set) var head = ""
     /// The body of a refusal.
     public private(set) var problem: [String: Any] = [:]
-    /// The queues, by their descriptors.
+    /// The descriptors of the queues.
     public private(set) var descriptors: [Int32] = []
+    /// The indexes of the queues, in the order of `descriptors`.
     public private(set) var queues: [Int] = []
+    /// The lease's identifier.
     public private(set) var identifier = ""
 
     private var received: [UInt8] = []
     private var hasLeft = false
 
-    /// Connects and says nothing.
+    /// Connects without sending anything.
     public init(_ path: String) throws {
         socket = Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_un()
@@ -35,7 +38,7 @@ public final class Lessee {
         guard result == 0 else { throw TestFailure("connect \(path): \(String(cString: strerror(errno)))") }
     }
 
-    /// Has a lease.
+    /// Connects and acquires a lease.
     public convenience init(_ path: String, of device: String, query: String = "") throws {
         try self.init(path)
         ask(device, query: query)
@@ -47,16 +50,18 @@ public final class Lessee {
         leave()
     }
 
+    /// The request for a lease.
     public static func request(_ device: String, query: String = "") -> String {
         "GET /v1/devices/\(device)/lease\(query) HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
             + "Upgrade: tapster-lease/1\r\n\r\n"
     }
 
+    /// Sends the request for a lease.
     public func ask(_ device: String, query: String = "") { say(Self.request(device, query: query)) }
 
-    /// Sends as much as goes at once.
+    /// Sends as many bytes as the socket accepts at once.
     ///
-    /// - Returns: How many bytes went; −1 when nobody listens any more, or not now.
+    /// - Returns: The number of bytes sent; −1 if the connection is closed or its buffer is full.
     @discardableResult
     public func say(_ text: String, with descriptors: [Int32] = []) -> Int {
         let bytes = Array(text.utf8)
@@ -66,7 +71,7 @@ public final class Lessee {
 
     /// Reads the answer and, after 101, all lines with their queues.
     ///
-    /// - Throws: `TestFailure` when the connection ends before.
+    /// - Throws: `TestFailure` if the connection ends early.
     public func receive() throws {
         let separator = Array("\r\n\r\n".utf8)
         var end = received.firstRange(of: separator)
@@ -123,7 +128,7 @@ public final class Lessee {
         return recv(socket, &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT)) <= 0
     }
 
-    /// Writes no more, but would read.
+    /// Closes the writing direction only.
     public func halfClose() { shutdown(socket, Int32(SHUT_WR)) }
 
     /// Closes the connection and the queues.
@@ -133,7 +138,7 @@ public final class Lessee {
         descriptors = []
     }
 
-    /// Gives the lease back, but keeps its queues.
+    /// Returns the lease, but keeps its queues open.
     public func closeConnection() {
         if !hasLeft { close(socket) }
         hasLeft = true

@@ -2,10 +2,11 @@ import TapSystem
 import Foundation
 import TapCore
 
-/// The counters of a namespace in memory, which may be slow to tell, or refuse.
+/// A namespace's counters in memory, which can be made slow or unavailable.
 public final class ModelStatistics: LinkStatisticsSource, @unchecked Sendable {
-    // Unchecked: everything mutable is only touched while `condition` is locked.
+    // Unchecked: everything mutable is accessed only while `condition` is locked.
 
+    /// The namespace.
     public let host: HostIdentity
     private let condition = NSCondition()
     private var all: [LinkIndex: LinkStatistics] = [:]
@@ -17,12 +18,13 @@ public final class ModelStatistics: LinkStatisticsSource, @unchecked Sendable {
         self.host = host
     }
 
+    /// Sets the counters of an interface.
     public func set(_ index: LinkIndex, _ statistics: LinkStatistics) { condition.withLock { all[index] = statistics } }
 
-    /// From now on nothing is told, until told otherwise.
+    /// Lets reads fail with this error; `nil` lets them succeed again.
     public func fail(with errno: Errno?) { condition.withLock { failure = errno } }
 
-    /// Whoever reads waits meanwhile.
+    /// Blocks readers, or lets them go on.
     public func block(_ isBlocked: Bool) {
         condition.withLock {
             self.isBlocked = isBlocked
@@ -30,9 +32,10 @@ public final class ModelStatistics: LinkStatisticsSource, @unchecked Sendable {
         }
     }
 
-    /// How often somebody has asked.
+    /// The number of reads.
     public var reads: Int { condition.withLock { readCount } }
 
+    /// The counters by interface; waits while blocked.
     public func read() throws(KernelError) -> [LinkIndex: LinkStatistics] {
         let (all, failure) = condition.withLock {
             readCount += 1

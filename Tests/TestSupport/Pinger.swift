@@ -3,20 +3,20 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// Sends echo requests at a steady pace, each from the next of many addresses, and counts the answers.
+/// Sends echo requests at a steady pace, rotating through many source addresses, and counts the answers.
 public final class Pinger {
-    /// Of each request on a tap: Ethernet, IPv4, the echo's header, and a number.
+    /// The size of each request on a tap: Ethernet, IPv4, the echo's header, and a number.
     public static let frameBytes = 14 + 20 + 8 + 4
 
     private let flows: Flows
 
-    /// Begins, in the calling thread's network namespace.
+    /// Starts sending, in the calling thread's network namespace.
     ///
     /// - Parameters:
-    ///   - target: Whose answers are counted; it must find the way back.
-    ///   - network: The first three numbers of the addresses from which they come.
-    ///   - milliseconds: The pace.
-    /// - Throws: `TestFailure` when the addresses cannot be made ours.
+    ///   - target: The address to ping; it needs a route back.
+    ///   - network: The first three numbers of the source addresses.
+    ///   - milliseconds: The interval.
+    /// - Throws: `TestFailure` if the addresses cannot be assigned.
     public init(to target: String, from network: String, every milliseconds: Int) throws {
         try run("ip", "link", "set", "lo", "up")
         try run("ip", "route", "replace", "local", "\(network).0/24", "dev", "lo")
@@ -28,11 +28,12 @@ public final class Pinger {
         flows.end()
     }
 
+    /// The number of answers so far.
     public var answers: Int { flows.state.withLock(\.answered.count) }
 
-    /// Ends, when the last answers have had their time.
+    /// Stops, after waiting for the last answers.
     ///
-    /// - Returns: How many requests were sent, and the numbers of those that nobody answered.
+    /// - Returns: The number of requests, and the numbers of the unanswered ones.
     public func finish() -> (sent: Int, lost: [UInt32]) {
         flows.end()
         flows.receive(until: Date(timeIntervalSinceNow: 5), orAllAre: true)
@@ -42,7 +43,7 @@ public final class Pinger {
     }
 }
 
-/// What the sending thread shares with the object that ends it.
+/// The state shared by the sending thread and the object that stops it.
 private final class Flows: Sendable {
     struct State {
         var sent: UInt32 = 0
@@ -54,7 +55,7 @@ private final class Flows: Sendable {
     private let hasEnded = DispatchSemaphore(value: 0)
     private let source: in_addr_t
     private let target: in_addr_t
-    // A raw socket belongs to the namespace in which it was made, whichever thread uses it.
+    // A raw socket belongs to the namespace in which it was created, whichever thread uses it.
     private let sender: Int32
     private let receiver: Int32
 
@@ -78,7 +79,7 @@ private final class Flows: Sendable {
     func end() {
         state.withLock { $0.isEnding = true }
         hasEnded.wait()
-        // For whoever asks again.
+        // For later callers.
         hasEnded.signal()
     }
 
@@ -98,9 +99,9 @@ private final class Flows: Sendable {
             return state.sent - 1
         }
         func bytes(_ value: some FixedWidthInteger) -> [UInt8] { withUnsafeBytes(of: value) { Array($0) } }
-        // Version 4 with five words; the kernel fills in length, number and checksum (raw(7)).
+        // Version 4 with five words; the kernel fills in length, identifier and checksum (raw(7)).
         var packet: [UInt8] = [0x45, 0, 0, 0, 0, 0, 0, 0, 64, UInt8(IPPROTO_ICMP), 0, 0]
-        // Addresses are kept in the order of the network: the source's last byte goes from 1 to 254.
+        // Addresses are in network byte order: the last byte of the source runs from 1 to 254.
         packet += bytes(source | (1 + number % 254).bigEndian) + bytes(target)
         packet += Self.echoRequest(bytes(number.bigEndian))
         var address = sockaddr_in()
@@ -123,7 +124,7 @@ private final class Flows: Sendable {
         return bytes
     }
 
-    /// Counts answers until the time has come, or all that was sent is answered.
+    /// Counts answers until the deadline, or until all requests are answered.
     func receive(until time: Date, orAllAre: Bool = false) {
         while time > Date(), !orAllAre || state.withLock({ $0.answered.count < Int($0.sent) }) {
             var poll = pollfd(fd: receiver, events: Int16(POLLIN), revents: 0)

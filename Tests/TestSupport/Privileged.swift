@@ -3,11 +3,12 @@ import Foundation
 import Glibc
 import Testing
 
-/// The one gate of every test that needs root and a kernel with tun.
+/// The single condition for tests that need root and a kernel with tun.
 public enum Privileged {
+    /// Whether this process is root and has `/dev/net/tun`.
     public static let isAvailable = geteuid() == 0 && access("/dev/net/tun", R_OK | W_OK) == 0
 
-    /// Set where a skipped test is a failed one.
+    /// Set where a skipped test counts as a failed one.
     public static let isRequired = ProcessInfo.processInfo.environment["TAPSTER_REQUIRE_PRIVILEGED"] == "1"
 }
 
@@ -16,9 +17,9 @@ extension Trait where Self == ConditionTrait {
     public static var privileged: Self { .enabled(if: Privileged.isAvailable, "needs root and /dev/net/tun") }
 }
 
-/// Runs `body` on a thread with a network namespace of its own, which goes when the last process in it does.
+/// Runs `body` on a thread in a network namespace of its own, which exists until the last process in it has ended.
 ///
-/// At most a few at a time: each may start a daemon, and the machine may be small.
+/// Only a few run at a time: each may start a daemon, and the machine may be small.
 public func inNamespace(_ body: @escaping @Sendable () throws -> Void) async throws {
     try await onThread {
         guard clinux_unshare_network() == 0 else { throw TestFailure("unshare: \(String(cString: strerror(errno)))") }
@@ -26,7 +27,7 @@ public func inNamespace(_ body: @escaping @Sendable () throws -> Void) async thr
     }
 }
 
-/// Runs `body` on a thread of its own, since it blocks and the test runner's threads are few.
+/// Runs `body` on a thread of its own, because it blocks and the test runner has few threads.
 public func onThread(_ body: @escaping @Sendable () throws -> Void) async throws {
     try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
         let thread = Thread {
@@ -41,10 +42,12 @@ public func onThread(_ body: @escaping @Sendable () throws -> Void) async throws
 
 private let places = DispatchSemaphore(value: min(4, 2 * ProcessInfo.processInfo.activeProcessorCount))
 
-/// How many times as long as elsewhere things may take here: more than one where the processor is emulated.
+/// The factor by which time limits are extended: more than one on an emulated processor.
 public let patience = max(1, ProcessInfo.processInfo.environment["TAPSTER_PATIENCE"].flatMap(Double.init) ?? 1)
 
+/// A failed precondition of a test, with its description.
 public struct TestFailure: Error, CustomStringConvertible {
+    /// What failed.
     public let description: String
 
     public init(_ description: String) {
@@ -52,7 +55,7 @@ public struct TestFailure: Error, CustomStringConvertible {
     }
 }
 
-/// A directory that is gone after `body`.
+/// Runs `body` with a directory that is removed afterwards.
 public func withTemporaryDirectory<Value>(in parent: String = "/tmp", _ body: (String) throws -> Value) throws -> Value
 {
     // Short, since a Unix socket's path has at most 107 bytes.
@@ -62,13 +65,14 @@ public func withTemporaryDirectory<Value>(in parent: String = "/tmp", _ body: (S
     return try body(path)
 }
 
-/// Asks until the answer is yes.
+/// Repeats a check until it succeeds.
 ///
 /// - Parameters:
-///   - what: Is told when it does not come true.
-///   - seconds: At most, times `patience`.
-///   - isSo: The question.
-/// - Throws: `TestFailure` after ten seconds: far more than anything here takes, so that a slow machine fails nothing.
+///   - what: The expected state, for the error message.
+///   - seconds: The time limit, multiplied by `patience`.
+///   - isSo: The check.
+/// - Throws: `TestFailure` at the limit; the default of ten seconds is far more than anything here takes, so that a
+///   slow machine causes no failure.
 public func eventually(
     _ what: String, within seconds: Double = 10, _ isSo: () throws -> Bool
 ) throws {

@@ -1,7 +1,7 @@
 import Foundation
 import Glibc
 
-/// What a process uses, as `/proc` tells (proc(5)).
+/// A process's resources as shown by `/proc` (proc(5)).
 public struct ProcessFigures {
     private let process: pid_t
 
@@ -9,7 +9,7 @@ public struct ProcessFigures {
         self.process = process
     }
 
-    /// What its open descriptors lead to, without the numbers that tell one from another.
+    /// The targets of its open descriptors, without the numbers that distinguish them.
     public var descriptors: [String] {
         let place = "/proc/\(process)/fd"
         let numbers = (try? FileManager.default.contentsOfDirectory(atPath: place)) ?? []
@@ -22,14 +22,14 @@ public struct ProcessFigures {
         }.sorted()
     }
 
-    /// Of memory that is its own or shared, in KiB (`VmRSS`).
+    /// Resident memory, both private and shared, in KiB (`VmRSS`).
     public var residentKibibytes: Int {
         let status = (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? ""
         let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") } ?? ""
         return Int(line.filter(\.isNumber)) ?? 0
     }
 
-    /// Of processor time, in user and kernel mode.
+    /// Processor time in user and kernel mode, in seconds.
     public var seconds: Double {
         let text = (try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)) ?? ""
         // The name may have spaces and parentheses.
@@ -40,10 +40,10 @@ public struct ProcessFigures {
 }
 
 extension Daemon {
-    /// What it has open, without the connections of the asking itself, which end a little later.
+    /// What the daemon has open, without the connections of this check itself, which close a little later.
     public var openDescriptors: [String] { server.map { ProcessFigures($0).descriptors } ?? [] }
 
-    /// The same once nothing is under way, and with what is opened at the first lease.
+    /// The same once no request is in progress, including what is opened at the first lease.
     public func descriptorsAtRest(_ device: String) throws -> [String] {
         try Lessee(socket, of: device).leave()
         var seen: [String] = []
@@ -57,8 +57,8 @@ extension Daemon {
         return seen
     }
 
-    /// Waits until no queue of the devices is attached or detached in the kernel, no more than these leases are in
-    /// force, and the daemon has as much open as before.
+    /// Waits until no queue of the devices is attached or detached in the kernel, exactly `leases` leases exist, and
+    /// the daemon has the same open as before.
     public func waitUntilAllIsFree(_ devices: [String], _ baseline: [String], leases: Int = 0) throws {
         var complaint = ""
         do {

@@ -2,9 +2,13 @@ import Foundation
 
 /// A queue as the API shows it.
 public struct QueueState: Equatable, CustomStringConvertible {
+    /// Whether it is enabled.
     public let isEnabled: Bool
+    /// Whether it is attached.
     public let isAttached: Bool
+    /// Its index in the kernel; `nil` while it is detached.
     public let kernelIndex: Int?
+    /// The identifier of its lease; `nil` if it is not leased.
     public let lease: String?
 
     public init(enabled isEnabled: Bool = true, at kernelIndex: Int?, attached: Bool? = nil, lease: String?) {
@@ -21,6 +25,7 @@ public struct QueueState: Equatable, CustomStringConvertible {
         lease = json["lease"] as? String
     }
 
+    /// For failure messages.
     public var description: String {
         "\(isEnabled ? "" : "disabled ")\(isAttached ? "attached" : "detached")"
             + " at \(kernelIndex.map(String.init) ?? "-")"
@@ -28,37 +33,37 @@ public struct QueueState: Equatable, CustomStringConvertible {
     }
 }
 
-/// Queues and leases, as tests ask for them.
+/// Queries about queues and leases.
 extension Daemon {
-    /// By index.
+    /// The queues, sorted by index.
     public func queues(of name: String) throws -> [QueueState] {
         let items = try send("GET", "/v1/devices/\(name)/queues")["items"] as? [[String: Any]]
         return (items ?? []).map(QueueState.init)
     }
 
-    /// The queues in the order in which the kernel shall have them; nothing where it is not told.
+    /// The queues in the order that the API reports for the kernel; those without a `kernelIndex` are missing.
     public func order(of name: String) throws -> [Int] {
         try queues(of: name).enumerated().filter { $1.kernelIndex != nil }
             .sorted { $0.1.kernelIndex ?? 0 < $1.1.kernelIndex ?? 0 }.map(\.0)
     }
 
-    /// Disables or enables one, or says again what it is.
+    /// Enables or disables a queue, or repeats its present setting.
     @discardableResult
     public func set(_ queue: Int, of name: String, enabled: Bool) throws -> Answer {
         try send("PATCH", "/v1/devices/\(name)/queues/\(queue)", json: #"{"enabled": \#(enabled)}"#)
     }
 
-    /// Waits until the daemon has done all about leases that was asked of it before: a holder has his queues a little
-    /// earlier than the note that another process finds.
+    /// Waits until the daemon has processed all earlier lease requests: a holder has its queues a little before the
+    /// lease is recorded where other requests find it.
     public func waitForNotes() throws { _ = try send("DELETE", "/v1/leases/0000000000000000") }
 
-    /// The names of the leases that there are.
+    /// The identifiers of all leases.
     public func leases() throws -> Set<String> {
         let items = try send("GET", "/v1/leases")["items"] as? [[String: Any]]
         return Set((items ?? []).compactMap { $0["id"] as? String })
     }
 
-    /// Waits until the device's queues look like this.
+    /// Waits until the device's queues have these states.
     public func waitForQueues(_ expected: [QueueState], of name: String, within seconds: Double = 10) throws {
         var last: [QueueState] = []
         do {
@@ -71,7 +76,7 @@ extension Daemon {
         }
     }
 
-    /// Waits until it is the only thing that is leased, or that nothing is.
+    /// Waits until exactly these leases exist.
     public func waitForLeases(_ expected: Set<String>) throws {
         var last: Set<String> = []
         do {
@@ -86,7 +91,8 @@ extension Daemon {
 }
 
 extension Interface {
-    /// How many queues the kernel steers to, and how many are detached; of multiqueue devices.
+    /// The number of queues that the kernel steers packets to; `nil` unless multiqueue.
     public var attachedQueues: Int? { tun("numqueues").flatMap { Int($0) } }
+    /// The number of detached queues; `nil` unless multiqueue.
     public var detachedQueues: Int? { tun("numdisabled").flatMap { Int($0) } }
 }

@@ -1,4 +1,4 @@
-/// SplitMix64: the same numbers for the same seed, so that a failure can be played again.
+/// SplitMix64: the same numbers for the same seed, so that a failure can be reproduced.
 public struct SeededGenerator: RandomNumberGenerator {
     private var state: UInt64
 
@@ -6,6 +6,7 @@ public struct SeededGenerator: RandomNumberGenerator {
         state = seed
     }
 
+    /// The next number.
     public mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var mixed = state

@@ -20,23 +20,26 @@ public func withDaemon(
 
 /// An entry of `GET /v1/events`.
 public struct Event {
+    /// The event's reason.
     public let reason: String
+    /// The changed field; `nil` if none.
     public let field: String?
     /// As JSON text.
     public let wanted: String
+    /// As JSON text.
     public let observed: String
 }
 
-/// What tests state about devices, and ask.
+/// Requests about devices.
 extension Daemon {
-    /// Waits until it is so.
+    /// Creates a device and waits until it is Ready.
     @discardableResult
     public func create(_ name: String, spec: String = "{}", wait: String = "10s") throws -> Answer {
         try send(
             "POST", "/v1/devices?wait=\(wait)", json: #"{"metadata": {"name": "\#(name)"}, "spec": \#(spec)}"#)
     }
 
-    /// Waits until it is so.
+    /// Changes a device and waits until it is Ready.
     @discardableResult
     public func patch(_ name: String, spec: String, wait: String = "10s", recreate: Bool = false) throws -> Answer {
         try send(
@@ -44,12 +47,12 @@ extension Daemon {
             json: #"{"spec": \#(spec)}"#)
     }
 
-    /// Waits until it is gone.
+    /// Deletes a device and waits until it is gone.
     @discardableResult
     public func delete(_ name: String) throws -> Answer { try send("DELETE", "/v1/devices/\(name)?wait=10s") }
 
-    /// Somebody renames an interface. Kernels before 6.2 rename nothing that is up: there it is down meanwhile, which
-    /// the daemon does not see.
+    /// Renames an interface outside Tapster. Kernels before 6.2 do not rename an interface that is up: there it is
+    /// taken down for a moment, which the daemon does not notice.
     public func renameInterface(_ name: String, to other: String) throws {
         guard (try? run("ip", "link", "set", name, "name", other)) == nil else { return }
         process?.pause()
@@ -59,11 +62,12 @@ extension Daemon {
         try run("ip", "link", "set", other, "up")
     }
 
+    /// The device's `status.phase`.
     public func phase(_ name: String) throws -> String? {
         try send("GET", "/v1/devices/\(name)")["status", "phase"] as? String
     }
 
-    /// The reason of a condition, and whether it holds.
+    /// A condition of the device: whether it is true, its reason and its message.
     public func condition(_ kind: String, of name: String) throws -> (holds: Bool, reason: String, message: String)? {
         let conditions = try send("GET", "/v1/devices/\(name)")["status", "conditions"] as? [[String: Any]]
         return conditions?.first { $0["type"] as? String == kind }.map { condition in
@@ -74,7 +78,7 @@ extension Daemon {
         }
     }
 
-    /// Waits until the device is not ready for this reason.
+    /// Waits until the device is not Ready for this reason.
     public func waitForReason(_ reason: String, of name: String) throws {
         var last = ""
         do {
@@ -88,17 +92,18 @@ extension Daemon {
         }
     }
 
+    /// Waits until the device is Ready.
     public func waitUntilReady(_ name: String) throws {
         try eventually("\(name) is ready") { try phase(name) == "Ready" }
     }
 
-    /// The fields of the drift that the status tells.
+    /// The fields in `status.drift`.
     public func drift(of name: String) throws -> [String] {
         let drift = try send("GET", "/v1/devices/\(name)")["status", "drift"] as? [[String: Any]]
         return (drift ?? []).compactMap { $0["field"] as? String }
     }
 
-    /// The device's history, from its beginning.
+    /// All events of the device, oldest first.
     public func events(of name: String) throws -> [Event] {
         let items = try send("GET", "/v1/events?device=\(name)&limit=1000")["items"] as? [[String: Any]]
         func text(_ value: Any?) throws -> String {
@@ -114,18 +119,19 @@ extension Daemon {
         }
     }
 
-    /// Waits until the device's history tells it. What has not been written yet is lost when the daemon is killed.
+    /// Waits until the device's history has an event of this reason. An event that is not written yet is lost when the
+    /// daemon is killed.
     public func waitForHistory(_ reason: String, of name: String) throws {
         try eventually("\(reason) is in the history") { try events(of: name).contains { $0.reason == reason } }
     }
 
-    /// What a scrape says now: those that come soon after one another share an answer.
+    /// The present metrics; waits, because scrapes in quick succession share an answer.
     public func metrics() throws -> String {
         usleep(300_000)
         return try send("GET", "/metrics").text
     }
 
-    /// A metric's value, as it is written.
+    /// A metric's value as text.
     public func metric(_ name: String) throws -> String? {
         try metrics().split(separator: "\n").first { $0.hasPrefix(name + " ") }
             .map { String($0.dropFirst(name.count + 1)) }

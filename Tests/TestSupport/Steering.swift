@@ -9,15 +9,15 @@ public final class SteeredFrames {
     private let socket: Int32
     private var number: UInt32 = 0
 
-    /// IEEE 802 has set it aside for experiments.
+    /// An EtherType reserved by IEEE 802 for experiments.
     private static let etherType: [UInt8] = [0x88, 0xB5]
     private static let headerBytes = 14
     private static let attemptsMax = 200
 
     /// - Parameters:
-    ///   - index: The interface.
-    ///   - namespace: The path of its network namespace; nothing is the calling thread's.
-    ///   - queue: A queue of it, by which the device gets its steering program.
+    ///   - index: The interface index.
+    ///   - namespace: The path of its network namespace; `nil` for the calling thread's.
+    ///   - queue: One of its queues, through which the steering program is installed.
     /// - Throws: `TestFailure` without the capabilities for both.
     public init(to index: Int, in namespace: String? = nil, by queue: Consumer) throws {
         socket = try inNetwork(namespace) { steering_open(Int32(index)) }
@@ -31,12 +31,12 @@ public final class SteeredFrames {
         close(socket)
     }
 
-    /// One frame to the queue that the kernel has at this index.
+    /// Sends one frame to the queue at this kernel index.
     ///
-    /// - Returns: The frame's number, by which it is known again.
+    /// - Returns: The frame's number, which identifies it on reception.
     public func send(to kernelIndex: Int) throws -> UInt32 {
         number += 1
-        // To nobody's address, from nobody's.
+        // Zero destination and source addresses.
         var frame: [UInt8] = [0x02, 0, 0, 0, 0, 0x02, 0x02, 0, 0, 0, 0, 0x01] + Self.etherType
         frame += withUnsafeBytes(of: number.bigEndian) { Array($0) } + [UInt8](repeating: 0, count: 46)
         guard steering_send(socket, UInt32(kernelIndex), frame, frame.count) == 0 else {
@@ -45,24 +45,24 @@ public final class SteeredFrames {
         return number
     }
 
-    /// The number of one of our frames; nothing for what the host sends by itself.
+    /// The number of one of our frames; `nil` for frames that the host sends by itself.
     static func number(of frame: ArraySlice<UInt8>) -> UInt32? {
         guard frame.count >= headerBytes + 4, Array(frame.dropFirst(12).prefix(2)) == etherType else { return nil }
         return frame.dropFirst(headerBytes).prefix(4).reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
     }
 
-    /// Sends a frame to each kernel index, and looks where it comes out.
+    /// Sends a frame to each kernel index, and finds the queue that receives it.
     ///
     /// - Parameters:
-    ///   - queues: All that may get one, by whatever they are called.
-    ///   - count: How many queues are attached.
-    /// - Returns: By kernel index, whose frame it was; nothing where nobody had got it.
-    /// - Throws: `TestFailure` when the device is down, or a frame came out twice.
+    ///   - queues: All queues that may receive one, by any kind of name.
+    ///   - count: The number of attached queues.
+    /// - Returns: By kernel index, the queue that received the frame; `nil` if none did.
+    /// - Throws: `TestFailure` if the device is down, or a frame was received twice.
     public func order<Name: Hashable>(of queues: [Name: Consumer], count: Int) throws -> [Name?] {
         for queue in queues.values { _ = queue.receive() }
         var order: [Name?] = []
         for index in 0..<count {
-            // A carrier that has just come lets packets through a little later.
+            // A new carrier lets packets through only after a short delay.
             var receivers: [Name] = []
             for _ in 0..<Self.attemptsMax where receivers.isEmpty {
                 let number = try send(to: index)
@@ -76,7 +76,7 @@ public final class SteeredFrames {
     }
 }
 
-/// Runs `body` in another network namespace, and comes back.
+/// Runs `body` in another network namespace, and returns to the old one.
 public func inNetwork<Value>(_ path: String?, _ body: () throws -> Value) throws -> Value {
     guard let path else { return try body() }
     let home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)
@@ -92,16 +92,16 @@ public func inNetwork<Value>(_ path: String?, _ body: () throws -> Value) throws
     return try body()
 }
 
-/// Frames that do not cease: a thread sends one to each of the kernel's queues in turn, and reads what comes out.
+/// Continuous traffic: a thread sends a frame to each of the kernel's queues in turn, and reads what they receive.
 public final class SteadyFrames {
     private let flow: Flow
 
-    /// Begins.
+    /// Starts sending.
     ///
     /// - Parameters:
-    ///   - frames: Sends them, and is this object's alone from now on.
-    ///   - queues: All that are attached. They are this object's alone until it has ended.
-    ///   - milliseconds: The pace.
+    ///   - frames: The sender, used only by this object from now on.
+    ///   - queues: All attached queues, used only by this object until it has finished.
+    ///   - milliseconds: The interval.
     public init(_ frames: SteeredFrames, to queues: [Consumer], every milliseconds: UInt32) {
         flow = Flow(frames, queues)
         Thread.detachNewThread { [flow] in flow.run(every: milliseconds) }
@@ -111,13 +111,13 @@ public final class SteadyFrames {
         flow.end()
     }
 
-    /// How many have come out so far.
+    /// The number of frames received so far.
     public var received: Int { flow.state.withLock(\.received.count) }
 
-    /// Ends, when the last ones have had their time.
+    /// Stops, after waiting for the last frames.
     ///
-    /// - Returns: How many were sent, and the numbers of those that came out nowhere.
-    /// - Throws: `TestFailure` when one could not be sent.
+    /// - Returns: The number of frames sent, and the numbers of those that no queue received.
+    /// - Throws: `TestFailure` if a frame could not be sent.
     public func finish() throws -> (sent: Int, lost: [UInt32]) {
         flow.end()
         let state = flow.state.withLock { $0 }
@@ -126,9 +126,9 @@ public final class SteadyFrames {
     }
 }
 
-/// What the sending thread shares with the object that ends it.
+/// The state shared by the sending thread and the object that stops it.
 private final class Flow: @unchecked Sendable {
-    // Unchecked: frames and queues are the thread's alone.
+    // Unchecked: frames and queues are used only by the thread.
     struct State {
         var sent: Set<UInt32> = []
         var received: Set<UInt32> = []
@@ -150,7 +150,7 @@ private final class Flow: @unchecked Sendable {
     func end() {
         state.withLock { $0.isEnding = true }
         hasEnded.wait()
-        // For another one who asks.
+        // For later callers.
         hasEnded.signal()
     }
 

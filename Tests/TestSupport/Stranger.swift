@@ -1,25 +1,26 @@
 import Foundation
 import Glibc
 
-/// A user without any privilege. It has copies of what it runs, since it may be unable to look where they were built.
+/// A user without privileges. It has copies of the programs that it runs, because it may have no access to the build
+/// folder.
 public struct Stranger {
-    /// Its number, and its group's; nobody has a name for them.
+    /// Its user and group ID, for which there is no name.
     public let identifier = "64242"
-    /// A directory of its own.
+    /// A directory that belongs to it.
     public let directory: String
-    /// The program.
+    /// The path of its copy of the program.
     public var tapster: String { directory + "/tapster" }
 
     public init(in parent: String) throws {
         directory = parent + "/stranger"
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        // By another process: whatever we have open for writing, children of other tests may have for a moment too, and
-        // what somebody may write to, nobody can run.
+        // Copied by another process: children of other tests may briefly inherit our descriptors, and a file that is
+        // open for writing cannot be executed (ETXTBSY).
         try run("cp", Daemon.binary, tapster)
         try run("chown", identifier + ":" + identifier, directory)
     }
 
-    /// A program with its arguments, as this user runs it.
+    /// The command that runs a program as this user.
     public func command(_ words: [String]) -> [String] {
         [
             "setpriv", "--reuid", identifier, "--regid", identifier, "--clear-groups", "--no-new-privs",

@@ -2,27 +2,28 @@ import Foundation
 import Glibc
 import Testing
 
-/// A real systemd in namespaces of its own, with Tapster installed and not started: see `Tests/Systemd/boot`.
+/// A real systemd in namespaces of its own, with Tapster installed but not started: see `Tests/Systemd/boot`.
 public final class SystemdSandbox {
+    /// Whether systemd is installed.
     public static let isAvailable = access("/lib/systemd/systemd", X_OK) == 0
 
     private let directory: String
     private let script: ChildProcess
-    /// Its process 1, as the host numbers it.
+    /// The host's process ID of its process 1.
     private let first: String
-    /// Its Tapster, which systemd starts and ends.
+    /// The daemon inside, started and stopped by systemd.
     public let daemon: Daemon
 
-    /// Boots it.
+    /// Boots the system.
     ///
-    /// - Parameter directory: A directory of the caller's.
-    /// - Throws: `TestFailure` when it does not come up.
+    /// - Parameter directory: An existing directory.
+    /// - Throws: `TestFailure` if it does not come up.
     public init(in directory: String) throws {
         self.directory = directory
         let boot = URL(fileURLWithPath: #filePath).appending(path: "../../Systemd/boot").standardizedFileURL.path
         let log = directory + "/boot"
         let script = try ChildProcess(
-            // Should this process die, all of it goes.
+            // If this process is killed, the whole system ends.
             "setpriv", ["--pdeathsig", "TERM", "--", boot, directory, Daemon.binary], output: log)
         self.script = script
         do {
@@ -44,34 +45,34 @@ public final class SystemdSandbox {
         script.wait()
     }
 
-    /// Starts a program in it, whose output is asked for by this name.
+    /// Starts a program inside; its output can be read under this name.
     public func launch(_ words: String..., output name: String) throws -> ChildProcess {
         // The program is nsenter's child; SIGKILL reaches it too.
         let enter = ["--target", first, "--all", "--", "setpriv", "--pdeathsig", "KILL", "--"]
         return try ChildProcess("nsenter", enter + words, output: directory + "/\(name).log")
     }
 
-    /// What it has written so far.
+    /// The program's output so far.
     public func output(_ name: String) -> String {
         (try? String(contentsOfFile: directory + "/\(name).log", encoding: .utf8)) ?? ""
     }
 
-    /// Runs a program in it to its end.
+    /// Runs a program inside and waits until it has ended.
     ///
-    /// - Returns: What it wrote.
-    /// - Throws: `TestFailure` when it fails.
+    /// - Returns: Its output.
+    /// - Throws: `TestFailure` if it fails.
     @discardableResult
     public func run(_ words: String...) throws -> String {
         try TestSupport.run("nsenter", ["--target", first, "--all"] + words)
     }
 
-    /// What systemd knows of Tapster's unit.
+    /// A property of Tapster's unit.
     public func property(_ name: String) throws -> String {
         try run("systemctl", "show", "--property", name, "--value", "tapster")
             .trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
-    /// SIGKILL, and waits until systemd has started another.
+    /// Sends SIGKILL to the daemon, and waits until systemd has started it again.
     public func killDaemon() throws {
         let killed = try property("MainPID")
         try run("systemctl", "kill", "--signal", "KILL", "tapster")
@@ -80,14 +81,15 @@ public final class SystemdSandbox {
         }
     }
 
+    /// The interface of this name inside; `nil` if none.
     public func interface(_ name: String) throws -> Interface? { try Interface(name, in: "/proc/\(first)/ns/net") }
 
-    /// What Tapster and systemd have said.
+    /// The journal: messages of Tapster and systemd.
     public var journal: String { (try? run("journalctl", "--no-pager", "--output", "cat")) ?? "" }
 }
 
 extension Trait where Self == ConditionTrait {
-    /// Runs only where a systemd can be booted beside the host's.
+    /// Runs only where systemd can be booted in namespaces of its own.
     public static var systemd: Self {
         .enabled(if: Privileged.isAvailable && SystemdSandbox.isAvailable, "needs root, /dev/net/tun and systemd")
     }

@@ -2,31 +2,40 @@ import Foundation
 import CLinux
 import Glibc
 
-/// One line, or one server-sent event, of an answer that goes on.
+/// An event of a watch stream: one line, or one server-sent event.
 public struct StreamedEvent: @unchecked Sendable {
     // Unchecked: JSON values are never changed.
+    /// The event's type, such as `ADDED`.
     public let type: String
-    /// Of a server-sent event.
+    /// The `id` of a server-sent event.
     public let identifier: String?
+    /// The event's object.
     public let object: [String: Any]
 
+    /// The object's `metadata`.
     public var metadata: [String: Any] { object["metadata"] as? [String: Any] ?? [:] }
+    /// The device's name; empty for other objects.
     public var name: String { metadata["name"] as? String ?? "" }
+    /// The device's `uid`.
     public var uid: String { metadata["uid"] as? String ?? "" }
+    /// The object's `resourceVersion`.
     public var resourceVersion: String { metadata["resourceVersion"] as? String ?? "" }
 
     /// For comparisons: `ADDED web0`, or `BOOKMARK`.
     public var summary: String { name.isEmpty ? type : "\(type) \(name)" }
 }
 
-/// A request whose answer goes on, and just enough HTTP to read it: as it is, or in chunks (RFC 9112, section 7.1).
+/// A request with a streamed answer, and a minimal HTTP client that reads it: unframed or in chunks (RFC 9112, section
+/// 7.1).
 public final class WatchStream {
+    /// The HTTP status.
     public let status: Int
+    /// The header fields, with their names in lower case.
     public let headers: [String: String]
     private let descriptor: Int32
     private var received = Data()
     private var text = Data()
-    /// The answer's last chunk has come.
+    /// Whether the answer's last chunk has arrived.
     public private(set) var isComplete = false
 
     public convenience init(
@@ -36,7 +45,7 @@ public final class WatchStream {
         try self.init(on: try HTTPClient.open(path), target, method: method, version: version, headers: headers)
     }
 
-    /// On the loopback address.
+    /// Connects to a port of the loopback address.
     public convenience init(port: UInt16, _ target: String = "/v1/watch", headers: [String: String] = [:]) throws {
         try self.init(on: try HTTPClient.open(port: port), target, method: "GET", version: "1.1", headers: headers)
     }
@@ -76,7 +85,7 @@ public final class WatchStream {
     private var isChunked: Bool { headers["transfer-encoding"] == "chunked" }
     private var isEventStream: Bool { headers["content-type"] == "text/event-stream" }
 
-    /// The next event; nothing when the answer is over.
+    /// The next event; `nil` at the end of the answer.
     public func next() throws -> StreamedEvent? {
         let separator = Data((isEventStream ? "\n\n" : "\n").utf8)
         while true {
@@ -89,7 +98,7 @@ public final class WatchStream {
         }
     }
 
-    /// The events up to the first that is wanted, which is the last of them.
+    /// Reads events up to and including the first that satisfies the condition.
     public func events(until isLast: (StreamedEvent) throws -> Bool) throws -> [StreamedEvent] {
         var events: [StreamedEvent] = []
         while let event = try next() {
@@ -99,9 +108,10 @@ public final class WatchStream {
         throw TestFailure("the stream ended after \(events.map(\.summary))")
     }
 
+    /// Reads events up to and including the first BOOKMARK.
     public func eventsUntilBookmark() throws -> [StreamedEvent] { try events { $0.type == "BOOKMARK" } }
 
-    /// - Returns: False when nothing follows.
+    /// - Returns: Whether data follows.
     private func more() throws -> Bool {
         guard !isComplete else { return false }
         if received.isEmpty || (isChunked && !hasWholeChunk) {
@@ -117,7 +127,7 @@ public final class WatchStream {
         return true
     }
 
-    /// Where the first chunk's data begin, and how many they are.
+    /// The offset and size of the first chunk's data.
     private var chunk: (start: Data.Index, count: Int)? {
         guard let end = received.range(of: Data("\r\n".utf8)) else { return nil }
         let size = String(decoding: received[..<end.lowerBound], as: UTF8.self)
