@@ -3,9 +3,9 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Who comes into the real daemon, by the files that it was given, and how it hears of changes to them.
+/// Access to the real daemon, configured by files, and how it applies changes of them.
 @Suite(.privileged) struct AccessDaemonTests {
-    /// A daemon that is told all by its file.
+    /// A daemon that is configured by its file only.
     private final class Served {
         let directory: String
         let process: ChildProcess
@@ -50,10 +50,10 @@ import Testing
             """
         }
 
-        /// Another file, which is not read before SIGHUP.
+        /// Replaces the configuration file, which is read again only at SIGHUP.
         func configure(_ settings: String) throws { try Self.write(Self.file(directory, settings), configuration) }
 
-        /// SIGHUP, and waits until it says that it has done so.
+        /// Sends SIGHUP and waits until the log confirms the reload.
         func reload(saying text: String) throws {
             let before = log.components(separatedBy: text).count
             process.signal(SIGHUP)
@@ -66,7 +66,7 @@ import Testing
             ).status
         }
 
-        /// - Returns: What it said, and the token among that.
+        /// - Returns: The token in the command's output.
         func create(_ name: String, _ role: String, _ more: String...) throws -> String {
             let said = try run(
                 Daemon.binary, ["token", "create", name, "--role", role, "--config", configuration] + more)
@@ -87,7 +87,7 @@ import Testing
             #expect(try served.status(nil) == 401)
             let first = try served.create("first", "viewer")
             #expect(first.utf8.count == 4 + 43)
-            // Until it is told.
+            // Unknown until a reload.
             #expect(try served.status(first) == 401)
             try eventually("the log says so") { served.log.contains("refused code=UNAUTHENTICATED") }
             try served.reload(saying: Self.readAgain)
@@ -106,13 +106,13 @@ import Testing
             #expect(try served.status(second) == 200)
             #expect(try served.status(second + "x") == 401)
 
-            // A viewer's pages and a stranger's hosts, in the daemon as in the service.
+            // `Host` and `Origin` are checked in the daemon as in the service.
             let client = try HTTPClient(port: Served.port)
             try client.write(
                 "GET /v1/devices HTTP/1.1\r\nHost: evil.example\r\nAuthorization: Bearer \(second)\r\n\r\n")
             #expect(try client.readAnswer().status == 421)
 
-            // What it has opened ends too, and says why.
+            // Its open watch ends too, with the reason.
             let watching = try served.create("watching", "viewer")
             try served.reload(saying: Self.readAgain)
             let stream = try WatchStream(port: Served.port, headers: ["Authorization": "Bearer \(watching)"])
@@ -163,7 +163,7 @@ import Testing
             #expect(served.log.contains("tapster.yaml:8: unknown key 'listen2'; did you mean 'listen'?"))
             #expect(try served.status(token) == 200)
 
-            // What cannot change now is named; the rest of the file counts.
+            // Settings that need a restart are named; the rest of the file takes effect.
             try served.configure(
                 "listen: 127.0.0.1:8481\nsocket: \(directory)/t\nlogLevel: info\npeers: {default: null}")
             try served.reload(saying: "changed settings need a restart")
@@ -181,7 +181,7 @@ import Testing
                 try asUser(user, 64_001) { try HTTPClient(socket: served.socket) }
                     .send(method, "/v1/devices/nothing").status
             }
-            // 404 is for who may see that there is none.
+            // 404 is answered only if the role may know that the device does not exist.
             #expect(try status(64_002) == 404)
             #expect(try status(64_002, "DELETE") == 403)
             try served.configure("logLevel: info\npeers: {default: null, users: {64002: operator, nosuchuser: admin}}")
@@ -196,14 +196,14 @@ import Testing
                 served.process.signal(SIGHUP)
                 try eventually("the roles are others") { try status(64_003) == 404 && status(64_002, "DELETE") == 403 }
             }
-            // An error's threshold leaves out that it was read; what is wrong is told still.
+            // The level `error` suppresses the message about the reload, but not errors.
             try served.configure("logLevel: loud")
             try served.reload(saying: Self.stays)
             #expect(!served.log.dropFirst(before.count).contains(Self.readAgain))
         }
     }
 
-    /// A request that waits is answered, connections that do nothing are closed, and it ends.
+    /// A waiting request is answered, idle connections are closed, and the daemon ends.
     @Test func itStopsWhateverIsUnderWay() async throws {
         try await withDirectory { directory in
             let served = try Served(directory, "listen: 127.0.0.1:8480")
@@ -219,13 +219,13 @@ import Testing
             let idle = try (0..<20).map { number in
                 try number % 2 == 0 ? HTTPClient(socket: served.socket) : HTTPClient(port: Served.port)
             }
-            // Half of a request, on some.
+            // Some connections have sent half of a request.
             for client in idle.prefix(6) { try client.write("GET /v1/dev") }
             let start = ContinuousClock.now
             served.process.signal(SIGTERM)
             #expect(try waiting.readAnswer().status == 202)
             #expect(served.process.wait() == 0)
-            // Two seconds are the goal; a machine that does much else at once is given more.
+            // The goal is two seconds; a busy machine gets more.
             #expect(start.duration(to: .now) < .seconds(8))
             _ = idle
         }

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Devices that somebody else made.
+/// Adoption of interfaces that Tapster did not create.
 @Suite(.privileged) struct AdoptionTests {
     private static let tap = ["tuntap", "add", "dev", "web0", "mode", "tap", "multi_queue", "vnet_hdr"]
 
@@ -24,7 +24,7 @@ import Testing
             #expect(after.tun("numdisabled") == (access == "open" ? "1" : "0"))
             #expect(try Consumer.vnetHeaderSize(of: "web0") == 12)
             #expect(try daemon.metric("tapster_drift_repairs_total") == nil)
-            // From now on it is ours, after a restart too.
+            // It is managed from now on, even after a restart.
             daemon.kill()
             try daemon.start()
             #expect(try daemon.phase("web0") == "Ready")
@@ -42,7 +42,7 @@ import Testing
             let before = try #require(try Interface("web0"))
             #expect(before.hasCarrier)
             _ = try daemon.create("web0", spec: #"{"adoption": "compatible", "access": "open"}"#, wait: "1ms")
-            // Its header is its own while it is there.
+            // While the consumer is attached, its header size is left alone.
             try daemon.waitForReason("InUse", of: "web0")
             let during = try #require(try Interface("web0"))
             #expect(during.index == before.index)
@@ -74,19 +74,19 @@ import Testing
                 "\(conflict.message)")
             #expect(try Interface("web0")?.index == before.index)
             #expect(try Interface("web0")?.isUp == false)
-            // When it has gone, ours is made.
+            // When the foreign interface is gone, ours is created.
             try run("ip", "link", "del", "web0")
             try daemon.waitUntilReady("web0")
             #expect(try Interface("web0")?.index != before.index)
         }
     }
 
-    /// Neither another kind of interface nor one that has the name as an alternative.
+    /// Neither another kind of interface nor one that has the name as an alternative name is adopted.
     @Test func onlyWhatHasTheNameIsAdopted() async throws {
         try await withDaemon { (daemon) throws in
             try run("ip", "link", "add", "web0", "type", "bridge")
             try run("ip", "tuntap", "add", "dev", "other", "mode", "tap", "multi_queue", "vnet_hdr")
-            // The kernel tells of alternative names only while an interface is up.
+            // The kernel reports alternative names only while an interface is up.
             try run("ip", "link", "set", "other", "up")
             try run("ip", "link", "property", "add", "dev", "other", "altname", "web1")
             let before = try #require(try Interface("other"))

@@ -9,7 +9,7 @@ import Testing
 
 @testable import tapster
 
-/// What files, variables and options come to. Each in memory, but for the last.
+/// The configuration that results from files, variables and options, parsed in memory except for the last test.
 @Suite struct ConfigurationTests {
     private static let path = "/etc/t.yaml"
 
@@ -20,7 +20,7 @@ import Testing
             options: options, environment: environment, path: path, file: ConfigurationFile(text, path: path))
     }
 
-    /// The mistakes, one a line, without the file's name.
+    /// The mistakes, one per line, without the file's name.
     private static func mistakes(_ text: String, options: [Setting: String] = [:]) -> String {
         do throws(InvalidConfiguration) {
             _ = try read(text, options: options)
@@ -45,7 +45,7 @@ import Testing
 
     @Test func anOptionComesBeforeAVariableBeforeTheFileBeforeTheDefault() throws {
         for setting in Setting.allCases {
-            // Two texts that each setting takes, but for the last source, which is asked for by its place.
+            // Two texts that each setting accepts; the default is checked by its place.
             let texts: [String] =
                 switch setting {
                 case .listen, .metricsListen: ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"]
@@ -61,7 +61,7 @@ import Testing
             func found(_ options: [Setting: String], _ environment: [String: String], _ file: String) throws
                 -> Placed<String?>?
             {
-                // The others come in where they do not stand in the way.
+                // A TLS setting needs others, which are given as options.
                 try Self.read(
                     file, options: options.merging(setting.key.hasPrefix("tls") ? others : [:]) { $1 },
                     environment: environment
@@ -72,7 +72,7 @@ import Testing
             #expect(all?.value == texts[2] && all?.place == setting.option)
             let without = try found([:], variable, file)
             #expect(without?.value == texts[1] && without?.place == setting.environmentName)
-            // An empty variable is none.
+            // An empty variable counts as not set.
             let alone = try found([:], [setting.environmentName: ""], file)
             #expect(alone?.value == texts[0] && alone?.place == "\(Self.path):\(name.isEmpty ? 1 : 2)")
         }
@@ -177,7 +177,7 @@ import Testing
         #expect(access.origins.map(\.description) == ["https://console.example:8443"])
     }
 
-    /// What is shown can be used as a file, and is the same then.
+    /// The output can be used as a file, with the same result.
     @Test func whatIsShownIsAFileThatSaysTheSame() throws {
         let shown = try Self.read(
             """
@@ -193,7 +193,7 @@ import Testing
         #expect(shown.contains("zoe: consumer") && shown.contains("database: \"/x: #y\"  # \(Self.path):1"))
     }
 
-    /// With every line of it set, and as it is.
+    /// With every commented line enabled, and unchanged.
     @Test func theExampleIsValidAndComplete() throws {
         let path = URL(fileURLWithPath: #filePath).appending(path: "../../../deploy/tapster.yaml").standardizedFileURL
             .path
@@ -235,7 +235,7 @@ import Testing
                 }
                 #expect(!FileManager.default.fileExists(atPath: directory + "/t.db"))
 
-                // The daemon would start, and nobody but root could use its socket.
+                // The daemon would start, but only root could use its socket.
                 try "socketGroup: no-such-group\n".write(toFile: file, atomically: true, encoding: .utf8)
                 let output = directory + "/group"
                 let process = try ChildProcess(Daemon.binary, ["check-config", "--config", file], output: output)

@@ -3,7 +3,7 @@ import TapCore
 import TestSupport
 import Testing
 
-/// Devices that others have open, and what they do to them.
+/// Devices that other processes have open and change.
 @Suite(.privileged) struct ConsumerTests {
     @Test func whatAConsumerChangesIsPutBackWhenItHasGone() async throws {
         try await withDaemon { (daemon) throws in
@@ -13,7 +13,7 @@ import Testing
             consumer.vnetHeaderSize = 20
             consumer.setOffloads([])
             #expect(try offloads(of: "open0") == [])
-            // Nobody tells of it; the next look finds it, whatever brought that about.
+            // The kernel does not notify of it; the next pass finds it, whatever causes that pass.
             try run("ip", "link", "set", "open0", "alias", "wake")
             try daemon.waitForReason("InUse", of: "open0")
             #expect(try daemon.drift(of: "open0") == ["vnetHeaderSize"])
@@ -58,12 +58,13 @@ import Testing
                 }
             }
             try daemon.waitUntilReady("open0")
-            // That often, somebody else would be in a fight.
+            // Changes by another controller would be contested at this rate.
             #expect(try daemon.condition("Conflict", of: "open0")?.holds == false)
         }
     }
 
-    /// The only queue of the old ABI is taken: who has it is told, and all is well when he has gone.
+    /// If the only queue of the old ABI is taken, its holder is reported, and the device recovers when it is free
+    /// again.
     @Test func whoHoldsABusyDeviceIsTold() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("one0", spec: #"{"access": "open", "multiQueue": false}"#)
@@ -89,7 +90,7 @@ import Testing
         }
     }
 
-    /// Without an anchor, the first who opens it sets the flags.
+    /// Without an anchor, the first process that opens the device sets the flags.
     @Test func flagsThatAConsumerHasSetArePutBack() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("web0")

@@ -12,7 +12,7 @@ import Testing
             try daemon.waitForReason("ControllerMissing", of: "web0")
             #expect(try daemon.condition("Ready", of: "web0")?.message.contains("'br0'") == true)
             #expect(try daemon.condition("Conflict", of: "web0")?.holds == false)
-            // All else is done already.
+            // Everything else is done already.
             let before = try #require(try Interface("web0"))
             #expect(before.isUp)
             try run("ip", "link", "add", "br0", "type", "bridge")
@@ -37,7 +37,7 @@ import Testing
                 #expect(try Interface("web0")?.controller == "br0")
                 #expect(try daemon.drift(of: "web0") == [])
             }
-            // Renamed, it is another bridge; and that one is no longer ours.
+            // After a rename it is another bridge, and the new one of that name counts.
             try run("ip", "link", "set", "br0", "name", "br9")
             try daemon.waitForReason("ControllerMissing", of: "web0")
             try run("ip", "link", "set", "br9", "name", "br0")
@@ -92,7 +92,8 @@ import Testing
         }
     }
 
-    /// A bridge has the smallest MTU of its ports: one that joined with 1,500 would cut the others' packets short.
+    /// A bridge has the smallest MTU of its ports: a port that joined with 1,500 would cut the packets of the others
+    /// short.
     @Test func aBridgeOfLargePacketsStaysSo() async throws {
         try await withDaemon { (daemon) throws in
             try run("ip", "link", "add", "br0", "up", "type", "bridge")
@@ -114,7 +115,7 @@ import Testing
             }
             let spec = #"{"link": {"mtu": 9000, "controller": "br0"}}"#
             #expect(try daemon.create("web0", spec: spec).status == 201)
-            // Left, made small, and both put right: again the MTU comes first.
+            // It leaves the bridge, its MTU is reduced, and both are repaired: the MTU is again set first.
             daemon.process?.pause()
             try run("ip", "link", "set", "web0", "nomaster")
             try run("ip", "link", "set", "web0", "mtu", "1400")
@@ -122,7 +123,7 @@ import Testing
             try eventually("both are put right") {
                 try Interface("web0")?.controller == "br0" && Interface("web0")?.mtu == 9_000
             }
-            // Of the bridge itself the kernel may have told nothing yet.
+            // The kernel may not have reported anything about the bridge yet.
             try run("ip", "link", "set", "br0", "alias", "told")
             try run("ip", "link", "add", "the-end", "type", "bridge")
             try eventually("the monitor has told all") { told().contains("the-end") }
@@ -137,7 +138,7 @@ import Testing
             try run("ip", "link", "add", "br0", "type", "bridge")
             let ports = (1...1_022).map { "tuntap add dev p\($0) mode tap\nlink set p\($0) master br0\n" }
             try run("ip", "-batch", try Self.file(daemon, ports.joined()))
-            // Two, and one place.
+            // Two devices for one free port.
             for name in ["web0", "web1"] { _ = try daemon.create(name, spec: Self.inBridge, wait: "1ms") }
             let full = try eventuallyOne(of: ["web0", "web1"]) {
                 try daemon.condition("Ready", of: $0)?.reason == "ControllerFull"
@@ -146,7 +147,7 @@ import Testing
             try daemon.waitUntilReady(other)
             #expect(try Interface(full)?.controller == nil)
             #expect(try daemon.condition("Ready", of: full)?.message.contains("1023") == true)
-            // And takes the place that becomes free.
+            // The other device takes the port that becomes free.
             #expect(try daemon.delete(other).status == 200)
             try daemon.waitUntilReady(full)
         }

@@ -3,19 +3,19 @@ import Glibc
 import TestSupport
 import Testing
 
-/// The daemon is killed before each step of each operation. After a restart the wanted state is there, nothing is
-/// leaked, nothing is lost, and nobody else has noticed.
+/// The daemon is killed before each step of each operation. After a restart the desired state is reached, nothing is
+/// leaked or lost, and other interfaces are not affected.
 @Suite(.privileged) struct CrashTests {
-    /// What is done to a daemon that has `web0` and two bystanders.
+    /// An operation on a daemon that has `web0` and two bystanders.
     struct Operation: CustomTestStringConvertible, Sendable {
         let name: String
-        /// What stands before it, beyond the usual.
+        /// Additional requests before it.
         var preparation: [Request] = []
         var commands: [[String]] = []
         let act: [Request]
-        /// The devices afterwards; `nil` means that a later request of several may or may not have been made.
+        /// The devices afterwards; `nil` if a later request of several may or may not have been executed.
         let names: Set<String>
-        /// Whether the kernel has what was asked for, by what `ip -d -j` says of `web0`.
+        /// Whether the kernel has the requested state, judged by the output of `ip -d -j` for `web0`.
         var isDone: @Sendable (_ web0: [String: Any]?) -> Bool = { _ in true }
 
         var testDescription: String { name }
@@ -116,7 +116,7 @@ import Testing
             act: [Request("POST", "/v1/unmanaged/old0/adopt?wait=5s")], names: usual.union(["old0"])),
     ]
 
-    /// Those that no metric counts.
+    /// Steps that no metric counts.
     private static let storePoints = ["write", "written", "claim", "forget", "settle"]
 
     @Test(arguments: operations)
@@ -134,7 +134,7 @@ import Testing
         }
     }
 
-    /// - Returns: The steps that were done, by what the daemon has counted.
+    /// - Returns: The executed steps, according to the daemon's metrics.
     private static func run(_ operation: Operation, killedAt point: String?) throws -> [String] {
         defer { removeAllInterfaces() }
         return try withTemporaryDirectory { directory in
@@ -149,7 +149,7 @@ import Testing
             try eventually("ready, or dead at its start") {
                 !process.isRunning || (try? daemon.send("GET", "/readyz").status) == 200
             }
-            // Killed at its very start, or before the commit, it has never heard of it.
+            // If it was killed before the commit, it does not know the request.
             let isStated = process.isRunning && point != "write"
             let counted = process.isRunning ? try counts(daemon) : [:]
             for request in operation.act {
@@ -163,7 +163,7 @@ import Testing
                 let after = try counts(daemon)
                 steps = after.filter { $0.value > counted[$0.key] ?? 0 }.map(\.key).sorted()
             } else {
-                // What happened is written a little after the answer.
+                // Events are written a little after the answer.
                 try? eventually("dead", within: 0.1) { !process.isRunning }
             }
             daemon.kill()
@@ -191,7 +191,7 @@ import Testing
         return revision
     }
 
-    /// The wanted state is reached, and the kernel has these devices and no others.
+    /// Checks that the desired state is reached, and that the kernel has exactly these devices.
     private static func check(_ operation: Operation, _ daemon: Daemon, expected: Set<String>, isStated: Bool) throws {
         try eventually("the wanted state", within: 5) { try isReached(expected, daemon) }
         let others: Set<String> = ["lo", "br0"]
@@ -217,7 +217,7 @@ import Testing
         return Dictionary(links.map { ($0["ifname"] as? String ?? "", $0) }) { first, _ in first }
     }
 
-    /// What a bystander would notice: another interface, or a carrier that came or went.
+    /// Effects on a bystander: a new interface index, or a changed carrier.
     static func bystanderState() throws -> [String] {
         let names = bystanders.sorted()
         let files = names.flatMap { name in

@@ -24,7 +24,7 @@ import Testing
         return (try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [[String: Any]])?.first
     }
 
-    /// Every interface but `lo`, by name.
+    /// The index of every interface except `lo`, by name.
     private static func interfaces() throws -> [String: Int] {
         let links = try JSONSerialization.jsonObject(with: Data(try run("ip", "-j", "link").utf8)) as? [[String: Any]]
         return (links ?? []).reduce(into: [:]) { interfaces, link in
@@ -58,7 +58,7 @@ import Testing
         }
     }
 
-    /// Here the library says that it is of the other kind, so that the daemon takes it for one that it is not.
+    /// The library reports the other version, so the daemon expects other behaviour than it has.
     @Test func aLibraryThatReadsRequestsDifferentlyEndsTheStart() async throws {
         try await inNamespace {
             try withTemporaryDirectory { directory in
@@ -76,7 +76,7 @@ import Testing
         }
     }
 
-    /// A log on a full disk ends nothing.
+    /// A log on a full disk does not end the daemon.
     @Test func itGoesOnThoughItsLogCannotBeWritten() async throws {
         try await inNamespace {
             try withTemporaryDirectory { directory in
@@ -103,7 +103,7 @@ import Testing
         }
     }
 
-    /// As top(1), gdb and perf show them.
+    /// As shown by top(1), gdb and perf.
     @Test func itsThreadsHaveNames() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.send("GET", "/metrics")
@@ -112,7 +112,7 @@ import Testing
                 "tapster-worker", "tapster-writer", "tapster-reader", "tapster-scrape", "tapster-counts",
                 "tapster-slow",
             ]
-            // A thread gives itself its name, as soon as it gets to run.
+            // A thread sets its own name as soon as it runs.
             try eventually("all have their names") {
                 let names = try FileManager.default.contentsOfDirectory(atPath: tasks).map {
                     try String(contentsOfFile: "\(tasks)/\($0)/comm", encoding: .utf8)
@@ -142,7 +142,7 @@ import Testing
             #expect("\(tun["user"] ?? "")" == "1234")
             #expect("\(tun["group"] ?? "")" == "4321")
             #expect(tun["pi"] as? Bool == true)
-            // The anchor is the one queue that is held, and it is detached.
+            // The anchor is the only queue that is held, and it is detached.
             #expect(tun["numqueues"] as? Int == 0)
             #expect(tun["numdisabled"] as? Int == 1)
         }
@@ -179,8 +179,8 @@ import Testing
         }
     }
 
-    /// `ip tuntap del` attaches with other flags, clears the persistence, and lets go: either the device is made
-    /// persistent again in between, or made anew.
+    /// `ip tuntap del` attaches with other flags, clears the persistence, and closes: the device is either made
+    /// persistent in time, or created again.
     @Test func aDeviceWhosePersistenceIsClearedStays() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.send("POST", "/v1/devices?wait=10s", json: Self.web0)
@@ -207,7 +207,7 @@ import Testing
                     == true
             }
             #expect(try Self.link("web0")?["mtu"] as? Int == 1_234)
-            // Deleting our statement does not delete their device.
+            // Deleting our device does not delete the foreign interface.
             #expect(try daemon.send("DELETE", "/v1/devices/web0?wait=10s").status == 200)
             #expect(try Self.link("web0")?["mtu"] as? Int == 1_234)
         }
@@ -233,7 +233,7 @@ import Testing
         }
     }
 
-    /// Killed at moments that nobody chose, under writes: what was acknowledged is there, nothing leaks.
+    /// Killed at random moments during writes: acknowledged writes are kept, and nothing leaks.
     @Test func killedAnywhereNothingIsLost() async throws {
         try await withDaemon { (daemon) throws in
             var random = SeededGenerator(seed: 7)
@@ -258,11 +258,11 @@ import Testing
                         acknowledged.insert(name)
                     }
                 }
-                // Not before that is done: a number that was waited for may be somebody else's.
+                // Reap the process only here: afterwards its ID may be reused.
                 killing.wait()
                 daemon.kill()
                 try daemon.start()
-                // Nobody makes a device twice: an interface keeps its number over every end.
+                // No device is created twice: an interface keeps its index over every restart.
                 let now = try Self.interfaces()
                 for (name, index) in interfaces { #expect(now[name] == index, "\(name)") }
                 interfaces = now
@@ -286,11 +286,11 @@ import Testing
         }
     }
 
-    /// What it has stated is kept, and so it is told, and not that it was refused.
+    /// The spec is on disk, so the client gets 202 and not a refusal.
     @Test func whoWaitsAtAStopIsAnswered() async throws {
         try await withDaemon { (daemon) throws in
             let client = try daemon.connect()
-            // It cannot become ready: there is no such bridge.
+            // It cannot become Ready: the bridge does not exist.
             let body = #"{"spec": {"link": {"controller": "missing0"}}}"#
             try client.write(
                 "PUT /v1/devices/web0?wait=60s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"

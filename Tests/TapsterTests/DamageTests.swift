@@ -5,12 +5,13 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Something happens to the database while the daemon runs: what it has acknowledged stays, it refuses what it cannot
-/// keep and says why, the kernel and everything that needs no database go on, and it is well again when the cause ends.
+/// The database is damaged or unavailable while the daemon runs: acknowledged writes are kept, writes that cannot be
+/// stored are refused with the reason, everything that needs no database goes on, and the daemon recovers when the
+/// cause ends.
 @Suite(.privileged) struct DamageTests {
     @Test func theDiskIsFull() async throws {
         try await DamagedWorld.with(tmpfs: "4m") { world in
-            // Blocks of a page, so that not a byte is left.
+            // Page-sized blocks, so that no byte is left.
             let filler = world.daemon.directory + "/filler"
             _ = try? TestSupport.run("dd", "if=/dev/zero", "of=\(filler)", "bs=4k")
             try world.expectRefusal(507, "disk is full")
@@ -58,7 +59,7 @@ import Testing
         return configuration
     }
 
-    /// While a write waits for the lock, others are not kept waiting.
+    /// While a write waits for the lock, other requests are not delayed.
     @Test func aLockThatIsSoonGoneIsWaitedFor() async throws {
         try await DamagedWorld.with { world in
             let other = try DatabaseQueue(path: world.daemon.database, configuration: Self.unsafe)
@@ -69,7 +70,7 @@ import Testing
                 "PUT /v1/devices/keep0 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
                     + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)")
             for _ in 0..<3 {
-                // As soon as the daemon has noticed that the one before went.
+                // As soon as the daemon has noticed that the previous holder is gone.
                 try eventually("the queue is lent") { (try? LeaseHolder(world.daemon, "idle0")) != nil }
             }
             try other.inDatabase { try $0.execute(sql: "ROLLBACK") }
@@ -94,7 +95,7 @@ import Testing
             }
         }
 
-        /// The very files are back.
+        /// Puts the same files back.
         func mend(_ database: String) throws {
             switch self {
             case .deleted: try putBack(database)
@@ -116,12 +117,12 @@ import Testing
         }
     }
 
-    /// SQLite would go on writing, and say that all is well.
+    /// SQLite would go on writing, and report success.
     @Test(arguments: Loss.allCases)
     func aFileIsGone(loss: Loss) async throws {
         try await DamagedWorld.with(databaseApart: true) { world in
             try loss.inflict(on: world.database)
-            // Before anybody writes.
+            // Before any write.
             try eventually("it is told") { try world.daemon.send("GET", "/readyz").status == 503 }
             try world.expectRefusal(503, "was deleted, moved or replaced")
             try loss.mend(world.database)
@@ -129,7 +130,7 @@ import Testing
         }
     }
 
-    /// What is restored under the daemon takes effect with its restart.
+    /// A database that is restored under a running daemon takes effect with its restart.
     @Test func aBackupIsRestored() async throws {
         try await DamagedWorld.with(databaseApart: true) { world in
             let backup = world.daemon.directory + "/backup"
@@ -146,8 +147,8 @@ import Testing
         }
     }
 
-    /// Bytes of the file change under the daemon, one page at a time. It may notice or not; it never takes them for
-    /// true.
+    /// Bytes of the file change under the daemon, one page at a time. It may or may not notice, but never uses damaged
+    /// data.
     @Test func pagesRotUnderTheDaemon() async throws {
         let seed = UInt64.random(in: 0 ... .max)
         try await DamagedWorld.with(databaseApart: true) { world in
@@ -155,14 +156,14 @@ import Testing
             var isNoticed = false
             for round in 0..<5 {
                 #expect(world.daemon.stop() == 0)
-                // All of it shall be in the one file.
+                // All data must be in the main file.
                 try DatabaseQueue(path: world.database).inDatabase {
                     try $0.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE)")
                 }
                 let sound = try Data(contentsOf: URL(fileURLWithPath: world.database))
                 try world.restart()
                 let pages = sound.count / DamagedWorld.pageBytes
-                // The first pages are the schema's, which is read at once.
+                // The first pages contain the schema, which is read at once.
                 let page = round == 0 ? 0 : Int.random(in: 1..<pages, using: &generator)
                 try world.overwrite(page: page, using: &generator)
                 for _ in 0..<3 {
@@ -175,15 +176,15 @@ import Testing
                     let isRefused = status == 503
                     if isRefused {
                         isNoticed = true
-                        // Whoever has noticed once never trusts it again.
+                        // Once the daemon has noticed damage, it never trusts the file again.
                         try world.expectRefusal(503, "is damaged")
                     }
                 }
                 try world.expectUntouched()
                 world.daemon.kill()
-                // The log may have a sound copy of the page, from which it would heal.
+                // The log may have an intact copy of the page, from which the database would recover.
                 if round == 0 { for end in ["-wal", "-shm"] { unlink(world.database + end) } }
-                // A restart may notice too; then it ends, and says so.
+                // A restart may notice too; then the daemon ends with a message.
                 if try world.start(environment: [:]) == 1 {
                     isNoticed = true
                     #expect(world.daemon.log.contains("is damaged"), "seed \(seed), page \(page): \(world.daemon.log)")
@@ -200,7 +201,7 @@ import Testing
     }
 }
 
-/// A daemon with devices, one of them leased, to whose database something happens.
+/// A daemon with devices, one of them leased, and a database that is damaged by the test.
 final class DamagedWorld {
     static let pageBytes = 4_096
 
@@ -208,19 +209,19 @@ final class DamagedWorld {
     let faults: Faults
     let database: String
     private var lease: LeaseHolder?
-    /// Every interface with its index.
+    /// The index of every interface.
     private let interfaces: Set<String>
-    /// What a bystander would notice, while this daemon runs.
+    /// Effects on a bystander while this daemon runs.
     private var before: [String]
     private var number = 0
-    /// The newest label that was acknowledged.
+    /// The newest acknowledged label.
     private var acknowledged = 0
 
     /// - Parameters:
-    ///   - tmpfs: The size of a file system of its own.
+    ///   - tmpfs: The size of a separate file system, if any.
     ///   - databaseApart: Whether the database has a directory of its own.
-    ///   - body: What happens.
-    /// - Throws: What `body` throws, with the daemon's log.
+    ///   - body: The test.
+    /// - Throws: The error of `body`, with the daemon's log.
     static func with(
         tmpfs: String? = nil, databaseApart: Bool = false, _ body: @escaping @Sendable (DamagedWorld) throws -> Void
     ) async throws {
@@ -256,7 +257,7 @@ final class DamagedWorld {
         try write()
     }
 
-    /// Starts it, and waits until it is ready, or has ended.
+    /// Starts the daemon and waits until it is ready or has ended.
     ///
     /// - Returns: Its exit status, if it has ended.
     func start(environment: [String: String], log: String? = nil) throws -> Int32? {
@@ -275,7 +276,7 @@ final class DamagedWorld {
         before = try CrashTests.bystanderState()
     }
 
-    /// A write with which the kernel has nothing to do.
+    /// A write that needs no change in the kernel.
     @discardableResult
     func write() throws -> Answer {
         number += 1
@@ -286,7 +287,7 @@ final class DamagedWorld {
     }
 
     func expectRefusal(_ status: Int, _ words: String) throws {
-        // What has room in the log already may still be written.
+        // A write that still fits into the log may succeed.
         var refusal = try write()
         for _ in 0..<2_000 where refusal.status == 200 { refusal = try write() }
         #expect(refusal.status == status, "\(refusal.text)")
@@ -303,12 +304,12 @@ final class DamagedWorld {
         let known = try daemon.send("GET", "/v1/devices/keep0")["metadata"] as? [String: Any]
         #expect((known?["labels"] as? [String: String])?["n"] == "\(acknowledged)")
         try expectUntouched()
-        // Descriptors are given out and taken back without a database.
+        // Leases are granted and returned without a database.
         let other = try LeaseHolder(daemon, "idle0")
         #expect(other.queues.count == 1)
     }
 
-    /// The kernel's devices are as they were, and so is the lease.
+    /// Checks that the kernel's devices and the lease are unchanged.
     func expectUntouched() throws {
         #expect(try Self.interfaces() == interfaces)
         if daemon.process?.isRunning == true, let lease {
@@ -317,7 +318,8 @@ final class DamagedWorld {
         }
     }
 
-    /// All is well, and was: nothing that was acknowledged is missing now or after a restart, and nothing was deleted.
+    /// Checks that the daemon has recovered: no acknowledged write is missing, now and after a restart, and no
+    /// interface was deleted.
     func expectRecovery() throws {
         for round in 0..<2 {
             try eventually("it is ready") { try daemon.send("GET", "/readyz").status == 200 }

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What is done about drift, and when nothing is.
+/// What is done about drift, and when it is left alone.
 @Suite(.privileged) struct DriftTests {
     @Test func reportedDriftIsLeftAlone() async throws {
         try await withDaemon { (daemon) throws in
@@ -20,7 +20,7 @@ import Testing
                 return found.contains { $0.field == "link.mtu" && $0.wanted == "1500" && $0.observed == "1400" }
                     && found.contains { $0.field == "link.alias" && $0.observed == #""yours""# }
             }
-            // Neither a restart nor other news is a reason to repair.
+            // Neither a restart nor other notifications cause a repair.
             daemon.kill()
             try daemon.start()
             #expect(try daemon.drift(of: "web0") == ["link.mtu", "link.alias"])
@@ -30,7 +30,7 @@ import Testing
             #expect(drifted.mtu == 1_400)
             #expect(drifted.alias == "yours")
             #expect(drifted.transmitQueueLength == 7)
-            // The stranger takes back what it did.
+            // The external change is undone.
             try run("ip", "link", "set", "web0", "alias", "mine")
             try eventually("it is drift no more") { try daemon.drift(of: "web0").count == 2 }
 
@@ -55,13 +55,13 @@ import Testing
         }
     }
 
-    /// A statement of one's own is no drift, and is done.
+    /// A new spec is not drift and is applied.
     @Test func whoReportsDriftStillDoesWhatIsStated() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("web0", spec: #"{"driftPolicy": "report", "access": "open"}"#)
             #expect(try daemon.patch("web0", spec: #"{"link": {"mtu": 9000}}"#).status == 200)
             #expect(try Interface("web0")?.mtu == 9_000)
-            // Nor is a carrier that follows its consumers.
+            // Nor is the carrier, which follows the consumers.
             let consumer = try Consumer("web0")
             try eventually("the carrier is on") { try Interface("web0")?.hasCarrier == true }
             consumer.leave()
@@ -86,7 +86,7 @@ import Testing
             #expect(conflict.reason == "Contested")
             #expect(conflict.message.contains("link.mtu"))
             #expect(try daemon.drift(of: "web0") == ["link.mtu"])
-            // News of every kind brings it no repair; other fields and other devices get theirs.
+            // No notification causes a repair of the field; other fields and other devices are repaired.
             for round in 1...20 {
                 try run("ip", "link", "set", "web0", "mtu", "\(1_400 - round)")
                 usleep(20_000)
@@ -99,14 +99,14 @@ import Testing
             #expect(try Interface("web0")?.mtu == 1_380)
             try eventually("that of the other device is counted") { try daemon.metric(metric) == "6" }
             #expect(try daemon.condition("Ready", of: "web0")?.reason == "Contested")
-            // A new statement is tried at once.
+            // A new spec is applied at once.
             #expect(try daemon.patch("web0", spec: #"{"link": {"mtu": 9000}}"#).status == 200)
             #expect(try Interface("web0")?.mtu == 9_000)
             #expect(try daemon.condition("Conflict", of: "web0")?.holds == false)
         }
     }
 
-    /// Two who state the same field, each as fast as it can.
+    /// Two controllers set the same field, each as fast as it can.
     @Test func aFightEnds() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("web0")

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Programs that users may begin with.
+/// Example programs for users.
 @Suite(.privileged) struct ExampleTests {
     @Test func packetsReachThePythonConsumer() async throws {
         try await packetsReach { _ in ["/usr/bin/python3", Examples.path("consumer.py")] }
@@ -30,7 +30,7 @@ import Testing
                 guard process.isRunning else { throw TestFailure("it ended with \(process.wait()): \(log("web0"))") }
                 return log("web0").hasPrefix("web0: ")
             }
-            // Nobody answers, so nobody would tell where the packets are to go.
+            // Without a reply, ARP cannot resolve the address, so a static entry is needed.
             try run("ip", "neighbour", "replace", "192.0.2.2", "lladdr", "02:00:00:00:00:02", "dev", "web0")
             let pinger = try Pinger(to: "192.0.2.2", from: "198.51.100", every: 2)
             try eventually("packets come through each queue") {
@@ -46,7 +46,7 @@ import Testing
             #expect(process.wait() == 0)
             #expect(log("web0").hasSuffix("the lease has ended\n"))
 
-            // The problem's detail, not the document.
+            // The problem's detail, not the whole document.
             #expect(try launch("web1").wait() == 1)
             #expect(log("web1").contains("web1"))
         }
@@ -56,7 +56,7 @@ import Testing
         try await inNamespace {
             try withTemporaryDirectory { directory in
                 let stranger = try Stranger(in: directory)
-                // It states its device.
+                // The script declares its own device.
                 let configuration = directory + "/tapster.yaml"
                 try "peers: {users: {\(stranger.identifier): operator}}\n".write(
                     toFile: configuration, atomically: true, encoding: .utf8)

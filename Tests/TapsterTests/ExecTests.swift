@@ -4,7 +4,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// `tapster exec`, against a server that says what the test wants and means no good.
+/// `tapster exec` with a simulated server, whose answers the test chooses and may be malformed.
 @Suite struct ExecTests {
     private static let switching =
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: tapster-lease/1\r\n\r\n"
@@ -16,7 +16,7 @@ import Testing
             + #""vnetHeaderSize": 12, "queues": [\#(indexes)], "last": \#(last)}"# + "\n"
     }
 
-    /// A file for each queue, in which its number is written.
+    /// A file for each queue, which contains the queue's number.
     private static func files(_ count: Int, _ directory: String) throws -> [Int32] {
         try (0..<count).map { number in
             let path = "\(directory)/queue-\(number)"
@@ -25,7 +25,7 @@ import Testing
         }
     }
 
-    /// A connection to the server, in its hands.
+    /// The server's end of a connection.
     private struct Client {
         let number: Int32
 
@@ -35,19 +35,19 @@ import Testing
             #expect(sent == bytes.count)
         }
 
-        /// Whether the other side has closed it; waits for it.
+        /// Waits for the other side to close it.
         func isClosed() -> Bool {
             var byte: UInt8 = 0
             return recv(number, &byte, 1, 0) == 0
         }
     }
 
-    /// Takes in one client, reads its request, and does what the test says.
+    /// A server that accepts one client, reads its request, and runs the test's code.
     private final class Server: Sendable {
         let path: String
         private let listener: Int32
         private let done = DispatchSemaphore(value: 0)
-        // Read when the thread has ended.
+        // Read after the thread has ended.
         nonisolated(unsafe) private var request = ""
 
         init(_ directory: String, _ serve: @escaping @Sendable (Client) throws -> Void) throws {
@@ -75,9 +75,9 @@ import Testing
             thread.start()
         }
 
-        /// Ends it.
+        /// Ends the server.
         ///
-        /// - Returns: What the client asked for; nothing when nobody came.
+        /// - Returns: The client's request; empty if no client connected.
         func end() -> String {
             shutdown(listener, Int32(SHUT_RDWR))
             done.wait()
@@ -113,7 +113,7 @@ import Testing
         case together, apart, bytes
     }
 
-    /// However the bytes come, the command has the descriptors, and the connection, until it ends.
+    /// However the bytes are split, the command has the descriptors and the connection until it ends.
     @Test(arguments: Cut.allCases)
     func theCommandHasTheQueues(cut: Cut) async throws {
         try await Self.withDirectory { directory in
@@ -221,7 +221,7 @@ import Testing
         }
     }
 
-    /// What a server of ours never says, and what we say of it.
+    /// Answers that the daemon never sends, and the expected message.
     private static let brokenAnswers: [(String, String)] = [
         (answer("500 Internal Server Error", "<p>", type: "text/html"), "answered '500 Internal Server Error'"),
         ("HTTP/1.1 503 Service Unavailable\r\n\r\n", "answered '503 Service Unavailable'"),
@@ -242,7 +242,7 @@ import Testing
         let (answer, said) = Self.brokenAnswers[index]
         try await Self.withDirectory { directory in
             let run = try Self.exec(["--", "/bin/echo", "alive"], in: directory) { client in
-                // Too many, or too few, or for nobody.
+                // Too many descriptors, too few, or none needed.
                 let files = answer.contains("[0],") || answer.contains("[]") ? [] : try Self.files(1, directory)
                 let bytes = Array(answer.utf8)
                 _ = clinux_send_descriptors(
@@ -279,7 +279,7 @@ import Testing
         }
     }
 
-    /// A typo costs nobody a lease.
+    /// A mistyped command does not acquire a lease.
     @Test(arguments: [("no-such-command", 127), ("/no/such/command", 127), ("/etc/passwd", 126), ("/", 126)])
     func theCommandIsLookedForFirst(command: String, status: Int) async throws {
         try await Self.withDirectory { directory in
@@ -290,11 +290,13 @@ import Testing
         }
     }
 
-    /// The kernel has the last word: a script whose interpreter is missing is found, and yet does not start.
+    /// Only the kernel knows whether a command can run: a script with a missing interpreter is found, but does not
+    /// start.
     @Test func aCommandThatDoesNotStartIsTold() async throws {
         try await Self.withDirectory { directory in
             let script = directory + "/script"
-            // By another process: what somebody may write to, as a child of another test for a moment, nobody can run.
+            // Written by another process: a child of another test may briefly inherit our descriptor, and a file that
+            // is open for writing cannot be executed (ETXTBSY).
             try run("sh", "-c", "echo '#!/no/such/interpreter' >\(script); chmod 755 \(script)")
             let ended = try Self.exec(["--", script], in: directory) { client in
                 let files = try Self.files(1, directory)
@@ -336,7 +338,8 @@ import Testing
         }
     }
 
-    /// The command starts as it would without us, and even where nothing is open, a queue is nobody's standard input.
+    /// The command's environment is as without `tapster exec`; even if standard input is closed, no queue takes its
+    /// number.
     @Test func nothingElseIsPassedOn() async throws {
         try await Self.withDirectory { directory in
             let look = """
@@ -368,14 +371,14 @@ import Testing
             try #require(seen.count == 4, "\(output)")
             func signals(_ line: Int) -> UInt64? { UInt64(seen[line], radix: 16).map { $0 & 0x7FFF_FFFF } }
             #expect(signals(0) == 1 << UInt64(SIGUSR1 - 1))
-            // Python ignores the last two itself.
+            // Python itself ignores the last two.
             #expect(signals(1) == 1 << UInt64(SIGHUP - 1) | 1 << UInt64(SIGPIPE - 1) | 1 << UInt64(SIGXFSZ - 1))
             #expect(seen[2] == "4:5")
             #expect(seen[3] == "0 1 2 3 4 5")
         }
     }
 
-    /// The real thing: the queues of the real daemon, whose restart the command does not notice.
+    /// The queues of the real daemon, whose restart does not affect the command.
     @Test(.privileged) func theDaemonLeases() async throws {
         try await inNamespace {
             try withTemporaryDirectory { directory in
@@ -388,7 +391,7 @@ import Testing
                 }
                 func leases() throws -> Int? { (try daemon.send("GET", "/v1/leases")["items"] as? [Any])?.count }
 
-                // A tun descriptor tells its interface (`tun_chr_show_fdinfo()`).
+                // The fdinfo of a tun descriptor contains its interface (`tun_chr_show_fdinfo()`).
                 let look = #"echo $0 $1 | tr ':' '\n' | grep -c . ; grep -h iff /proc/self/fdinfo/$1; exec sleep 1000"#
                 let command = try exec("--", "sh", "-c", look, "{fds}", "{fd254}")
                 func output() -> String { (try? String(contentsOfFile: directory + "/output", encoding: .utf8)) ?? "" }

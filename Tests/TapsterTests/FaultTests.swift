@@ -3,14 +3,14 @@ import Glibc
 import TestSupport
 import Testing
 
-/// System calls of the daemon fail, from the k-th on, until the fault ends: it does not crash, it tells what is wrong,
-/// nobody else notices, and all is as wanted soon after, by itself.
+/// System calls of the daemon fail, from the k-th on, until the fault ends: the daemon does not crash, reports the
+/// failure, affects no other device, and reaches the desired state soon afterwards by itself.
 @Suite(.privileged) struct FaultTests {
     // MARK: Calls to the kernel
 
-    /// What is done while the calls fail.
+    /// The operation during which the calls fail.
     enum Operation: String, CaseIterable, Sendable {
-        /// Three devices with everything that a descriptor can set.
+        /// Three devices with every setting that needs a descriptor.
         case create
         /// Three more, each in a namespace of its own.
         case createElsewhere
@@ -19,13 +19,13 @@ import Testing
         case delete
     }
 
-    /// Where the failure is told.
+    /// Where the failure is reported.
     enum Report: Sendable {
         /// One of these steps has failed.
         case steps(Set<String>)
         /// A namespace cannot be used.
         case namespace
-        /// The kernel cannot be looked at.
+        /// The kernel state cannot be read.
         case readiness
     }
 
@@ -98,10 +98,10 @@ import Testing
             try world.perform(operation)
             try eventually("it strikes, or all is done") { try world.faults.struck > 0 || world.isHealthy() }
         }
-        // What is gone cannot be deleted once more.
+        // A deleted device cannot be deleted again.
         if operation == .delete, first > 1, world.faults.struck == 0 { return }
         try eventually("it is counted") { try world.errors(name) > errors }
-        // Some need not be done any more when they are tried again.
+        // Some steps are no longer needed when they are retried.
         try eventually("it is told") { try world.tells(fault.report, "failed with \(name)") || world.isHealthy() }
         #expect(try world.daemon.send("GET", "/livez").status == 200)
         #expect(try world.phase("keep0") == "Ready")
@@ -111,7 +111,7 @@ import Testing
         #expect(try world.interfaces() == world.expected)
     }
 
-    /// Entering a namespace fails, or coming back, which must not leave the daemon on the other side.
+    /// Entering or leaving a namespace fails, which must not leave the daemon in the wrong one.
     @Test(arguments: ["ENOMEM", "EPERM"])
     func enteringANamespaceFailsOnce(name: String) async throws {
         try await withFaultWorld { (world) throws in
@@ -122,13 +122,13 @@ import Testing
                 try world.perform(.createElsewhere)
                 try eventually("it heals", within: 5) { try world.faults.struck == 1 && world.isHealthy() }
                 #expect(try world.interfaces() == world.expected)
-                // Before an odd call the thread is at home, and may stay there.
+                // Before an odd call the thread is in its own namespace, and may stay there.
                 #expect(try world.errors(name) == errors + first % 2)
             }
         }
     }
 
-    /// One send or answer fails, wherever that falls.
+    /// One message or answer fails, at any position.
     @Test(arguments: [Faults.Kind.ask, .change, .answer], [Operation.create, .changeLinks, .delete])
     func oneMessageFails(kind: Faults.Kind, operation: Operation) async throws {
         try await withFaultWorld { (world) throws in
@@ -145,7 +145,7 @@ import Testing
         }
     }
 
-    /// Notifications are lost: what they told of is put right all the same.
+    /// Lost notifications do not prevent the repair of what they reported.
     @Test func lostNotificationsAreMadeUpFor() async throws {
         try await withFaultWorld { (world) throws in
             try world.reset()
@@ -161,7 +161,7 @@ import Testing
         }
     }
 
-    /// A daemon that cannot look at the kernel at its start says so, and goes on as soon as it can.
+    /// A daemon that cannot read the kernel state at its start reports this, and goes on as soon as it can.
     @Test(arguments: [
         (Faults.Kind.socket, "ENOBUFS"), (.ask, "ENOMEM"), (.answer, "ENOBUFS"), (.event, "EIO"), (.wait, "ENOMEM"),
     ])
@@ -180,7 +180,7 @@ import Testing
         }
     }
 
-    /// A daemon that cannot even open the tun driver ends, with a line that says why.
+    /// A daemon that cannot open the tun driver ends with a message.
     @Test(arguments: ["EMFILE", "EPERM"])
     func aStartWithoutTheDriverEnds(name: String) async throws {
         try await withFaultWorld { (world) throws in
@@ -193,10 +193,10 @@ import Testing
         }
     }
 
-    /// The kernel refuses a dump while another one is under way: one that was broken off must be read to its end.
+    /// The kernel refuses a dump while another one is in progress, so an aborted dump must be read to its end.
     @Test func aDumpThatWasBrokenOffIsNotInTheWay() async throws {
         try await withFaultWorld { (world) throws in
-            // Many times the 32 KiB that the kernel tells at once.
+            // Many times the 32 KiB that the kernel sends at once.
             let commands = (0..<200).map { "tuntap add dev d\($0) mode tap" }.joined(separator: "\n")
             let batch = world.daemon.directory + "/batch"
             try commands.write(toFile: batch, atomically: true, encoding: .utf8)
@@ -225,7 +225,7 @@ import Testing
 
     // MARK: The database
 
-    /// A user's write is refused as a whole, and the daemon finds out by itself when the database takes writes again.
+    /// A user's write is refused as a whole, and the daemon detects by itself when the database accepts writes again.
     @Test(arguments: [
         (Faults.Kind.databaseWrite, "ENOSPC"), (.databaseWrite, "EIO"), (.databaseSync, "EIO"),
         (.databaseSync, "ENOSPC"),
@@ -233,13 +233,13 @@ import Testing
     func aRefusedWriteChangesNothing(kind: Faults.Kind, name: String) async throws {
         try await withFaultWorld { (world) throws in
             for operation in [Operation.create, .changeLinks, .delete] {
-                // Each write is synced once, and what is gone cannot be deleted once more.
+                // Each write is synced once, and a deleted device cannot be deleted again.
                 for first in operation == .delete && kind == .databaseSync ? 1...1 : 1...3 {
                     try world.reset()
                     let devices = try world.versions()
                     world.faults.arm(kind, first: first, with: try #require(numbers[name]))
                     var refusal = try world.send(operation)
-                    // What came before the first fault was taken.
+                    // Writes before the first fault succeeded.
                     for _ in 1..<first where refusal.status < 300 { refusal = try world.send(operation) }
                     let isFull = name == "ENOSPC"
                     #expect(refusal.status == (isFull ? 507 : 503))
@@ -262,7 +262,7 @@ import Testing
         }
     }
 
-    /// Each write of an operation fails in turn: the user's, the claim, the history, the last of a deletion.
+    /// Each write of an operation fails in turn: the user's, the claim, the history, the last one of a deletion.
     @Test(
         arguments: [Operation.create, .changeSettings, .delete],
         [("ENOSPC", 1), ("EIO", nil)] as [(String, Int?)])
@@ -275,7 +275,7 @@ import Testing
                 world.faults.arm(
                     .databaseWrite, first: first, count: count, with: try #require(numbers[name]))
                 let isTaken = try world.send(operation).status < 300
-                // The history is written a little later; what is told of it is that the daemon is not ready.
+                // The history is written a little later; its failure is reported as not ready.
                 try? eventually("it strikes", within: 0.3) { world.faults.struck > 0 }
                 let isOver = world.faults.struck == 0
                 #expect(try world.daemon.send("GET", "/livez").status == 200)

@@ -3,7 +3,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Runs `body` with a daemon whose calls can fail, in a namespace of its own.
+/// Runs `body` with a daemon whose system calls can fail, in a namespace of its own.
 func withFaultWorld(_ body: @escaping @Sendable (FaultWorld) throws -> Void) async throws {
     try await inNamespace {
         try withTemporaryDirectory { directory in
@@ -17,17 +17,17 @@ func withFaultWorld(_ body: @escaping @Sendable (FaultWorld) throws -> Void) asy
     }
 }
 
-/// A daemon whose calls can fail, two devices to which nothing is done, and some to which something is.
+/// A daemon whose system calls can fail, with two devices that stay unchanged and several that are operated on.
 final class FaultWorld {
     let daemon: Daemon
     let faults: Faults
     private let elsewhere: [ChildProcess]
-    /// Devices that are wanted by now, but for those in other namespaces.
+    /// The devices that are declared now, except those in other namespaces.
     private(set) var expected: Set<String> = []
     private var wantsElsewhere = false
-    /// How many files the daemon has open while nothing happens.
+    /// The files that the daemon has open while idle.
     private var descriptors: [String] = []
-    /// Makes each change differ from the one before.
+    /// Makes each change different from the previous one.
     private var variant = 0
 
     private static let bystanders: Set<String> = ["keep0", "keep1"]
@@ -59,7 +59,7 @@ final class FaultWorld {
             atPath: process == getpid() ? "/proc/thread-self/ns/net" : "/proc/\(process)/ns/net")
     }
 
-    /// What every case begins with.
+    /// Restores the initial state of every case.
     func reset() throws {
         faults.disarm()
         let old = Self.old.map { #"{"metadata": {"name": "\#($0)"}, "spec": {"queues": 2}}"# }
@@ -69,11 +69,11 @@ final class FaultWorld {
             """
         let answer = try daemon.send("POST", "/v1/apply?prune=true&wait=10s", json: body)
         guard answer.status == 200 else { throw TestFailure("reset: \(answer.status) \(answer.text)") }
-        // A full look lets go of namespaces in which nothing is wanted.
+        // A full pass closes namespaces that have no devices any more.
         _ = try daemon.send("GET", "/v1/unmanaged")
         expected = Self.bystanders.union(Self.old)
         wantsElsewhere = false
-        // The connections of earlier requests end a little later.
+        // The connections of earlier requests close a little later.
         if descriptors.isEmpty {
             descriptors =
                 (0..<10).map { _ in
@@ -89,7 +89,7 @@ final class FaultWorld {
         }
     }
 
-    /// Devices that the operation is about.
+    /// The devices of the operation.
     func concerned(_ operation: FaultTests.Operation) -> Set<String> {
         switch operation {
         case .create: Self.new
@@ -98,7 +98,7 @@ final class FaultWorld {
         }
     }
 
-    /// The operation as one request, which does not wait.
+    /// Sends the operation as one request, without waiting.
     func send(_ operation: FaultTests.Operation) throws -> Answer {
         variant = (variant + 1) % 100
         let number = variant
@@ -163,7 +163,7 @@ final class FaultWorld {
         try devices().mapValues { ($0["metadata"] as? [String: Any])?["resourceVersion"] as? String ?? "" }
     }
 
-    /// Every stated device is ready, and no other is listed; the daemon says that all is well.
+    /// Whether exactly the declared devices exist, all of them are Ready, and the daemon is ready.
     func isHealthy() throws -> Bool {
         let devices = try devices()
         let wanted = wantsElsewhere ? expected.union(concerned(.createElsewhere)) : expected
@@ -192,7 +192,7 @@ final class FaultWorld {
         }
     }
 
-    /// How many steps and looks have failed with this number.
+    /// How many steps and passes have failed with this error.
     func errors(_ name: String) throws -> Int {
         try daemon.metrics().split(separator: "\n")
             .filter { $0.hasPrefix("tapster_kernel_errors_total") && $0.contains("errno=\"\(name)\"") }
@@ -209,7 +209,7 @@ final class FaultWorld {
         return latest
     }
 
-    /// Devices of which the history says this.
+    /// The devices that have an event of this reason.
     func devices(_ reason: String, after identifier: Int) throws -> Set<String> {
         let events = try events(after: identifier).filter { $0["reason"] as? String == reason }
         return Set(events.compactMap { $0["device"] as? String })
@@ -217,7 +217,7 @@ final class FaultWorld {
 
     // MARK: What the kernel says
 
-    /// Without timers and polls, of which libdispatch makes some when it first needs them.
+    /// Without timers and polls, some of which libdispatch creates when it first needs them.
     private func openFiles() -> [String] {
         let folder = "/proc/\(daemon.process?.identifier ?? 0)/fd"
         let files = FileManager.default
@@ -227,7 +227,7 @@ final class FaultWorld {
         }
     }
 
-    /// Every interface but `lo`.
+    /// All interfaces except `lo`.
     func interfaces() throws -> Set<String> {
         let text = try TestSupport.run("ip", "-j", "link")
         let links = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [[String: Any]] ?? []

@@ -2,9 +2,9 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What somebody else changes is put right and told, with what was wanted and what was found.
+/// External changes are repaired and reported, with the desired and the observed value.
 @Suite(.privileged) struct FieldDriftTests {
-    /// What somebody does to `web0`, and what is told of it.
+    /// An external change of `web0`, and how it is reported.
     private struct Drift {
         let command: [String]
         let field: String
@@ -109,7 +109,7 @@ import Testing
         }
     }
 
-    /// The kernel notifies nobody of these (`do_setlink()` sets `DO_SETLINK_MODIFIED` alone), so a look finds them.
+    /// The kernel does not notify of these (`do_setlink()` only sets `DO_SETLINK_MODIFIED`), so a pass finds them.
     @Test func aGSOSizeIsPutRightAtTheNextLook() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("web0", spec: #"{"link": {"gsoMaxBytes": 50000}}"#)
@@ -137,7 +137,7 @@ import Testing
             for address in ["203.0.113.9/24", "192.0.2.9/25", "2001:db8:9::9/64"] {
                 try run("ip", "address", "add", address, "dev", "web0")
             }
-            // A repair, a patch and a restart are as many chances to remove them.
+            // A repair, a patch and a restart must not remove them.
             try run("ip", "address", "del", "192.0.2.1/24", "dev", "web0")
             let all = ["192.0.2.1/24", "192.0.2.9/25", "2001:db8:9::9/64", "203.0.113.9/24"]
             try eventually("ours is back") { try Interface("web0")?.addresses == all }
@@ -152,7 +152,7 @@ import Testing
         }
     }
 
-    /// Below 1,280 bytes the kernel takes IPv6 off the interface, addresses and all.
+    /// Below 1,280 bytes the kernel removes IPv6 from the interface, with its addresses.
     @Test func whatGoesWithASmallMTUComesBack() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("web0", spec: #"{"link": {"addresses": ["192.0.2.1/24", "2001:db8::1/64"]}}"#)
@@ -182,7 +182,7 @@ import Testing
         }
     }
 
-    /// Somebody else's interface has the alternative name that is wanted.
+    /// Another interface has the alternative name.
     @Test func aNameThatIsTakenIsToldAndTriedAgain() async throws {
         try await withDaemon { (daemon) throws in
             try run("ip", "link", "add", "other", "type", "bridge")

@@ -3,9 +3,10 @@ import TapCore
 import TestSupport
 import Testing
 
-/// Each field that may change in place: stated, and found in the kernel on the same interface.
+/// Every field that can be changed in place: it is changed by a patch and then found in the kernel, on the same
+/// interface.
 @Suite(.privileged) struct FieldTests {
-    /// A patch of the spec, and what must hold then.
+    /// A patch of the spec, and the expected result.
     private struct Change {
         let patch: String
         let holds: (Interface) -> Bool
@@ -16,7 +17,7 @@ import Testing
         }
     }
 
-    /// Does the changes one after the other, on the interface that there is.
+    /// Applies the changes one after the other to the existing interface.
     private static func make(_ changes: [Change], of name: String, _ daemon: Daemon) throws {
         let before = try #require(try Interface(name))
         for change in changes {
@@ -32,7 +33,7 @@ import Testing
     @Test func theLinkChangesUnderItsConsumer() async throws {
         try await withDaemon { (daemon) throws in
             let longest = String(repeating: "n", count: 127)
-            // Debian's 6.1 and 6.12 of 2026 take no more; others take the API's maximum.
+            // Debian's 6.1 and 6.12 of 2026 allow no more; other kernels allow the API's maximum.
             let isBounded = (try? run("unshare", "--net", "ip", "link", "set", "lo", "txqueuelen", "65536")) == nil
             let queueLengthMax = isBounded ? 32_767 : 65_536
             let derived = try #require(try daemon.create("web0")["status", "macAddress"] as? String)
@@ -54,7 +55,7 @@ import Testing
                     Change(#"{"link": {"gsoMaxBytes": 512}}"#) { $0.gsoMaxBytes == 512 },
                     Change(#"{"link": {"gsoMaxBytes": 65536}}"#) { $0.gsoMaxBytes == 65_536 },
                     Change(#"{"link": {"gsoMaxBytes": 40000}}"#) { $0.gsoMaxBytes == 40_000 },
-                    // Not managed any more.
+                    // No longer managed.
                     Change(#"{"link": {"gsoMaxBytes": null}}"#) { $0.gsoMaxBytes == 40_000 },
                     Change(#"{"link": {"queueDiscipline": "kernelDefault"}}"#) { $0.queueDiscipline == "mq" },
                     Change(#"{"link": {"queueDiscipline": "noqueue"}}"#) { $0.queueDiscipline == "noqueue" },
@@ -88,7 +89,7 @@ import Testing
             }
             try Self.make(
                 [Change(#"{"link": {"addresses": ["192.0.2.1/24"]}}"#, has("192.0.2.1/24"))], of: "web0", daemon)
-            // It depends on ours, since the kernel would take it away with the first of its network.
+            // It depends on our address: the kernel would remove it together with the first one of its network.
             try run("ip", "address", "add", "192.0.2.9/24", "dev", "web0")
             foreign.append("192.0.2.9/24")
             try Self.make(
@@ -106,7 +107,7 @@ import Testing
         }
     }
 
-    /// Two addresses of one network: the kernel may take the second away with the first.
+    /// Two addresses of one network: the kernel may remove the second together with the first.
     @Test func theOldestAddressOfANetworkGoesAlone() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create(
@@ -145,7 +146,7 @@ import Testing
             let on = try #require(try Interface("web0"))
             #expect(on.hasCarrier)
             #expect(on.carrierChanges == (before.carrierChanges ?? 0) + 1)
-            // A consumer that comes and goes does not make it flap.
+            // A consumer that attaches and detaches does not change it.
             try Consumer("web0").leave()
             try eventually("the daemon has seen it go") {
                 try daemon.send("GET", "/v1/devices/web0")["status", "attachedQueues"] as? Int == 0
@@ -189,7 +190,7 @@ import Testing
             let changes: [(patch: String, user: String?, group: String?)] = [
                 (#"{"owner": 1234}"#, "1234", nil), (#"{"owner": 1235, "group": 4321}"#, "1235", "4321"),
                 (#"{"group": 4322}"#, "1235", "4322"), (#"{"owner": "root", "group": "root"}"#, "root", "root"),
-                // The daemon's user; a group that is left only narrows who may open it.
+                // The daemon's user becomes the owner; the remaining group only restricts who may open it.
                 (#"{"access": "brokered", "owner": null, "group": null}"#, "root", "root"),
                 (#"{"access": "open", "owner": 1234, "group": 4321}"#, "1234", "4321"),
             ]

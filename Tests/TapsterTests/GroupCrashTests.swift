@@ -5,8 +5,8 @@ import TestSupport
 import Testing
 
 /// The daemon is killed while several clients write at once: before a transaction, between the writes that share it,
-/// and after its commit. Nothing that was acknowledged is missing, and of each client at most the write under way is
-/// there.
+/// and after its commit. No acknowledged write is missing, and of each client at most the write in progress is stored
+/// additionally.
 @Suite(.privileged) struct GroupCrashTests {
     private static let clients = 6
 
@@ -26,7 +26,7 @@ import Testing
                 let socket = daemon.socket
                 DispatchQueue.concurrentPerform(iterations: Self.clients) { place in
                     guard let client = try? HTTPClient(socket: socket) else { return }
-                    // Until it dies.
+                    // Until the daemon ends.
                     for number in 1...1_000 {
                         let answer = try? client.send("PUT", "/v1/devices/c\(place)", json: Self.body(number))
                         guard answer?.status == 200 else { return }

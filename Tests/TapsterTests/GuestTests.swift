@@ -2,10 +2,10 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A real guest on queues of ours.
+/// A real guest on the daemon's queues.
 @Suite(.guest) struct GuestTests {
     private static let link = #""link": {"addresses": ["192.0.2.1/24"]}"#
-    /// Behind the host's address, for as many flows as it has addresses.
+    /// A network behind the host's address: one flow for each of its addresses.
     private static let flows = "198.51.100"
 
     @Test func aGuestOnAnOpenDevice() async throws {
@@ -21,7 +21,7 @@ import Testing
         }
     }
 
-    /// QEMU has no privilege whatever; the daemon is started again by `tapster keep`.
+    /// QEMU has no privileges; the daemon is restarted by `tapster keep`.
     @Test func aGuestOnLeasedQueues() async throws {
         try await inNamespace {
             try withTemporaryDirectory { directory in
@@ -56,12 +56,12 @@ import Testing
         return queues?.map { $0["attached"] as? Bool }
     }
 
-    /// Both ways.
+    /// Checks both directions.
     private static func crossesEachQueue(_ guest: Guest) throws {
         try guest.run("ip route add \(flows).0/24 via 192.0.2.1")
         let before = try guest.interrupts("input")
         let pinger = try Pinger(to: "192.0.2.2", from: flows, every: 2)
-        // At least so many each, of some hundred flows.
+        // At least this many interrupts per queue, by the packets of some hundred flows.
         try eventually("the host sends through each queue") {
             try zip(guest.interrupts("input"), before).allSatisfy { $0 - $1 > 10 }
         }
@@ -69,7 +69,7 @@ import Testing
         #expect(result.lost == [], "of \(result.sent)")
 
         let sent = try guest.interrupts("output")
-        // Each processor has a queue of its own to send through.
+        // Each processor sends through a queue of its own.
         for processor in 0..<Guest.queues {
             try guest.run("taskset \(String(1 << processor, radix: 16)) ping -c 1 192.0.2.1")
         }

@@ -44,7 +44,7 @@ import Testing
             #expect(after.index != before.index)
             #expect(after.macAddress == before.macAddress)
             for (key, value) in expected { #expect(after.tun(key) ?? "none" == value, "\(key)") }
-            // Once is enough: what differs later is somebody else's doing, and no leave to remove the device.
+            // `recreate=true` is valid only once: a later difference is external drift, and no permission to recreate.
             try run("ip", "link", "set", "web0", "mtu", "1400")
             try eventually("the MTU is put right") { try Interface("web0")?.mtu == 1_500 }
             #expect(try Interface("web0")?.index == after.index)
@@ -86,7 +86,7 @@ import Testing
         }
     }
 
-    /// A stranger cannot bring us to delete a device by making it look otherwise: that takes somebody's word.
+    /// An external change must not make Tapster delete a device: that needs a request.
     @Test func nothingIsMadeAnewUnasked() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("web0", spec: #"{"access": "open"}"#)

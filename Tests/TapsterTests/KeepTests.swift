@@ -3,9 +3,9 @@ import Glibc
 import TestSupport
 import Testing
 
-/// `tapster keep`, with small programs that store descriptors and die.
+/// `tapster keep`, with small programs that store descriptors and end.
 @Suite struct KeepTests {
-    /// What each program begins with: `notify`, `inherited` and `tell`, which writes a line for the test.
+    /// The beginning of each program: `notify`, `inherited` and `tell`, which writes a line for the test.
     private static let prelude = """
         import array, json, os, signal, socket, sys, time
         place = os.environ["TMPDIR"]
@@ -49,7 +49,7 @@ import Testing
             return text.split(separator: "\n").map(String.init)
         }
 
-        /// Waits until the program has told so many lines.
+        /// Waits until the program has written this many lines.
         func told(_ count: Int) throws -> [String] {
             try eventually("\(count) lines are told", within: 30) {
                 guard process.isRunning || told.count >= count else {
@@ -60,7 +60,7 @@ import Testing
             return told
         }
 
-        /// SIGTERM.
+        /// Sends SIGTERM and waits until it has ended.
         ///
         /// - Returns: The exit status.
         func stop() -> Int32 {
@@ -75,7 +75,7 @@ import Testing
     }
 
     private static func isRunning(_ process: String) -> Bool {
-        // A zombie still has a number, but runs no program.
+        // A zombie still has a process ID, but runs no program.
         let status = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)
         return status.map { !$0.contains(") Z ") } ?? false
     }
@@ -126,7 +126,7 @@ import Testing
                     }
                     try Self.kill("\(first[0])")
                 }
-                // Their order is that in which they were stored; both ends of the pair talk to each other.
+                // They come in the order in which they were stored; both ends of the pair are connected.
                 _ = try keep.told(8)
                 #expect(keep.stop() == 143)
                 #expect(try FileManager.default.contentsOfDirectory(atPath: directory).sorted() == ["log", "told"])
@@ -134,7 +134,7 @@ import Testing
         }
     }
 
-    /// A message may be the last that a program does.
+    /// A message may be the last action of a program.
     @Test func whatWasStoredLastIsNotLost() async throws {
         try await onThread {
             try withTemporaryDirectory { directory in
@@ -149,7 +149,7 @@ import Testing
                     """)
                 #expect(try keep.told(6) == ["0", "1", "2", "3", "4", "5"])
                 #expect(keep.stop() == 143)
-                // The delay doubles as long as the program dies young.
+                // The delay doubles while each run of the program is short.
                 for delay in ["100 ms", "200 ms", "400 ms", "800 ms", "1600 ms"] {
                     #expect(keep.log.contains("in=\(delay) status=137"))
                 }
@@ -189,8 +189,8 @@ import Testing
         }
     }
 
-    /// The names come back in one variable, of which the kernel takes 128 KiB: a store that is fuller would never
-    /// start.
+    /// The names are passed in one variable, which the kernel limits to 128 KiB: with a larger store the program could
+    /// never start.
     @Test func aStoreThatIsFullRefusesAndStarts() async throws {
         try await onThread {
             try withTemporaryDirectory { directory in
@@ -251,7 +251,7 @@ import Testing
         }
     }
 
-    /// That is how one upgrades; before the first readiness too.
+    /// This is the way to upgrade; it also works before the program is ready for the first time.
     @Test(arguments: [true, false])
     func hangUpStartsAnew(isReady: Bool) async throws {
         try await onThread {
@@ -277,7 +277,7 @@ import Testing
         }
     }
 
-    /// The program sees nothing of what keep has blocked, ignored or inherited.
+    /// Signals that keep blocks or ignores, and variables that it inherits, are not passed on.
     @Test func theProgramStartsClean() async throws {
         try await onThread {
             try withTemporaryDirectory { directory in
@@ -290,10 +290,10 @@ import Testing
                 #expect(keep.process.wait() == 0)
                 let told = keep.told
                 try #require(told.count > 3)
-                // Standard ones, and the directory that is read.
+                // The standard ones, and the directory that is being read.
                 #expect(told[0] == "0 1 2 3")
                 #expect(told[1] == "SigBlk:\t0000000000000000")
-                // Signals 32 and 33 are the C library's own.
+                // Signals 32 and 33 are reserved by the C library.
                 let ignored = try #require(UInt64(told[2].dropFirst(8), radix: 16))
                 #expect(ignored & 0x7FFF_FFFF == 0)
                 #expect(told.contains("MINE=yes"))
@@ -348,7 +348,7 @@ import Testing
         }
     }
 
-    /// The first process of a container is the parent of all whose parent has gone.
+    /// The first process of a container becomes the parent of all orphans.
     @Test(.privileged) func orphansAreReaped() async throws {
         try await onThread {
             try withTemporaryDirectory { directory in
@@ -390,7 +390,7 @@ import Testing
         }
     }
 
-    /// The real thing: it serves, and is back after its end.
+    /// The real daemon: it serves, and serves again after its end.
     @Test(.privileged) func theDaemonIsKept() async throws {
         try await inNamespace {
             try withTemporaryDirectory { directory in

@@ -3,8 +3,8 @@ import Glibc
 import TestSupport
 import Testing
 
-/// The daemon dies at any point of a lease's life, and comes back with what its supervisor has kept: a lease is whole
-/// then, or wholly over.
+/// The daemon ends at any point of a lease's life, and restarts with the descriptors that its supervisor has kept:
+/// afterwards a lease is either complete or over.
 @Suite(.privileged) struct LeaseCrashTests {
     enum Outcome { case whole, over }
 
@@ -21,7 +21,7 @@ import Testing
         }
     }
 
-    /// Files of the daemon and of its supervisor, but for what the library makes when it likes.
+    /// Files of the daemon and of its supervisor, without those that libraries open at unpredictable times.
     private static func openFiles(_ daemon: Daemon) -> [String] {
         let files = FileManager.default
         return [daemon.process?.identifier, daemon.server].compactMap { $0 }.flatMap { process -> [String] in
@@ -47,14 +47,14 @@ import Testing
         }
     }
 
-    /// What `body` does to a lease of queues 1 to 3, beside another one of queue 0.
+    /// Runs `body` on a lease of queues 1 to 3, beside another lease of queue 0.
     private static func run(
         _ daemon: Daemon, crashingAt point: String, leaseFirst: Bool, expecting outcome: Outcome,
         _ body: (inout LeaseHolder?) throws -> Void
     ) throws {
         try daemon.create("web0", spec: #"{"queues": 4}"#)
         let bystander = try LeaseHolder(daemon, "web0", "queues=0")
-        // The first lease brings files that stay: the ledger's, for example.
+        // The first lease opens files that stay open, such as the lease journal.
         var holder: LeaseHolder? = try LeaseHolder(daemon, "web0", "queues=1,2,3")
         holder?.close()
         holder = nil
@@ -62,7 +62,7 @@ import Testing
         daemon.kill()
         try daemon.start()
         let link = try #require(try Interface("web0"))
-        // As idle as it gets.
+        // The idle state.
         usleep(200_000)
         let files = openFiles(daemon)
 
@@ -121,7 +121,7 @@ import Testing
         try await Self.withKeptDaemon { (daemon) throws in
             try Self.run(daemon, crashingAt: point, leaseFirst: false, expecting: outcome) { holder in
                 holder = try? LeaseHolder(daemon, "web0", "queues=1,2,3")
-                // He gets all, or nothing that he could take for all.
+                // The client gets everything, or nothing that it could mistake for a lease.
                 #expect((holder != nil) == ["lease_note", "lease_noted"].contains(point))
             }
         }
@@ -138,20 +138,20 @@ import Testing
     @Test func whileALeaseIsRevoked() async throws {
         try await Self.withKeptDaemon { (daemon) throws in
             try Self.run(daemon, crashingAt: "lease_end", leaseFirst: true, expecting: .whole) { holder in
-                // Nobody has been answered that it is over, and it is not.
+                // The revocation was not acknowledged, and the lease is not over.
                 let answer = try? daemon.send("DELETE", "/v1/leases/\(holder?.id ?? "")")
                 #expect(answer == nil)
             }
         }
     }
 
-    /// The statement stands, whatever the kernel had heard of it.
+    /// The setting is kept, whether or not it reached the kernel.
     @Test(arguments: [false, true])
     func whileAQueueIsSwitched(isEnabled: Bool) async throws {
         try await Self.withKeptDaemon { (daemon) throws in
             try Self.run(daemon, crashingAt: "queue_switch", leaseFirst: true, expecting: .whole) { holder in
                 if isEnabled {
-                    // Its crash is not this one: that is why it is disabled by the consumer.
+                    // It is disabled by the consumer, so that this crash does not belong to another switch.
                     holder?.queues[2]?.detach()
                     try eventually("it is noticed") { try daemon.queues(of: "web0")[2].isAttached == false }
                 }
@@ -159,7 +159,7 @@ import Testing
                 try eventually("it is back", within: 30) { (try? daemon.leases().count) == 2 }
                 let queue = try daemon.queues(of: "web0")[2]
                 #expect(queue.isEnabled == isEnabled)
-                // Who has had no answer asks again.
+                // A client without an answer repeats its request.
                 let answer = try daemon.set(2, of: "web0", enabled: isEnabled)
                 #expect(answer.status == 200 && answer["attached"] as? Bool == isEnabled, "\(answer.text)")
                 #expect(holder?.queues[2]?.isAttached == isEnabled)
@@ -190,7 +190,7 @@ import Testing
                     return "\(name) \(link?.index ?? 0) \(link?.carrierChanges ?? 0) \(try daemon.queues(of: name))"
                 }
             }
-            // Out of their places, by both hands.
+            // Both the API and the consumers change the kernel's order.
             try daemon.set(1, of: "web0", enabled: false)
             holders[1].queues[4]?.detach()
             try eventually("it is noticed") { try daemon.queues(of: "web0")[4].isAttached == false }
@@ -205,7 +205,7 @@ import Testing
             #expect(order.count == 5 && order != order.sorted())
             for _ in 0..<3 {
                 daemon.kill()
-                // Packets that come while nobody is there.
+                // Packets arrive while the daemon is down.
                 #expect(try frames.order(of: queues, count: 5) == order)
                 try daemon.start()
                 #expect(try state() == before)
@@ -213,7 +213,7 @@ import Testing
                 #expect(holders.allSatisfy { !$0.isOver })
                 #expect(try daemon.leases() == Set(holders.map(\.id)))
             }
-            // All can be done that could be done before.
+            // All operations still work.
             try daemon.set(1, of: "web0", enabled: true)
             try QueueSwitchTests.checkOrder(daemon, "web0", queues, frames)
             holders[0].close()
@@ -247,7 +247,7 @@ import Testing
         }
     }
 
-    /// While nobody looks, leases end, queues are toggled and an interface goes.
+    /// While the daemon is down, leases end, queues are toggled and an interface is deleted.
     @Test func whatHappensMeanwhileIsSeen() async throws {
         try await Self.withKeptDaemon { (daemon) throws in
             for name in ["web0", "web1"] { try daemon.create(name, spec: #"{"queues": 4}"#) }

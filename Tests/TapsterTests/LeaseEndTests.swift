@@ -2,15 +2,15 @@ import Foundation
 import TestSupport
 import Testing
 
-/// How leases end: with their connection, by those who may end them, or with the interface.
+/// How leases end: with their connection, by a permitted request, or with the interface.
 @Suite(.privileged) struct LeaseEndTests {
-    /// A statement with which the lease of queues 2 and 3 of `web0` cannot go on, until it says `force=true`.
+    /// A change that is incompatible with the lease of queues 2 and 3 of `web0`, so that it needs `force=true`.
     struct Statement: CustomTestStringConvertible, Sendable {
         let name: String
         let method: String
         let target: String
         var body: String?
-        /// What is left of the device.
+        /// The remaining number of queues; `nil` if the device is deleted.
         let queues: Int?
 
         var testDescription: String { name }
@@ -58,11 +58,11 @@ import Testing
             let answer = try daemon.send(statement.method, statement.target + "&force=true", json: statement.body)
             #expect(answer.status == 200, "\(answer.text)")
             try eventually("he is told") { holder.isOver }
-            // Those that can go on, do.
+            // Compatible leases are kept.
             let goesOn = ["shrink", "replace", "apply"].contains(statement.name)
             try daemon.waitForLeases(goesOn ? [first.id] : [])
             #expect(first.isOver != goesOn)
-            // His copies are of no use to him.
+            // Its copies of the queues get no packets.
             #expect(holder.queues.values.allSatisfy { $0.isAttached != true })
             #expect(try daemon.queues(of: "web0").count == statement.queues ?? 0)
             guard statement.queues != nil else {
@@ -78,7 +78,7 @@ import Testing
         }
     }
 
-    /// What the lease does not care about.
+    /// Changes that do not affect a lease.
     @Test func otherChangesLeaveALeaseAlone() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 4}"#)
@@ -114,7 +114,7 @@ import Testing
                     guard let interface = try Interface(name) else { return false }
                     return try interface.index != holder.interfaceIndex && daemon.phase(name) == "Ready"
                 }
-                // His queues are of the old one.
+                // Its queues belong to the old interface.
                 #expect(holder.queues.values.allSatisfy { $0.isAttached == nil })
                 let other = try LeaseHolder(daemon, name)
                 #expect(other.interfaceIndex == (try Interface(name)?.index))
@@ -125,11 +125,11 @@ import Testing
         }
     }
 
-    /// Several at once, one of them by its own connection's end just then.
+    /// Several leases at once; one of them ends by its own connection at the same time.
     @Test func allLeasesOfADeletedInterfaceEnd() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 4}"#)
-            // Not so often that somebody seems to be fighting for it.
+            // Rare enough not to count as contended.
             for round in 0..<4 {
                 let holders = try (0..<4).map { try LeaseHolder(daemon, "web0", "queues=\($0)") }
                 let isFirst = round % 2 == 0
@@ -147,7 +147,7 @@ import Testing
         }
     }
 
-    /// The consumer's children may hold copies: they get nothing any more.
+    /// The consumer's children may hold copies, which get no packets any more.
     @Test func copiesOfADeadConsumerAreDetached() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 4}"#)
@@ -167,7 +167,7 @@ import Testing
             holder.close()
             try eventually("none is attached") { try Interface("web0")?.attachedQueues == 0 }
             #expect(kept.values.allSatisfy { $0.isAttached == false })
-            // The copies take places of the kernel's, but the queues are free.
+            // The copies occupy places in the kernel, but the queues are free.
             let other = try LeaseHolder(daemon, "web0")
             #expect(try daemon.order(of: "web0") == [0, 1, 2, 3])
             #expect(try Interface("web0")?.detachedQueues == 4)

@@ -5,7 +5,7 @@ import Testing
 
 /// Calls that leases need fail.
 @Suite(.privileged) struct LeaseFaultTests {
-    /// A service manager's socket, of which nothing is ever read.
+    /// A service manager's socket that is never read.
     private final class DeafManager {
         let path: String
         private let descriptor: Int32
@@ -68,7 +68,7 @@ import Testing
         }
     }
 
-    /// It holds nobody for long: not the one who leases, and not all others behind him.
+    /// It must not block the requesting client, nor the clients after it.
     @Test func aStoreThatIsStuckDoesNotHoldLeasesUp() async throws {
         try await inNamespace {
             try withTemporaryDirectory { directory in
@@ -87,7 +87,8 @@ import Testing
         }
     }
 
-    /// A full set of calls, each of which fails for a while: who asks is told, nothing is leaked, and it heals.
+    /// Every call that a lease needs fails for a while: the client gets an error, nothing is leaked, and leases work
+    /// again afterwards.
     @Test(arguments: [
         (Faults.Kind.openTun, "EMFILE", EMFILE), (.setInterface, "ENOMEM", ENOMEM), (.interfaceIndex, "EIO", EIO),
         (.interfaceName, "EIO", EIO), (.setVnetHeaderSize, "EBUSY", EBUSY), (.getVnetHeaderSize, "EIO", EIO),
@@ -101,7 +102,7 @@ import Testing
                 defer { daemon.kill() }
                 try daemon.start(environment: faults.environment)
                 try daemon.create("web0", spec: #"{"queues": 4}"#)
-                // A detach is needed for this one alone.
+                // A detach is needed only for this kind.
                 try daemon.set(3, of: "web0", enabled: false)
                 for first in 1...4 {
                     faults.arm(kind, first: first, count: 1, with: error)
@@ -120,11 +121,11 @@ import Testing
                         let link = try Interface("web0")
                         return link?.attachedQueues == 0 && link?.detachedQueues == 0
                     }
-                    // What others do meanwhile is put right for the next one, as for any first one.
+                    // External changes in the meantime are undone before the next lease, as before any first lease.
                     let stranger = try Consumer("web0")
                     stranger.vnetHeaderSize = 20
                     stranger.leave()
-                    // A program that another test starts just now may have it for a moment.
+                    // A program that another test is starting may hold a copy for a moment.
                     try eventually("he has gone") { try Interface("web0")?.attachedQueues == 0 }
                     let holder = try LeaseHolder(daemon, "web0")
                     #expect(holder.queues[0]?.vnetHeaderSize == 12)
@@ -138,7 +139,7 @@ import Testing
         }
     }
 
-    /// The statement stands; who has made it is told that the kernel does not follow.
+    /// The setting is stored; the client gets an answer that shows that the kernel does not follow.
     @Test func aSwitchThatFailsIsTold() async throws {
         try await inNamespace {
             try withTemporaryDirectory { directory in

@@ -3,9 +3,9 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Who gets queues, who does not, and what becomes of those that somebody had.
+/// Which clients get queues, and what happens to the queues of a process that ends.
 @Suite(.privileged) struct LeaseSecurityTests {
-    /// Asks, and writes a line: status, the problem's code, and how many descriptors came.
+    /// Requests a lease and prints a line: status, the problem's code, and the number of descriptors.
     private static let asker = """
         import json, re, socket, sys, time
         path, target = sys.argv[1:]
@@ -38,7 +38,7 @@ import Testing
 
     private static let others: UInt32 = 64_242
 
-    /// As it is asked by a user with these groups.
+    /// Runs it as a user with these groups.
     private static func ask(
         _ daemon: Daemon, _ device: String, user: UInt32, group: UInt32, groups: [UInt32] = [], query: String = ""
     ) throws -> String {
@@ -59,17 +59,17 @@ import Testing
             try daemon.create("web1", spec: #"{"queues": 2}"#)
             let baseline = try daemon.descriptorsAtRest("web0")
 
-            // The socket is for root and its group; whoever is neither does not come so far.
+            // The socket is accessible to root and its group only; other users cannot connect.
             #expect(try Self.ask(daemon, "web0", user: owner, group: Self.others) == "\(EACCES) none 0")
             #expect(chmod(daemon.socket, 0o666) == 0)
 
             let stranger = try Self.ask(daemon, "web0", user: Self.others, group: Self.others)
             #expect(stranger == "403 LEASE_FORBIDDEN 0")
-            // The number of a group is not that of a user, nor the other way about.
+            // A group ID is not accepted as a user ID, nor the reverse.
             #expect(try Self.ask(daemon, "web0", user: group, group: owner) == stranger)
             let member = try Self.ask(daemon, "web0", user: Self.others, group: Self.others, groups: [owner, 7])
             #expect(member == stranger)
-            // Without owner and group, nobody is one.
+            // Without owner and group, no unprivileged user matches.
             #expect(try Self.ask(daemon, "web1", user: owner, group: group) == stranger)
             #expect(try Self.ask(daemon, "web1", user: Self.others, group: 0, groups: [0]) == stranger)
 
@@ -77,13 +77,13 @@ import Testing
             try daemon.waitUntilAllIsFree(["web0"], baseline)
             #expect(try Self.ask(daemon, "web0", user: Self.others, group: group) == "101 none 2")
             try daemon.waitUntilAllIsFree(["web0"], baseline)
-            // More groups than one answer of the kernel holds, and ours the last.
+            // More groups than the kernel returns in one call, with the matching one last.
             let many = (0..<100).map { 70_000 + $0 } + [group]
             #expect(try Self.ask(daemon, "web0", user: Self.others, group: 1, groups: many) == "101 none 2")
             try daemon.waitUntilAllIsFree(["web0"], baseline)
             #expect(try Self.ask(daemon, "web1", user: 0, group: Self.others) == "101 none 2")
             try daemon.waitUntilAllIsFree(["web0", "web1"], baseline)
-            // Who is refused learns no more of a queue than that it is not his.
+            // A refused client learns nothing about the queue's state.
             let holder = try Lessee(daemon.socket, of: "web0")
             let asked = try Self.ask(daemon, "web0", user: Self.others, group: Self.others, query: "?queues=0")
             #expect(asked == stranger)
@@ -108,7 +108,7 @@ import Testing
             }
             #expect(try answer("?queues=0") == "403 QUEUE_TAKEN")
             #expect(try answer("?consumer=vm-2&queues=0") == "403 QUEUE_TAKEN")
-            // One that is not ours spoils all.
+            // One queue of another consumer makes the whole request fail.
             #expect(try answer("?consumer=vm-1&queues=0,1,2") == "403 QUEUE_TAKEN")
             #expect(try answer("?consumer=vm-3") == "409 NO_FREE_QUEUE")
             try daemon.waitUntilAllIsFree(["web0"], baseline)
@@ -170,7 +170,7 @@ import Testing
                 let (status, head) = try send("GET \(path) HTTP/1.1\r\nHost: x\r\n\(fields)\r\n")
                 #expect(status == 426 && head.contains("\r\nupgrade: tapster-lease/1"), "\(fields): \(head)")
             }
-            // HTTP/1.0 knows no upgrade (RFC 9110, section 7.8).
+            // HTTP/1.0 has no upgrade (RFC 9110, section 7.8).
             let old = "GET \(path) HTTP/1.0\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tapster-lease/1\r\n\r\n"
             #expect(try send(old).status == 426)
             for method in ["POST", "PUT", "DELETE", "PATCH"] {
@@ -186,7 +186,7 @@ import Testing
         }
     }
 
-    /// Its children have copies of the queues: they must get nothing any more, from the moment of its death on.
+    /// Its children have copies of the queues, which must get no packets after its death.
     @Test func whoIsKilledLosesItsQueuesThoughChildrenHoldCopies() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 4, "link": {"addresses": ["192.0.2.1/24"]}}"#)
@@ -244,7 +244,7 @@ import Testing
                 guard start.duration(to: .now) < .seconds(2) else { throw TestFailure("they are \(try queues())") }
             }
             process.wait()
-            // The next one gets all packets.
+            // The next holder gets all packets.
             let heir = try Lessee(daemon.socket, of: "web0")
             let before = told().count
             var packets = 0

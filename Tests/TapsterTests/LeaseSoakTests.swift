@@ -3,17 +3,18 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Leases that begin and end in any way and any order, and leave nothing behind.
+/// Leases begin and end in any way and any order, and leave nothing behind.
 ///
-/// Half as many as `TAPSTER_SOAK_STEPS` says, so that `make soak` has 10,000; `TAPSTER_SOAK_SEED` plays a failure
-/// again.
+/// Half as many cycles as `TAPSTER_SOAK_STEPS` has steps, so that `make soak` has 10,000; `TAPSTER_SOAK_SEED`
+/// reproduces a failure.
 @Suite(.privileged) struct LeaseSoakTests {
     private static let environment = ProcessInfo.processInfo.environment
     private static let cycles = (environment["TAPSTER_SOAK_STEPS"].flatMap { Int($0) } ?? 2_000) / 2
     private static let seed =
         environment["TAPSTER_SOAK_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 1...UInt64(UInt32.max))
 
-    /// One half under one daemon, whose memory is measured; one under `tapster keep`, where the daemon dies too.
+    /// One half with a bare daemon, whose memory is measured; the other under `tapster keep`, where the daemon is
+    /// killed too.
     @Test(arguments: [false, true]) func nothingIsLeftOfLeases(isKept: Bool) async throws {
         try await inNamespace {
             try withTemporaryDirectory { directory in
@@ -36,10 +37,10 @@ import Testing
 private final class LeaseWalk {
     private static let devices = ["web0", "web1", "web2", "web3"]
     private static let queues = 4
-    /// Of cycles, until the daemon's heap has its size.
+    /// Cycles until the daemon's heap has reached its size.
     private static let warmUp = 100
-    /// What the daemon, or keep, may have grown by since. One object or descriptor of each lease that stays comes to 1
-    /// KiB a cycle, 5 MiB of `make soak`; measured are 0.03 MiB after 500 cycles and 0.12 MiB after 5,000.
+    /// The permitted growth of the daemon or of keep since then. One leaked object or descriptor per lease would be 1
+    /// KiB per cycle, 5 MiB in `make soak`; measured are 0.03 MiB after 500 cycles and 0.12 MiB after 5,000.
     private static let residentGrowthKibibytesMax = 2 << 10
     private static let cyclesPerRestart = 100
 
@@ -52,7 +53,7 @@ private final class LeaseWalk {
     private var ends: [String: Int] = [:]
     private var restarts = 0
     private var held: [(device: String, holder: Lessee)] = []
-    /// Consumers that have ended, but for their queues.
+    /// Consumers that have given up their leases, but still hold queues.
     private var remains: [Lessee] = []
     private var baseline: [String] = []
     private var keepBaseline: [String] = []
@@ -65,7 +66,7 @@ private final class LeaseWalk {
         consumer = try Examples.compileConsumer(into: directory)
         daemon = isKept ? try Daemon(keptIn: directory) : try Daemon(directory: directory)
         for device in Self.devices { try create(device) }
-        // A daemon that has come back has a little more open.
+        // A restarted daemon has a few more descriptors open.
         _ = try daemon.descriptorsAtRest("web0")
         if isKept { try restart(kill: true) }
         try waitOnce()
@@ -86,7 +87,7 @@ private final class LeaseWalk {
 
     private var supervisor: ProcessFigures? { isKept ? daemon.process.map { ProcessFigures($0.identifier) } : nil }
 
-    /// The process that lives through all of it.
+    /// The process that exists throughout: the daemon, or keep.
     private var survivor: ProcessFigures? { daemon.process.map { ProcessFigures($0.identifier) } }
 
     private func create(_ device: String) throws {
@@ -94,13 +95,13 @@ private final class LeaseWalk {
         guard answer.status == 201 else { throw TestFailure("create: \(answer.text)") }
     }
 
-    /// The first request that waits has a timer made, which stays.
+    /// The first waiting request creates a timer that stays open.
     private func waitOnce() throws {
         try create("wait0")
         guard try daemon.delete("wait0").status == 200 else { throw TestFailure("wait0 stays") }
     }
 
-    /// A lease begins, and one ends.
+    /// Begins one lease and ends another.
     func step() throws {
         count += 1
         if count == Self.warmUp { residentBefore = survivor?.residentKibibytes ?? 0 }
@@ -127,7 +128,7 @@ private final class LeaseWalk {
             query = "?queues=" + list.joined(separator: ",")
         }
         log.append("\(count) lease \(device)\(query)")
-        // What a consumer gives up is free a moment later.
+        // Queues that a consumer returns are free a moment later.
         var holder = try Lessee(daemon.socket)
         try eventually("there is a lease", within: 5) {
             holder = try Lessee(daemon.socket)
@@ -163,7 +164,7 @@ private final class LeaseWalk {
             guard answer.status == 204 else { throw TestFailure("revoke: \(answer.text)") }
             try eventually("it has ended") { holder.isEnded }
         default:
-            // Too slow to be done that often.
+            // Too slow to be done as often as the others.
             guard Int.random(in: 0..<4, using: &random) == 0 else {
                 holder.leave()
                 return note("close")
@@ -181,7 +182,7 @@ private final class LeaseWalk {
 
     private func note(_ kind: String) { ends[kind, default: 0] += 1 }
 
-    /// At any moment: before it asks, meanwhile, or with its queues.
+    /// At any moment: before its request, during it, or when it has queues.
     private func killAConsumer() throws {
         guard let device = Self.devices.filter({ !free($0).isEmpty }).randomElement(using: &random) else { return }
         log.append("\(count) kill a consumer of \(device)")
@@ -194,8 +195,8 @@ private final class LeaseWalk {
 
     private func restart(kill: Bool) throws {
         log.append("\(count) \(kill ? "kill" : "restart") the daemon")
-        // Who is killed between a hand-over and its note forgets that lease. Whatever was asked before has been done
-        // when this is answered, by the same thread.
+        // A kill between a hand-over and its record loses that lease. Earlier lease requests are complete when this is
+        // answered, since the same thread processes them.
         guard try daemon.send("DELETE", "/v1/leases/\(String(repeating: "0", count: 16))").status == 404 else {
             throw TestFailure("a lease that cannot be was revoked")
         }

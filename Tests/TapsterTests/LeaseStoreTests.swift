@@ -3,9 +3,9 @@ import Glibc
 import TestSupport
 import Testing
 
-/// What comes back from the descriptor store, and is not what it should be.
+/// Invalid contents of the descriptor store.
 @Suite(.privileged) struct LeaseStoreTests {
-    /// Becomes the daemon; the first time it stores what nobody wants to get back.
+    /// Becomes the daemon; the first time it stores invalid descriptors before.
     private static let planter = """
         import array, fcntl, json, os, socket, struct, sys
         manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -118,7 +118,7 @@ import Testing
                     #expect(!open.contains { $0.contains("planted") || $0 == "/etc/passwd" })
                     #expect(!open.contains("/dev/net/tun"), "\(open)")
                     #expect(try Interface("foreign0") == nil)
-                    // Leases work as ever, and are remembered.
+                    // Leases work as usual, and are remembered.
                     let holder = try Lessee(socket, of: "web0")
                     _ = try send("DELETE", "/v1/leases/\(String(repeating: "0", count: 16))")
                     let middle = try #require(server())
@@ -131,7 +131,7 @@ import Testing
                         (try send("GET", "/v1/leases")["items"] as? [Any])?.isEmpty == true
                     }
                 }
-                // It is not kept busy by what is left.
+                // The daemon is not kept busy by the remaining descriptors.
                 let figures = ProcessFigures(try #require(server()))
                 let seconds = figures.seconds
                 sleep(1)

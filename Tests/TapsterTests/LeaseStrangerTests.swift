@@ -3,9 +3,11 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Clients that stop half-way, say too much, or come by the thousand: they hold nothing, and hold up nobody.
+/// Clients that stop half-way, send too much, or connect by the thousand: they hold no resources, and delay no other
+/// client.
 @Suite(.privileged) struct LeaseStrangerTests {
-    /// What a daemon may grow by while it is abused, in KiB: buffers of the allocator, far less than what is sent.
+    /// The permitted growth of the daemon under abuse, in KiB: the allocator's buffers, far less than the data that is
+    /// sent.
     private static let residentGrowthKibibytesMax = 16 << 10
 
     @Test func whoGoesBeforeHeIsToldHoldsNothing() async throws {
@@ -15,7 +17,7 @@ import Testing
             for round in 0..<400 {
                 let client = try Lessee(daemon.socket)
                 client.ask("web0")
-                // From before the daemon reads, to after it has handed over.
+                // From before the daemon reads to after it has handed over.
                 usleep(UInt32(round % 40) * 50)
                 if round % 3 == 0 { client.halfClose() }
                 client.leave()
@@ -34,13 +36,13 @@ import Testing
         }
     }
 
-    /// Answers that nobody reads stand before the 101, so that it, or the queues behind it, may find no room.
+    /// Unread answers precede the 101, so that it, or the queues after it, may not fit into the socket's buffer.
     @Test func whoReadsNothingHoldsNothingLonger() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 4}"#)
             let baseline = try daemon.descriptorsAtRest("web0")
             let small = "GET /version HTTP/1.1\r\nHost: x\r\n\r\n"
-            // The kernel counts about 1 KiB for each answer, against 208 KiB.
+            // The kernel counts about 1 KiB for each answer, with a limit of 208 KiB.
             for count in Array(stride(from: 0, to: 180, by: 20)) + Array(180..<300) {
                 let client = try Lessee(daemon.socket)
                 client.say(String(repeating: small, count: count) + Lessee.request("web0"))
@@ -69,7 +71,7 @@ import Testing
         }
     }
 
-    /// A few bytes are forgiven; megabytes cost the talker his lease, and nobody else anything.
+    /// A few bytes are ignored; megabytes end the sender's lease, and no other.
     @Test func whoSaysTooMuchLosesHisLeaseAlone() async throws {
         try await withDaemon { (daemon) throws in
             for name in ["web0", "web1"] { try daemon.create(name, spec: #"{"queues": 4}"#) }
@@ -80,7 +82,7 @@ import Testing
 
             let client = try Lessee(daemon.socket, of: "web0")
             #expect(client.say("\r\n") == 2)
-            // Out of band, one byte (unix(7)).
+            // Out-of-band data: one byte (unix(7)).
             var byte: UInt8 = 0
             _ = send(client.socket, &byte, 1, Int32(MSG_OOB | MSG_NOSIGNAL))
             usleep(100_000)
@@ -99,8 +101,8 @@ import Testing
         }
     }
 
-    /// What comes with SCM_RIGHTS is closed, before the answer and after it; the connection's own other end too, which
-    /// would make a lease that nobody's death ends.
+    /// Descriptors received by SCM_RIGHTS are closed, before the answer and after it; also the connection's own other
+    /// end, which would keep a lease alive after its holder's death.
     @Test func descriptorsForTheDaemonAreClosed() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 4}"#)
@@ -111,7 +113,7 @@ import Testing
                 socketpair(AF_UNIX, type, 0, &ends)
                 return (ends[0], ends[1])
             }
-            /// Whether nobody has the other end any more.
+            /// Whether all copies of the other end are closed.
             func isAtEnd(_ number: Int32) -> Bool {
                 var byte: UInt8 = 0
                 return read(number, &byte, 1) == 0
@@ -137,7 +139,7 @@ import Testing
                     try client.receive()
                     client.say("x", with: [client.socket])
                 } else {
-                    // It may come while the request waits.
+                    // It may arrive while the request waits.
                     client.say(Lessee.request("web0"))
                     client.say("x", with: [client.socket])
                 }
@@ -148,7 +150,7 @@ import Testing
         }
     }
 
-    /// The daemon's connections are 512; half of them make a crowd.
+    /// The daemon accepts 512 connections; from half of them on, time limits are shorter.
     @Test(arguments: [
         "", "GET /v1/devices/web0/lease HTTP/1.1\r\nHo", "PUT /v1/devices/a HTTP/1.1\r\nContent-Length: 9\r\n\r\n{",
     ])
@@ -163,16 +165,16 @@ import Testing
             for number in 0..<1_000 {
                 strangers.append(try Lessee(daemon.socket))
                 if !beginning.isEmpty { strangers[number].say(beginning) }
-                // In a crowd, who asks nothing for two seconds is cut off, whoever he is.
+                // Then every client that is idle for two seconds is disconnected.
                 if number % 50 == 0 { #expect(try client.send("GET", "/livez").status == 200) }
             }
-            // Whoever is in, and asks, is served as ever.
+            // A connected client that sends requests is served as usual.
             for _ in 0..<20 {
                 let start = ContinuousClock.now
                 #expect(try client.send("GET", "/v1/devices/web0").status == 200)
                 #expect(start.duration(to: .now) < .seconds(1))
             }
-            // Whoever comes is told to come again, until `HTTPLimits.crowdedSecondsMax` has made room.
+            // New clients are asked to retry, until `HTTPLimits.crowdedSecondsMax` has freed connections.
             try eventually("who comes back is served", within: 20) { try daemon.send("GET", "/livez").status == 200 }
             #expect(!holder.isEnded)
             #expect(try Interface("web0")?.tun("numqueues") == "4")
@@ -217,7 +219,7 @@ import Testing
         }
     }
 
-    /// However it falls out for each of the clients, the daemon ends in order, and holds nothing afterwards.
+    /// However the race ends for each client, the daemon ends in an orderly way and holds nothing afterwards.
     @Test func stoppingAmongRequestsLeavesNothing() async throws {
         try await withDaemon { (daemon) throws in
             for name in ["web0", "web1"] { try daemon.create(name, spec: #"{"queues": 4}"#) }
@@ -234,7 +236,7 @@ import Testing
                                 try client.receive()
                                 #expect([101, 409, 503].contains(client.status))
                             } catch {
-                                // The connection has ended, with or without a word.
+                                // The connection has ended, with or without an answer.
                             }
                         }
                         done.signal()

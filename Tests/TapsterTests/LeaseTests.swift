@@ -3,7 +3,7 @@ import TapCore
 import TestSupport
 import Testing
 
-/// What is handed over, and to whom.
+/// What a lease hands over, and to which clients.
 @Suite(.privileged) struct LeaseTests {
     private static func refusal(_ daemon: Daemon, _ name: String, _ query: String = "") throws -> (Int, String?) {
         do {
@@ -23,7 +23,7 @@ import Testing
                 #expect(try Self.refusal(daemon, "one0") == (409, "QUEUE_LEASED"))
                 #expect(try Interface("one0")?.hasCarrier == true)
                 holder.close()
-                // The copies keep the only place; the daemon cannot take them away from a single-queue device.
+                // The copies occupy the only place; the daemon cannot detach the queue of a single-queue device.
                 holder.queues = [:]
                 try daemon.waitForLeases([])
                 try eventually("no carrier") { try Interface("one0")?.hasCarrier == false }
@@ -31,7 +31,7 @@ import Testing
         }
     }
 
-    /// The kernel's EBUSY is told as what it is, and all is well when the other one has gone.
+    /// The kernel's EBUSY is reported with its cause, and leases work when the other process has closed the queue.
     @Test func aStrangersHoldOnASingleQueueDeviceIsTold() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("one0", spec: #"{"multiQueue": false}"#)
@@ -47,12 +47,12 @@ import Testing
             #expect(refusal.text.contains("another process holds the only queue"), "\(refusal)")
             #expect(try daemon.leases() == [])
             stranger.leave()
-            // A process that another test is about to start may have a copy for a moment.
+            // A process that another test is starting may hold a copy for a moment.
             try eventually("it is leased") { (try? LeaseHolder(daemon, "one0")) != nil }
         }
     }
 
-    /// A message takes 250 descriptors.
+    /// A message carries at most 250 descriptors.
     @Test func manyQueuesComeInTwoMessages() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("big0", spec: #"{"queues": 255}"#)
@@ -122,10 +122,10 @@ import Testing
                 try daemon.set(0, of: "web0", enabled: false)
                 try expect(whileLeased, "with one queue")
                 holder.queues[1]?.detach()
-                // Without an attached queue it would be a black hole.
+                // Without an attached queue all packets would be lost.
                 if stated == "automatic" { try expect(false, "with none") }
                 holder.queues[1]?.attach()
-                // The worker may see any moment of it, and any number of them.
+                // The worker may see any intermediate state.
                 for _ in 0..<50 {
                     holder.queues[1]?.detach()
                     holder.queues[1]?.attach()
@@ -137,14 +137,14 @@ import Testing
                 try daemon.waitForLeases([])
                 try expect(otherwise, "after lease \(round)")
             }
-            // Bridges do not flap.
+            // A bridge port must not flap.
             if stated != "automatic" { #expect(try Interface("web0")?.carrierChanges == changes) }
         }
     }
 
     // MARK: Settings
 
-    /// What the last consumer has changed is put back before the next one gets the queues.
+    /// Changes by the last consumer are undone before the next one gets the queues.
     @Test func settingsAreRightBeforeEachHandOver() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 2, "vnetHeaderSize": 20}"#)
@@ -165,12 +165,13 @@ import Testing
         }
     }
 
-    /// Without a queue, the next opener's flags would count; with somebody else's, nobody's.
+    /// Without an open queue, the next process that opens the device would set its flags; the flags of another process
+    /// must not count.
     @Test func theFlagsAreThoseThatAreStated() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 2, "vnetHeader": false}"#)
             #expect(try Interface("web0")?.tun("vnet_hdr") == "0")
-            // One who opens it by name, which root can, with other flags.
+            // A process that opens it by name, as root can, with other flags.
             let stranger = try Consumer("web0", vnetHeader: true)
             #expect(try Interface("web0")?.tun("vnet_hdr") == "1")
             #expect(throws: LeaseHolder.Refusal.self) { try LeaseHolder(daemon, "web0") }
@@ -190,7 +191,7 @@ import Testing
             first.queues[0]?.vnetHeaderSize = 20
             let second = try LeaseHolder(daemon, "web0", "queues=1")
             #expect(first.queues[0]?.vnetHeaderSize == 20)
-            // The second is told what is.
+            // The second holder gets the actual value.
             #expect(second.lines[0].json["vnetHeaderSize"] as? Int == 20)
         }
     }

@@ -3,8 +3,8 @@ import Glibc
 import TestSupport
 import Testing
 
-/// What the real daemon tells of itself and of its devices, as the tools of others read it. `scripts/setup test`
-/// installs them; without them these tests fail.
+/// The real daemon's metrics, as read by the tools of others. `scripts/setup test` installs them; without them these
+/// tests fail.
 @Suite(.privileged) struct MetricsTests {
     private static let accept = "application/openmetrics-text"
 
@@ -18,7 +18,7 @@ import Testing
         }
     }
 
-    /// Two devices and a lease, of whose queue something has come; and somebody who has asked for what there is not.
+    /// Two devices and a lease, with a packet from its queue, and a request for a missing resource.
     private static func busy(_ daemon: Daemon) throws -> Lessee {
         for (name, spec) in [("web0", #"{"queues": 4}"#), ("tun0", #"{"kind": "tun"}"#)] {
             let text = #"{"metadata": {"name": "\#(name)"}, "spec": \#(spec)}"#
@@ -30,7 +30,7 @@ import Testing
         return lessee
     }
 
-    /// Writes frames into the first queue, as a virtual machine would.
+    /// Writes frames to the first queue, as a virtual machine would.
     private static func send(_ count: Int, on lessee: Lessee) {
         let header = [UInt8](repeating: 0, count: 12)
         let frame = [UInt8](repeating: 0xFF, count: 6) + [2, 0, 0, 0, 0, 1, 8, 0] + [UInt8](repeating: 0, count: 86)
@@ -38,7 +38,7 @@ import Testing
         for _ in 0..<count { #expect(write(lessee.descriptors[0], bytes, bytes.count) == bytes.count) }
     }
 
-    /// One that is not shared with an earlier one.
+    /// A scrape that does not share the text of an earlier one.
     private static func scrape(_ daemon: Daemon, headers: [String: String] = [:]) throws -> String {
         usleep(300_000)
         return try daemon.connect().send("GET", "/metrics", headers: headers).text
@@ -62,7 +62,7 @@ import Testing
         }
     }
 
-    /// promtool knows whether they can be read; whether there is what they speak of, only a scrape tells.
+    /// promtool checks whether the rules can be parsed; only a scrape shows whether their metrics exist.
     @Test func alertsSpeakOfWhatThereIs() async throws {
         let rules = Examples.path("../prometheus-rules.yaml")
         try run(buildTool("promtool"), "check", "config", Examples.path("../prometheus.yml"))
@@ -80,7 +80,7 @@ import Testing
         }
     }
 
-    /// Prometheus' own Python client reads both formats, and finds the same in them.
+    /// Prometheus's own Python client reads both formats, with the same result.
     @Test func aRealParserReadsBothFormats() async throws {
         try await withDaemon { (daemon) throws in
             let lessee = try Self.busy(daemon)
@@ -92,7 +92,7 @@ import Testing
                 for family in modules[sys.argv[1]].text_string_to_metric_families(open(sys.argv[2]).read()):
                     for sample in family.samples: print(family.type, sample.name, sorted(sample.labels.items()))
                 """
-            // The first scrape makes a sample that it cannot have itself.
+            // The first scrape creates a sample that it does not contain itself.
             _ = try Self.scrape(daemon)
             var found: [Set<Substring>] = []
             for (format, headers) in [("text", [:]), ("openmetrics", ["Accept": Self.accept])] {
@@ -108,7 +108,7 @@ import Testing
         }
     }
 
-    /// The kernel counts, so that it does not matter who asks.
+    /// The kernel counts, so a restart of the daemon does not matter.
     @Test func countersOfDevicesOutliveTheDaemon() async throws {
         try await withDaemon { (daemon) throws in
             let lessee = try Self.busy(daemon)
@@ -132,7 +132,7 @@ import Testing
         }
     }
 
-    /// The counters of another namespace; and that of the host when it is gone.
+    /// Counters in another namespace, and what happens to them when the namespace is deleted.
     @Test func aNamespaceThatGoesTakesItsCountersAlong() async throws {
         try await withDaemon { (daemon) throws in
             let namespace = NamedNamespace(in: daemon.directory)
@@ -166,7 +166,7 @@ import Testing
         }
     }
 
-    /// A real Prometheus finds out what the devices do, and that a daemon which is killed loses nothing of it.
+    /// A real Prometheus sees the devices' traffic, and loses none of it when the daemon is killed.
     @Test func aRealPrometheusAnswersQueries() async throws {
         try await inNamespace {
             try withTemporaryDirectory { directory in
@@ -179,7 +179,7 @@ import Testing
                 try prometheus.expect(#"tapster_statistics_success"#, is: "1")
                 let rate = #"rate(tapster_device_receive_bytes_total{device="web0"}[30s]) > bool 0"#
                 try prometheus.expect(rate, is: "1") { Self.send(1, on: lessee) }
-                // It has asked for OpenMetrics: only that tells units.
+                // It has requested OpenMetrics: only that format has units.
                 let metadata = try prometheus.get("/api/v1/metadata?metric=tapster_device_receive_bytes")
                 #expect(metadata.contains(#""unit":"bytes""#))
 
@@ -201,10 +201,10 @@ import Testing
     }
 }
 
-/// Prometheus as a process of the calling thread's namespace, with its data in a directory of the test's.
+/// Prometheus as a process in the calling thread's namespace, with its data in a directory of the test.
 private final class Prometheus {
     private static let port: UInt16 = 9_090
-    /// What it takes on a machine that does much else.
+    /// The time limit, for a busy machine.
     private static let patienceSeconds = 90.0
 
     private let process: ChildProcess
@@ -244,7 +244,7 @@ private final class Prometheus {
         return answer.text
     }
 
-    /// The value of the one sample that answers a query; nothing while there is none.
+    /// The value of the only sample that a query returns; `nil` if there is none.
     func value(_ query: String) throws -> String? {
         let text = query.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? ""
         let answer = try JSONSerialization.jsonObject(with: Data(try get("/api/v1/query?query=\(text)").utf8))
@@ -253,7 +253,7 @@ private final class Prometheus {
         return (results[0]["value"] as? [Any])?.last as? String
     }
 
-    /// Asks until that is the answer, and does something each time before.
+    /// Repeats the query until it has this value, and runs `meanwhile` before each attempt.
     func expect(_ query: String, is value: String, meanwhile: () -> Void = {}) throws {
         var last: String?
         do {
@@ -268,7 +268,7 @@ private final class Prometheus {
         }
     }
 
-    /// SIGTERM.
+    /// Sends SIGTERM and waits until it has ended.
     func stop() -> Int32 {
         process.signal(SIGTERM)
         return process.wait()

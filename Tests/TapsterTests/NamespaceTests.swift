@@ -72,7 +72,7 @@ import Testing
     @Test(arguments: [true, false]) func aNamespaceThatIsDeletedIsLetGo(isNamed: Bool) async throws {
         try await withDaemon { (daemon) throws in
             let namespace = isNamed ? NamedNamespace() : NamedNamespace(in: daemon.directory)
-            // What serves requests and waits opens things for itself.
+            // Serving requests and waiting opens descriptors of its own.
             _ = try daemon.create("web0", spec: Self.spec(namespace, #", "access": "open""#), wait: "1ms")
             try daemon.waitForReason("NamespaceMissing", of: "web0")
             let before = daemon.idleDescriptors
@@ -81,7 +81,7 @@ import Testing
                 try daemon.waitUntilReady("web0")
                 let inode = try #require(namespace.inode)
                 #expect(daemon.holds(inode))
-                // Without MNT_DETACH, it would be refused if the file were held.
+                // Unmounting without MNT_DETACH would fail while the file is held.
                 try namespace.remove()
                 try daemon.waitForReason("NamespaceMissing", of: "web0")
                 try eventually("it is let go") { !daemon.holds(inode) && daemon.idleDescriptors <= before }
@@ -104,7 +104,7 @@ import Testing
         }
     }
 
-    /// Opening a FIFO waits, and opening some devices does something: what is no namespace is never opened.
+    /// Opening a FIFO blocks, and opening some devices has effects: a file that is not a namespace is never opened.
     @Test func whatIsNoNamespaceIsNotOpened() async throws {
         try await withDaemon { (daemon) throws in
             let directory = daemon.directory + "/places"
@@ -130,7 +130,7 @@ import Testing
             }
             var events = [UInt8](repeating: 0, count: 4_096)
             #expect(read(watch, &events, events.count) == -1, "something was opened")
-            // And nothing is stuck.
+            // The daemon is not blocked.
             #expect(try daemon.create("web0").status == 201)
         }
     }
@@ -155,12 +155,12 @@ import Testing
             }
             _ = try daemon.patch("web0", spec: #"{"networkNamespace": null}"#, recreate: true)
             for place in places { try place.remove() }
-            // The timer of the first request that has to wait is made when there is one.
+            // The first waiting request creates a timer.
             try eventually("nothing is left open") { daemon.idleDescriptors <= before + 1 }
         }
     }
 
-    /// The namespace that it shall leave is gone, or the one that it shall enter is not there yet.
+    /// The old namespace does not exist any more, or the new one does not exist yet.
     @Test func aMoveNeedsNoOldPlace() async throws {
         try await withDaemon { (daemon) throws in
             let (old, new) = (NamedNamespace(), NamedNamespace())
@@ -193,7 +193,7 @@ import Testing
                 for access in ["open", "brokered"] { #expect(try daemon.phase("\(access)\(number)") == "Ready") }
                 #expect(try place.interface("open\(number)")?.tun("numdisabled") == "1")
             }
-            // The namespace went while nobody looked.
+            // The namespace was deleted while the daemon was down.
             daemon.kill()
             try places[0].remove()
             try daemon.start()

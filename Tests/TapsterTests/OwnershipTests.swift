@@ -3,16 +3,16 @@ import Glibc
 import TestSupport
 import Testing
 
-/// What is ours and what is not, where numbers and names are used again.
+/// Recognition of our interfaces when indexes and names are reused.
 @Suite(.privileged) struct OwnershipTests {
-    /// An interface that moves in keeps its number, and it may be the one of a device of ours that is gone.
+    /// An interface that is moved between namespaces keeps its index, which may be that of a lost device of ours.
     @Test func aStrangerWithTheNumberOfALostDeviceIsAStranger() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("rep0", spec: #"{"driftPolicy": "report"}"#)
             let index = try #require(try Interface("rep0")?.index)
             try run("ip", "link", "del", "rep0")
             try daemon.waitForReason("DriftReported", of: "rep0")
-            // Only a tun can be taken for one of ours, and only one that moves in can choose its number.
+            // Only a tun can be mistaken for ours, and only an interface that is moved in can choose its index.
             let elsewhere = NamedNamespace()
             try elsewhere.make()
             for number in 0... {
@@ -28,7 +28,7 @@ import Testing
         }
     }
 
-    /// A device of ours that got another one's name is not for that one to adopt.
+    /// A device must not adopt the interface of another device of ours that got its name.
     @Test func oursIsNotAdopted() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("x1", spec: #"{"adoption": "compatible"}"#)
@@ -46,7 +46,7 @@ import Testing
         }
     }
 
-    /// Nor by a daemon that has just started and has looked at nobody yet.
+    /// Nor may a daemon that has just started and has not seen other interfaces yet.
     @Test func oursIsNotAdoptedByAStartEither() async throws {
         try await withDaemon { (daemon) throws in
             let numbers = 0..<6
@@ -69,7 +69,7 @@ import Testing
         }
     }
 
-    /// The interface of a device that was to be deleted may be gone when it is wanted again: nobody else did that.
+    /// The interface of a device may already be deleted when its deletion is rolled back: that is not external drift.
     @Test func whatIsTakenBackComesBackUnderReportToo() async throws {
         try await withDaemon { (daemon) throws in
             for round in 0..<4 {
@@ -80,7 +80,7 @@ import Testing
                 let answer = try daemon.send(
                     "POST", "/v1/apply?prune=true&confirmWithin=1h", json: #"{"devices": []}"#)
                 let revision = try #require(answer["revision"] as? String)
-                // Before, amid and after the deletion.
+                // Before, during and after the deletion.
                 usleep(UInt32(round) * 15_000)
                 #expect(try daemon.send("DELETE", "/v1/apply/\(revision)").status == 204)
                 for name in names { try daemon.waitUntilReady(name) }
@@ -88,7 +88,7 @@ import Testing
         }
     }
 
-    /// Stated when the bridge was not there, heard of when it comes; after a restart as well.
+    /// The bridge is configured before it exists and detected when it appears; after a restart as well.
     @Test func aBridgeThatComesIsHeardOf() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("web0")
@@ -102,7 +102,7 @@ import Testing
         }
     }
 
-    /// After a restart, what is said of addresses elsewhere is heard too.
+    /// After a restart, address notifications of other namespaces are received too.
     @Test func addressesElsewhereAreKeptAfterARestart() async throws {
         try await withDaemon { (daemon) throws in
             let elsewhere = NamedNamespace()
@@ -117,7 +117,7 @@ import Testing
         }
     }
 
-    /// Nobody shall be told to remove a device of ours.
+    /// The message must not suggest to remove a device of ours.
     @Test func aNameThatADeviceOfOursHasIsTold() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("d1", spec: #"{"link": {"altNames": ["d2"]}}"#)

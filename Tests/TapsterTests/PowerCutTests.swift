@@ -7,21 +7,21 @@ import TapStore
 import TestSupport
 import Testing
 
-/// The power goes at any point of a daemon's life: no acknowledged write is lost, and the database is whole.
+/// The power is cut at any point of a daemon's life: no acknowledged write is lost, and the database is intact.
 ///
-/// `TAPSTER_SOAK_STEPS` says at how many points, `TAPSTER_SOAK_SEED` with which seed a failure is played again.
+/// `TAPSTER_SOAK_STEPS` is the number of points; `TAPSTER_SOAK_SEED` reproduces a failure.
 @Suite(.privileged) struct PowerCutTests {
     private static let environment = ProcessInfo.processInfo.environment
     private static let cuts = environment["TAPSTER_SOAK_STEPS"].flatMap { Int($0) } ?? 1_000
 
-    /// What a client was told.
+    /// An answer that a client got.
     private struct Told {
-        /// How long the record was by then.
+        /// The length of the record at that time.
         let end: Int
-        /// The revision of a write that was taken; nothing for one that was refused.
+        /// The revision of an accepted write; `nil` for a refused one.
         let revision: Int?
         let device: String
-        /// Rises with each write.
+        /// Increases with each write.
         let number: Int
     }
 
@@ -30,7 +30,7 @@ import Testing
             try history.write(60)
             try history.crowd(20)
             try history.write(60)
-            // Its end takes the log into the database, and removes it.
+            // Its orderly end moves the log into the database and removes it.
             #expect(history.daemon.stop() == 0)
             try history.start()
             try history.write(20)
@@ -40,8 +40,8 @@ import Testing
         }
     }
 
-    /// While the disk fails some writes are refused; what it does not take then is not missed by those that are taken
-    /// later, and nothing that was refused comes back.
+    /// While the disk fails, some writes are refused; later accepted writes do not depend on them, and no refused write
+    /// comes back.
     @Test func aSyncThatFailsLosesNothing() async throws {
         try await Self.withHistory(share: 0.3) { history in
             try history.write(10)
@@ -57,7 +57,7 @@ import Testing
             history.faults.arm(.databaseSync, with: EIO)
             // All of it is in the log when the sync fails.
             try history.create()
-            // What was refused must not be there.
+            // Refused writes must not be there.
             try history.die()
             try history.start()
             #expect(try history.daemon.send("GET", "/v1/devices/\(history.lastRefused)").status == 404)
@@ -85,9 +85,9 @@ import Testing
         }
     }
 
-    /// A daemon whose every write to its database is recorded, and what it has said to its clients.
+    /// A daemon with a record of every write to its database, and the answers that its clients got.
     private final class History: @unchecked Sendable {
-        // Unchecked: what clients tell at the same time is under `lock`.
+        // Unchecked: answers from several clients are guarded by `lock`.
 
         let daemon: Daemon
         let faults: Faults
@@ -111,7 +111,7 @@ import Testing
             try daemon.start(environment: faults.environment.merging(["TAPSTER_TEST_RECORD": record]) { $1 })
         }
 
-        /// It is killed: without the power being cut, what is written is there, synced or not.
+        /// Kills the daemon: without a power cut, all written data exists, synced or not.
         func die() throws {
             faults.arm(.die, with: 0)
             _ = try? daemon.send("PUT", "/v1/devices/last", json: "{}")
@@ -124,20 +124,20 @@ import Testing
         /// A device whose creation was refused.
         var lastRefused: String { told.last { $0.revision == nil }?.device ?? "" }
 
-        /// Writes one after the other: statements that the kernel has nothing to do with, and some that the worker has.
+        /// Writes one after the other: changes without an effect in the kernel, and some with one.
         func write(_ count: Int) throws {
             let client = try daemon.connect()
             for turn in 0..<count { try write(client, to: "d\(turn % 3)", hasWork: turn % 5 == 4) }
             try create()
         }
 
-        /// A name is used once, so that it can be told whether a refused write has come back.
+        /// Each name is used once, so that a refused write can be recognised if it comes back.
         func create() throws {
             created += 1
             try state(try daemon.connect(), "x\(created)", #"{"spec": {"link": {"up": false}}}"#)
         }
 
-        /// Writes at the same time, which share transactions.
+        /// Concurrent writes, which share transactions.
         func crowd(_ count: Int) throws {
             let failures = Mutex<[String]>([])
             DispatchQueue.concurrentPerform(iterations: 6) { place in
@@ -196,12 +196,12 @@ import Testing
         }
     }
 
-    /// What must be there.
+    /// The state that must exist.
     private struct Known {
         private var rest: ArraySlice<Told>
         private var revision = 0
         private var numbers: [String: Int] = [:]
-        /// Devices whose creation was refused, and then something was taken.
+        /// Devices whose creation was refused before a later write was accepted.
         private var refused: Set<String> = []
         private var refusedLately: Set<String> = []
 
@@ -222,7 +222,7 @@ import Testing
         }
 
         func check(_ path: String) throws {
-            // Opening looks at every page, index and reference, or refuses.
+            // Opening checks every page, index and reference, or fails.
             let (devices, revision) = try Store(path: path).load()
             guard revision >= self.revision else { throw TestFailure("\(revision), and not \(self.revision)") }
             let names = Set(devices.map(\.name.text))

@@ -2,9 +2,9 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Queues that are attached and detached while somebody reads them.
+/// Queues that are attached and detached while a process reads them.
 @Suite(.privileged) struct QueueSwitchTests {
-    /// Frames to each kernel index come out at the queue that the API names for it, and nowhere else.
+    /// Checks that frames to each kernel index arrive at the queue that the API reports for it, and nowhere else.
     static func checkOrder(
         _ daemon: Daemon, _ name: String, _ queues: [Int: Consumer], _ frames: SteeredFrames
     ) throws {
@@ -32,7 +32,7 @@ import Testing
                 } else if isEnabled, !model.contains(queue) {
                     model.append(queue)
                 }
-                // The answer itself tells how it is now.
+                // The answer already has the new state.
                 #expect(answer["enabled"] as? Bool == isEnabled && answer["attached"] as? Bool == isEnabled)
                 #expect(answer["kernelIndex"] as? Int == model.firstIndex(of: queue))
                 #expect(try daemon.order(of: "web0") == model)
@@ -62,7 +62,7 @@ import Testing
             #expect(try daemon.order(of: "web0") == [0, 3, 2])
             try Self.checkOrder(daemon, "web0", holder.queues, frames)
 
-            // Nothing but disabled ones.
+            // Only disabled ones.
             holder.close()
             holder.queues = [:]
             try daemon.waitForLeases([])
@@ -77,7 +77,7 @@ import Testing
         }
     }
 
-    /// It is the consumer's right; it is seen, and not fought.
+    /// The consumer may do so; it is reported and not undone.
     @Test func whatAConsumerTogglesIsNoticed() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 4}"#)
@@ -91,7 +91,7 @@ import Testing
             holder.queues[1]?.attach()
             try daemon.waitForQueues([at(0), at(3), at(2), at(1)], of: "web0", within: 1)
             try Self.checkOrder(daemon, "web0", holder.queues, frames)
-            // Nobody puts it back.
+            // It is not undone,
             holder.queues[0]?.detach()
             try daemon.waitForQueues([at(nil), at(0), at(2), at(1)], of: "web0", within: 1)
             _ = try daemon.send("POST", "/v1/reconcile?wait=5s", json: "{}")
@@ -99,14 +99,15 @@ import Testing
             try daemon.waitForQueues([at(nil), at(0), at(2), at(1)], of: "web0")
             #expect(holder.queues[0]?.isAttached == false)
             #expect(try daemon.phase("web0") == "Ready")
-            // Unless somebody says so.
+            // unless by a request.
             let answer = try daemon.set(0, of: "web0", enabled: true)
             #expect(answer["attached"] as? Bool == true && answer["kernelIndex"] as? Int == 3, "\(answer.text)")
             try Self.checkOrder(daemon, "web0", holder.queues, frames)
         }
     }
 
-    /// As a guest does with `ethtool -L`: from the tail, and back. However quickly, and whenever the daemon looks.
+    /// As a guest does with `ethtool -L`: from the last queue down, and back; at any speed, and whenever the daemon
+    /// reads the state.
     @Test func aGuestThatChangesItsChannelsIsFollowed() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 8}"#)
@@ -118,7 +119,7 @@ import Testing
             for round in 0..<30 {
                 for queue in stride(from: 7, to: 1, by: -1) {
                     holder.queues[queue]?.detach()
-                    // So that the daemon's looks fall everywhere.
+                    // So that the daemon's passes fall at different times.
                     usleep(UInt32(round * 20))
                 }
                 try expect(attached: 2)
@@ -130,7 +131,7 @@ import Testing
         }
     }
 
-    /// A detach and an attach between two looks leave everything attached as before, but not in its place.
+    /// A detach and an attach between two passes leave all queues attached, but in another order.
     @Test func whatIsToggledBehindOurBackIsNotToldWrong() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 4}"#)
@@ -164,11 +165,11 @@ import Testing
             #expect(try daemon.order(of: "web0") == [1, 3, 0, 4, 2])
             try Self.checkOrder(daemon, "web0", all, frames)
 
-            // Whose connection ends has lost its queues, whatever copies it keeps.
+            // A consumer that closes its connection loses its queues, even if it keeps copies.
             first.close()
             try daemon.waitForLeases([second.id, third.id])
             #expect(first.queues.values.allSatisfy { $0.isAttached == false })
-            // From the tail: 3 gives its place to 2, then 1 to 4.
+            // From the end: 3 is replaced by 2, then 1 by 4.
             #expect(try daemon.order(of: "web0") == [4, 2, 0])
             try Self.checkOrder(daemon, "web0", all, frames)
             first.queues = [:]
@@ -183,7 +184,7 @@ import Testing
         }
     }
 
-    /// One who has lost his lease can still attach what he kept: then nobody knows who is where.
+    /// A consumer without a lease can still attach copies that it kept: then the kernel's order is unknown.
     @Test func aRevokedConsumerThatAttachesAgainMakesTheOrderUnknown() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 4}"#)
@@ -200,7 +201,7 @@ import Testing
             let unknown = QueueState(at: nil, attached: true, lease: holder.id)
             try daemon.waitForQueues(
                 [QueueState(at: nil, lease: nil), unknown, unknown, unknown], of: "web0", within: 1)
-            // What is known for one queue alone is not known beside a stranger's.
+            // An index that is known for a single queue is not known beside a queue outside leases.
             for queue in [1, 2] {
                 let answer = try daemon.set(queue, of: "web0", enabled: false)
                 #expect(answer["attached"] as? Bool == false)
@@ -214,7 +215,7 @@ import Testing
             #expect(other.queues[0]?.isAttached == true)
             usleep(200_000)
             #expect(try daemon.order(of: "web0") == [])
-            // With all leases over, and him gone, it begins anew.
+            // When all leases are over and the old consumer is gone, the order is known again.
             gone.queues = [:]
             for holder in [holder, other] {
                 holder.close()
@@ -228,7 +229,7 @@ import Testing
         }
     }
 
-    /// He was there before the lease.
+    /// The old consumer's queue was there before the lease.
     @Test func aLeaseBesideAStrangersQueueDoesNotTellAnOrder() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 4}"#)
@@ -238,7 +239,7 @@ import Testing
             gone.queues[3]?.attach()
             usleep(200_000)
             let holder = try LeaseHolder(daemon, "web0", "queues=0,1")
-            // Seen with the lease's own attaching.
+            // It is detected when the lease attaches its own queues.
             let unknown = QueueState(at: nil, attached: true, lease: holder.id)
             let free = QueueState(at: nil, lease: nil)
             try daemon.waitForQueues([unknown, unknown, free, free], of: "web0", within: 1)

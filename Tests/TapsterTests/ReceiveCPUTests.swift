@@ -3,11 +3,11 @@ import Glibc
 import TestSupport
 import Testing
 
-/// An assignment's CPUs are those of the queue's place in the kernel, wherever that is just now.
+/// The CPUs of an assignment are set at the queue's present index in the kernel.
 @Suite(.privileged) struct ReceiveCPUTests {
     /// By kernel index, as the kernel shows them: `1`, `2`, and `0` for none.
     private static func cpus(of name: String, in namespace: String? = nil) throws -> [Int: String] {
-        // A queue may go between the shell's look and grep's.
+        // A queue may disappear between the shell's globbing and grep's read.
         let script =
             "mount -t sysfs none /sys && cd /sys/class/net/\(name)/queues && { grep -sH . rx-*/rps_cpus; true; }"
         let text = try run(in: namespace, ["unshare", "--mount", "sh", "-c", script])
@@ -45,7 +45,7 @@ import Testing
             for (queue, cpus) in ["[0]", "[1]", "[0, 1]", "[]"].enumerated() {
                 try Self.assign(daemon, queue, cpus)
             }
-            // Nobody reads them yet.
+            // The queues are not open yet.
             #expect(try Self.cpus(of: "web0").values.allSatisfy { $0 == "0" })
             let holder = try LeaseHolder(daemon, "web0", "consumer=vm")
             try Self.expect(["1", "2", "3", "0"], of: "web0")
@@ -53,7 +53,7 @@ import Testing
             try Self.expect(["0", "2", "3", "0"], of: "web0", "queue 3 is in the place of 0")
             try daemon.set(0, of: "web0", enabled: true)
             try Self.expect(["0", "2", "3", "1"], of: "web0")
-            // By the consumer too.
+            // A consumer may toggle a queue, too.
             holder.queues[1]?.detach()
             try Self.expect(["0", "1", "3", "0"], of: "web0")
             holder.queues[1]?.attach()
@@ -105,7 +105,7 @@ import Testing
         }
     }
 
-    /// Whatever was set before the daemon died is set right again, and nothing is left.
+    /// Settings from before a kill are corrected after the restart, and nothing is left.
     @Test func aRestartKeepsThem() async throws {
         try await inNamespace {
             try withTemporaryDirectory { directory in
@@ -130,7 +130,7 @@ import Testing
         }
     }
 
-    /// When nobody can know who is where, nobody's CPUs take another one's packets.
+    /// While the order is unknown, no CPUs are set, so that none apply to another queue's packets.
     @Test func noCPUsWhereTheOrderIsUnknown() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 4}"#)

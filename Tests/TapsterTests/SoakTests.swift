@@ -3,9 +3,9 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Random walks: users, strangers, namespaces and kills in any order, against a model of what must come of it.
+/// Random walks: users, external changes, namespaces and kills in any order, checked against a model.
 ///
-/// `TAPSTER_SOAK_STEPS` says how many steps, `TAPSTER_SOAK_SEED` with which seed a failure is played again.
+/// `TAPSTER_SOAK_STEPS` is the number of steps; `TAPSTER_SOAK_SEED` reproduces a failure.
 @Suite(.privileged) struct SoakTests {
     private static let walks = 4
     private static let environment = ProcessInfo.processInfo.environment
@@ -33,7 +33,7 @@ import Testing
     }
 }
 
-/// A device as the model has it.
+/// A device in the model.
 private struct Wanted: Equatable {
     var kind = "tap"
     var access = "brokered"
@@ -61,7 +61,7 @@ private struct Wanted: Equatable {
             """
     }
 
-    /// Changes something; with `anything`, what needs a new interface too.
+    /// Changes a field; with `anything`, also those that need a new interface.
     mutating func change(_ name: String, anything: Bool, using random: inout SeededGenerator) {
         switch Int.random(in: 0..<(anything ? 11 : 8), using: &random) {
         case 0: mtu = [1_400, 1_500, 9_000].randomElement(using: &random) ?? 1_500
@@ -85,7 +85,7 @@ private struct Wanted: Equatable {
 
 private final class Walk {
     private static let names = (0..<12).map { "d\($0)" }
-    /// The daemon leaves a field alone that it has repaired five times within a minute.
+    /// The daemon stops repairing a field that it has repaired five times within a minute.
     private static let driftsPerMinuteMax = 4
 
     let daemon: Daemon
@@ -160,7 +160,7 @@ private final class Walk {
         deleting.insert(name)
     }
 
-    /// Half of the devices changed, some made, and sometimes all others deleted.
+    /// Changes half of the devices, creates some, and sometimes deletes all others.
     private func apply() throws {
         var document = wanted
         let prunes = Int.random(in: 0..<4, using: &random) == 0
@@ -181,7 +181,7 @@ private final class Walk {
         wanted = document
     }
 
-    /// Half of the time, and not for what cannot come true now.
+    /// Half of the time, unless the device cannot become Ready now.
     private func wait(for device: Wanted?) -> String {
         let isHome = device?.namespace.map(present.contains) ?? true
         return isHome && Bool.random(using: &random) ? "wait=5s" : "wait=0s"
@@ -203,7 +203,7 @@ private final class Walk {
             ("up", ["link", "set", name, "up"]), ("length", ["link", "set", name, "txqueuelen", "77"]),
             ("alias", ["link", "set", name, "alias", "stranger"]), ("device", ["link", "del", name]),
             ("name", ["link", "set", name, "name", "stolen-\(name)"]),
-            // Once: a flush looks again, and takes away what has come back.
+            // Once: a flush would run again and remove the restored address.
             ("address", ["addr", "del", device.address ?? "10.1.1.1/24", "dev", name]),
             ("controller", ["link", "set", name, "nomaster"]),
             ("mac", ["link", "set", name, "address", "02:00:00:00:00:99"]),
@@ -213,7 +213,7 @@ private final class Walk {
         guard recent.count < Self.driftsPerMinuteMax else { return }
         drifts["\(name) \(change.field)"] = recent + [Date()]
         try say("ip \(change.command.joined(separator: " "))")
-        // It may not be there, and then a stranger can do nothing to it.
+        // The interface may be missing; then the change has no effect.
         _ = try? run("ip", inside(device.namespace) + change.command)
     }
 
@@ -236,16 +236,16 @@ private final class Walk {
 
     // MARK: The model
 
-    /// Waits until the daemon and the kernel are as the model says.
+    /// Waits until the daemon and the kernel match the model.
     func check() throws {
         try say("check")
-        // Of an interface that is down the kernel tells nobody when its alias or its queue's length changes
-        // (`netdev_state_change()`): a look finds it.
+        // The kernel does not notify when the alias or the queue length of an interface that is down changes
+        // (`netdev_state_change()`); a pass finds it.
         _ = try daemon.send("POST", "/v1/reconcile")
         var complaint = ""
         do {
             try eventually("the model", within: 15) {
-                // A dump that changes while it is read makes `ip` fail.
+                // `ip` fails if the state changes during its dump.
                 do { complaint = try self.complaint() ?? "" } catch { complaint = "\(error)" }
                 return complaint.isEmpty
             }

@@ -65,7 +65,7 @@ import Testing
         }
     }
 
-    /// What root writes to /etc, the daemon's own user can read.
+    /// The daemon's own user can read what root writes to /etc.
     @Test func aReloadMakesTokensKnown() async throws {
         try await withSandbox { sandbox throws in
             try sandbox.run(
@@ -106,7 +106,7 @@ import Testing
                 "tapster", "exec", "--device", "web0", "--consumer", "vm-42", "--", "sleep", "1000",
                 output: "consumer")
             defer { consumer.signal(SIGKILL) }
-            // The consumer's one queue is the kernel's first.
+            // The consumer's only queue is the kernel's first.
             try eventually("they are set") {
                 let mask = try sandbox.run("cat", "/sys/class/net/web0/queues/rx-0/rps_cpus")
                 return Int(mask.filter(\.isHexDigit), radix: 16) == 1
@@ -114,7 +114,7 @@ import Testing
         }
     }
 
-    /// What the daemon has handed out, systemd keeps.
+    /// systemd keeps the descriptors of leases.
     @Test func leasesGoOnWhateverBecomesOfTheService() async throws {
         try await withSandbox { sandbox throws in
             try sandbox.run("systemctl", "start", "tapster")
@@ -134,7 +134,7 @@ import Testing
                 #expect(queues?.map { $0["kernelIndex"] as? Int } == [0, 1, 2, 3])
                 #expect(queues?.allSatisfy { $0["attached"] as? Bool == true } == true)
                 #expect(try sandbox.interface("web0")?.carrierChanges == before.carrierChanges)
-                // So many flows that each queue has some.
+                // Enough flows to reach each queue.
                 let seen = sandbox.output("consumer").utf8.count
                 try sandbox.run(
                     "bash", "-c",
@@ -153,7 +153,7 @@ import Testing
             try goesOn()
             try sandbox.killDaemon()
             try goesOn()
-            // It tells of each attach and detach.
+            // It reports each attach and detach.
             for told in sandbox.output("monitor").split(separator: "\n") where told.contains(" numqueues ") {
                 #expect(told.contains(" numqueues 4 "), "\(told)")
             }
@@ -166,7 +166,7 @@ import Testing
     }
 }
 
-/// Where privileged tests are required, being unable to boot a systemd is a failure.
+/// Where privileged tests are required, being unable to boot systemd is a failure.
 @Suite struct SystemdAvailabilityTests {
     @Test func systemdIsThereWhereItIsRequired() {
         #expect(SystemdSandbox.isAvailable || !Privileged.isRequired)

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Devices that belong to a VRF, which routes by a table of its own (`Documentation/networking/vrf.rst`).
+/// Devices that belong to a VRF, which has its own routing table (`Documentation/networking/vrf.rst`).
 @Suite(.privileged, .needs(.vrf)) struct VRFTests {
     private static let addresses = ["192.0.2.1/24", "2001:db8::1/64"]
     private static let inVRF = #"{"controller": "vrf0", "addresses": ["192.0.2.1/24", "2001:db8::1/64"]}"#
@@ -27,7 +27,7 @@ import Testing
         #expect(try daemon.drift(of: name) == [], "\(when)")
     }
 
-    /// A tun has no MAC address, and yet can belong to a VRF.
+    /// A tun has no MAC address, but can belong to a VRF.
     @Test(arguments: ["tap", "tun"]) func aDeviceWaitsForItsVRF(kind: String) async throws {
         try await withDaemon { (daemon) throws in
             let spec = #"{"kind": "\#(kind)", "link": \#(Self.inVRF)}"#
@@ -38,7 +38,7 @@ import Testing
             let before = try #require(try Interface("web0"))
             try Self.makeVRF()
             try Self.expectBelonging("web0", daemon, "at first")
-            // It goes, and another one comes.
+            // The VRF is deleted and created again.
             try run("ip", "link", "del", "vrf0")
             try daemon.waitForReason("ControllerMissing", of: "web0")
             #expect(try daemon.drift(of: "web0").contains("link.controller"))
@@ -49,7 +49,7 @@ import Testing
         }
     }
 
-    /// To leave a VRF takes the interface down for a moment, and its IPv6 addresses with that.
+    /// Leaving a VRF takes the interface down for a moment, which removes its IPv6 addresses.
     @Test func whoIsTakenOutComesBack() async throws {
         try await withDaemon { (daemon) throws in
             try Self.makeVRF()

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Watching the daemon while it lives, dies and stops.
+/// Watch streams while the daemon runs, is killed and stops.
 @Suite(.privileged) struct WatchDaemonTests {
     @Test func aWatchGoesOnAfterAKill() async throws {
         try await withDaemon { (daemon) throws in
@@ -23,12 +23,12 @@ import Testing
             #expect(Set(after.map(\.uid)) == Set(before.map(\.uid)))
             try daemon.delete("a")
             #expect(try resumed.events { $0.type == "DELETED" }.last?.name == "a")
-            // What went before the kill cannot be told.
+            // Deletions before the kill are no longer known.
             #expect(try WatchStream(socket: daemon.socket, "/v1/watch?resourceVersion=1").status == 410)
         }
     }
 
-    /// The kernel's doing is told too, though nobody has stated anything.
+    /// Changes in the kernel are reported too, without a write.
     @Test func driftIsTold() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("a", spec: #"{"driftPolicy": "report"}"#)
@@ -43,7 +43,7 @@ import Testing
         }
     }
 
-    /// Nobody's watch holds the stop up, not even that of one who does not read.
+    /// No watch delays the stop, not even one whose client does not read.
     @Test func aStopEndsAllWatches() async throws {
         try await withDaemon { (daemon) throws in
             let names = (0..<300).map { #"{"metadata": {"name": "d\#($0)"}, "spec": {"link": {"up": false}}}"# }
@@ -54,7 +54,7 @@ import Testing
             for stream in streams { _ = try stream.eventsUntilBookmark() }
             let began = ContinuousClock.now
             #expect(daemon.stop() == 0)
-            // Two seconds are promised; a machine that is busy with other tests is slower.
+            // The limit is two seconds; a machine that is busy with other tests is slower.
             #expect(began.duration(to: .now) < .seconds(6))
             for stream in streams {
                 _ = try stream.events { $0.type == "BOOKMARK" }
