@@ -142,7 +142,7 @@ import Testing
         }
     }
 
-    @Test func whatIsWrongIsToldAndChangesNothing() async throws {
+    @Test func aWrongFileIsReportedAndChangesNothing() async throws {
         try await withDirectory { directory in
             let good = "listen: 127.0.0.1:8480\nlogLevel: info"
             let served = try Served(directory, good)
@@ -194,7 +194,7 @@ import Testing
             let before = served.log
             do {
                 served.process.signal(SIGHUP)
-                try eventually("the roles are others") { try status(64_003) == 404 && status(64_002, "DELETE") == 403 }
+                try eventually("the roles changed") { try status(64_003) == 404 && status(64_002, "DELETE") == 403 }
             }
             // The level `error` suppresses the message about the reload, but not errors.
             try served.configure("logLevel: loud")
@@ -204,7 +204,7 @@ import Testing
     }
 
     /// A waiting request is answered, idle connections are closed, and the daemon ends.
-    @Test func itStopsWhateverIsUnderWay() async throws {
+    @Test func itStopsDuringRequests() async throws {
         try await withDirectory { directory in
             let served = try Served(directory, "listen: 127.0.0.1:8480")
             try run("ip", "tuntap", "add", "dev", "web0", "mode", "tap")
@@ -213,7 +213,7 @@ import Testing
             try waiting.write(
                 "PUT /v1/devices/web0?wait=300s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
                     + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)")
-            try eventually("it is stated") {
+            try eventually("it is declared") {
                 try HTTPClient(socket: served.socket).send("GET", "/v1/devices/web0").status == 200
             }
             let idle = try (0..<20).map { number in
@@ -264,7 +264,7 @@ import Testing
         }
     }
 
-    @Test func whatIsNotSafeDoesNotStart() async throws {
+    @Test func unsafeSettingsDoNotStart() async throws {
         try await withDirectory { directory in
             let files = try Certificates(in: directory)
             try files.issue("server", purpose: "serverAuth", names: "IP:127.0.0.1")

@@ -125,7 +125,7 @@ import Testing
         ("socket: [", "2: not valid YAML: did not find expected node content"),
         ("tls: {keyFile: /k}", "1: tls.keyFile: TLS needs both tls.certificateFile and tls.keyFile"),
     ])
-    func aMistakeIsToldWithItsLine(text: String, mistake: String) {
+    func aMistakeIsReportedWithItsLine(text: String, mistake: String) {
         #expect(Self.mistakes(text) == mistake)
     }
 
@@ -155,7 +155,7 @@ import Testing
         #expect(tls.tls?.clientAuthority == "/a")
     }
 
-    @Test func whoMayIsReadByNamesAndNumbers() throws {
+    @Test func peersAreReadByNameAndNumber() throws {
         let digits = String(repeating: "ab", count: 32)
         let access = try Self.read(
             """
@@ -178,7 +178,7 @@ import Testing
     }
 
     /// The output can be used as a file, with the same result.
-    @Test func whatIsShownIsAFileThatSaysTheSame() throws {
+    @Test func theShownSettingsAreAnEquivalentFile() throws {
         let shown = try Self.read(
             """
             database: "/x: #y"
@@ -240,8 +240,8 @@ import Testing
                 let output = directory + "/group"
                 let process = try ChildProcess(Daemon.binary, ["check-config", "--config", file], output: output)
                 #expect(process.wait() == 1)
-                let told = try String(contentsOfFile: output, encoding: .utf8)
-                #expect(told.contains("\(file):1: socketGroup: there is no group 'no-such-group' on this host"))
+                let printed = try String(contentsOfFile: output, encoding: .utf8)
+                #expect(printed.contains("\(file):1: socketGroup: there is no group 'no-such-group' on this host"))
             }
         }
     }

@@ -5,7 +5,7 @@ import Testing
 
 /// Devices that other processes have open and change.
 @Suite(.privileged) struct ConsumerTests {
-    @Test func whatAConsumerChangesIsPutBackWhenItHasGone() async throws {
+    @Test func aConsumersChangesAreUndoneWhenItIsGone() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("open0", spec: #"{"access": "open"}"#)
             let before = try #require(try Interface("open0"))
@@ -65,12 +65,12 @@ import Testing
 
     /// If the only queue of the old ABI is taken, its holder is reported, and the device recovers when it is free
     /// again.
-    @Test func whoHoldsABusyDeviceIsTold() async throws {
+    @Test func theHolderOfABusyDeviceIsReported() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("one0", spec: #"{"access": "open", "multiQueue": false}"#)
             let consumer = try Consumer("one0", multiQueue: false)
             _ = try daemon.send("PATCH", "/v1/devices/one0", json: #"{"spec": {"vnetHeaderSize": 20}}"#)
-            try eventually("the holder is told") {
+            try eventually("the holder is reported") {
                 let error = try daemon.send("GET", "/v1/devices/one0")["status", "lastError"] as? String ?? ""
                 return error.contains("EBUSY") && error.contains("held open by pid \(getpid()) (")
             }

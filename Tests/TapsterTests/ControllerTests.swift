@@ -47,7 +47,7 @@ import Testing
         }
     }
 
-    @Test func aBridgeMayBeStatedByAnAlternativeName() async throws {
+    @Test func aBridgeMayBeGivenByAnAlternativeName() async throws {
         try await withDaemon { (daemon) throws in
             try run("ip", "link", "add", "br0", "up", "type", "bridge")
             _ = try daemon.create("web0", spec: #"{"link": {"controller": "tenant-7"}}"#, wait: "1ms")
@@ -58,7 +58,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ["tap", "lo", "ifb"]) func whatIsNoBridgeIsUnsuitable(kind: String) async throws {
+    @Test(arguments: ["tap", "lo", "ifb"]) func anInterfaceThatIsNotABridgeIsUnsuitable(kind: String) async throws {
         try await withDaemon { (daemon) throws in
             var name = "br0"
             switch kind {
@@ -108,10 +108,10 @@ import Testing
                 monitor.signal(SIGTERM)
                 monitor.wait()
             }
-            func told() -> String { (try? String(contentsOfFile: record, encoding: .utf8)) ?? "" }
+            func monitored() -> String { (try? String(contentsOfFile: record, encoding: .utf8)) ?? "" }
             try eventually("the monitor listens") {
                 try run("ip", "link", "set", "p0", "alias", "\(UInt32.random(in: 0 ... .max))")
-                return told().contains("p0")
+                return monitored().contains("p0")
             }
             let spec = #"{"link": {"mtu": 9000, "controller": "br0"}}"#
             #expect(try daemon.create("web0", spec: spec).status == 201)
@@ -120,14 +120,14 @@ import Testing
             try run("ip", "link", "set", "web0", "nomaster")
             try run("ip", "link", "set", "web0", "mtu", "1400")
             daemon.process?.signal(SIGCONT)
-            try eventually("both are put right") {
+            try eventually("both are repaired") {
                 try Interface("web0")?.controller == "br0" && Interface("web0")?.mtu == 9_000
             }
             // The kernel may not have reported anything about the bridge yet.
-            try run("ip", "link", "set", "br0", "alias", "told")
+            try run("ip", "link", "set", "br0", "alias", "monitored")
             try run("ip", "link", "add", "the-end", "type", "bridge")
-            try eventually("the monitor has told all") { told().contains("the-end") }
-            let ofBridge = told().split(separator: "\n").filter { $0.contains(": br0: ") }
+            try eventually("the monitor has reported all") { monitored().contains("the-end") }
+            let ofBridge = monitored().split(separator: "\n").filter { $0.contains(": br0: ") }
             #expect(!ofBridge.isEmpty)
             for line in ofBridge { #expect(line.contains("mtu 9000"), "\(line)") }
         }

@@ -159,7 +159,7 @@ import Testing
             var steps: [String] = []
             if point == nil {
                 // Not every answer waits.
-                try eventually("the wanted state") { try isReached(operation.names, daemon) }
+                try eventually("the desired state") { try isReached(operation.names, daemon) }
                 let after = try counts(daemon)
                 steps = after.filter { $0.value > counted[$0.key] ?? 0 }.map(\.key).sorted()
             } else {
@@ -193,7 +193,7 @@ import Testing
 
     /// Checks that the desired state is reached, and that the kernel has exactly these devices.
     private static func check(_ operation: Operation, _ daemon: Daemon, expected: Set<String>, isStated: Bool) throws {
-        try eventually("the wanted state", within: 5) { try isReached(expected, daemon) }
+        try eventually("the desired state", within: 5) { try isReached(expected, daemon) }
         let others: Set<String> = ["lo", "br0"]
         let unclaimed: Set<String> = isStated ? [] : ["old0"]
         #expect(try Set(links().keys).subtracting(others).subtracting(unclaimed) == expected.subtracting(unclaimed))

@@ -156,7 +156,7 @@ import Testing
         ("link.queueDiscipline", ["tc", "qdisc", "replace", "dev", "web0", "root", "pfifo"]),
         ("name", []), ("device", ["ip", "link", "del", "web0"]),
     ])
-    func whatSomebodyChangesIsPutRight(field: String, command: [String]) async throws {
+    func externalChangesAreRepaired(field: String, command: [String]) async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.send("POST", "/v1/devices?wait=10s", json: Self.web0)
             let before = try Self.link("web0")
@@ -165,7 +165,7 @@ import Testing
             } else {
                 try run(command[0], Array(command.dropFirst()))
             }
-            try eventually("\(field) is put right and counted") { try Self.repairs(daemon, field) == "1" }
+            try eventually("\(field) is repaired and counted") { try Self.repairs(daemon, field) == "1" }
             let after = try Self.link("web0")
             for key in ["mtu", "address", "txqlen", "qdisc"] {
                 #expect("\(after?[key] ?? "")" == "\(before?[key] ?? "")")
@@ -185,7 +185,7 @@ import Testing
         try await withDaemon { (daemon) throws in
             _ = try daemon.send("POST", "/v1/devices?wait=10s", json: Self.web0)
             try run("ip", "tuntap", "del", "dev", "web0", "mode", "tap", "multi_queue")
-            try eventually("it is put right and counted") {
+            try eventually("it is repaired and counted") {
                 try Self.repairs(daemon, "device") == "1" || Self.repairs(daemon, "persistent") == "1"
             }
             try eventually("it stays") {
@@ -200,7 +200,7 @@ import Testing
             try run("ip", "tuntap", "add", "dev", "web0", "mode", "tap")
             try run("ip", "link", "set", "web0", "mtu", "1234")
             #expect(try daemon.send("POST", "/v1/devices?wait=1ms", json: Self.web0).status == 202)
-            try eventually("the conflict is told") {
+            try eventually("the conflict is reported") {
                 let device = try daemon.send("GET", "/v1/devices/web0")
                 let conditions = device["status", "conditions"] as? [[String: Any]]
                 return conditions?.contains { $0["type"] as? String == "Conflict" && $0["status"] as? String == "True" }
@@ -287,7 +287,7 @@ import Testing
     }
 
     /// The spec is on disk, so the client gets 202 and not a refusal.
-    @Test func whoWaitsAtAStopIsAnswered() async throws {
+    @Test func waitingRequestsAreAnsweredAtAStop() async throws {
         try await withDaemon { (daemon) throws in
             let client = try daemon.connect()
             // It cannot become Ready: the bridge does not exist.
@@ -295,7 +295,7 @@ import Testing
             try client.write(
                 "PUT /v1/devices/web0?wait=60s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
                     + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)")
-            try eventually("it is stated") { try daemon.send("GET", "/v1/devices/web0").status == 200 }
+            try eventually("it is declared") { try daemon.send("GET", "/v1/devices/web0").status == 200 }
             #expect(daemon.stop() == 0)
             let answer = try client.readAnswer()
             #expect(answer.status == 202)

@@ -71,7 +71,7 @@ import Testing
                     + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)")
             for _ in 0..<3 {
                 // As soon as the daemon has noticed that the previous holder is gone.
-                try eventually("the queue is lent") { (try? LeaseHolder(world.daemon, "idle0")) != nil }
+                try eventually("the queue is leased") { (try? LeaseHolder(world.daemon, "idle0")) != nil }
             }
             try other.inDatabase { try $0.execute(sql: "ROLLBACK") }
             #expect(try client.readAnswer().status == 200)
@@ -123,7 +123,7 @@ import Testing
         try await DamagedWorld.with(databaseApart: true) { world in
             try loss.inflict(on: world.database)
             // Before any write.
-            try eventually("it is told") { try world.daemon.send("GET", "/readyz").status == 503 }
+            try eventually("it is reported") { try world.daemon.send("GET", "/readyz").status == 503 }
             try world.expectRefusal(503, "was deleted, moved or replaced")
             try loss.mend(world.database)
             try world.expectRecovery()

@@ -10,7 +10,7 @@ import Testing
             let before = try #require(try Interface("web0"))
             try run("ip", "link", "set", "web0", "mtu", "1400")
             try run("ip", "link", "set", "web0", "alias", "yours")
-            try eventually("both are told") { try daemon.drift(of: "web0") == ["link.mtu", "link.alias"] }
+            try eventually("both are reported") { try daemon.drift(of: "web0") == ["link.mtu", "link.alias"] }
             try daemon.waitForReason("DriftReported", of: "web0")
             #expect(try daemon.condition("Drifted", of: "web0")?.holds == true)
             #expect(try daemon.condition("Conflict", of: "web0")?.holds == false)
@@ -25,14 +25,14 @@ import Testing
             try daemon.start()
             #expect(try daemon.drift(of: "web0") == ["link.mtu", "link.alias"])
             try run("ip", "link", "set", "web0", "txqueuelen", "7")
-            try eventually("this is told too") { try daemon.drift(of: "web0").count == 3 }
+            try eventually("this is reported too") { try daemon.drift(of: "web0").count == 3 }
             let drifted = try #require(try Interface("web0"))
             #expect(drifted.mtu == 1_400)
             #expect(drifted.alias == "yours")
             #expect(drifted.transmitQueueLength == 7)
             // The external change is undone.
             try run("ip", "link", "set", "web0", "alias", "mine")
-            try eventually("it is drift no more") { try daemon.drift(of: "web0").count == 2 }
+            try eventually("it is no longer drift") { try daemon.drift(of: "web0").count == 2 }
 
             #expect(try daemon.patch("web0", spec: #"{"driftPolicy": "repair"}"#).status == 200)
             let after = try #require(try Interface("web0"))
@@ -43,7 +43,7 @@ import Testing
         }
     }
 
-    @Test func aDeviceThatIsMissedIsReportedToo() async throws {
+    @Test func aMissingDeviceIsReportedToo() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("web0", spec: #"{"driftPolicy": "report"}"#)
             try run("ip", "link", "del", "web0")
@@ -56,7 +56,7 @@ import Testing
     }
 
     /// A new spec is not drift and is applied.
-    @Test func whoReportsDriftStillDoesWhatIsStated() async throws {
+    @Test func reportingDriftStillAppliesNewSpecs() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("web0", spec: #"{"driftPolicy": "report", "access": "open"}"#)
             #expect(try daemon.patch("web0", spec: #"{"link": {"mtu": 9000}}"#).status == 200)
@@ -70,7 +70,7 @@ import Testing
         }
     }
 
-    @Test func whoFightsIsLeftToIt() async throws {
+    @Test func aContestedFieldIsLeftAlone() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("web0")
             _ = try daemon.create("web1")
@@ -93,7 +93,7 @@ import Testing
             }
             try run("ip", "link", "set", "web0", "txqueuelen", "7")
             try run("ip", "link", "set", "web1", "mtu", "1400")
-            try eventually("the others are put right") {
+            try eventually("the others are repaired") {
                 try Interface("web0")?.transmitQueueLength == 1_000 && Interface("web1")?.mtu == 1_500
             }
             #expect(try Interface("web0")?.mtu == 1_380)

@@ -55,19 +55,19 @@ import Testing
     @Test(.guest) func aVirtualMachineIsRun() async throws {
         try await inNamespace {
             try withTemporaryDirectory { directory in
-                let stranger = try Stranger(in: directory)
+                let user = try UnprivilegedUser(in: directory)
                 // The script declares its own device.
                 let configuration = directory + "/tapster.yaml"
-                try "peers: {users: {\(stranger.identifier): operator}}\n".write(
+                try "peers: {users: {\(user.identifier): operator}}\n".write(
                     toFile: configuration, atomically: true, encoding: .utf8)
                 let daemon = try Daemon(
-                    directory: directory, options: ["--socket-group", stranger.identifier, "--config", configuration])
-                let script = stranger.directory + "/qemu-multiqueue.sh"
+                    directory: directory, options: ["--socket-group", user.identifier, "--config", configuration])
+                let script = user.directory + "/qemu-multiqueue.sh"
                 try run("cp", Examples.path("qemu-multiqueue.sh"), script)
                 let guest = try Guest(
-                    in: stranger.directory, address: "192.0.2.2/24",
-                    command: stranger.command([
-                        "env", "PATH=\(stranger.directory):/usr/bin:/bin", "TAPSTER_SOCKET=\(daemon.socket)", script,
+                    in: user.directory, address: "192.0.2.2/24",
+                    command: user.command([
+                        "env", "PATH=\(user.directory):/usr/bin:/bin", "TAPSTER_SOCKET=\(daemon.socket)", script,
                     ]))
                 #expect(try guest.run("ethtool -l eth0").components(separatedBy: "Combined:\t4").count == 3)
                 try guest.run("ping -c 3 192.0.2.1")

@@ -180,7 +180,7 @@ import Testing
         }
     }
 
-    @Test func whatIsAskedForIsEncoded() async throws {
+    @Test func theRequestIsEncoded() async throws {
         try await Self.withDirectory { directory in
             let run = try Self.exec(
                 ["--device", "a b/ü", "--consumer", "vm 4&2=%~x", "--queues", "3,0", "--", "/bin/true"], in: directory
@@ -209,7 +209,7 @@ import Testing
         "HTTP/1.1 \(status)\r\nContent-Type: \(type)\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
     }
 
-    @Test func aRefusalIsTold() async throws {
+    @Test func aRefusalIsReported() async throws {
         try await Self.withDirectory { directory in
             let detail = "queue 2 of device 'web0' is leased by pid 17"
             let body = #"{"title": "x", "status": 409, "detail": "\#(detail)", "code": "QUEUE_LEASED"}"#
@@ -292,7 +292,7 @@ import Testing
 
     /// Only the kernel knows whether a command can run: a script with a missing interpreter is found, but does not
     /// start.
-    @Test func aCommandThatDoesNotStartIsTold() async throws {
+    @Test func aCommandThatDoesNotStartIsReported() async throws {
         try await Self.withDirectory { directory in
             let script = directory + "/script"
             // Written by another process: a child of another test may briefly inherit our descriptor, and a file that
@@ -331,7 +331,7 @@ import Testing
         ["--device", "web0", "--queues", "0,,1", "--", "true"], ["--device", "web0", "--queues", "x", "--", "true"],
         ["--device", "web0", "true"],
     ])
-    func whatCannotBeMeantIsAUsageError(words: [String]) async throws {
+    func invalidArgumentsAreAUsageError(words: [String]) async throws {
         try await onThread {
             let status = try ChildProcess(Daemon.binary, ["exec"] + words).wait()
             #expect(status == 64)

@@ -96,18 +96,18 @@ import Testing
         world.faults.arm(fault.kind, first: first, with: error)
         for _ in 0..<first where world.faults.struck == 0 {
             try world.perform(operation)
-            try eventually("it strikes, or all is done") { try world.faults.struck > 0 || world.isHealthy() }
+            try eventually("a call fails, or all is done") { try world.faults.struck > 0 || world.isHealthy() }
         }
         // A deleted device cannot be deleted again.
         if operation == .delete, first > 1, world.faults.struck == 0 { return }
         try eventually("it is counted") { try world.errors(name) > errors }
         // Some steps are no longer needed when they are retried.
-        try eventually("it is told") { try world.tells(fault.report, "failed with \(name)") || world.isHealthy() }
+        try eventually("it is reported") { try world.tells(fault.report, "failed with \(name)") || world.isHealthy() }
         #expect(try world.daemon.send("GET", "/livez").status == 200)
         #expect(try world.phase("keep0") == "Ready")
         #expect(try world.phase("keep1") == "Ready")
         world.faults.disarm()
-        try eventually("it heals", within: 5) { try world.isHealthy() }
+        try eventually("it recovers", within: 5) { try world.isHealthy() }
         #expect(try world.interfaces() == world.expected)
     }
 
@@ -120,7 +120,7 @@ import Testing
                 let errors = try world.errors(name)
                 world.faults.arm(.enterNamespace, first: first, count: 1, with: try #require(numbers[name]))
                 try world.perform(.createElsewhere)
-                try eventually("it heals", within: 5) { try world.faults.struck == 1 && world.isHealthy() }
+                try eventually("it recovers", within: 5) { try world.faults.struck == 1 && world.isHealthy() }
                 #expect(try world.interfaces() == world.expected)
                 // Before an odd call the thread is in its own namespace, and may stay there.
                 #expect(try world.errors(name) == errors + first % 2)
@@ -137,7 +137,7 @@ import Testing
                 let errors = try world.errors("ENOBUFS")
                 world.faults.arm(kind, first: first, count: 1, with: ENOBUFS)
                 try world.perform(operation)
-                try eventually("it heals", within: 5) { try world.isHealthy() }
+                try eventually("it recovers", within: 5) { try world.isHealthy() }
                 #expect(try world.interfaces() == world.expected)
                 if world.faults.struck == 0 { break }
                 #expect(try world.errors("ENOBUFS") > errors, "\(kind) \(first), \(operation)")
@@ -151,7 +151,7 @@ import Testing
             try world.reset()
             world.faults.arm(.event, count: 1, with: ENOBUFS)
             try TestSupport.run("ip", "link", "set", "old0", "mtu", "9000")
-            try eventually("the MTU is put right") {
+            try eventually("the MTU is repaired") {
                 let metrics = try world.daemon.metrics()
                 return metrics.contains("tapster_drift_repairs_total{field=\"link.mtu\"} 1\n")
             }
@@ -165,18 +165,18 @@ import Testing
     @Test(arguments: [
         (Faults.Kind.socket, "ENOBUFS"), (.ask, "ENOMEM"), (.answer, "ENOBUFS"), (.event, "EIO"), (.wait, "ENOMEM"),
     ])
-    func aBlindStartGoesOn(kind: Faults.Kind, name: String) async throws {
+    func aStartWithoutKernelStateGoesOn(kind: Faults.Kind, name: String) async throws {
         try await withFaultWorld { (world) throws in
             try world.reset()
             world.daemon.kill()
             world.faults.arm(kind, with: try #require(numbers[name]))
             try world.daemon.launch(environment: world.faults.environment)
-            try eventually("it is told") {
+            try eventually("it is reported") {
                 guard let answer = try? world.daemon.send("GET", "/readyz") else { return false }
                 return answer.status == 503 && answer.text.contains("failed with \(name)")
             }
             world.faults.disarm()
-            try eventually("it heals", within: 5) { try world.isHealthy() }
+            try eventually("it recovers", within: 5) { try world.isHealthy() }
         }
     }
 
@@ -194,7 +194,7 @@ import Testing
     }
 
     /// The kernel refuses a dump while another one is in progress, so an aborted dump must be read to its end.
-    @Test func aDumpThatWasBrokenOffIsNotInTheWay() async throws {
+    @Test func anAbortedDumpDoesNotBlockTheNext() async throws {
         try await withFaultWorld { (world) throws in
             // Many times the 32 KiB that the kernel sends at once.
             let commands = (0..<200).map { "tuntap add dev d\($0) mode tap" }.joined(separator: "\n")
@@ -204,7 +204,7 @@ import Testing
             for first in 1...3 {
                 world.faults.arm(.answer, first: first, count: 1, with: ENOMEM)
                 _ = try world.daemon.send("GET", "/v1/unmanaged")
-                try eventually("it heals", within: 5) { try world.faults.struck == 1 && world.isHealthy() }
+                try eventually("it recovers", within: 5) { try world.faults.struck == 1 && world.isHealthy() }
             }
             try eventually("each is counted") { try world.errors("ENOMEM") == 3 }
             #expect(try world.errors("EBUSY") == 0)
@@ -212,14 +212,14 @@ import Testing
     }
 
     @Test(arguments: [Faults.Kind.ask, .answer, .event])
-    func whoAsksForALookIsToldThatThereIsNone(kind: Faults.Kind) async throws {
+    func aPassThatFailsIsReportedToItsClient(kind: Faults.Kind) async throws {
         try await withFaultWorld { (world) throws in
             world.faults.arm(kind, with: EIO)
             let answer = try world.daemon.send("GET", "/v1/unmanaged")
             #expect(answer.status == 503)
             #expect(answer["code"] as? String == "KERNEL_UNAVAILABLE")
             world.faults.disarm()
-            try eventually("it heals", within: 5) { try world.daemon.send("GET", "/v1/unmanaged").status == 200 }
+            try eventually("it recovers", within: 5) { try world.daemon.send("GET", "/v1/unmanaged").status == 200 }
         }
     }
 
@@ -251,9 +251,9 @@ import Testing
                     #expect(try world.daemon.send("GET", "/livez").status == 200)
                     if first == 1 || kind == .databaseWrite { #expect(try world.versions() == devices) }
                     world.faults.disarm()
-                    try eventually("it heals", within: 5) { try world.isHealthy() }
+                    try eventually("it recovers", within: 5) { try world.isHealthy() }
                     #expect(try world.send(operation).status < 300)
-                    try eventually("it heals", within: 5) { try world.isHealthy() }
+                    try eventually("it recovers", within: 5) { try world.isHealthy() }
                     #expect(try world.interfaces() == world.expected)
                 }
             }
@@ -276,15 +276,15 @@ import Testing
                     .databaseWrite, first: first, count: count, with: try #require(numbers[name]))
                 let isTaken = try world.send(operation).status < 300
                 // The history is written a little later; its failure is reported as not ready.
-                try? eventually("it strikes", within: 0.3) { world.faults.struck > 0 }
+                try? eventually("a call fails", within: 0.3) { world.faults.struck > 0 }
                 let isOver = world.faults.struck == 0
                 #expect(try world.daemon.send("GET", "/livez").status == 200)
                 if !isOver, count == nil {
-                    try eventually("it is told") { try world.daemon.send("GET", "/readyz").status == 503 }
+                    try eventually("it is reported") { try world.daemon.send("GET", "/readyz").status == 503 }
                 }
                 world.faults.disarm()
                 if !isTaken { try world.perform(operation) }
-                try eventually("it heals after write \(first)", within: 5) { try world.isHealthy() }
+                try eventually("it recovers after write \(first)", within: 5) { try world.isHealthy() }
                 #expect(try world.interfaces() == world.expected)
                 try eventually("nothing is missing in the history after write \(first)") {
                     try world.devices(operation == .delete ? "Deleted" : "Converged", after: latest)

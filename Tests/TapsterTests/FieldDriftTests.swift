@@ -66,7 +66,7 @@ import Testing
         #expect(link.hasCarrier, comment)
     }
 
-    @Test func eachIsPutRightAndTold() async throws {
+    @Test func eachIsRepairedAndReported() async throws {
         try await withDaemon { (daemon) throws in
             for bridge in ["br0", "br1"] { try run("ip", "link", "add", bridge, "up", "type", "bridge") }
             #expect(try daemon.create("web0", spec: Self.spec).status == 201)
@@ -83,7 +83,7 @@ import Testing
                 repairs[drift.field, default: 0] += 1
                 let metric = "tapster_drift_repairs_total{field=\"\(drift.field)\"}"
                 do {
-                    try eventually("\(comment) is put right") {
+                    try eventually("\(comment) is repaired") {
                         guard let count = try daemon.metric(metric).flatMap({ Int($0) }) else { return false }
                         return try count >= repairs[drift.field, default: 0] && daemon.phase("web0") == "Ready"
                     }
@@ -110,7 +110,7 @@ import Testing
     }
 
     /// The kernel does not notify of these (`do_setlink()` only sets `DO_SETLINK_MODIFIED`), so a pass finds them.
-    @Test func aGSOSizeIsPutRightAtTheNextLook() async throws {
+    @Test func aGSOSizeIsRepairedAtTheNextPass() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("web0", spec: #"{"link": {"gsoMaxBytes": 50000}}"#)
             #expect(try Interface("web0")?.gsoMaxBytes == 50_000)
@@ -127,7 +127,7 @@ import Testing
         }
     }
 
-    @Test func whatOthersAddStays() async throws {
+    @Test func externalAdditionsStay() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("web0", spec: #"{"link": {"addresses": ["192.0.2.1/24"]}}"#)
             let consumer = try Consumer("web0")
@@ -153,7 +153,7 @@ import Testing
     }
 
     /// Below 1,280 bytes the kernel removes IPv6 from the interface, with its addresses.
-    @Test func whatGoesWithASmallMTUComesBack() async throws {
+    @Test func addressesLostWithASmallMTUComeBack() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("web0", spec: #"{"link": {"addresses": ["192.0.2.1/24", "2001:db8::1/64"]}}"#)
             try run("ip", "link", "set", "web0", "mtu", "1000")
@@ -165,7 +165,7 @@ import Testing
         }
     }
 
-    @Test func anAddressThatTheKernelRefusesIsTriedAgain() async throws {
+    @Test func anAddressThatTheKernelRefusesIsRetried() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("web0")
             let knob = "/proc/sys/net/ipv6/conf/web0/disable_ipv6"
@@ -183,7 +183,7 @@ import Testing
     }
 
     /// Another interface has the alternative name.
-    @Test func aNameThatIsTakenIsToldAndTriedAgain() async throws {
+    @Test func aNameInUseIsReportedAndRetried() async throws {
         try await withDaemon { (daemon) throws in
             try run("ip", "link", "add", "other", "type", "bridge")
             try run("ip", "link", "property", "add", "dev", "other", "altname", "front")

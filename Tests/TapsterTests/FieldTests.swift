@@ -137,7 +137,7 @@ import Testing
         }
     }
 
-    @Test func theCarrierIsAsStated() async throws {
+    @Test func theCarrierFollowsTheSpec() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("web0", spec: #"{"queues": 2}"#)
             let before = try #require(try Interface("web0"))
@@ -182,7 +182,7 @@ import Testing
         }
     }
 
-    @Test func whoMayOpenItChanges() async throws {
+    @Test func ownerAndGroupChange() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("open0", spec: #"{"access": "open", "queues": 2}"#)
             let before = try #require(try Interface("open0"))
@@ -205,7 +205,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ["open", "brokered"]) func whatOnlyDescriptorsSet(access: String) async throws {
+    @Test(arguments: ["open", "brokered"]) func settingsThatNeedADescriptorChange(access: String) async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("web0", spec: #"{"access": "\#(access)"}"#)
             let before = try #require(try Interface("web0"))

@@ -25,13 +25,13 @@ import Testing
     @Test func aGuestOnLeasedQueues() async throws {
         try await inNamespace {
             try withTemporaryDirectory { directory in
-                let stranger = try Stranger(in: directory)
-                let daemon = try Daemon(keptIn: directory, options: ["--socket-group", stranger.identifier])
-                try daemon.create("vm0", spec: #"{"queues": 4, "owner": \#(stranger.identifier), \#(Self.link)}"#)
+                let user = try UnprivilegedUser(in: directory)
+                let daemon = try Daemon(keptIn: directory, options: ["--socket-group", user.identifier])
+                try daemon.create("vm0", spec: #"{"queues": 4, "owner": \#(user.identifier), \#(Self.link)}"#)
                 let guest = try Guest(
-                    in: stranger.directory, address: "192.0.2.2/24",
-                    command: stranger.command([
-                        stranger.tapster, "exec", "--socket", daemon.socket, "--device", "vm0", "--",
+                    in: user.directory, address: "192.0.2.2/24",
+                    command: user.command([
+                        user.tapster, "exec", "--socket", daemon.socket, "--device", "vm0", "--",
                     ]) + Guest.virtualMachine(on: "fds={fds}"))
                 let status = try String(contentsOfFile: "/proc/\(guest.process.identifier)/status", encoding: .utf8)
                 for kind in ["Inh", "Prm", "Eff", "Bnd", "Amb"] {

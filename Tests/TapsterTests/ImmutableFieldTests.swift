@@ -46,7 +46,7 @@ import Testing
             for (key, value) in expected { #expect(after.tun(key) ?? "none" == value, "\(key)") }
             // `recreate=true` is valid only once: a later difference is external drift, and no permission to recreate.
             try run("ip", "link", "set", "web0", "mtu", "1400")
-            try eventually("the MTU is put right") { try Interface("web0")?.mtu == 1_500 }
+            try eventually("the MTU is repaired") { try Interface("web0")?.mtu == 1_500 }
             #expect(try Interface("web0")?.index == after.index)
         }
     }
@@ -64,7 +64,7 @@ import Testing
         }
     }
 
-    @Test func leaveToRecreateChangesNothingElse() async throws {
+    @Test func permissionToRecreateChangesNothingElse() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("web0")
             let before = try #require(try Interface("web0"))
@@ -87,7 +87,7 @@ import Testing
     }
 
     /// An external change must not make Tapster delete a device: that needs a request.
-    @Test func nothingIsMadeAnewUnasked() async throws {
+    @Test func nothingIsRecreatedUnasked() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("web0", spec: #"{"access": "open"}"#)
             let before = try #require(try Interface("web0"))

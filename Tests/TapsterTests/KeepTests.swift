@@ -19,7 +19,7 @@ import Testing
         names = os.environ["LISTEN_FDNAMES"].split(":") if count else []
         inherited = list(zip(names, range(3, 3 + count)))
         def tell(value):
-            with open(place + "/told", "a") as file: file.write(json.dumps(value) + "\\n")
+            with open(place + "/written", "a") as file: file.write(json.dumps(value) + "\\n")
 
         """
 
@@ -44,20 +44,20 @@ import Testing
 
         var log: String { (try? String(contentsOfFile: directory + "/log", encoding: .utf8)) ?? "" }
 
-        var told: [String] {
-            let text = (try? String(contentsOfFile: directory + "/told", encoding: .utf8)) ?? ""
+        var written: [String] {
+            let text = (try? String(contentsOfFile: directory + "/written", encoding: .utf8)) ?? ""
             return text.split(separator: "\n").map(String.init)
         }
 
         /// Waits until the program has written this many lines.
-        func told(_ count: Int) throws -> [String] {
-            try eventually("\(count) lines are told", within: 30) {
-                guard process.isRunning || told.count >= count else {
+        func written(_ count: Int) throws -> [String] {
+            try eventually("\(count) lines are written", within: 30) {
+                guard process.isRunning || written.count >= count else {
                     throw TestFailure("keep ended with \(process.wait()): \(log)")
                 }
-                return told.count >= count
+                return written.count >= count
             }
-            return told
+            return written
         }
 
         /// Sends SIGTERM and waits until it has ended.
@@ -116,7 +116,7 @@ import Testing
                     time.sleep(1000)
                     """)
                 for round in 0..<3 {
-                    let line = try keep.told(2 * round + 2)[2 * round]
+                    let line = try keep.written(2 * round + 2)[2 * round]
                     let first = try #require(
                         try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [Any])
                     if round > 0 {
@@ -127,9 +127,9 @@ import Testing
                     try Self.kill("\(first[0])")
                 }
                 // They come in the order in which they were stored; both ends of the pair are connected.
-                _ = try keep.told(8)
+                _ = try keep.written(8)
                 #expect(keep.stop() == 143)
-                #expect(try FileManager.default.contentsOfDirectory(atPath: directory).sorted() == ["log", "told"])
+                #expect(try FileManager.default.contentsOfDirectory(atPath: directory).sorted() == ["log", "written"])
             }
         }
     }
@@ -147,7 +147,7 @@ import Testing
                     notify("FDSTORE=1\\nFDNAME=n", [os.memfd_create("m")])
                     os.kill(os.getpid(), signal.SIGKILL)
                     """)
-                #expect(try keep.told(6) == ["0", "1", "2", "3", "4", "5"])
+                #expect(try keep.written(6) == ["0", "1", "2", "3", "4", "5"])
                 #expect(keep.stop() == 143)
                 // The delay doubles while each run of the program is short.
                 for delay in ["100 ms", "200 ms", "400 ms", "800 ms", "1600 ms"] {
@@ -178,10 +178,10 @@ import Testing
                     tell(time.monotonic())
                     time.sleep(1000)
                     """)
-                let process = try keep.told(2)[0].dropFirst().prefix { $0 != "," }
+                let process = try keep.written(2)[0].dropFirst().prefix { $0 != "," }
                 let start = ContinuousClock.now
                 try Self.kill(String(process))
-                #expect(try keep.told(4)[2].hasSuffix(", 4000, true]"))
+                #expect(try keep.written(4)[2].hasSuffix(", 4000, true]"))
                 // 100 ms of it are the delay, most of the rest is Python.
                 #expect(start.duration(to: .now) < .seconds(2))
                 #expect(keep.stop() == 143)
@@ -204,7 +204,7 @@ import Testing
                     notify("READY=1")
                     if inherited: time.sleep(1000)
                     """)
-                #expect(try keep.told(2)[1] == "511")
+                #expect(try keep.written(2)[1] == "511")
                 #expect(keep.log.components(separatedBy: "no room for more descriptors").count == 2)
                 #expect(keep.stop() == 143)
             }
@@ -216,7 +216,7 @@ import Testing
             (["/bin/sh", "-c", "exit 7"], 7), (["/bin/true"], 0), (["/bin/sh", "-c", "kill -9 $$"], 137),
             (["no-such-command"], 127), (["/no/such/command"], 127), (["/etc/passwd"], 126), (["/"], 126),
         ] as [([String], Int32)])
-    func whoIsNeverReadyIsNotStartedAgain(command: [String], status: Int32) async throws {
+    func aProgramThatIsNeverReadyIsNotRestarted(command: [String], status: Int32) async throws {
         try await onThread {
             try withTemporaryDirectory { directory in
                 let keep = try Keep(directory, command: command)
@@ -243,10 +243,10 @@ import Testing
                     tell("ready")
                     time.sleep(1000)
                     """)
-                _ = try keep.told(1)
+                _ = try keep.written(1)
                 keep.process.signal(number)
                 #expect(keep.process.wait() == 9)
-                #expect(keep.told == [#""ready""#, "\(number)"])
+                #expect(keep.written == [#""ready""#, "\(number)"])
             }
         }
     }
@@ -268,10 +268,10 @@ import Testing
                     time.sleep(1000)
                     """)
                 for round in 0..<3 {
-                    #expect(try keep.told(round + 1) == (0...round).map(String.init))
+                    #expect(try keep.written(round + 1) == (0...round).map(String.init))
                     keep.process.signal(SIGHUP)
                 }
-                _ = try keep.told(4)
+                _ = try keep.written(4)
                 #expect(keep.stop() == 0)
             }
         }
@@ -285,34 +285,34 @@ import Testing
                     directory,
                     command: [
                         "/bin/sh", "-c",
-                        #"(echo $(ls /proc/self/fd); grep -E 'Sig(Blk|Ign)' /proc/self/status; env) > $TMPDIR/told"#,
+                        #"(echo $(ls /proc/self/fd); grep -E 'Sig(Blk|Ign)' /proc/self/status; env) > $TMPDIR/written"#,
                     ], environment: ["LISTEN_FDS": "3", "LISTEN_PID": "1", "WATCHDOG_USEC": "1", "MINE": "yes"])
                 #expect(keep.process.wait() == 0)
-                let told = keep.told
-                try #require(told.count > 3)
+                let written = keep.written
+                try #require(written.count > 3)
                 // The standard ones, and the directory that is being read.
-                #expect(told[0] == "0 1 2 3")
-                #expect(told[1] == "SigBlk:\t0000000000000000")
+                #expect(written[0] == "0 1 2 3")
+                #expect(written[1] == "SigBlk:\t0000000000000000")
                 // Signals 32 and 33 are reserved by the C library.
-                let ignored = try #require(UInt64(told[2].dropFirst(8), radix: 16))
+                let ignored = try #require(UInt64(written[2].dropFirst(8), radix: 16))
                 #expect(ignored & 0x7FFF_FFFF == 0)
-                #expect(told.contains("MINE=yes"))
-                #expect(told.contains { $0.hasPrefix("NOTIFY_SOCKET=\(directory)/") })
-                #expect(!told.contains { $0.hasPrefix("LISTEN_FDS") || $0.hasPrefix("WATCHDOG") })
+                #expect(written.contains("MINE=yes"))
+                #expect(written.contains { $0.hasPrefix("NOTIFY_SOCKET=\(directory)/") })
+                #expect(!written.contains { $0.hasPrefix("LISTEN_FDS") || $0.hasPrefix("WATCHDOG") })
             }
         }
     }
 
-    @Test func strangersStoreNothing() async throws {
+    @Test func otherProcessesStoreNothing() async throws {
         try await onThread {
             try withTemporaryDirectory { directory in
                 let keep = try Keep(
                     directory,
                     """
                     tell([os.getpid(), names])
-                    # A child of the program is a stranger too.
+                    # A child of the program is another process, too.
                     if os.fork() == 0:
-                        notify("READY=1\\nFDSTORE=1\\nFDNAME=stranger", [os.memfd_create("m")])
+                        notify("READY=1\\nFDSTORE=1\\nFDNAME=foreign", [os.memfd_create("m")])
                         notify("FDSTOREREMOVE=1\\nFDNAME=mine")
                         os._exit(0)
                     os.wait()
@@ -322,9 +322,9 @@ import Testing
                     tell("done")
                     time.sleep(1000)
                     """)
-                let process = try keep.told(2)[0].dropFirst().prefix { $0 != "," }
+                let process = try keep.written(2)[0].dropFirst().prefix { $0 != "," }
                 try Self.kill(String(process))
-                #expect(try keep.told(4)[2].hasSuffix(#"["mine"]]"#))
+                #expect(try keep.written(4)[2].hasSuffix(#"["mine"]]"#))
                 #expect(keep.stop() == 143)
             }
         }
@@ -340,7 +340,7 @@ import Testing
                     tell(os.getpid())
                     time.sleep(1000)
                     """)
-                let process = try keep.told(1)[0]
+                let process = try keep.written(1)[0]
                 keep.process.signal(SIGKILL)
                 keep.process.wait()
                 try eventually("it has ended") { !Self.isRunning(process) }
@@ -383,9 +383,11 @@ import Testing
                     container.signal(SIGKILL)
                     container.wait()
                 }
-                func told() -> String { (try? String(contentsOfFile: directory + "/told", encoding: .utf8)) ?? "" }
-                try eventually("all orphans are gone", within: 30) { told().split(separator: "\n").count == 2 }
-                #expect(told().hasSuffix("[0, 2, 1]\n"))
+                func written() -> String {
+                    (try? String(contentsOfFile: directory + "/written", encoding: .utf8)) ?? ""
+                }
+                try eventually("all orphans are gone", within: 30) { written().split(separator: "\n").count == 2 }
+                #expect(written().hasSuffix("[0, 2, 1]\n"))
             }
         }
     }

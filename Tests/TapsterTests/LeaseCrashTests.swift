@@ -82,12 +82,12 @@ import Testing
             #expect(lease.queues.keys.sorted() == [1, 2, 3])
             let queues = bystander.queues.merging(lease.queues) { a, _ in a }
             let frames = try SteeredFrames(to: lease.interfaceIndex, by: try #require(bystander.queues[0]))
-            let told = try daemon.order(of: "web0")
-            #expect(try Interface("web0")?.attachedQueues == told.count)
-            #expect(try frames.order(of: queues, count: told.count) == told)
+            let reported = try daemon.order(of: "web0")
+            #expect(try Interface("web0")?.attachedQueues == reported.count)
+            #expect(try frames.order(of: queues, count: reported.count) == reported)
             lease.close()
         case .over:
-            if let holder { try eventually("he is told") { holder.isOver } }
+            if let holder { try eventually("the lease is over") { holder.isOver } }
             try daemon.waitForLeases([bystander.id])
             try eventually("its queues are detached") { try Interface("web0")?.attachedQueues == 1 }
             #expect(holder?.queues.values.allSatisfy { $0.isAttached == false } != false)
@@ -220,7 +220,7 @@ import Testing
             try daemon.waitForLeases(Set(holders.dropFirst().map(\.id)))
             try QueueSwitchTests.checkOrder(daemon, "web0", queues, frames)
             #expect(try daemon.send("DELETE", "/v1/leases/\(holders[1].id)").status == 204)
-            try eventually("he is told") { holders[1].isOver }
+            try eventually("the lease is over") { holders[1].isOver }
             try QueueSwitchTests.checkOrder(daemon, "web0", queues, frames)
         }
     }
@@ -248,7 +248,7 @@ import Testing
     }
 
     /// While the daemon is down, leases end, queues are toggled and an interface is deleted.
-    @Test func whatHappensMeanwhileIsSeen() async throws {
+    @Test func changesDuringTheRestartAreSeen() async throws {
         try await Self.withKeptDaemon { (daemon) throws in
             for name in ["web0", "web1"] { try daemon.create(name, spec: #"{"queues": 4}"#) }
             let stays = try LeaseHolder(daemon, "web0", "queues=1,2")
@@ -262,7 +262,7 @@ import Testing
             try TestSupport.run("ip", "link", "del", "web1")
             try daemon.start()
             try daemon.waitForLeases([stays.id])
-            try eventually("he is told") { loses.isOver }
+            try eventually("the lease is over") { loses.isOver }
             #expect(ends.queues.values.allSatisfy { $0.isAttached == false })
             #expect(try daemon.order(of: "web0") == [1])
             stays.queues[2]?.attach()

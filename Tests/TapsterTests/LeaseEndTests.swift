@@ -57,7 +57,7 @@ import Testing
 
             let answer = try daemon.send(statement.method, statement.target + "&force=true", json: statement.body)
             #expect(answer.status == 200, "\(answer.text)")
-            try eventually("he is told") { holder.isOver }
+            try eventually("the lease is over") { holder.isOver }
             // Compatible leases are kept.
             let goesOn = ["shrink", "replace", "apply"].contains(statement.name)
             try daemon.waitForLeases(goesOn ? [first.id] : [])
@@ -98,7 +98,7 @@ import Testing
         }
     }
 
-    @Test func anInterfaceThatAStrangerDeletesIsMadeAgain() async throws {
+    @Test func anExternallyDeletedInterfaceIsRecreated() async throws {
         try await withDaemon { (daemon) throws in
             for (name, spec) in [
                 ("web0", #"{"queues": 4}"#), ("one0", #"{"multiQueue": false}"#),
@@ -108,7 +108,7 @@ import Testing
                 let holder = try LeaseHolder(daemon, name)
                 let bystander = try daemon.leases().subtracting([holder.id])
                 try run("ip", "link", "del", name)
-                try eventually("he is told") { holder.isOver }
+                try eventually("the lease is over") { holder.isOver }
                 try daemon.waitForLeases(bystander)
                 try eventually("there is another one") {
                     guard let interface = try Interface(name) else { return false }
@@ -136,7 +136,7 @@ import Testing
                 if isFirst { holders[1].close() }
                 try run("ip", "link", "del", "web0")
                 if !isFirst { holders[1].close() }
-                for holder in holders where holder !== holders[1] { try eventually("he is told") { holder.isOver } }
+                for holder in holders where holder !== holders[1] { try eventually("it is over") { holder.isOver } }
                 try daemon.waitForLeases([])
                 try eventually("there is another one") {
                     guard let interface = try Interface("web0") else { return false }

@@ -94,7 +94,7 @@ import Testing
         (.interfaceName, "EIO", EIO), (.setVnetHeaderSize, "EBUSY", EBUSY), (.getVnetHeaderSize, "EIO", EIO),
         (.setOffload, "EBUSY", EBUSY), (.setQueue, "ENOMEM", ENOMEM),
     ])
-    func aHandOverThatFailsLeavesNothing(kind: Faults.Kind, name: String, error: Int32) async throws {
+    func aFailedHandOverLeavesNothing(kind: Faults.Kind, name: String, error: Int32) async throws {
         try await inNamespace {
             try withTemporaryDirectory { directory in
                 let faults = try Faults(in: directory)
@@ -122,11 +122,11 @@ import Testing
                         return link?.attachedQueues == 0 && link?.detachedQueues == 0
                     }
                     // External changes in the meantime are undone before the next lease, as before any first lease.
-                    let stranger = try Consumer("web0")
-                    stranger.vnetHeaderSize = 20
-                    stranger.leave()
+                    let foreign = try Consumer("web0")
+                    foreign.vnetHeaderSize = 20
+                    foreign.leave()
                     // A program that another test is starting may hold a copy for a moment.
-                    try eventually("he has gone") { try Interface("web0")?.attachedQueues == 0 }
+                    try eventually("it is gone") { try Interface("web0")?.attachedQueues == 0 }
                     let holder = try LeaseHolder(daemon, "web0")
                     #expect(holder.queues[0]?.vnetHeaderSize == 12)
                     #expect(holder.queues.count == 4)
@@ -140,7 +140,7 @@ import Testing
     }
 
     /// The setting is stored; the client gets an answer that shows that the kernel does not follow.
-    @Test func aSwitchThatFailsIsTold() async throws {
+    @Test func aFailedSwitchIsReported() async throws {
         try await inNamespace {
             try withTemporaryDirectory { directory in
                 let faults = try Faults(in: directory)

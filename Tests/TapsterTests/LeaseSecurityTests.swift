@@ -63,15 +63,15 @@ import Testing
             #expect(try Self.ask(daemon, "web0", user: owner, group: Self.others) == "\(EACCES) none 0")
             #expect(chmod(daemon.socket, 0o666) == 0)
 
-            let stranger = try Self.ask(daemon, "web0", user: Self.others, group: Self.others)
-            #expect(stranger == "403 LEASE_FORBIDDEN 0")
+            let refused = try Self.ask(daemon, "web0", user: Self.others, group: Self.others)
+            #expect(refused == "403 LEASE_FORBIDDEN 0")
             // A group ID is not accepted as a user ID, nor the reverse.
-            #expect(try Self.ask(daemon, "web0", user: group, group: owner) == stranger)
+            #expect(try Self.ask(daemon, "web0", user: group, group: owner) == refused)
             let member = try Self.ask(daemon, "web0", user: Self.others, group: Self.others, groups: [owner, 7])
-            #expect(member == stranger)
+            #expect(member == refused)
             // Without owner and group, no unprivileged user matches.
-            #expect(try Self.ask(daemon, "web1", user: owner, group: group) == stranger)
-            #expect(try Self.ask(daemon, "web1", user: Self.others, group: 0, groups: [0]) == stranger)
+            #expect(try Self.ask(daemon, "web1", user: owner, group: group) == refused)
+            #expect(try Self.ask(daemon, "web1", user: Self.others, group: 0, groups: [0]) == refused)
 
             #expect(try Self.ask(daemon, "web0", user: owner, group: Self.others) == "101 none 2")
             try daemon.waitUntilAllIsFree(["web0"], baseline)
@@ -86,7 +86,7 @@ import Testing
             // A refused client learns nothing about the queue's state.
             let holder = try Lessee(daemon.socket, of: "web0")
             let asked = try Self.ask(daemon, "web0", user: Self.others, group: Self.others, query: "?queues=0")
-            #expect(asked == stranger)
+            #expect(asked == refused)
             _ = holder
         }
     }
@@ -128,7 +128,7 @@ import Testing
         }
     }
 
-    @Test func whatIsNoGoodRequestGetsNothing() async throws {
+    @Test func invalidRequestsGetNoQueues() async throws {
         try await withDaemon(options: ["--metrics-listen", "127.0.0.1:9487"]) { (daemon) throws in
             try run("ip", "link", "set", "lo", "up")
             try daemon.create("web0", spec: #"{"queues": 4}"#)
@@ -187,7 +187,7 @@ import Testing
     }
 
     /// Its children have copies of the queues, which must get no packets after its death.
-    @Test func whoIsKilledLosesItsQueuesThoughChildrenHoldCopies() async throws {
+    @Test func aKilledConsumerLosesItsQueuesThoughChildrenHoldCopies() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 4, "link": {"addresses": ["192.0.2.1/24"]}}"#)
             try run("ip", "neighbour", "replace", "192.0.2.2", "lladdr", "02:00:00:00:00:02", "dev", "web0")
@@ -225,13 +225,13 @@ import Testing
                     """, daemon.socket,
                 ], output: output)
             defer { process.signal(SIGKILL) }
-            func told() -> [[Substring]] {
+            func printed() -> [[Substring]] {
                 let text = (try? String(contentsOfFile: output, encoding: .utf8)) ?? ""
                 return text.split(separator: "\n").map { $0.split(separator: " ") }
             }
             let pinger = try Pinger(to: "192.0.2.2", from: "198.51.100", every: 1)
-            try eventually("packets come") { told().contains { $0.first == "packets" } }
-            let child = try #require(told().first { $0.first == "child" }.flatMap { pid_t(String($0[1])) })
+            try eventually("packets come") { printed().contains { $0.first == "packets" } }
+            let child = try #require(printed().first { $0.first == "child" }.flatMap { pid_t(String($0[1])) })
             defer { kill(child, SIGKILL) }
 
             process.signal(SIGKILL)
@@ -245,17 +245,17 @@ import Testing
             }
             process.wait()
             // The next holder gets all packets.
-            let heir = try Lessee(daemon.socket, of: "web0")
-            let before = told().count
+            let successor = try Lessee(daemon.socket, of: "web0")
+            let before = printed().count
             var packets = 0
             var buffer = [UInt8](repeating: 0, count: 65_536)
-            try eventually("the heir has the packets") {
-                for queue in heir.descriptors { while read(queue, &buffer, buffer.count) > 0 { packets += 1 } }
+            try eventually("the successor has the packets") {
+                for queue in successor.descriptors { while read(queue, &buffer, buffer.count) > 0 { packets += 1 } }
                 return packets >= 1_000
             }
-            #expect(told().count == before, "the child still gets packets")
+            #expect(printed().count == before, "the child still gets packets")
             _ = pinger
-            heir.leave()
+            successor.leave()
             kill(child, SIGKILL)
             try daemon.waitUntilAllIsFree(["web0"], baseline)
         }

@@ -71,7 +71,7 @@ import Testing
         os.execv(sys.argv[2], sys.argv[2:])
         """
 
-    @Test func whatBelongsToNothingIsClosed() async throws {
+    @Test func descriptorsWithoutALeaseAreClosed() async throws {
         try await inNamespace {
             try withTemporaryDirectory { directory in
                 let socket = directory + "/api.sock"

@@ -32,10 +32,10 @@ import Testing
     }
 
     /// The kernel's EBUSY is reported with its cause, and leases work when the other process has closed the queue.
-    @Test func aStrangersHoldOnASingleQueueDeviceIsTold() async throws {
+    @Test func anExternalHolderOfASingleQueueDeviceIsReported() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("one0", spec: #"{"multiQueue": false}"#)
-            let stranger = try Consumer("one0", multiQueue: false)
+            let foreign = try Consumer("one0", multiQueue: false)
             let refusal: LeaseHolder.Refusal
             do {
                 _ = try LeaseHolder(daemon, "one0")
@@ -46,7 +46,7 @@ import Testing
             #expect(refusal.status >= 409 && refusal.text.contains("EBUSY"), "\(refusal)")
             #expect(refusal.text.contains("another process holds the only queue"), "\(refusal)")
             #expect(try daemon.leases() == [])
-            stranger.leave()
+            foreign.leave()
             // A process that another test is starting may hold a copy for a moment.
             try eventually("it is leased") { (try? LeaseHolder(daemon, "one0")) != nil }
         }
@@ -167,17 +167,17 @@ import Testing
 
     /// Without an open queue, the next process that opens the device would set its flags; the flags of another process
     /// must not count.
-    @Test func theFlagsAreThoseThatAreStated() async throws {
+    @Test func theFlagsFollowTheSpec() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 2, "vnetHeader": false}"#)
             #expect(try Interface("web0")?.tun("vnet_hdr") == "0")
             // A process that opens it by name, as root can, with other flags.
-            let stranger = try Consumer("web0", vnetHeader: true)
+            let foreign = try Consumer("web0", vnetHeader: true)
             #expect(try Interface("web0")?.tun("vnet_hdr") == "1")
             #expect(throws: LeaseHolder.Refusal.self) { try LeaseHolder(daemon, "web0") }
             #expect(try daemon.leases() == [])
-            try eventually("the stranger's queue is left") { try Interface("web0")?.attachedQueues == 1 }
-            stranger.leave()
+            try eventually("only the foreign queue is left") { try Interface("web0")?.attachedQueues == 1 }
+            foreign.leave()
             let holder = try LeaseHolder(daemon, "web0")
             #expect(holder.lines[0].json["vnetHeaderSize"] is NSNull)
             #expect(try Interface("web0")?.tun("vnet_hdr") == "0")
@@ -212,7 +212,7 @@ import Testing
         }
     }
 
-    @Test func anUnknownQueueOrDeviceIsTold() async throws {
+    @Test func anUnknownQueueOrDeviceIsReported() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 2}"#)
             try daemon.create("open0", spec: #"{"access": "open"}"#)

@@ -51,7 +51,7 @@ import Testing
         }
     }
 
-    @Test func promtoolHasNothingToSay() async throws {
+    @Test func promtoolFindsNoMistakes() async throws {
         try await withDaemon { (daemon) throws in
             let lessee = try Self.busy(daemon)
             let file = daemon.directory + "/metrics"
@@ -63,7 +63,7 @@ import Testing
     }
 
     /// promtool checks whether the rules can be parsed; only a scrape shows whether their metrics exist.
-    @Test func alertsSpeakOfWhatThereIs() async throws {
+    @Test func alertsUseExistingMetrics() async throws {
         let rules = Examples.path("../prometheus-rules.yaml")
         try run(buildTool("promtool"), "check", "config", Examples.path("../prometheus.yml"))
         let words = try run(buildTool("promtool"), "check", "rules", rules)
@@ -144,7 +144,7 @@ import Testing
             let text = try Self.scrape(daemon)
             #expect(text.contains("\n\(success) 1\n") && text.contains(bytes))
             try namespace.remove()
-            try eventually("nobody tells of it any more") {
+            try eventually("its metrics are gone") {
                 let text = try Self.scrape(daemon)
                 return text.contains("\n\(success) 0\n") && !text.contains(bytes)
             }
@@ -152,7 +152,7 @@ import Testing
         }
     }
 
-    @Test func prometheusIsServedOverTCPAndNobodyElse() async throws {
+    @Test func onlyMetricsAndHealthAreServedOnTheMetricsPort() async throws {
         try await inNamespace {
             try withTemporaryDirectory { directory in
                 try run("ip", "link", "set", "lo", "up")

@@ -25,7 +25,7 @@ import Testing
             for word in words {
                 try run(
                     in: namespace.path, ["ip", "link", "set", "web0"] + word.split(separator: " ").map(String.init))
-                try eventually("\(word) is put right") {
+                try eventually("\(word) is repaired") {
                     let link = try namespace.interface("web0")
                     return link?.mtu == 1_500 && link?.alias == nil && link?.controller == "br0"
                 }
@@ -69,7 +69,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [true, false]) func aNamespaceThatIsDeletedIsLetGo(isNamed: Bool) async throws {
+    @Test(arguments: [true, false]) func aDeletedNamespaceIsClosed(isNamed: Bool) async throws {
         try await withDaemon { (daemon) throws in
             let namespace = isNamed ? NamedNamespace() : NamedNamespace(in: daemon.directory)
             // Serving requests and waiting opens descriptors of its own.
@@ -84,7 +84,7 @@ import Testing
                 // Unmounting without MNT_DETACH would fail while the file is held.
                 try namespace.remove()
                 try daemon.waitForReason("NamespaceMissing", of: "web0")
-                try eventually("it is let go") { !daemon.holds(inode) && daemon.idleDescriptors <= before }
+                try eventually("it is closed") { !daemon.holds(inode) && daemon.idleDescriptors <= before }
             }
             #expect(try daemon.condition("Drifted", of: "web0")?.holds == false)
             #expect(try daemon.metric(#"tapster_drift_repairs_total{field="device"}"#) == "0")
@@ -105,7 +105,7 @@ import Testing
     }
 
     /// Opening a FIFO blocks, and opening some devices has effects: a file that is not a namespace is never opened.
-    @Test func whatIsNoNamespaceIsNotOpened() async throws {
+    @Test func aFileThatIsNotANamespaceIsNotOpened() async throws {
         try await withDaemon { (daemon) throws in
             let directory = daemon.directory + "/places"
             try run("mkdir", directory)

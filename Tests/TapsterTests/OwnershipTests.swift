@@ -6,7 +6,7 @@ import Testing
 /// Recognition of our interfaces when indexes and names are reused.
 @Suite(.privileged) struct OwnershipTests {
     /// An interface that is moved between namespaces keeps its index, which may be that of a lost device of ours.
-    @Test func aStrangerWithTheNumberOfALostDeviceIsAStranger() async throws {
+    @Test func aForeignInterfaceWithTheIndexOfALostDeviceIsLeftAlone() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("rep0", spec: #"{"driftPolicy": "report"}"#)
             let index = try #require(try Interface("rep0")?.index)
@@ -29,7 +29,7 @@ import Testing
     }
 
     /// A device must not adopt the interface of another device of ours that got its name.
-    @Test func oursIsNotAdopted() async throws {
+    @Test func ourOwnInterfaceIsNotAdopted() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("x1", spec: #"{"adoption": "compatible"}"#)
             _ = try daemon.create("x2")
@@ -47,7 +47,7 @@ import Testing
     }
 
     /// Nor may a daemon that has just started and has not seen other interfaces yet.
-    @Test func oursIsNotAdoptedByAStartEither() async throws {
+    @Test func ourOwnInterfaceIsNotAdoptedByAStart() async throws {
         try await withDaemon { (daemon) throws in
             let numbers = 0..<6
             for number in numbers {
@@ -70,7 +70,7 @@ import Testing
     }
 
     /// The interface of a device may already be deleted when its deletion is rolled back: that is not external drift.
-    @Test func whatIsTakenBackComesBackUnderReportToo() async throws {
+    @Test func aRolledBackDeletionRestoresAReportingDevice() async throws {
         try await withDaemon { (daemon) throws in
             for round in 0..<4 {
                 let names = (0..<20).map { "r\($0)" }
@@ -89,7 +89,7 @@ import Testing
     }
 
     /// The bridge is configured before it exists and detected when it appears; after a restart as well.
-    @Test func aBridgeThatComesIsHeardOf() async throws {
+    @Test func aNewBridgeIsDetected() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("web0")
             _ = try daemon.send("PATCH", "/v1/devices/web0", json: #"{"spec": {"link": {"controller": "br9"}}}"#)
@@ -118,7 +118,7 @@ import Testing
     }
 
     /// The message must not suggest to remove a device of ours.
-    @Test func aNameThatADeviceOfOursHasIsTold() async throws {
+    @Test func aNameOfAnotherDeviceIsReported() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("d1", spec: #"{"link": {"altNames": ["d2"]}}"#)
             _ = try daemon.create("d2", wait: "1ms")

@@ -15,7 +15,7 @@ import Testing
     private static let cuts = environment["TAPSTER_SOAK_STEPS"].flatMap { Int($0) } ?? 1_000
 
     /// An answer that a client got.
-    private struct Told {
+    private struct Reply {
         /// The length of the record at that time.
         let end: Int
         /// The revision of an accepted write; `nil` for a refused one.
@@ -50,7 +50,7 @@ import Testing
                     history.faults.arm(.databaseSync, first: first, count: 2, with: error)
                     try history.write(6)
                     history.faults.disarm()
-                    try eventually("it heals") { try history.daemon.send("GET", "/readyz").status == 200 }
+                    try eventually("it recovers") { try history.daemon.send("GET", "/readyz").status == 200 }
                     try history.write(4)
                 }
             }
@@ -95,7 +95,7 @@ import Testing
 
         private let directory: String
         private let lock = NSLock()
-        private var told: [Told] = []
+        private var replies: [Reply] = []
         private var number = 0
         private var created = 0
         private var record: String { directory + "/record" }
@@ -119,10 +119,10 @@ import Testing
             faults.disarm()
         }
 
-        var refusals: Int { told.filter { $0.revision == nil }.count }
+        var refusals: Int { replies.filter { $0.revision == nil }.count }
 
         /// A device whose creation was refused.
-        var lastRefused: String { told.last { $0.revision == nil }?.device ?? "" }
+        var lastRefused: String { replies.last { $0.revision == nil }?.device ?? "" }
 
         /// Writes one after the other: changes without an effect in the kernel, and some with one.
         func write(_ count: Int) throws {
@@ -170,7 +170,7 @@ import Testing
             guard stat(record, &status) == 0 else { throw TestFailure("no record") }
             let revision = answer.headers["etag"].flatMap { Int($0.filter(\.isNumber)) }
             lock.withLock {
-                told.append(Told(end: Int(status.st_size), revision: revision, device: device, number: number))
+                replies.append(Reply(end: Int(status.st_size), revision: revision, device: device, number: number))
             }
         }
 
@@ -180,7 +180,7 @@ import Testing
             let record = try DiskRecord(record)
             let path = directory + "/cut.db"
             var disk = Disk(record, seed: seed)
-            var known = Known(told.sorted { $0.end < $1.end })
+            var known = Known(replies.sorted { $0.end < $1.end })
             for number in 0..<cuts {
                 try disk.play(to: (number + 1) * record.entries.count / cuts)
                 let end = disk.position == 0 ? 0 : record.entries[disk.position - 1].end
@@ -198,25 +198,25 @@ import Testing
 
     /// The state that must exist.
     private struct Known {
-        private var rest: ArraySlice<Told>
+        private var rest: ArraySlice<Reply>
         private var revision = 0
         private var numbers: [String: Int] = [:]
         /// Devices whose creation was refused before a later write was accepted.
         private var refused: Set<String> = []
         private var refusedLately: Set<String> = []
 
-        init(_ told: [Told]) { rest = told[...] }
+        init(_ replies: [Reply]) { rest = replies[...] }
 
         mutating func learn(until end: Int) {
-            while let told = rest.first, told.end <= end {
+            while let reply = rest.first, reply.end <= end {
                 rest.removeFirst()
-                if let revision = told.revision {
+                if let revision = reply.revision {
                     self.revision = max(self.revision, revision)
-                    numbers[told.device] = max(numbers[told.device] ?? 0, told.number)
+                    numbers[reply.device] = max(numbers[reply.device] ?? 0, reply.number)
                     refused.formUnion(refusedLately)
                     refusedLately = []
-                } else if told.number == 0 {
-                    refusedLately.insert(told.device)
+                } else if reply.number == 0 {
+                    refusedLately.insert(reply.device)
                 }
             }
         }

@@ -8,9 +8,9 @@ import Testing
     static func checkOrder(
         _ daemon: Daemon, _ name: String, _ queues: [Int: Consumer], _ frames: SteeredFrames
     ) throws {
-        let told = try daemon.order(of: name)
-        #expect(told.count == (try Interface(name)?.attachedQueues), "\(told)")
-        #expect(try frames.order(of: queues, count: told.count) == told)
+        let reported = try daemon.order(of: name)
+        #expect(reported.count == (try Interface(name)?.attachedQueues), "\(reported)")
+        #expect(try frames.order(of: queues, count: reported.count) == reported)
     }
 
     @Test func aDisabledQueueGetsNothingUntilItIsEnabled() async throws {
@@ -78,7 +78,7 @@ import Testing
     }
 
     /// The consumer may do so; it is reported and not undone.
-    @Test func whatAConsumerTogglesIsNoticed() async throws {
+    @Test func queuesToggledByTheConsumerAreNoticed() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 4}"#)
             let holder = try LeaseHolder(daemon, "web0")
@@ -132,7 +132,7 @@ import Testing
     }
 
     /// A detach and an attach between two passes leave all queues attached, but in another order.
-    @Test func whatIsToggledBehindOurBackIsNotToldWrong() async throws {
+    @Test func aQuickToggleDoesNotMakeTheOrderWrong() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 4}"#)
             let holder = try LeaseHolder(daemon, "web0")
@@ -143,10 +143,10 @@ import Testing
                 holder.queues[queue]?.attach()
                 // Time to notice.
                 usleep(100_000)
-                let told = try daemon.order(of: "web0")
+                let reported = try daemon.order(of: "web0")
                 let found = try frames.order(of: holder.queues, count: 4)
-                guard told.isEmpty || told == found else {
-                    throw TestFailure("queue \(queue) was toggled: \(told) is told, and \(found) is so")
+                guard reported.isEmpty || reported == found else {
+                    throw TestFailure("queue \(queue) was toggled: the API has \(reported), the kernel \(found)")
                 }
             }
         }
@@ -192,7 +192,7 @@ import Testing
             let holder = try LeaseHolder(daemon, "web0")
             #expect(try daemon.order(of: "web0") == [0, 1, 2, 3])
             #expect(try daemon.send("DELETE", "/v1/leases/\(gone.id)").status == 204)
-            try eventually("he is told") { gone.isOver }
+            try eventually("the lease is over") { gone.isOver }
             #expect(gone.queues[0]?.isAttached == false)
             try daemon.waitForQueues(
                 [QueueState(at: nil, lease: nil)] + [1, 2, 0].map { QueueState(at: $0, lease: holder.id) }, of: "web0")
@@ -230,12 +230,12 @@ import Testing
     }
 
     /// The old consumer's queue was there before the lease.
-    @Test func aLeaseBesideAStrangersQueueDoesNotTellAnOrder() async throws {
+    @Test func aLeaseBesideAnExternalQueueHasNoKnownOrder() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 4}"#)
             let gone = try LeaseHolder(daemon, "web0", "queues=3")
             _ = try daemon.send("DELETE", "/v1/leases/\(gone.id)")
-            try eventually("he is told") { gone.isOver }
+            try eventually("the lease is over") { gone.isOver }
             gone.queues[3]?.attach()
             usleep(200_000)
             let holder = try LeaseHolder(daemon, "web0", "queues=0,1")

@@ -15,7 +15,7 @@ import Testing
         ?? (0..<walks).map { _ in UInt64.random(in: 1...UInt64(UInt32.max)) }
 
     @Test(arguments: seeds)
-    func whatIsStatedComesTrue(seed: UInt64) async throws {
+    func theDesiredStateIsReached(seed: UInt64) async throws {
         try await inNamespace {
             try withTemporaryDirectory { directory in
                 let walk = try Walk(seed: seed, directory: directory)
@@ -194,14 +194,14 @@ private final class Walk {
         }
     }
 
-    // MARK: Strangers
+    // MARK: External changes
 
     private func drift() throws {
         guard let name = wanted.keys.sorted().randomElement(using: &random), let device = wanted[name] else { return }
         let changes: [(field: String, command: [String])] = [
             ("mtu", ["link", "set", name, "mtu", "1300"]), ("down", ["link", "set", name, "down"]),
             ("up", ["link", "set", name, "up"]), ("length", ["link", "set", name, "txqueuelen", "77"]),
-            ("alias", ["link", "set", name, "alias", "stranger"]), ("device", ["link", "del", name]),
+            ("alias", ["link", "set", name, "alias", "external"]), ("device", ["link", "del", name]),
             ("name", ["link", "set", name, "name", "stolen-\(name)"]),
             // Once: a flush would run again and remove the restored address.
             ("address", ["addr", "del", device.address ?? "10.1.1.1/24", "dev", name]),

@@ -40,7 +40,7 @@ import Testing
         }
     }
 
-    @Test func devicesStayWhateverBecomesOfTheService() async throws {
+    @Test func devicesOutliveTheService() async throws {
         try await withSandbox { sandbox throws in
             try sandbox.run("systemctl", "start", "tapster")
             try sandbox.daemon.create("web0", spec: #"{"queues": 4, "link": {"carrier": "on"}}"#)
@@ -115,7 +115,7 @@ import Testing
     }
 
     /// systemd keeps the descriptors of leases.
-    @Test func leasesGoOnWhateverBecomesOfTheService() async throws {
+    @Test func leasesSurviveRestartsOfTheService() async throws {
         try await withSandbox { sandbox throws in
             try sandbox.run("systemctl", "start", "tapster")
             try sandbox.daemon.create("web0", spec: #"{"queues": 4, "link": {"addresses": ["192.0.2.1/24"]}}"#)
@@ -154,8 +154,8 @@ import Testing
             try sandbox.killDaemon()
             try goesOn()
             // It reports each attach and detach.
-            for told in sandbox.output("monitor").split(separator: "\n") where told.contains(" numqueues ") {
-                #expect(told.contains(" numqueues 4 "), "\(told)")
+            for line in sandbox.output("monitor").split(separator: "\n") where line.contains(" numqueues ") {
+                #expect(line.contains(" numqueues 4 "), "\(line)")
             }
 
             consumer.signal(SIGKILL)

@@ -50,7 +50,7 @@ import Testing
     }
 
     /// Leaving a VRF takes the interface down for a moment, which removes its IPv6 addresses.
-    @Test func whoIsTakenOutComesBack() async throws {
+    @Test func aDeviceThatLeavesItsVRFComesBack() async throws {
         try await withDaemon { (daemon) throws in
             try Self.makeVRF()
             try run("ip", "link", "add", "br0", "up", "type", "bridge")

@@ -29,17 +29,17 @@ import Testing
     }
 
     /// Changes in the kernel are reported too, without a write.
-    @Test func driftIsTold() async throws {
+    @Test func driftIsReported() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("a", spec: #"{"driftPolicy": "report"}"#)
             let stream = try WatchStream(socket: daemon.socket, headers: ["Accept": "text/event-stream"])
             _ = try stream.eventsUntilBookmark()
             try run("ip", "link", "set", "dev", "a", "mtu", "1400")
-            let told = try stream.events { event in
+            let received = try stream.events { event in
                 let status = event.object["status"] as? [String: Any]
                 return (status?["drift"] as? [[String: Any]])?.first?["field"] as? String == "link.mtu"
             }
-            #expect(told.last?.summary == "MODIFIED a")
+            #expect(received.last?.summary == "MODIFIED a")
         }
     }
 

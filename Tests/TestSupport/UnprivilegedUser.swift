@@ -3,7 +3,7 @@ import Glibc
 
 /// A user without privileges. It has copies of the programs that it runs, because it may have no access to the build
 /// folder.
-public struct Stranger {
+public struct UnprivilegedUser {
     /// Its user and group ID, for which there is no name.
     public let identifier = "64242"
     /// A directory that belongs to it.
@@ -12,7 +12,7 @@ public struct Stranger {
     public var tapster: String { directory + "/tapster" }
 
     public init(in parent: String) throws {
-        directory = parent + "/stranger"
+        directory = parent + "/user"
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         // Copied by another process: children of other tests may briefly inherit our descriptors, and a file that is
         // open for writing cannot be executed (ETXTBSY).

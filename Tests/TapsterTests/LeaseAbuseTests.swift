@@ -5,12 +5,12 @@ import Testing
 
 /// Clients that stop half-way, send too much, or connect by the thousand: they hold no resources, and delay no other
 /// client.
-@Suite(.privileged) struct LeaseStrangerTests {
+@Suite(.privileged) struct LeaseAbuseTests {
     /// The permitted growth of the daemon under abuse, in KiB: the allocator's buffers, far less than the data that is
     /// sent.
     private static let residentGrowthKibibytesMax = 16 << 10
 
-    @Test func whoGoesBeforeHeIsToldHoldsNothing() async throws {
+    @Test func aClientThatDisconnectsEarlyHoldsNothing() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 4}"#)
             let baseline = try daemon.descriptorsAtRest("web0")
@@ -37,7 +37,7 @@ import Testing
     }
 
     /// Unread answers precede the 101, so that it, or the queues after it, may not fit into the socket's buffer.
-    @Test func whoReadsNothingHoldsNothingLonger() async throws {
+    @Test func aClientThatDoesNotReadHoldsNothing() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 4}"#)
             let baseline = try daemon.descriptorsAtRest("web0")
@@ -59,7 +59,7 @@ import Testing
         }
     }
 
-    @Test func whoHalfClosesHasGivenBack() async throws {
+    @Test func aHalfCloseEndsTheLease() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 4}"#)
             let baseline = try daemon.descriptorsAtRest("web0")
@@ -72,7 +72,7 @@ import Testing
     }
 
     /// A few bytes are ignored; megabytes end the sender's lease, and no other.
-    @Test func whoSaysTooMuchLosesHisLeaseAlone() async throws {
+    @Test func aClientThatSendsTooMuchLosesOnlyItsLease() async throws {
         try await withDaemon { (daemon) throws in
             for name in ["web0", "web1"] { try daemon.create(name, spec: #"{"queues": 4}"#) }
             let other = try Lessee(daemon.socket, of: "web1")
@@ -154,17 +154,17 @@ import Testing
     @Test(arguments: [
         "", "GET /v1/devices/web0/lease HTTP/1.1\r\nHo", "PUT /v1/devices/a HTTP/1.1\r\nContent-Length: 9\r\n\r\n{",
     ])
-    func aThousandConnectionsKeepNobodyOut(beginning: String) async throws {
+    func aThousandConnectionsLockNoClientOut(beginning: String) async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 4}"#)
             let holder = try Lessee(daemon.socket, of: "web0")
             let client = try daemon.connect()
             #expect(try client.send("GET", "/livez").status == 200)
             let baseline = daemon.openDescriptors.count
-            var strangers: [Lessee] = []
+            var clients: [Lessee] = []
             for number in 0..<1_000 {
-                strangers.append(try Lessee(daemon.socket))
-                if !beginning.isEmpty { strangers[number].say(beginning) }
+                clients.append(try Lessee(daemon.socket))
+                if !beginning.isEmpty { clients[number].say(beginning) }
                 // Then every client that is idle for two seconds is disconnected.
                 if number % 50 == 0 { #expect(try client.send("GET", "/livez").status == 200) }
             }
@@ -175,10 +175,10 @@ import Testing
                 #expect(start.duration(to: .now) < .seconds(1))
             }
             // New clients are asked to retry, until `HTTPLimits.crowdedSecondsMax` has freed connections.
-            try eventually("who comes back is served", within: 20) { try daemon.send("GET", "/livez").status == 200 }
+            try eventually("a retry is served", within: 20) { try daemon.send("GET", "/livez").status == 200 }
             #expect(!holder.isEnded)
             #expect(try Interface("web0")?.tun("numqueues") == "4")
-            for stranger in strangers { stranger.leave() }
+            for idle in clients { idle.leave() }
             try eventually("all are gone") { daemon.openDescriptors.count <= baseline }
         }
     }
@@ -197,13 +197,13 @@ import Testing
                     #expect(client.status == 409 && client.descriptors.isEmpty)
                     #expect((client.problem["detail"] as? String ?? "").contains("pid \(getpid())"))
                 }
-                for client in clients { client.leave() }
+                for idle in clients { idle.leave() }
                 try daemon.waitUntilAllIsFree(["web0"], baseline)
             }
         }
     }
 
-    @Test func aStoppedHolderKeepsHisLeaseUntilHeIsKilled() async throws {
+    @Test func aStoppedHolderKeepsItsLeaseUntilItIsKilled() async throws {
         try await withDaemon { (daemon) throws in
             for name in ["web0", "web1"] { try daemon.create(name, spec: #"{"queues": 4}"#) }
             let baseline = try daemon.descriptorsAtRest("web0")
@@ -261,13 +261,13 @@ import Testing
 
 /// Set once, by one thread for others.
 private final class OneWay: Sendable {
-    private let authenticator = DispatchSemaphore(value: 0)
+    private let semaphore = DispatchSemaphore(value: 0)
 
     var isSet: Bool {
-        guard authenticator.wait(timeout: .now()) == .success else { return false }
-        authenticator.signal()
+        guard semaphore.wait(timeout: .now()) == .success else { return false }
+        semaphore.signal()
         return true
     }
 
-    func set() { authenticator.signal() }
+    func set() { semaphore.signal() }
 }
