@@ -240,8 +240,8 @@ import Testing
                 let output = directory + "/group"
                 let process = try ChildProcess(Daemon.binary, ["check-config", "--config", file], output: output)
                 #expect(process.wait() == 1)
-                let printed = try String(contentsOfFile: output, encoding: .utf8)
-                #expect(printed.contains("\(file):1: socketGroup: there is no group 'no-such-group' on this host"))
+                let told = try String(contentsOfFile: output, encoding: .utf8)
+                #expect(told.contains("\(file):1: socketGroup: there is no group 'no-such-group' on this host"))
             }
         }
     }
