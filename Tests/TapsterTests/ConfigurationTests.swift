@@ -45,7 +45,7 @@ import Testing
 
     @Test func anOptionComesBeforeAVariableBeforeTheFileBeforeTheDefault() throws {
         for setting in Setting.allCases {
-            // Two texts that each setting accepts; the default is checked by its place.
+            // Texts that each setting accepts. There are only two log formats, so the source is checked by its place too.
             let texts: [String] =
                 switch setting {
                 case .listen, .metricsListen: ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"]
@@ -193,7 +193,7 @@ import Testing
         #expect(shown.contains("zoe: consumer") && shown.contains("database: \"/x: #y\"  # \(Self.path):1"))
     }
 
-    /// With every commented line enabled, and unchanged.
+    /// Checks the file unchanged, and with every commented line enabled.
     @Test func theExampleIsValidAndComplete() throws {
         let path = URL(fileURLWithPath: #filePath).appending(path: "../../../deploy/tapster.yaml").standardizedFileURL
             .path
