@@ -1,3 +1,4 @@
+internal import HashTreeCollections
 package import Logging
 package import TapCore
 package import TapDocument
@@ -14,9 +15,7 @@ package final class Engine: ChangeFeed {
     package let documents: DeviceReader
     /// What the engine counts and measures.
     package let metrics: EngineMetrics
-    /// The database of wanted state and history.
-    package let store: Store
-
+    let store: Store
     let snapshots: SnapshotStore
     let inbox: WorkerInbox
     let writes: WriteQueue
@@ -160,15 +159,6 @@ package final class Engine: ChangeFeed {
         if !writes.add(WriteQueue.Write(turn: turn, fail: fail)) { throw .tooManyWrites }
     }
 
-    /// Adds an event to the history for something that has already happened.
-    ///
-    /// - Parameters:
-    ///   - event: The event to add.
-    ///   - completion: Called once, whether or not the event was written.
-    package func note(_ event: EventRecord, completion: @escaping @Sendable () -> Void) {
-        writes.note(event, completion: completion)
-    }
-
     // MARK: Read
 
     /// The current snapshot.
@@ -184,6 +174,27 @@ package final class Engine: ChangeFeed {
     ///
     /// - Returns: False if too many reads wait; `body` is then not run.
     package func read(_ body: @escaping @Sendable () -> Void) -> Bool { reader.add(body) }
+
+    /// Changes of the wanted state before a revision, newest first. For `read`'s thread.
+    package func changes(before revision: Int, limit: Int) throws(StoreError) -> [PastChange] {
+        try store.changes(before: revision, limit: limit)
+    }
+
+    /// The wanted state as a revision left it. For `read`'s thread.
+    package func wantedState(at revision: Int) throws(StoreError) -> PastStatement { try store.statement(revision) }
+
+    /// Events of the history after a number, oldest first. For `read`'s thread.
+    package func events(
+        after number: Int, device: DeviceName?, limit: Int
+    ) throws(StoreError) -> [EventRecord] { try store.events(after: number, device: device, limit: limit) }
+
+    /// Writes a checked copy of the database beside it. For `read`'s thread.
+    ///
+    /// - Returns: The copy.
+    package func backUp() throws(StoreError) -> Backup { try store.backUp(at: .now()) }
+
+    /// The size of the database's write-ahead log, in bytes; zero if it cannot be read.
+    package var walBytes: Int { store.walBytes }
 
     // MARK: Watch
 
@@ -206,6 +217,30 @@ package final class Engine: ChangeFeed {
         if !inbox.add(command) { throw .tooManyLeases }
     }
 
+    /// Ends a lease, and records it in the history.
+    ///
+    /// - Parameters:
+    ///   - id: The lease.
+    ///   - author: For the history.
+    ///   - reply: Called once, unless this throws: with `nil`, also if the event could not be recorded, since the lease
+    ///     has ended all the same.
+    /// - Throws: `Refusal.tooManyLeases`.
+    package func revoke(
+        _ id: LeaseIdentifier, by author: Author, reply: @escaping @Sendable (Refusal?) -> Void
+    ) throws(Refusal) {
+        try perform(
+            .revoke(id) { [writes] result in
+                switch result {
+                case .failure(let refusal): reply(refusal)
+                case .success(let device):
+                    let event = EventRecord(
+                        at: .now(), device: device, reason: .leaseRevoked, message: "lease \(id) was revoked",
+                        author: author)
+                    writes.note(event) { reply(nil) }
+                }
+            })
+    }
+
     // MARK: Survey
 
     /// Queues a question that only the worker can answer, after a full read of the kernel.
@@ -220,8 +255,29 @@ package final class Engine: ChangeFeed {
         if !inbox.ask(retryingFailed: retriesFailed, reply) { throw .tooManyQuestions }
     }
 
-    /// Queues a device for the worker's next pass.
-    package func refresh(_ name: DeviceName) { inbox.add([name]) }
+    /// Has the worker read the kernel in full and make all devices match.
+    ///
+    /// - Parameters:
+    ///   - device: The device that is looked at first; `nil` if there is none.
+    ///   - reply: Called when the kernel has been read; with false if it cannot be read.
+    /// - Throws: `Refusal.deviceNotFound`, `Refusal.tooManyQuestions`; `reply` is then not called.
+    package func reconcile(
+        _ device: DeviceName?, reply: @escaping @Sendable (_ isRead: Bool) -> Void
+    ) throws(Refusal) {
+        if let device {
+            guard snapshot.devices[device] != nil else { throw .deviceNotFound(device.text) }
+            inbox.add([device])
+        }
+        try survey(retryingFailed: true) { reply($0 != nil) }
+    }
+
+    /// Records in the history that a reconcile was requested.
+    package func noteReconcile(of device: DeviceName?, by author: Author, completion: @escaping @Sendable () -> Void) {
+        let event = EventRecord(
+            at: .now(), device: device, reason: .reconcileRequested,
+            message: device == nil ? "full reconcile requested" : "reconcile requested", author: author)
+        writes.note(event, completion: completion)
+    }
 
     // MARK: Wait
 

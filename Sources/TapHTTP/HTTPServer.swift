@@ -52,9 +52,16 @@ public final class HTTPServer: Sendable {
     /// - Throws: `HTTPServerError` if a thread cannot be started, or too many files are open.
     public func start() throws(HTTPServerError) {
         do throws(ThreadFailure) { try clients.start() } catch { throw HTTPServerError(description: "\(error)") }
+        do throws(HTTPServerError) { try startLibrary() } catch {
+            clients.stop()
+            throw error
+        }
+    }
+
+    private func startLibrary() throws(HTTPServerError) {
         var settings = unsafe tapster_mhd_settings()
         // The library closes the descriptor that it gets, so it gets a duplicate.
-        let listening = listener.socket.map { dup($0.number) }
+        let listening = listener.socket.map { fcntl($0.number, F_DUPFD_CLOEXEC, 0) }
         if let listening, listening < 0 {
             throw HTTPServerError(description: "too many files are open for \(listener)")
         }

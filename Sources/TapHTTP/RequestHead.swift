@@ -61,17 +61,19 @@ struct RequestFraming {
         let host = fields.only("host")
         let encoding = fields.only("transfer-encoding")
         let length = fields.only("content-length")
-        guard host.count == 1 || (host.count == 0 && isHTTP10), encoding.count + length.count <= 1,
-            encoding.count == 0 || !isHTTP10
-        else { throw .ambiguousRequest }
+        // In the order of libmicrohttpd 1.0, which refuses the first two by itself: all versions answer alike.
+        guard host.count > 0 || isHTTP10 else { throw .ambiguousRequest }
+        if let encoding = encoding.value, !encoding.lazy.map(asciiLowercase).elementsEqual("chunked".utf8) {
+            throw .unknownTransferCoding
+        }
+        guard host.count <= 1, encoding.count + length.count <= 1, encoding.count == 0 || !isHTTP10 else {
+            throw .ambiguousRequest
+        }
         for name in Self.singular where fields.only(name).count > 1 { throw .ambiguousRequest }
         if let authority, !authority.elementsEqual(host.value ?? [], by: { asciiLowercase($0) == asciiLowercase($1) }) {
             throw .ambiguousRequest
         }
         isChunked = encoding.count > 0
-        if let encoding = encoding.value, !encoding.lazy.map(asciiLowercase).elementsEqual("chunked".utf8) {
-            throw .unknownTransferCoding
-        }
         if let length = length.value {
             guard !length.isEmpty, length.allSatisfy({ $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }) else {
                 throw .ambiguousRequest

@@ -63,7 +63,7 @@ struct SourceGraph {
 
     /// The file that declares each top-level type. Uses of nested types name the type around them.
     private static func homes(_ code: [String: String]) -> [String: String] {
-        let declaration = /^(?:[a-z]+(?:\([a-z]+\))? )*?(?:struct|class|enum|protocol|typealias) ([A-Z]\w*)/
+        let declaration = /^(?:@\w+ )*(?:[a-z]+(?:\([a-z]+\))? )*?(?:struct|class|enum|protocol|typealias) ([A-Z]\w*)/
         var homes: [String: String] = [:]
         for (path, text) in code {
             for line in text.split(separator: "\n") {

@@ -66,6 +66,22 @@ struct HostileRequest: Sendable, CustomTestStringConvertible {
             "Transfer-Encoding: gzip", get("/livez", "Host: x\r\nTransfer-Encoding: gzip\r\n"), 501,
             "UNKNOWN_TRANSFER_CODING", .unknownTransferCoding),
         HostileRequest(
+            "Transfer-Encoding: identity and Content-Length",
+            get("/livez", "Host: x\r\nTransfer-Encoding: identity\r\nContent-Length: 5\r\n"), 501,
+            "UNKNOWN_TRANSFER_CODING", .unknownTransferCoding),
+        HostileRequest(
+            "Transfer-Encoding: identity, and chunked",
+            get("/livez", "Host: x\r\nTransfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n"), 501,
+            "UNKNOWN_TRANSFER_CODING", .unknownTransferCoding),
+        HostileRequest(
+            "HTTP/1.0 with Transfer-Encoding: gzip",
+            "GET /livez HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501,
+            "UNKNOWN_TRANSFER_CODING", .unknownTransferCoding),
+        HostileRequest(
+            "Transfer-Encoding: gzip and two hosts",
+            get("/livez", "Host: x\r\nHost: x\r\nTransfer-Encoding: gzip\r\n"), 501,
+            "UNKNOWN_TRANSFER_CODING", .unknownTransferCoding),
+        HostileRequest(
             "Transfer-Encoding: gzip, chunked", get("/livez", "Host: x\r\nTransfer-Encoding: gzip, chunked\r\n"), 501,
             "UNKNOWN_TRANSFER_CODING", .unknownTransferCoding),
         HostileRequest(

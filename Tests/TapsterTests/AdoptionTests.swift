@@ -70,7 +70,8 @@ import Testing
             let conflict = try #require(try daemon.condition("Conflict", of: "web0"))
             #expect(conflict.holds)
             #expect(
-                conflict.message.contains("since these differ: \(fields.joined(separator: ", ")).") == !fields.isEmpty,
+                conflict.message.contains("because these fields differ: \(fields.joined(separator: ", ")).") == !fields
+                    .isEmpty,
                 "\(conflict.message)")
             #expect(try Interface("web0")?.index == before.index)
             #expect(try Interface("web0")?.isUp == false)

@@ -45,7 +45,8 @@ import Testing
 
     @Test func anOptionComesBeforeAVariableBeforeTheFileBeforeTheDefault() throws {
         for setting in Setting.allCases {
-            // Texts that each setting accepts. There are only two log formats, so the source is checked by its place too.
+            // Texts that each setting accepts. There are only two log formats, so the source is checked by its place
+            // too.
             let texts: [String] =
                 switch setting {
                 case .listen, .metricsListen: ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"]

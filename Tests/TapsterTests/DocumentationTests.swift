@@ -5,9 +5,9 @@ import Testing
 /// The commands of README and docs run as they stand there.
 ///
 /// A page's `sh` blocks run in order, by one bash(1), in network, mount and process namespaces of their own: `/run` is
-/// empty, changes of `/etc` and `/var/lib` are lost at the end, the working directory has a copy of deploy/, `tapster` is the
-/// binary of this build, and a daemon serves with the default paths. A block that cannot run there says why:
-/// `sh skip=it changes the host's systemd`.
+/// empty, changes of `/etc` and `/var/lib` are lost at the end, the working directory has a copy of deploy/, `tapster`
+/// is the binary of this build, and a daemon serves with the default paths, and at var/api.sock as `make run` does. A
+/// block that cannot run there says why: `sh skip=it changes the host's systemd`.
 @Suite(.privileged) struct DocumentationTests {
     private struct Block {
         let line: Int
@@ -101,6 +101,9 @@ import Testing
         mkdir -p /run/tapster /run/netns /etc/tapster /var/lib/tapster
         export PATH=$directory/bin:$PATH HOME=$directory/work
         cd "$directory/work"
+        mkdir var
+        ln -s /run/tapster/api.sock var/api.sock
+        ip link set lo up
         tapster serve --socket-group 0 &
         for _ in {1..600}; do
             ! curl -s --fail --unix-socket /run/tapster/api.sock http://tapster/readyz >/dev/null || break

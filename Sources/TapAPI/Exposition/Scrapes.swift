@@ -30,7 +30,7 @@ final class Scrapes: Sendable {
                     page.body(scrape.format, metrics, read: reader.read) { statistics in
                         Metrics.Figures(
                             snapshot: engine.health, statistics: statistics, queueDepth: engine.waitingDevices,
-                            walBytes: engine.store.walBytes)
+                            walBytes: engine.walBytes)
                     }
                 }
                 scrape.answer(body)

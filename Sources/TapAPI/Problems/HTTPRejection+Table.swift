@@ -2,16 +2,8 @@ internal import TapEngine
 internal import TapHTTP
 
 extension HTTPRejection {
-    /// Problem for a request that violates HTTP or a limit of the server.
-    func words(_ limits: HTTPLimits) -> Problem.Words {
-        switch self {
-        case .bodyTooLarge: Problem.bodyTooLarge(bytesMax: limits.bodyBytesMax).words
-        case .stopping: Refusal.stopping.words
-        default: Problem.Words(row, detail: detail(limits))
-        }
-    }
-
-    private var row: Problem.Row {
+    /// Status, code and title of the problem for a request that violates HTTP or a limit of the server.
+    var row: Problem.Row {
         switch self {
         case .malformedTarget: .init(400, "MALFORMED_TARGET", "The request target cannot be decoded")
         case .ambiguousRequest: .init(400, "AMBIGUOUS_REQUEST", "The request is ambiguous")
@@ -24,11 +16,12 @@ extension HTTPRejection {
         case .targetTooLong: .init(414, "TARGET_TOO_LONG", "The request target is too long")
         case .tooManyConnections: .init(503, "TOO_MANY_CONNECTIONS", "Too many connections are open", retryAfter: 1)
         case .tooManyBodies: .init(503, "TOO_MANY_BODIES", "Too many large requests are in progress", retryAfter: 1)
-        case .bodyTooLarge, .stopping: preconditionFailure("another table has this case")
+        case .bodyTooLarge: Problem.bodyTooLarge(bytesMax: 0).row
+        case .stopping: Refusal.stopping.row
         }
     }
 
-    private func detail(_ limits: HTTPLimits) -> String {
+    func detail(_ limits: HTTPLimits) -> String {
         switch self {
         case .malformedTarget:
             "a percent sign must be followed by two hexadecimal digits; control characters, encoded slashes, the "
@@ -59,7 +52,8 @@ extension HTTPRejection {
                 + "try again in a second"
         case .tooManyBodies:
             "try again in a second"
-        case .bodyTooLarge, .stopping: preconditionFailure("another table has this case")
+        case .bodyTooLarge: Problem.bodyTooLarge(bytesMax: limits.bodyBytesMax).detail
+        case .stopping: Refusal.stopping.detail
         }
     }
 }

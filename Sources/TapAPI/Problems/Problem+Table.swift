@@ -4,15 +4,14 @@ internal import TapEngine
 
 extension Problem {
     /// Status, code, title, detail and header fields.
-    var words: Words {
-        switch self {
-        case .refused(let refusal): refusal.words
-        case .rejected(let rejection, let limits): rejection.words(limits)
-        default: Words(row, detail: detail, headers: headers)
-        }
+    var words: Words { Words(row, detail: detail, errors: errors, headers: headers) }
+
+    /// The fields or parts of the document that the problem concerns.
+    private var errors: [FieldIssue] {
+        if case .refused(let refusal) = self { refusal.errors } else { [] }
     }
 
-    private var row: Row {
+    var row: Row {
         switch self {
         case .denied(let refusal): refusal.row
         case .bodyTooLarge: Row(413, "BODY_TOO_LARGE", "The body is too large")
@@ -28,11 +27,12 @@ extension Problem {
         case .upgradeRequired: Row(426, "UPGRADE_REQUIRED", "Protocol upgrade required")
         case .notAcceptable: Row(406, "NOT_ACCEPTABLE", "Not acceptable")
         case .tooManyWatchers: Row(503, "TOO_MANY_WATCHERS", "Too many watch streams are open", retryAfter: 1)
-        case .rejected, .refused: preconditionFailure("another table has this case")
+        case .rejected(let rejection, _): rejection.row
+        case .refused(let refusal): refusal.row
         }
     }
 
-    private var detail: String {
+    var detail: String {
         switch self {
         case .denied(let refusal): refusal.detail
         case .bodyTooLarge(let max): ProblemDetails.bodyTooLarge(max)
@@ -48,7 +48,8 @@ extension Problem {
         case .upgradeRequired: ProblemDetails.upgradeRequired
         case .notAcceptable(let found, let offered): ProblemDetails.notAcceptable(found, offered)
         case .tooManyWatchers(let owner, let max): ProblemDetails.tooManyWatchers(owner, max)
-        case .rejected, .refused: preconditionFailure("another table has this case")
+        case .rejected(let rejection, let limits): rejection.detail(limits)
+        case .refused(let refusal): refusal.detail
         }
     }
 
@@ -58,7 +59,9 @@ extension Problem {
         case .methodNotAllowed(_, let allowed): ["Allow": allowed.joined(separator: ", ")]
         case .unsupportedEncoding: ["Accept-Encoding": "identity"]
         case .upgradeRequired: ["Upgrade": LeaseMessage.protocolName]
-        default: [:]
+        case .rejected, .refused, .bodyTooLarge, .notJSON, .invalidParameter, .invalidHeader, .routeNotFound,
+            .unsupportedMediaType, .invalidName, .unixSocketRequired, .notAcceptable, .tooManyWatchers:
+            [:]
         }
     }
 }

@@ -4,18 +4,16 @@ internal import TapStore
 internal import TapEngine
 
 extension Refusal {
-    /// The problem for this refusal.
-    var words: Problem.Words {
+    typealias Row = Problem.Row
+
+    /// Status, code and title of the problem for this refusal.
+    var row: Row {
         // If all refusals of an apply have the same code, the apply has it too.
-        if case .applyRefused(let refused) = self, let shared = Self.sharedRow(refused) {
-            return Problem.Words(shared, detail: detail, errors: errors)
-        }
-        return Problem.Words(row, detail: detail, errors: errors)
+        if case .applyRefused(let refused) = self, let shared = Self.sharedRow(refused) { return shared }
+        return ownRow
     }
 
-    private typealias Row = Problem.Row
-
-    private var row: Row {
+    private var ownRow: Row {
         switch self {
         case .invalidDocument: Row(422, "INVALID_DOCUMENT", "The document is invalid")
         case .deviceNotFound: Row(404, "DEVICE_NOT_FOUND", "No such device")
@@ -73,7 +71,7 @@ extension Refusal {
         }
     }
 
-    private var detail: String {
+    var detail: String {
         switch self {
         case .invalidDocument(let issues): RefusalDetails.invalidDocument(issues)
         case .deviceNotFound(let name): "there is no device '\(name)'; GET /v1/devices lists the devices"
@@ -122,7 +120,7 @@ extension Refusal {
     }
 
     /// The fields or parts of the document that the refusal concerns.
-    private var errors: [FieldIssue] {
+    var errors: [FieldIssue] {
         switch self {
         case .invalidDocument(let issues): issues
         case .immutableFields(let fields):

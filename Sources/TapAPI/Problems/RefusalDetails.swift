@@ -149,10 +149,9 @@ enum RefusalDetails {
     }
 
     static func applyRefused(_ refused: [(place: Int, refusal: Refusal)]) -> String {
-        let words = refused.map(\.refusal.words)
-        let isOfOneKind = Set(words.map(\.code)).count == 1
+        let isOfOneKind = Set(refused.map(\.refusal.row.code)).count == 1
         return "nothing was changed, because of "
             + "\(refused.count == 1 ? "one device" : "\(refused.count) devices"); see errors"
-            + (isOfOneKind ? ". \(words[0].detail)" : "")
+            + (isOfOneKind ? ". \(refused[0].refusal.detail)" : "")
     }
 }

@@ -18,7 +18,7 @@ struct BackupRoutes: Sendable {
             {
                 do throws(Problem) {
                     try call.read(on: engine) { () throws(StoreError) in
-                        answer(call, try engine.store.backUp(at: .now()))
+                        answer(call, try engine.backUp())
                     }
                 } catch { call.fail(error) }
             }

@@ -67,21 +67,11 @@ struct LeaseRoutes: Sendable {
 
     @Sendable private func revoke(_ call: Call) throws(Problem) {
         let id = try Self.identifier(call)
-        let command = LeaseCommand.revoke(id) { result in
-            switch result {
-            case .success(let device): tell(call, id, of: device)
-            case .failure(let refusal): call.fail(.refused(refusal))
+        try refusing { () throws(Refusal) in
+            try engine.revoke(id, by: call.author) { refusal in
+                if let refusal { call.fail(.refused(refusal)) } else { call.answer(HTTPResponse(status: 204)) }
             }
         }
-        try refusing { () throws(Refusal) in try engine.perform(command) }
-    }
-
-    /// Records the event and answers. The lease has ended even if the database cannot record it.
-    private func tell(_ call: Call, _ id: LeaseIdentifier, of device: DeviceName) {
-        let event = EventRecord(
-            at: .now(), device: device, reason: .leaseRevoked, message: "lease \(id) was revoked",
-            author: call.author)
-        engine.note(event) { call.answer(HTTPResponse(status: 204)) }
     }
 
     private static func identifier(_ call: Call) throws(Problem) -> LeaseIdentifier {

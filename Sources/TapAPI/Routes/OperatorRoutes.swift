@@ -73,7 +73,7 @@ struct OperatorRoutes: Sendable {
         let limit = try call.integer("limit", in: 1...Self.eventsLimitMax, default: 100)
         let device = try call.query("device") { (text) throws(ValidationError) in try DeviceName(text) }
         try call.read(on: engine) { () throws(StoreError) in
-            let events = try engine.store.events(after: after, device: device, limit: limit)
+            let events = try engine.events(after: after, device: device, limit: limit)
             call.answer(json: ItemList(events).document)
         }
     }

@@ -110,10 +110,8 @@ struct QueueRoutes: Sendable {
     @Sendable private func assignFree(_ call: Call) throws(Problem) {
         let input = try call.input { (document) throws(InvalidDocument) in try FreeQueuesInput(document) }
         try change(call) { (record, group, idempotent) throws(Refusal) in
-            let leases = engine.snapshot.devices[record.name]?.leases ?? []
-            let others = leases.filter { $0.consumer != input.assignment.consumer }
             let (change, queues) = try QueueChange.assign(
-                free: input.count, of: record, leasedByOthers: Set(others.flatMap(\.indexes)),
+                free: input.count, of: record, leases: engine.snapshot.devices[record.name]?.leases ?? [],
                 to: Assignment(input.assignment, at: .now()))
             let assigned = try group.commit(change, by: call.author)
             let response = Call.response(
@@ -135,9 +133,7 @@ struct QueueRoutes: Sendable {
     ) throws(Problem) {
         let name = try call.name()
         try writes.enqueue(call) { (group, idempotent) throws(Refusal) in
-            guard let record = group.devices[name]?.record else { throw .deviceNotFound(name.text) }
-            guard record.deletionRequestedAt == nil else { throw .deviceDeleting(name) }
-            return try decide(record, &group, idempotent)
+            return try decide(try group.changeableDevice(name), &group, idempotent)
         }
     }
 
@@ -148,22 +144,6 @@ struct QueueRoutes: Sendable {
             throw .queueNotFound(device: record.name, index: text, count: record.queues.count)
         }
         return index
-    }
-}
-
-extension WriteGroup {
-    /// Writes a change of a device's queues, with its event.
-    ///
-    /// - Returns: The record after the change.
-    /// - Throws: `Refusal.store`.
-    fileprivate mutating func commit(_ change: QueueChange, by author: Author) throws(Refusal) -> DeviceRecord {
-        guard let event = change.event else { return change.record }
-        let commit = try commit([.queues(change.record, from: change.before)], by: author)
-        record(
-            EventRecord(
-                at: event.at, device: change.record.name, reason: event.reason, message: event.message,
-                author: author, revision: commit.revision))
-        return commit.records[0]
     }
 }
 

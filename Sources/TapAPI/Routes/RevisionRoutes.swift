@@ -26,7 +26,7 @@ struct RevisionRoutes: Sendable {
         let before = try call.integer("before", in: 1...Int.max, default: Int.max)
         let limit = try call.integer("limit", in: 1...Self.limitMax, default: 100)
         try call.read(on: engine) { () throws(StoreError) in
-            let changes = try engine.store.changes(before: before, limit: limit)
+            let changes = try engine.changes(before: before, limit: limit)
             call.answer(json: ItemList(changes.map { RevisionDocument($0) }).document)
         }
     }
@@ -34,7 +34,7 @@ struct RevisionRoutes: Sendable {
     @Sendable private func read(_ call: Call) throws(Problem) {
         let revision = try call.revision(orElse: Self.notFound)
         try call.read(on: engine) { () throws(StoreError) in
-            switch try engine.store.statement(revision) {
+            switch try engine.wantedState(at: revision) {
             case .known(let change, let devices):
                 call.answer(json: RevisionDocument(change, devices: devices.map(StatedDevice.init)).document)
             case .forgotten(let oldest): call.fail(.refused(.revisionForgotten(revision, oldest: oldest)))

@@ -1,19 +1,19 @@
-package import Logging
-package import TapCore
+internal import Logging
+internal import TapCore
 internal import TapDocument
 internal import TapStore
 
 /// A lease with its open descriptors. Used on the worker's thread only.
-package final class Lease: LeaseRecordHolder {
+final class Lease: LeaseRecordHolder {
     /// The most descriptors in one message; the kernel's limit is 253 (`SCM_MAX_FD`).
     static let queuesPerMessageMax = 250
 
     /// What does not change during the lease.
-    package let record: LeaseRecord
+    let record: LeaseRecord
     /// The open queues, by queue index.
-    package var queues: [Int: any KernelQueue] = [:]
+    var queues: [Int: any KernelQueue] = [:]
     /// The client's connection; `nil` until status 101 has been sent.
-    package var connection: (any KernelConnection)?
+    var connection: (any KernelConnection)?
     /// The number of queues of which the service manager holds copies, besides the connection; `nil` if it was not
     /// asked to.
     var keptQueues: Int?
@@ -23,11 +23,11 @@ package final class Lease: LeaseRecordHolder {
     }
 
     /// The indexes of the leased queues, ascending.
-    package var indexes: [Int] { queues.keys.sorted() }
+    var indexes: [Int] { queues.keys.sorted() }
 
     /// The queue indexes, last in the kernel's order first: detached in this order, they leave the other queues in
     /// place (the kernel moves the last queue into a gap).
-    package func indexes(tailFirstIn order: QueueOrder<Int>) -> [Int] {
+    func indexes(tailFirstIn order: QueueOrder<Int>) -> [Int] {
         queues.keys.map { ($0, order.kernelIndex(of: $0) ?? -1) }.sorted { $0.1 > $1.1 }.map(\.0)
     }
 
@@ -41,7 +41,7 @@ package final class Lease: LeaseRecordHolder {
     var keptName: String { "lease-" + record.id.text }
 
     /// The messages that hand the queues over: each a line and the queues whose descriptors go with it.
-    package func messages(vnetHeaderSize: Int?, networkNamespace: NetworkNamespace?) -> [([UInt8], [any KernelQueue])] {
+    func messages(vnetHeaderSize: Int?, networkNamespace: NetworkNamespace?) -> [([UInt8], [any KernelQueue])] {
         let parts = indexes.chunked(Self.queuesPerMessageMax)
         return parts.enumerated().map { position, part in
             let message = LeaseMessage(
@@ -52,7 +52,7 @@ package final class Lease: LeaseRecordHolder {
     }
 
     /// Log metadata that identifies the lease.
-    package var metadata: Logger.Metadata {
+    var metadata: Logger.Metadata {
         [
             "lease": "\(record.id)", "device": "\(record.device)", "consumer": "\(record.consumer?.text ?? "")",
             "pid": "\(record.process)", "uid": "\(record.user)",

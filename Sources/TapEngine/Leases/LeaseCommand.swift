@@ -21,7 +21,7 @@ package enum LeaseCommand: Sendable {
     }
 
     /// Answers with `Refusal.stopping`, since the worker has ended, and all leases with it.
-    package func refuse() {
+    func refuse() {
         switch self {
         case .grant(_, let reply): reply.refuse(.stopping)
         case .handOver: break
@@ -34,10 +34,10 @@ package enum LeaseCommand: Sendable {
 /// The two ways to answer a lease request; exactly one is called, once.
 package struct LeaseReply: Sendable {
     /// Refuses the request.
-    package let refuse: @Sendable (Refusal) -> Void
+    let refuse: @Sendable (Refusal) -> Void
     /// Accepts the request: answers 101, then calls back with the connected socket, or with `nil` if the client has
     /// disconnected before the answer.
-    package let accept: @Sendable (_ handOver: @escaping @Sendable (OwnedDescriptor?) -> Void) -> Void
+    let accept: @Sendable (_ handOver: @escaping @Sendable (OwnedDescriptor?) -> Void) -> Void
 
     package init(
         refuse: @escaping @Sendable (Refusal) -> Void,

@@ -15,7 +15,7 @@ struct LeaseJournal {
     struct Entry: LeaseRecordHolder, Hashable {
         let record: LeaseRecord
         /// Queue indexes, in the order in which the service manager keeps their descriptors.
-        package let queues: [Int]
+        let queues: [Int]
     }
 
     /// The state that results from all lines of the journal.

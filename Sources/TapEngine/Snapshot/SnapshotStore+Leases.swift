@@ -28,7 +28,7 @@ extension SnapshotStore {
     }
 
     /// Removes an ended lease.
-    package func release(_ id: LeaseIdentifier, of name: DeviceName) {
+    func release(_ id: LeaseIdentifier, of name: DeviceName) {
         change([]) { state in
             guard let view = state.snapshot.devices[name] else { return }
             state.show(view.with(leases: view.leases.filter { $0.id != id }))
@@ -42,7 +42,7 @@ extension SnapshotStore {
     ///   - devices: For each device, which leases the write would end.
     ///   - force: Whether the write may end leases.
     /// - Returns: A lease that prevents the write; no device is then closed. `nil` on success.
-    package func close(_ devices: [DeviceName: (LeaseView) -> Bool], force: Bool) -> LeaseView? {
+    func close(_ devices: [DeviceName: (LeaseView) -> Bool], force: Bool) -> LeaseView? {
         state.withLock { state in
             for (name, isEnded) in devices where !force {
                 if let lease = state.snapshot.devices[name]?.leases.first(where: isEnded) { return lease }
@@ -53,7 +53,7 @@ extension SnapshotStore {
     }
 
     /// Permits new leases again.
-    package func open(_ names: some Sequence<DeviceName>) {
+    func open(_ names: some Sequence<DeviceName>) {
         state.withLock { $0.reservations.open(names) }
     }
 }

@@ -5,7 +5,7 @@ internal import TapSystem
 extension SnapshotStore {
     /// Calls `completion` once: when all goals are reached (possibly at once), when one can no longer be reached, or
     /// after `time`.
-    package func wait(
+    func wait(
         for goals: [DeviceName: Waiters.Goal], atMost time: Duration,
         completion: @escaping @Sendable (Snapshot, _ isReached: Bool) -> Void
     ) {

@@ -9,7 +9,7 @@ extension SnapshotStore {
     /// - Parameter revision: The last revision that the client has seen; `nil` if it has seen none.
     /// - Returns: The position, with the snapshot that belongs to it.
     /// - Throws: `Refusal.resourceVersionGone` if the changes since that revision are no longer kept.
-    package func start(after revision: Int?) throws(Refusal) -> WatchStart {
+    func start(after revision: Int?) throws(Refusal) -> WatchStart {
         let (start, oldest, newest) = state.withLock { state -> (WatchStart?, Int, Int) in
             let changes = state.changes
             let known = changes.forgotten.revision...state.snapshot.revision
@@ -31,7 +31,7 @@ extension SnapshotStore {
     }
 
     /// The next change after a position.
-    package func next(after place: WatchPlace) -> NextChange {
+    func next(after place: WatchPlace) -> NextChange {
         state.withLock { state in
             let changes = state.changes
             guard changes.forgotten.sequence <= max(place.sequence, place.removalsIgnoredUpTo) else {

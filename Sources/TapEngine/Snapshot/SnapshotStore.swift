@@ -135,7 +135,7 @@ final class SnapshotStore: ChangeFeed {
 
 extension SnapshotStore.State {
     /// Replaces a device's version, and adds the change to the feed if its document differs.
-    package mutating func show(_ view: DeviceView) {
+    mutating func show(_ view: DeviceView) {
         let old = snapshot.devices.updateValue(view, forKey: view.record.name)
         if let old, old.showsSame(as: view) { return }
         if let old, old.record.identifier != view.record.identifier {

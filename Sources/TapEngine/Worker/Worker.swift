@@ -386,10 +386,3 @@ extension WorkerUpdate {
         self.init(name: view.record.name, identifier: view.record.identifier, status: status, claim: claim)
     }
 }
-
-extension Array {
-    /// Splits the array into parts of `size` elements; the last may be shorter.
-    package func chunked(_ size: Int) -> [[Element]] {
-        stride(from: 0, to: count, by: size).map { Array(self[$0..<Swift.min($0 + size, count)]) }
-    }
-}

@@ -30,7 +30,7 @@ package struct UnmanagedDevice: Sendable {
     /// The interface as the kernel reports it.
     package let link: ObservedLink
     /// The namespace's identity.
-    package let host: HostIdentity
+    let host: HostIdentity
     /// The namespace's location; `nil` for the daemon's own.
     package let namespace: NetworkNamespace?
     /// The name of its bridge or VRF.
@@ -76,7 +76,7 @@ package final class WorkerInbox: Sendable {
     }
 
     /// Queues devices for the next pass, and wakes the worker.
-    package func add(_ names: some Sequence<DeviceName>) {
+    func add(_ names: some Sequence<DeviceName>) {
         state.withLock { state in
             let now = ContinuousClock.now
             for name in names where state.names[name] == nil { state.names[name] = now }
@@ -85,7 +85,7 @@ package final class WorkerInbox: Sendable {
     }
 
     /// Wakes the worker, although no device has changed.
-    package func wake() { waker.wake() }
+    func wake() { waker.wake() }
 
     /// Queues a question, and wakes the worker. With `retryingFailed`, failed devices are retried now instead of after
     /// their backoff.
@@ -107,7 +107,7 @@ package final class WorkerInbox: Sendable {
     ///
     /// - Returns: False if too many wait; the command is then neither carried out nor refused.
     @discardableResult
-    package func add(_ command: LeaseCommand) -> Bool {
+    func add(_ command: LeaseCommand) -> Bool {
         let (isAccepted, hasEnded) = state.withLock { state in
             guard !state.hasEnded else { return (true, true) }
             guard command.isAlwaysAccepted || state.commands.count < Self.commandsMax else { return (false, false) }
@@ -126,7 +126,7 @@ package final class WorkerInbox: Sendable {
     }
 
     /// Refuses all waiting commands, and later ones. Called after the worker's last pass.
-    package func end() {
+    func end() {
         let commands = state.withLock { state in
             state.hasEnded = true
             defer { state.commands = [] }
@@ -136,16 +136,16 @@ package final class WorkerInbox: Sendable {
     }
 
     /// Ends the worker after its current pass.
-    package func stop() {
+    func stop() {
         state.withLock { $0.isStopping = true }
         waker.wake()
     }
 
     /// Whether `stop` was called.
-    package var isStopping: Bool { state.withLock { $0.isStopping } }
+    var isStopping: Bool { state.withLock { $0.isStopping } }
     var depth: Int { state.withLock { $0.names.count } }
     /// Whether the worker can sleep: nothing waits, and it is not stopping.
-    package var isEmpty: Bool {
+    var isEmpty: Bool {
         state.withLock { $0.names.isEmpty && $0.questions.isEmpty && $0.commands.isEmpty && !$0.isStopping }
     }
 

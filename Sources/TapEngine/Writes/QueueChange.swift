@@ -1,4 +1,6 @@
+internal import HashTreeCollections
 package import TapCore
+package import TapDocument
 package import TapStore
 
 /// A change of queue assignments, or of whether a queue is enabled. Decided without the database, the kernel or the
@@ -50,13 +52,15 @@ extension QueueChange {
         return (change, isNew: old == nil)
     }
 
-    /// Assigns `count` free queues, lowest index first, all or none.
+    /// Assigns `count` free queues, lowest index first, all or none. A queue that another consumer leases is not free.
     ///
     /// - Returns: The change, and the queues in ascending order.
     /// - Throws: `Refusal.tooFewQueues` if fewer are free.
     package static func assign(
-        free count: QueueCount, of record: DeviceRecord, leasedByOthers: Set<Int>, to wanted: Assignment
+        free count: QueueCount, of record: DeviceRecord, leases: [LeaseView], to wanted: Assignment
     ) throws(Refusal) -> (change: QueueChange, queues: [Int]) {
+        let others = leases.filter { $0.consumer != wanted.consumer }
+        let leasedByOthers = Set(others.flatMap(\.indexes))
         let free = record.queues.filter { record.assignments[$0] == nil && !leasedByOthers.contains($0) }
         guard free.count >= count.value else {
             throw .tooFewQueues(record.name, wanted: count.value, free: free.count, of: record.queues.count)
@@ -99,6 +103,31 @@ extension QueueChange {
             change.setEvent(.queueDisabled, "queue \(queue) was disabled: it is detached", at: now)
         }
         return change
+    }
+}
+
+extension WriteGroup {
+    /// The record of a device whose queues may change.
+    ///
+    /// - Throws: `Refusal.deviceNotFound`, or `.deviceDeleting`.
+    package func changeableDevice(_ name: DeviceName) throws(Refusal) -> DeviceRecord {
+        guard let record = devices[name]?.record else { throw .deviceNotFound(name.text) }
+        guard record.deletionRequestedAt == nil else { throw .deviceDeleting(name) }
+        return record
+    }
+
+    /// Writes a change of a device's queues, with its event.
+    ///
+    /// - Returns: The record after the change.
+    /// - Throws: `Refusal.store`.
+    package mutating func commit(_ change: QueueChange, by author: Author) throws(Refusal) -> DeviceRecord {
+        guard let event = change.event else { return change.record }
+        let commit = try commit([.queues(change.record, from: change.before)], by: author)
+        record(
+            EventRecord(
+                at: event.at, device: change.record.name, reason: event.reason, message: event.message,
+                author: author, revision: commit.revision))
+        return commit.records[0]
     }
 }
 

@@ -2,12 +2,12 @@ internal import Dispatch
 internal import HashTreeCollections
 internal import Synchronization
 internal import TapCore
-package import TapDocument
-package import TapStore
+internal import TapDocument
+internal import TapStore
 internal import TapSystem
 
 /// Changes that must be confirmed in time, or are rolled back. All but the timer runs in the writer's turns.
-package final class Trials: Sendable {
+final class Trials: Sendable {
     private struct Pending {
         let revision: Int
         let confirmBy: Timestamp
@@ -32,7 +32,7 @@ package final class Trials: Sendable {
     }
 
     /// Starts the timer of a change whose transaction is durable.
-    package func begin(_ trial: TrialRecord) {
+    func begin(_ trial: TrialRecord) {
         pending.withLock { $0 = Pending(revision: trial.revision, confirmBy: trial.confirmBy) }
         timer.schedule(after: .microseconds(pending.withLock { $0?.microsecondsLeft ?? 0 }))
     }
@@ -40,7 +40,7 @@ package final class Trials: Sendable {
     /// Confirms a change; does nothing if it is confirmed already.
     ///
     /// - Throws: `Refusal` if there is no such change, or it was rolled back.
-    package func confirm(_ revision: Int, by author: Author, in group: inout WriteGroup) throws(Refusal) {
+    func confirm(_ revision: Int, by author: Author, in group: inout WriteGroup) throws(Refusal) {
         let trial = try Self.trial(revision, in: group)
         guard trial.state != .confirmed else { return }
         guard trial.state == .pending else { throw .trialEnded(revision: revision, state: trial.state) }
@@ -57,7 +57,7 @@ package final class Trials: Sendable {
     /// - Returns: The devices that it has rolled back; if that was done before, all devices of the change.
     /// - Throws: `Refusal` if there is no such change, or it was confirmed.
     @discardableResult
-    package func rollBack(
+    func rollBack(
         _ revision: Int, because reason: String, by author: Author, in group: inout WriteGroup
     ) throws(Refusal) -> [DeviceRecord] {
         let trial = try Self.trial(revision, in: group)
@@ -82,7 +82,10 @@ package final class Trials: Sendable {
         events.append(
             EventRecord(
                 at: .now(), device: nil, severity: .warning, reason: .rolledBack,
-                message: "change \(revision) was rolled back for \(changes.count) devices: \(reason)", author: author,
+                message:
+                    "change \(revision) was rolled back for "
+                    + "\(changes.count) device\(changes.count == 1 ? "" : "s"): \(reason)",
+                author: author,
                 revision: commit.changed.isEmpty ? nil : commit.revision))
         try group.write { try $0.end(revision, .rolledBack) }
         for event in events { group.record(event) }
@@ -90,7 +93,7 @@ package final class Trials: Sendable {
     }
 
     /// Reports that the confirmation or rollback of a change is durable.
-    package func ended(_ revision: Int) {
+    func ended(_ revision: Int) {
         pending.withLock { if $0?.revision == revision { $0 = nil } }
     }
 

@@ -1,12 +1,12 @@
-package import TapDocument
+internal import TapDocument
 internal import TapStore
-package import TapSystem
+internal import TapSystem
 
 /// The thread on which users' writes wait for the disk, so that no connection thread does. Writes that wait at the same
 /// time share a transaction and its fsync(2).
 package final class WriteQueue: Sendable {
     /// The most waiting writes; above it a request is refused with `Refusal.tooManyWrites`.
-    package static let waitingMax = 256
+    static let waitingMax = 256
 
     /// Called once the transaction is durable, to answer the client.
     package typealias Completion = () -> Void
@@ -14,9 +14,9 @@ package final class WriteQueue: Sendable {
     /// One request's write.
     package struct Write: Sendable {
         /// Decides and writes in its turn. If it throws, only what it wrote itself is undone.
-        package let turn: @Sendable (inout WriteGroup) throws(Refusal) -> Completion
+        let turn: @Sendable (inout WriteGroup) throws(Refusal) -> Completion
         /// Called instead of the completion.
-        package let fail: @Sendable (Refusal) -> Void
+        let fail: @Sendable (Refusal) -> Void
     }
 
     private let thread: SerialThread<Write>
@@ -30,14 +30,14 @@ package final class WriteQueue: Sendable {
     /// Queues a write.
     ///
     /// - Returns: False if too many wait.
-    package func add(_ write: Write) -> Bool { thread.add(write) }
+    func add(_ write: Write) -> Bool { thread.add(write) }
 
     /// Adds an event to the history for something that has already happened.
     ///
     /// - Parameters:
     ///   - event: The event to add.
     ///   - completion: Called once, whether or not the event was written.
-    package func note(_ event: EventRecord, completion: @escaping @Sendable () -> Void) {
+    func note(_ event: EventRecord, completion: @escaping @Sendable () -> Void) {
         let isAccepted = add(
             Write { (group) throws(Refusal) in
                 group.record(event)
@@ -51,10 +51,10 @@ package final class WriteQueue: Sendable {
     /// Starts the thread.
     ///
     /// - Throws: `ThreadFailure` if it cannot be created.
-    package func start() throws(ThreadFailure) { try thread.start() }
+    func start() throws(ThreadFailure) { try thread.start() }
 
     /// Finishes the waiting writes, and ends the thread.
-    package func stop() { thread.stop() }
+    func stop() { thread.stop() }
 
     private static func perform(
         _ writes: [Write], store: Store, snapshots: SnapshotStore, inbox: WorkerInbox, metrics: EngineMetrics
