@@ -6,7 +6,7 @@ package import TapStore
 package import TapSystem
 
 /// Keeps the wanted state, observes the kernel's state, and runs the worker that makes the kernel match. The only
-/// interface to the engine for other targets: apply, read, watch, lease, survey and wait. It depends on no protocol.
+/// interface to the engine for other targets: apply, read, watch, lease, survey and wait. It is independent of HTTP.
 package final class Engine: ChangeFeed {
     /// The most reads that may wait for the reader thread: of the history, backups and large documents.
     static let readsMax = 256
@@ -21,11 +21,11 @@ package final class Engine: ChangeFeed {
     let writes: WriteQueue
     private let trials: Trials
     private let applies: Apply
-    private let reader: SerialThread<@Sendable () -> Void>
+    private let readThread: SerialThread<@Sendable () -> Void>
     private let worker: Worker
 
     /// - Parameters:
-    ///   - kernel: Used only on the worker's thread from here on.
+    ///   - kernel: After this call used only on the worker's thread.
     ///   - store: The database, opened and migrated.
     ///   - accounts: Resolves the names of owners and groups.
     ///   - metrics: The instruments to update.
@@ -46,7 +46,7 @@ package final class Engine: ChangeFeed {
         let (devices, revision) = try store.load()
         snapshots.load(devices, revision: revision)
         writes = WriteQueue(store: store, snapshots: snapshots, inbox: inbox, metrics: metrics)
-        reader = SerialThread("tapster-reader", waitingMax: Self.readsMax) { for read in $0 { read() } }
+        readThread = SerialThread("tapster-reader", waitingMax: Self.readsMax) { for read in $0 { read() } }
         trials = try Trials(store: store, writes: writes)
         applies = Apply(inbox: inbox, trials: trials)
         worker = Worker(
@@ -66,14 +66,14 @@ package final class Engine: ChangeFeed {
     /// Starts the writer and reader threads, without the worker.
     func startWriting() throws(ThreadFailure) {
         try writes.start()
-        try reader.start()
+        try readThread.start()
     }
 
     /// Finishes and answers the waiting reads and writes; no more are accepted. The first step of a shutdown.
     package func finishWrites() {
         store.stopWaiting()
-        // The reader stops first: a read may add a write.
-        reader.stop()
+        // The reads stop first: a read may add a write.
+        readThread.stop()
         writes.stop()
         snapshots.endWaits()
     }
@@ -119,7 +119,7 @@ package final class Engine: ChangeFeed {
     /// Reports that the outcome of an apply is durable.
     package func committed(_ outcome: Apply.Outcome) { applies.committed(outcome) }
 
-    /// Asks the worker which steps it would carry out for the outcome of a dry run.
+    /// Asks the worker which steps it would perform after an apply with this outcome, which is that of a dry run.
     ///
     /// - Throws: `Refusal.tooManyQuestions`; `reply` is then not called.
     package func plan(
@@ -173,7 +173,7 @@ package final class Engine: ChangeFeed {
     /// Runs `body` on the reader thread, which may wait for the database.
     ///
     /// - Returns: False if too many reads wait; `body` is then not run.
-    package func read(_ body: @escaping @Sendable () -> Void) -> Bool { reader.add(body) }
+    package func read(_ body: @escaping @Sendable () -> Void) -> Bool { readThread.add(body) }
 
     /// Changes of the wanted state before a revision, newest first. For `read`'s thread.
     package func changes(before revision: Int, limit: Int) throws(StoreError) -> [PastChange] {
@@ -258,7 +258,7 @@ package final class Engine: ChangeFeed {
     /// Has the worker read the kernel in full and make all devices match.
     ///
     /// - Parameters:
-    ///   - device: The device that is looked at first; `nil` if there is none.
+    ///   - device: A device to queue before the full read; `nil` for none.
     ///   - reply: Called when the kernel has been read; with false if it cannot be read.
     /// - Throws: `Refusal.deviceNotFound`, `Refusal.tooManyQuestions`; `reply` is then not called.
     package func reconcile(

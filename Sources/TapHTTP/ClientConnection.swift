@@ -6,9 +6,9 @@ internal import TapSystem
 /// A client's connection and the deadline of its next step: to send the headers or the body, or to read the response.
 ///
 /// The library's own time-out is off: it counts inactivity only, so one byte every few seconds would hold a connection
-/// for ever.
+/// forever.
 final class ClientConnection: @unchecked Sendable {
-    // Unchecked: `target` and `targetBytes` are touched by the connection's own thread alone.
+    // Unchecked: `target` and `targetBytes` are accessed by the connection's own thread alone.
 
     private struct State {
         var origin: HTTPOrigin
@@ -66,18 +66,20 @@ final class ClientConnection: @unchecked Sendable {
         }
     }
 
-    fileprivate func isOverdue(inCrowd: Bool) -> Bool {
-        let time = state.withLock { inCrowd ? $0.crowdedDeadline : $0.deadline }
+    fileprivate func isOverdue(isCrowded: Bool) -> Bool {
+        let time = state.withLock { isCrowded ? $0.crowdedDeadline : $0.deadline }
         return time < Self.now()
     }
 
-    /// - Parameter count: Called with the reason, before the client can notice.
-    fileprivate func cutOff(_ count: (HTTPCutOff) -> Void) {
+    /// Shuts the connection down.
+    ///
+    /// - Parameter report: Called with the reason, before the client can notice.
+    fileprivate func cutOff(_ report: (HTTPCutOff) -> Void) {
         let stage = state.withLock { state in
             state.wasOverdue = true
             return state.stage
         }
-        count(stage)
+        report(stage)
         expectNothing()
         shutdown(socket, Int32(SHUT_RDWR))
     }
@@ -191,7 +193,7 @@ final class ClientConnections: @unchecked Sendable {
                 _ = condition.wait(until: Date(timeIntervalSinceNow: isBehind ? Self.burstSeconds : 1))
             }
             let isCrowded = open.count >= crowdedFrom
-            let cut = Array(open.values.lazy.filter { $0.isOverdue(inCrowd: isCrowded) }.prefix(Self.burstMax))
+            let cut = Array(open.values.lazy.filter { $0.isOverdue(isCrowded: isCrowded) }.prefix(Self.burstMax))
             overdue += cut.count
             for connection in cut { connection.cutOff(onCutOff) }
             isBehind = cut.count == Self.burstMax

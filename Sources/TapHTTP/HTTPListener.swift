@@ -22,7 +22,7 @@ public final class HTTPListener: Sendable, CustomStringConvertible {
         path = nil
     }
 
-    /// A Unix socket at `path`, which its owner and `group` may use (mode 0660). A socket file that a dead process left
+    /// A Unix socket at `path`, which its owner and `group` may use (mode 0660). A socket file left by an ended process
     /// is replaced.
     ///
     /// - Throws: `HTTPServerError` if the path is too long, is not a socket, another process listens on it, or the file

@@ -26,7 +26,7 @@ public struct HTTPResponse: Sendable {
         makeBody = body
     }
 
-    /// Made anew at each access.
+    /// Rendered at each access.
     public var body: HTTPBody { makeBody() }
 }
 

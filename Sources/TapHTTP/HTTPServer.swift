@@ -15,7 +15,7 @@ public struct HTTPServerError: Error, Sendable, CustomStringConvertible {
 /// An HTTP server: libmicrohttpd with epoll, a few threads, and a handler that may respond at any time.
 public final class HTTPServer: Sendable {
     /// The requests in progress, from their last byte to the end of their response.
-    private struct Current {
+    private struct RequestsInProgress {
         var isStopping = false
         var exchanges: [ObjectIdentifier: HTTPExchange] = [:]
     }
@@ -24,7 +24,7 @@ public final class HTTPServer: Sendable {
     private let limits: HTTPLimits
     private let handler: any HTTPHandler
     private let clients: ClientConnections
-    private let current = Mutex(Current())
+    private let inProgress = Mutex(RequestsInProgress())
     private let bodyBytes = Atomic(0)
     // SAFETY: the library's handle; `MHD_stop_daemon` is called once, since `stop` takes the handle first.
     private let daemon = Mutex<Handle?>(nil)
@@ -117,9 +117,9 @@ public final class HTTPServer: Sendable {
         guard let handle = daemon.withLock({ $0.take() }) else { return }
         // The library must not be stopped while connections are suspended. `MHD_quiesce_daemon`, which stops listening,
         // is not called before: its threads would race for the socket and abort the process.
-        let unanswered = current.withLock { current in
-            current.isStopping = true
-            return Array(current.exchanges.values)
+        let unanswered = inProgress.withLock { requests in
+            requests.isStopping = true
+            return Array(requests.exchanges.values)
         }
         for exchange in unanswered { exchange.stop(handler.refuse(.stopping, nil, limits: limits)) }
         waitForAnswers()
@@ -134,7 +134,7 @@ public final class HTTPServer: Sendable {
     /// not read delays this by at most `HTTPLimits.stopMillisecondsMax`.
     private func waitForAnswers() {
         let deadline = ContinuousClock.now + .milliseconds(limits.stopMillisecondsMax)
-        while ContinuousClock.now < deadline, current.withLock({ !$0.exchanges.isEmpty }) {
+        while ContinuousClock.now < deadline, inProgress.withLock({ !$0.exchanges.isEmpty }) {
             Thread.sleep(forTimeInterval: 0.002)
         }
     }
@@ -163,7 +163,7 @@ public final class HTTPServer: Sendable {
     /// Answers at once: the library would wait for a request first, and the connection would count until then.
     private func refuse(_ socket: Int32) {
         let response = handler.refuse(.tooManyConnections, nil, limits: limits)
-        // A client that speaks TLS cannot read it.
+        // A TLS client cannot read it before the handshake.
         if listener.tls == nil {
             let bytes = response.closingBytes
             // SAFETY: the array lives during the call. The socket's buffer is empty, so that all bytes fit unless the
@@ -221,7 +221,8 @@ public final class HTTPServer: Sendable {
                     method: parts.method, target: target, fields: parts.fields, isHTTP10: parts.isHTTP10))
             let framing = try RequestFraming(
                 parts.fields, authority: target.authority, isHTTP10: parts.isHTTP10, bodyBytesMax: limits.bodyBytesMax)
-            // The library accepts malformed chunks, which other parsers may read differently, and does not report them.
+            // Ends the connection after a chunked request, since the library accepts malformed chunks without reporting
+            // them, and other parsers may read these differently.
             exchange.incoming.closes = framing.isChunked
         } catch {
             exchange.incoming.rejection = error
@@ -229,8 +230,8 @@ public final class HTTPServer: Sendable {
         return exchange
     }
 
-    /// Called with what the library logs: it is about to refuse a request by itself, with an error page or by closing
-    /// the connection; any other message is ignored.
+    /// Called with each message that the library logs. If the message means that the library is about to refuse a
+    /// request by itself, with an error page or by closing the connection, prepares the response to send instead.
     func answerForLibrary(status: UInt32, text: String) {
         // Before the library closes a TLS connection without a page, no response can be sent.
         guard let rejection = HTTPRejection(libraryStatus: status, text: text) else {
@@ -295,7 +296,7 @@ public final class HTTPServer: Sendable {
         if !exchange.incoming.isHandled {
             exchange.incoming.isHandled = true
             exchange.client.expectNothing()
-            if !take(exchange) { exchange.incoming.rejection = .stopping }
+            if !register(exchange) { exchange.incoming.rejection = .stopping }
             if let rejection = exchange.incoming.rejection {
                 exchange.respond(handler.refuse(rejection, exchange.incoming.request, limits: limits))
             } else if let request = exchange.incoming.request {
@@ -313,15 +314,15 @@ public final class HTTPServer: Sendable {
     func complete(_ exchange: HTTPExchange) {
         exchange.finish()
         bodyBytes.subtract(exchange.incoming.countedBytes, ordering: .relaxed)
-        current.withLock { _ = $0.exchanges.removeValue(forKey: ObjectIdentifier(exchange)) }
+        inProgress.withLock { _ = $0.exchanges.removeValue(forKey: ObjectIdentifier(exchange)) }
         exchange.client.expect(.idle, within: limits.headerSecondsMax, crowded: limits.crowdedSecondsMax)
     }
 
     /// - Returns: False if the server is stopping: a connection suspended from then on would never be resumed.
-    private func take(_ exchange: HTTPExchange) -> Bool {
-        current.withLock { current in
-            if !current.isStopping { current.exchanges[ObjectIdentifier(exchange)] = exchange }
-            return !current.isStopping
+    private func register(_ exchange: HTTPExchange) -> Bool {
+        inProgress.withLock { requests in
+            if !requests.isStopping { requests.exchanges[ObjectIdentifier(exchange)] = exchange }
+            return !requests.isStopping
         }
     }
 
@@ -362,7 +363,7 @@ public final class HTTPServer: Sendable {
         _ headers: HTTPHeaders, to response: OpaquePointer, closes: Bool
     ) {
         for field in headers.fields {
-            // Passing a `String` to C directly costs an allocation each; `withCString` does not.
+            // Passing a `String` to C directly costs an allocation each time; `withCString` does not.
             unsafe field.name.withCString { name in
                 unsafe field.value.withCString { value in _ = unsafe MHD_add_response_header(response, name, value) }
             }

@@ -38,7 +38,7 @@ internal import CMicroHTTPD
     }
 
     /// - Throws: `.malformedRequest`; `.unknownTransferCoding` if `Transfer-Encoding` ends in blanks, which the library
-    ///   takes for a part of the coding's name, so that it would wait for the body for ever.
+    ///   takes for a part of the coding's name, so that it would wait for the body forever.
     func check() throws(HTTPRejection) {
         let lineEnd = unsafe versionStart + Self.versionBytes
         // Exactly one separator before and after the target, and no NUL before it.

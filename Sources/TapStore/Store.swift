@@ -98,7 +98,7 @@ public final class Store: Sendable {
         }
     }
 
-    /// The apply that waits to be confirmed; `nil` if there is none.
+    /// The apply that is still to be confirmed; `nil` if there is none.
     public func pendingTrial() throws(StoreError) -> TrialRecord? { try read(TrialRow.fetchPending) }
 
     /// Runs a client's write as one transaction, and returns when it is on the disk.
@@ -170,7 +170,7 @@ public final class Store: Sendable {
         do { return try pool.read(body) } catch { throw noted(StoreError(error, path: path)) }
     }
 
-    /// Remembers a `damaged` failure, after which nothing is written any more.
+    /// Notes a `damaged` failure, after which the database is not written any more.
     private func noted(_ failure: StoreError) -> StoreError {
         if case .damaged = failure { condition.withLock { $0.lastingFailure = failure } }
         return failure
@@ -185,8 +185,8 @@ public final class Store: Sendable {
             let condition = condition.withLock { $0 }
             if let failure = condition.lastingFailure { throw failure }
             let waits = durably || condition.recordsUnsynced >= Self.recordsUnsyncedMax
-            if !waits { try relax(database) }
-            defer { if !waits { tighten(database) } }
+            if !waits { try disableSync(database) }
+            defer { if !waits { enableSync(database) } }
             let value = try transact(database, isSuspect: condition.isSuspect, body)
             self.condition.withLock { condition in
                 condition.isSuspect = false
@@ -201,7 +201,7 @@ public final class Store: Sendable {
         _ database: Database, isSuspect: Bool, _ body: (consuming Transaction) throws -> Value
     ) throws -> Value {
         var value: Value?
-        var isDecided = false
+        var isCommitting = false
         do {
             try database.inTransaction(.immediate) {
                 if isSuspect {
@@ -209,15 +209,15 @@ public final class Store: Sendable {
                     try database.execute(sql: Self.emptyWrite)
                 }
                 value = try body(Transaction(database, path: path))
-                // The last check: a file that disappears during the commit could as well do so right after it. When the
-                // same files are put back, they contain what was written meanwhile.
+                // Not checked again after the commit: a file that is removed during it might as well be removed right
+                // after it. If the same files are put back, they contain what was written meanwhile.
                 try files.check()
-                isDecided = true
+                isCommitting = true
                 return .commit
             }
         } catch let error as DatabaseError {
             let failure = StoreError(error, path: path, errno: lastErrno(database))
-            if isDecided { distrust(database) }
+            if isCommitting { overwriteFailedCommit(database) }
             throw noted(failure)
         } catch let failure as StoreError {
             throw noted(failure)
@@ -248,25 +248,25 @@ public final class Store: Sendable {
 
     /// From here on commits do not wait for the disk. Nor do they run a checkpoint: that begins with an fsync(2) whose
     /// failure SQLite does not report, and the next fsync would succeed without the records.
-    private func relax(_ database: Database) throws {
+    private func disableSync(_ database: Database) throws {
         try database.execute(sql: "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0")
     }
 
-    private func tighten(_ database: Database) {
+    private func enableSync(_ database: Database) {
         // These pragmas fail only inside a transaction, and none is open here.
         try? database.execute(sql: Self.synchronous + "; PRAGMA wal_autocheckpoint = \(Self.checkpointPages)")
     }
 
-    /// Discards a commit that failed.
+    /// Overwrites a failed commit in the log.
     ///
     /// All of it may be in the log, and the next start would apply it although the client got an error. An empty commit
     /// overwrites it at once, without waiting for the disk. Records before it may be missing on the disk too, so the
     /// log is rewritten before the next write.
-    private func distrust(_ database: Database) {
+    private func overwriteFailedCommit(_ database: Database) {
         condition.withLock { $0.isSuspect = true }
         do {
-            try relax(database)
-            defer { tighten(database) }
+            try disableSync(database)
+            defer { enableSync(database) }
             try database.execute(sql: Self.emptyWrite)
         } catch {
             // Then the next write overwrites it, unless the daemon ends first.

@@ -22,9 +22,9 @@ struct CheckConfigCommand: ParsableCommand {
             var issues: [SettingIssue] = []
             var tokensCount = 0
             do throws(InvalidConfiguration) {
-                let (policy, idle) = try configuration.policy(
+                let (policy, unknownPrincipals) = try configuration.policy(
                     accounts: SystemAccounts(), owners: nil, listen: configuration.listen)
-                issues += idle
+                issues += unknownPrincipals
                 tokensCount = policy.tokensCount
             } catch { issues += error.issues }
             // The daemon would start without the group, and give the socket to its own: only root could connect then.

@@ -17,11 +17,11 @@ struct Reloading {
     func reload() {
         do throws(InvalidConfiguration) {
             let configuration = try options.read()
-            let (policy, idle) = try configuration.policy(
+            let (policy, unknownPrincipals) = try configuration.policy(
                 accounts: SystemAccounts(), owners: [0, geteuid()], listen: started.listen)
             service.replaceAccess(policy)
             threshold.level = configuration.logLevel
-            for issue in idle {
+            for issue in unknownPrincipals {
                 log.warning("a rule names an unknown user or group", metadata: ["rule": "\(issue)"])
             }
             log.notice("configuration reloaded", metadata: ["tokens": "\(policy.tokensCount)"])

@@ -16,11 +16,11 @@ struct ServeCommand: ParsableCommand {
         abstract: "Run the daemon in the foreground.",
         discussion: """
             Each option can also be set by an environment variable, such as TAPSTER_SOCKET_GROUP for --socket-group, \
-            or in the file of --config, there with the key socketGroup. An option takes precedence over a variable, \
-            and that over the file. 'tapster check-config' shows the result.
+            or by the key socketGroup in the file of --config. An option takes precedence over a variable, and a \
+            variable over the file. 'tapster check-config' shows the result.
 
             SIGHUP reloads the file and the tokens: tokens, roles, allowed hosts and origins and the log level change \
-            at once, other settings need a restart. SIGTERM and SIGINT stop the daemon; the devices stay.
+            at once; other settings need a restart. SIGTERM and SIGINT stop the daemon; the devices stay.
             """)
 
     @OptionGroup var options: ConfigurationOptions
@@ -39,11 +39,13 @@ struct ServeCommand: ParsableCommand {
         if DescriptorLimit.raise() == nil { log.warning("the limit of open files cannot be raised") }
         let manager = serviceManager(log, storing: Array(kept.keys))
 
-        let (access, idle) = try attempt { () throws(InvalidConfiguration) in
+        let (access, unknownPrincipals) = try attempt { () throws(InvalidConfiguration) in
             try configuration.policy(
                 accounts: SystemAccounts(), owners: [0, geteuid()], listen: configuration.listen)
         }
-        for issue in idle { log.warning("a rule names an unknown user or group", metadata: ["rule": "\(issue)"]) }
+        for issue in unknownPrincipals {
+            log.warning("a rule names an unknown user or group", metadata: ["rule": "\(issue)"])
+        }
 
         try attempt { () throws(HTTPServerError) in try HTTPLibrary.check() }
         let store = try attempt { () throws(StoreError) in try Store(path: configuration.database) }

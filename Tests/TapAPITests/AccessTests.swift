@@ -357,7 +357,7 @@ import Yams
             try withTemporaryDirectory { directory in
                 let files = try Certificates(in: directory)
                 try files.issue("server", purpose: "serverAuth", names: "IP:127.0.0.1")
-                let names = Role.allCases.map(\.rawValue) + ["stranger"]
+                let names = Role.allCases.map(\.rawValue) + ["unlisted"]
                 for name in names { try files.issue(name, purpose: "clientAuth", names: "DNS:\(name)") }
                 let der = try run(
                     "openssl", "x509", "-in", files.certificate("admin"), "-noout", "-fingerprint", "-sha256")
@@ -376,13 +376,13 @@ import Yams
                 try Self.withServer(world, tls: tls) { port in
                     let callers: [(certificate: String?, token: String?, letters: String?)] =
                         Role.allCases.map { ($0.rawValue, nil, String($0.rawValue.prefix(1))) } + [
-                            (nil, nil, nil), ("stranger", nil, nil), (nil, Self.secrets[0].1, "v"),
+                            (nil, nil, nil), ("unlisted", nil, nil), (nil, Self.secrets[0].1, "v"),
                             // A token takes precedence over a certificate, even if it is invalid.
                             ("admin", Self.secrets[0].1, "v"), ("admin", "x", nil),
                         ]
                     for caller in callers {
                         let answers = try Self.curl(world.routes, port, files, caller.certificate, caller.token)
-                        try Self.check(world.routes, "\(caller)", caller.letters) { answers[$0] ?? "nothing" }
+                        try Self.check(world.routes, "\(caller)", caller.letters) { answers[$0] ?? "no answer" }
                     }
                 }
             }

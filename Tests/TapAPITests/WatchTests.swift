@@ -125,7 +125,7 @@ import Testing
             #expect(old.status == 410)
             #expect(old["code"] as? String == "RESOURCE_VERSION_GONE")
             #expect((old["detail"] as? String)?.contains("resourceVersion 2 is older than 3") == true, "\(old.text)")
-            // The last revision: no spec has changed, but each status was read anew.
+            // The last revision: no spec has changed, but each status was read again.
             let events = try world.watch("?resourceVersion=3").eventsUntilBookmark()
             #expect(events.map(\.summary).sorted() == ["BOOKMARK", "MODIFIED a", "MODIFIED b", "MODIFIED c"])
         }

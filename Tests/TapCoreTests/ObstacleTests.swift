@@ -200,7 +200,7 @@ import Testing
         }
         #expect(Self.obstacle(Self.decide(wanted, [other])) == .immutable([.multiQueue]))
         let leave = try Self.wanted(isReached: false, recreate: true)
-        guard case .act(let steps, _, _) = Self.decide(leave, [other]) else { throw TestFailure("not made anew") }
+        guard case .act(let steps, _, _) = Self.decide(leave, [other]) else { throw TestFailure("not recreated") }
         #expect(steps == [.delete])
         // `recreate` applies only to immutable fields.
         guard case .act(let repair, _, _) = Self.decide(leave, [Self.link(wanted) { $0.mtu = 1_400 }]) else {

@@ -40,7 +40,7 @@ private final class Upgrader: HTTPHandler {
     }
 }
 
-/// The taker is called exactly once, however the connection ends: otherwise its caller would wait for ever.
+/// The taker is called exactly once, however the connection ends: otherwise its caller would wait forever.
 @Suite struct HTTPUpgradeTests {
     private static let request = "GET /x HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"
 

@@ -78,7 +78,7 @@ import Testing
         #expect(try ServiceManager(path: path) == nil)
     }
 
-    /// A manager that does not read does not block the caller for ever.
+    /// A manager that does not read does not block the caller forever.
     @Test func aStuckManagerDoesNotBlockTheCaller() throws {
         let (socket, name) = try Self.bind()
         let manager = try #require(try ServiceManager(path: name))

@@ -231,8 +231,8 @@ import Testing
                     let output = directory + "/" + words[0]
                     let process = try ChildProcess(Daemon.binary, words + ["--config", file], output: output)
                     #expect(process.wait() == 1)
-                    let told = try String(contentsOfFile: output, encoding: .utf8)
-                    #expect(told.contains("\(file):1: unknown key 'sockett'; did you mean 'socket'?"))
+                    let printed = try String(contentsOfFile: output, encoding: .utf8)
+                    #expect(printed.contains("\(file):1: unknown key 'sockett'; did you mean 'socket'?"))
                 }
                 #expect(!FileManager.default.fileExists(atPath: directory + "/t.db"))
 
@@ -241,8 +241,8 @@ import Testing
                 let output = directory + "/group"
                 let process = try ChildProcess(Daemon.binary, ["check-config", "--config", file], output: output)
                 #expect(process.wait() == 1)
-                let told = try String(contentsOfFile: output, encoding: .utf8)
-                #expect(told.contains("\(file):1: socketGroup: there is no group 'no-such-group' on this host"))
+                let printed = try String(contentsOfFile: output, encoding: .utf8)
+                #expect(printed.contains("\(file):1: socketGroup: there is no group 'no-such-group' on this host"))
             }
         }
     }

@@ -146,11 +146,11 @@ import Testing
             _ = daemon.stop()
 
             let process = try daemon.launch(environment: point.map { ["TAPSTER_CRASH_AT": $0] } ?? [:])
-            try eventually("ready, or dead at its start") {
+            try eventually("ready, or ended at its start") {
                 !process.isRunning || (try? daemon.send("GET", "/readyz").status) == 200
             }
             // If it was killed before the commit, it does not know the request.
-            let isStated = process.isRunning && point != "write"
+            let isWritten = process.isRunning && point != "write"
             let counted = process.isRunning ? try counts(daemon) : [:]
             for request in operation.act {
                 let target = request.target.replacing("{revision}", with: revision)
@@ -164,11 +164,11 @@ import Testing
                 steps = after.filter { $0.value > counted[$0.key] ?? 0 }.map(\.key).sorted()
             } else {
                 // Events are written a little after the answer.
-                try? eventually("dead", within: 0.1) { !process.isRunning }
+                try? eventually("ended", within: 0.1) { !process.isRunning }
             }
             daemon.kill()
             try daemon.start()
-            try check(operation, daemon, expected: isStated ? operation.names : namesBefore, isStated: isStated)
+            try check(operation, daemon, expected: isWritten ? operation.names : namesBefore, isWritten: isWritten)
             #expect(try bystanderState() == before, "\(operation.name), killed at \(point ?? "no point")")
             return steps
         }
@@ -192,12 +192,12 @@ import Testing
     }
 
     /// Checks that the desired state is reached, and that the kernel has exactly these devices.
-    private static func check(_ operation: Operation, _ daemon: Daemon, expected: Set<String>, isStated: Bool) throws {
+    private static func check(_ operation: Operation, _ daemon: Daemon, expected: Set<String>, isWritten: Bool) throws {
         try eventually("the desired state", within: 5) { try isReached(expected, daemon) }
         let others: Set<String> = ["lo", "br0"]
-        let unclaimed: Set<String> = isStated ? [] : ["old0"]
+        let unclaimed: Set<String> = isWritten ? [] : ["old0"]
         #expect(try Set(links().keys).subtracting(others).subtracting(unclaimed) == expected.subtracting(unclaimed))
-        if isStated { #expect(operation.isDone(try links()["web0"])) }
+        if isWritten { #expect(operation.isDone(try links()["web0"])) }
     }
 
     private static func isReached(_ expected: Set<String>, _ daemon: Daemon) throws -> Bool {

@@ -109,7 +109,7 @@ import Testing
             ! curl -s --fail --unix-socket /run/tapster/api.sock http://tapster/readyz >/dev/null || break
             sleep 0.1
         done
-        # One that waits for ever is ended with its last command in the log.
+        # One that waits forever is ended with its last command in the log.
         timeout 300 bash "$directory/page"
         """#
 }

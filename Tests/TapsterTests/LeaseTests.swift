@@ -3,7 +3,7 @@ import TapCore
 import TestSupport
 import Testing
 
-/// What a lease hands over, and to which clients.
+/// The queues that a client gets with a lease, their settings, and the requests that are refused.
 @Suite(.privileged) struct LeaseTests {
     private static func refusal(_ daemon: Daemon, _ name: String, _ query: String = "") throws -> (Int, String?) {
         do {
@@ -23,7 +23,7 @@ import Testing
                 #expect(try Self.refusal(daemon, "one0") == (409, "QUEUE_LEASED"))
                 #expect(try Interface("one0")?.hasCarrier == true)
                 holder.close()
-                // The copies occupy the only place; the daemon cannot detach the queue of a single-queue device.
+                // The client's copies still occupy the only queue: that of a single-queue device cannot be detached.
                 holder.queues = [:]
                 try daemon.waitForLeases([])
                 try eventually("no carrier") { try Interface("one0")?.hasCarrier == false }
@@ -105,9 +105,9 @@ import Testing
     // MARK: The carrier
 
     @Test(arguments: [("automatic", true, false), ("on", true, true), ("off", false, false)])
-    func theCarrier(stated: String, whileLeased: Bool, otherwise: Bool) async throws {
+    func theCarrierFollowsTheSpecAndTheLease(spec: String, whileLeased: Bool, otherwise: Bool) async throws {
         try await withDaemon { (daemon) throws in
-            try daemon.create("web0", spec: #"{"queues": 2, "link": {"carrier": "\#(stated)"}}"#)
+            try daemon.create("web0", spec: #"{"queues": 2, "link": {"carrier": "\#(spec)"}}"#)
             func expect(_ carrier: Bool, _ when: String) throws {
                 try eventually("carrier \(carrier) \(when)") { try Interface("web0")?.hasCarrier == carrier }
                 usleep(50_000)
@@ -123,7 +123,7 @@ import Testing
                 try expect(whileLeased, "with one queue")
                 holder.queues[1]?.detach()
                 // Without an attached queue all packets would be lost.
-                if stated == "automatic" { try expect(false, "with none") }
+                if spec == "automatic" { try expect(false, "with none") }
                 holder.queues[1]?.attach()
                 // The worker may see any intermediate state.
                 for _ in 0..<50 {
@@ -138,7 +138,7 @@ import Testing
                 try expect(otherwise, "after lease \(round)")
             }
             // A bridge port must not flap.
-            if stated != "automatic" { #expect(try Interface("web0")?.carrierChanges == changes) }
+            if spec != "automatic" { #expect(try Interface("web0")?.carrierChanges == changes) }
         }
     }
 
@@ -196,7 +196,7 @@ import Testing
         }
     }
 
-    @Test func theSendBufferIsThatOfEachQueue() async throws {
+    @Test func theSendBufferIsSetOnEachQueue() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 3, "sendBufferBytes": 50000}"#)
             try daemon.set(1, of: "web0", enabled: false)

@@ -28,7 +28,7 @@ import Testing
     @Test func nothingAcknowledgedIsLost() async throws {
         try await Self.withHistory(share: 0.7) { history in
             try history.write(60)
-            try history.crowd(20)
+            try history.writeConcurrently(20)
             try history.write(60)
             // Its orderly end moves the log into the database and removes it.
             #expect(history.daemon.stop() == 0)
@@ -91,7 +91,7 @@ import Testing
 
         let daemon: Daemon
         let faults: Faults
-        private static let entriesTold = 150
+        private static let entriesShown = 150
 
         private let directory: String
         private let lock = NSLock()
@@ -138,7 +138,7 @@ import Testing
         }
 
         /// Concurrent writes, which share transactions.
-        func crowd(_ count: Int) throws {
+        func writeConcurrently(_ count: Int) throws {
             let failures = Mutex<[String]>([])
             DispatchQueue.concurrentPerform(iterations: 6) { place in
                 do {
@@ -187,7 +187,7 @@ import Testing
                 known.learn(until: end)
                 try disk.cut(to: path)
                 do { try known.check(path) } catch {
-                    let latest = record.entries[max(0, disk.position - Self.entriesTold)..<disk.position]
+                    let latest = record.entries[max(0, disk.position - Self.entriesShown)..<disk.position]
                     throw TestFailure(
                         "after operation \(disk.position) of \(record.entries.count): \(error)\n"
                             + latest.map { "\($0.file) \($0.operation)" }.joined(separator: "\n"))

@@ -95,9 +95,9 @@ public final class Daemon {
         try start()
     }
 
-    /// Waits until the process `died` has ended by itself and its successor is ready.
-    public func waitForRestart(after died: pid_t) throws {
-        killed = died
+    /// Waits until the process `previous` has ended by itself and its successor is ready.
+    public func waitForRestart(after previous: pid_t) throws {
+        killed = previous
         try start()
     }
 

@@ -6,7 +6,7 @@ internal import TapStore
 internal import TapSystem
 internal import TapEngine
 
-/// A request with the means to answer it.
+/// A request, and the functions that read its parts and answer it.
 struct Call: Sendable {
     /// The longest time in seconds for which a request may wait.
     static let waitSecondsMax = 300
@@ -14,7 +14,7 @@ struct Call: Sendable {
     let request: HTTPRequest
     let exchange: HTTPExchange
     let route: String
-    /// Index of the path segment of each parameter.
+    /// The index of each path parameter's segment.
     let places: [PathParameter: Int]
     let metrics: Metrics
     let identity: Identity
@@ -47,7 +47,8 @@ struct Call: Sendable {
         answer(problem.response(path: request.head.path, requestIdentifier: request.head.identifier))
     }
 
-    /// Without an entity tag of its own, the answer to a GET has the SHA-256 of its body, so that polling gets 304.
+    /// If `entityTag` is `nil`, the answer to a GET has the SHA-256 of its body as entity tag, so that polling gets 304
+    /// while the body is the same.
     func answer(json: JSONValue, status: Int = 200, entityTag: String? = nil) {
         if entityTag == nil, status == 200, ["GET", "HEAD"].contains(request.head.method) {
             let bytes = json.bytes
@@ -116,22 +117,22 @@ struct Call: Sendable {
         }
     }
 
-    /// Runs `body` on another thread; a problem becomes the answer.
+    /// Runs `body` on the reader thread; a problem becomes the answer.
     ///
     /// - Throws: `refusal` if too many calls wait for that thread.
     func perform(
         on engine: Engine, whenFull refusal: Refusal,
         _ body: @escaping @Sendable () throws(Problem) -> Void
     ) throws(Problem) {
-        let isTaken = engine.read {
+        let isAccepted = engine.read {
             do throws(Problem) { try body() } catch { self.fail(error) }
         }
-        if !isTaken { throw .refused(refusal) }
+        if !isAccepted { throw .refused(refusal) }
     }
 
     // MARK: Parts of the request
 
-    /// The path segment of a parameter. A parameter that the route's pattern does not have is a programmer's error;
+    /// The path segment of a parameter. A parameter that the route's pattern does not have is a programming error;
     /// release builds return an empty text.
     func parameter(_ parameter: PathParameter) -> String {
         guard let place = places[parameter] else {
@@ -171,7 +172,7 @@ struct Call: Sendable {
 
     /// The revision in the path: a positive decimal number without sign and leading zeros.
     ///
-    /// - Throws: `problem` of the text if it is not one.
+    /// - Throws: What `problem` returns for the text if it is not such a number.
     func revision(orElse problem: (String) -> Problem) throws(Problem) -> Int {
         let text = parameter(.revision)
         guard let revision = Int(text), revision > 0, String(revision) == text else { throw problem(text) }

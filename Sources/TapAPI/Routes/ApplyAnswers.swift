@@ -37,7 +37,7 @@ struct ApplyAnswers: Sendable {
     ///   - idempotent: Stores the answer for a repeated request; `nil` without an `Idempotency-Key`.
     ///   - prunes: Whether to delete a device that `inputs` do not name.
     /// - Returns: A closure that answers, called after the commit.
-    /// - Throws: `Refusal` if a device cannot be changed as wanted.
+    /// - Throws: `Refusal` if a device cannot be changed as requested.
     func write(
         _ inputs: [DeviceInput], _ call: Call, _ options: Apply.Options, wait: Duration?, in group: inout WriteGroup,
         _ idempotent: IdempotentRequest?, prunes: (DeviceRecord) -> Bool

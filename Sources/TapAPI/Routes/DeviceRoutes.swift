@@ -9,10 +9,10 @@ internal import TapSystem
 
 /// `/v1/devices`.
 struct DeviceRoutes: Sendable {
-    /// Most devices on a page. Without `limit`, an answer has all devices.
+    /// The most devices on a page. Without `limit`, an answer has all devices.
     static let limitMax = 1_000
-    /// Part of entity tags: each process counts the versions of its snapshots from 0, so that the tags of two runs must
-    /// differ.
+    /// Part of entity tags, so that those of two processes differ: each process counts the versions of its snapshots
+    /// from 0.
     private static let run = String(UInt32.random(in: .min ... .max), radix: 16)
 
     let engine: Engine
@@ -105,7 +105,7 @@ struct DeviceRoutes: Sendable {
         try writes.submit(call, name, wait: wait, goal: Self.ready) { [writes] (view) throws(Refusal) in
             guard let view else { throw .deviceNotFound(name.text) }
             try preconditions.check(view.entityTag)
-            // `resourceVersion` is checked only if the patch has one.
+            // This document has no `resourceVersion`, so that it is checked only if the patch has one.
             let current = DeviceInput(name: name, labels: view.record.labels, spec: view.record.spec)
             let input = try writes.engine.documents.input(current.document.merging(document), name: name)
             return try DeviceChange.change(view, to: input, recreate: recreate)
@@ -142,12 +142,12 @@ private final class LastList: Sendable {
     private let last = Mutex<Entry?>(nil)
 
     func body(_ query: [String: String], of snapshot: Snapshot, make: (Snapshot) -> HTTPBody) -> HTTPBody {
-        let known = last.withLock { last in
+        let cached = last.withLock { last in
             guard let last, last.version == snapshot.version, last.revision == snapshot.revision, last.query == query
             else { return nil as HTTPBody? }
             return last.body
         }
-        if let known { return known }
+        if let cached { return cached }
         let body = make(snapshot)
         if body.count <= Self.bytesMax {
             let entry = Entry(version: snapshot.version, revision: snapshot.revision, query: query, body: body)

@@ -57,7 +57,7 @@ struct WatchRoutes: Sendable {
         }
     }
 
-    /// The revision from which the client resumes; `nil` if it starts anew. A browser that reconnects sends
+    /// The revision from which the client resumes; `nil` if it starts with all devices. A browser that reconnects sends
     /// `Last-Event-ID` beside the parameter of its first request, so the header takes precedence.
     private static func revision(_ call: Call) throws(Problem) -> Int? {
         for (name, text) in [

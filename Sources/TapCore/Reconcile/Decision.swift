@@ -1,4 +1,4 @@
-/// What to do about one device. A dry run shows it, the worker executes it.
+/// What to do about one device. A dry run shows it; the worker carries it out.
 public enum Decision: Hashable, Sendable {
     /// The kernel matches the wanted state.
     case settled(ObservedLink)
@@ -16,44 +16,44 @@ extension WantedDevice {
     ///   - contested: Fields that another process changes repeatedly; they are not repaired now.
     /// - Returns: The steps to do, or the reason why there are none.
     public func decide(in namespace: ObservedNamespace, contested: Set<DeviceField> = []) -> Decision {
-        let mine = ownLink(in: namespace)
+        let link = ownLink(in: namespace)
         if isDeletionRequested {
-            guard let mine else { return .act([.forget], differences: [], index: nil) }
-            return .act([.delete], differences: [], index: mine.index)
+            guard let link else { return .act([.forget], differences: [], index: nil) }
+            return .act([.delete], differences: [], index: link.index)
         }
-        guard let mine else { return decideOnMissing(in: namespace, contested: contested) }
-        if let other = namespace[name.text], other.index != mine.index {
-            // Our interface was renamed, and another one has its name.
-            let difference = Difference(.name, wanted: .text(name.text), observed: .text(mine.name))
+        guard let link else { return decideOnMissing(in: namespace, contested: contested) }
+        if let other = namespace[name.text], other.index != link.index {
+            // The device's interface was renamed, and another interface has the device's name.
+            let difference = Difference(.name, wanted: .text(name.text), observed: .text(link.name))
             let taken = namespace.owners[other.index].map { Obstacle.nameTaken(by: $0) }
             return .blocked(
                 taken
                     ?? .foreignDevice(kind: other.tun?.kind.rawValue ?? other.kind, index: other.index, mismatches: []),
                 differences: [difference], steps: [])
         }
-        let differences = differences(from: mine, in: namespace)
-        guard !differences.isEmpty else { return .settled(mine) }
+        let differences = differences(from: link, in: namespace)
+        guard !differences.isEmpty else { return .settled(link) }
         if recreate, differences.contains(where: \.isSetAtCreation) {
-            return .act([.delete], differences: differences, index: mine.index)
+            return .act([.delete], differences: differences, index: link.index)
         }
         let fixed = differences.filter(\.isFixed)
         guard fixed.isEmpty else {
             return .blocked(.immutable(fixed.map(\.field)), differences: differences, steps: [])
         }
-        return decideOnDifferences(differences, of: mine, in: namespace, contested: contested)
+        return decideOnDifferences(differences, of: link, in: namespace, contested: contested)
     }
 
     /// What to do in the namespace of an existing interface if the spec names another namespace.
     ///
     /// - Returns: `nil` if the device has no interface there.
     public func decideOnLeaving(_ namespace: ObservedNamespace) -> Decision? {
-        guard let mine = ownLink(in: namespace) else { return nil }
+        guard let link = ownLink(in: namespace) else { return nil }
         let wanted = spec.networkNamespace?.text
         let difference = Difference(
             .networkNamespace, wanted: wanted.map { .text($0) } ?? .nothing,
             observed: namespace.location.map { .text($0.text) } ?? .nothing)
         if isDeletionRequested || recreate {
-            return .act([.delete], differences: [difference], index: mine.index)
+            return .act([.delete], differences: [difference], index: link.index)
         }
         return .blocked(.immutable([.networkNamespace]), differences: [difference], steps: [])
     }
@@ -69,24 +69,25 @@ extension WantedDevice {
 
     private func decideOnMissing(in namespace: ObservedNamespace, contested: Set<DeviceField>) -> Decision {
         let missing = Difference(.device, wanted: .text("present"), observed: .nothing)
-        if let foreign = namespace[name.text] {
-            if let owner = namespace.owners[foreign.index] {
+        if let existing = namespace[name.text] {
+            if let owner = namespace.owners[existing.index] {
                 return .blocked(.nameTaken(by: owner), differences: [missing], steps: [])
             }
-            let mismatches = mismatches(foreign)
-            guard spec.adoption == .compatible, mismatches.isEmpty, foreign.name == name.text else {
+            let mismatches = mismatches(existing)
+            guard spec.adoption == .compatible, mismatches.isEmpty, existing.name == name.text else {
                 let reported = spec.adoption == .compatible ? mismatches : []
                 return .blocked(
                     .foreignDevice(
-                        kind: foreign.tun?.kind.rawValue ?? foreign.kind, index: foreign.index, mismatches: reported),
+                        kind: existing.tun?.kind.rawValue ?? existing.kind, index: existing.index,
+                        mismatches: reported),
                     differences: [missing], steps: [])
             }
-            // What was set through its descriptors is unknown.
+            // What other processes have set through the interface's descriptors is unknown.
             let unknown = DescriptorSettings(vnetHeaderSize: nil, offloads: nil)
-            return .act([.claim(unknown)], differences: [missing], index: foreign.index)
+            return .act([.claim(unknown)], differences: [missing], index: existing.index)
         }
         let steps = stepsToCreate(in: namespace)
-        // After a reboot, or in a namespace that was made anew, a missing device is not drift.
+        // After a reboot, or in a recreated namespace, a missing device is not drift.
         if isReached, claim?.host == namespace.host {
             if spec.driftPolicy == .report {
                 return .blocked(.reportOnly([.device]), differences: [missing], steps: steps)
@@ -99,8 +100,8 @@ extension WantedDevice {
     }
 
     /// The fields that prevent the adoption of an existing interface.
-    private func mismatches(_ foreign: ObservedLink) -> [DeviceField] {
-        guard let tun = foreign.tun else { return [.kind] }
+    private func mismatches(_ link: ObservedLink) -> [DeviceField] {
+        guard let tun = link.tun else { return [.kind] }
         var fields: [DeviceField] = []
         if tun.kind != spec.kind { fields.append(.kind) }
         if tun.multiQueue != spec.queues.isMultiple { fields.append(.multiQueue) }

@@ -17,29 +17,29 @@ public struct Difference: Hashable, Sendable {
     }
 }
 
-/// Collects differences. Converts only differing values to `FieldValue`, since most comparisons find none.
+/// Collects differences. Converts only differing values to `FieldValue`, since most values do not differ.
 private struct Comparison {
     var found: [Difference] = []
     /// Whether the differences have values, or only fields.
     var includesValues = true
 
     mutating func compare<Value: Equatable>(
-        _ field: DeviceField, _ wanted: Value, _ observed: Value, _ word: (Value) -> Difference.Value
+        _ field: DeviceField, _ wanted: Value, _ observed: Value, _ convert: (Value) -> Difference.Value
     ) {
         if wanted != observed {
             found.append(
                 includesValues
-                    ? Difference(field, wanted: word(wanted), observed: word(observed))
+                    ? Difference(field, wanted: convert(wanted), observed: convert(observed))
                     : Difference(field, wanted: .nothing, observed: .nothing))
         }
     }
 
     mutating func compare<Value: Equatable>(
-        _ field: DeviceField, _ wanted: Value?, _ observed: Value?, _ word: (Value) -> Difference.Value
+        _ field: DeviceField, _ wanted: Value?, _ observed: Value?, _ convert: (Value) -> Difference.Value
     ) {
         if wanted != observed {
-            let wanted = includesValues ? wanted.map(word) : nil
-            let observed = includesValues ? observed.map(word) : nil
+            let wanted = includesValues ? wanted.map(convert) : nil
+            let observed = includesValues ? observed.map(convert) : nil
             found.append(Difference(field, wanted: wanted ?? .nothing, observed: observed ?? .nothing))
         }
     }
@@ -73,7 +73,7 @@ extension WantedDevice {
 
     private func compareLink(_ link: ObservedLink, in namespace: ObservedNamespace, _ comparison: inout Comparison) {
         compareAttributes(link, &comparison)
-        compareNeighbours(link, in: namespace, &comparison)
+        compareControllerAndAddresses(link, in: namespace, &comparison)
     }
 
     /// The wanted carrier; `nil` if it depends on attached queues that the kernel does not report (single-queue ABI).
@@ -92,7 +92,7 @@ extension WantedDevice {
         comparison.compare(.packetInfo, spec.draft.packetInfo, tun.packetInfo) { .bool($0) }
         comparison.compare(.vnetHeader, spec.draft.vnetHeader, tun.vnetHeader) { .bool($0) }
         comparison.compare(.persistent, true, tun.persistent) { .bool($0) }
-        // On a brokered device, a group that an earlier spec has left is harmless: it only restricts access further.
+        // On a brokered device, a group left from an earlier spec is harmless: it only restricts access further.
         comparison.compare(.owner, owner, tun.owner) { .integer(Int($0)) }
         if group != nil || spec.draft.access == .open {
             comparison.compare(.group, group, tun.group) { .integer(Int($0)) }
@@ -108,13 +108,13 @@ extension WantedDevice {
             let observed = tun.vnetHeaderSize ?? known?.vnetHeaderSize?.value
             comparison.compare(.vnetHeaderSize, size.value, observed) { .integer($0) }
         }
-        // While a consumer has the device open, the consumer decides on its offloads.
+        // While a consumer has the device open, it may set the offloads itself.
         if let attached = tun.attachedQueues, attached > 0, spec.draft.access == .open { return }
         if let shown = tun.offloads, shown != wanted.offloads?.asShown {
             comparison.compare(.offloads, wanted.offloads, shown) { .words($0.names) }
         } else {
-            // After a consumer has gone, offloads that the kernel does not report are unknown. While another one is
-            // attached, it decides on them.
+            // After a consumer has closed the device, offloads that the kernel does not report are unknown. While
+            // another consumer is attached, it may set them itself.
             let isUnknown = (tun.attachedQueues ?? 0) == 0 && namespace.unverified.contains(link.index)
             let offloads = isUnknown ? nil : known?.offloads
             comparison.compare(.offloads, wanted.offloads, offloads) { .words($0.names) }
@@ -163,7 +163,7 @@ extension WantedDevice {
         }
     }
 
-    private func compareNeighbours(
+    private func compareControllerAndAddresses(
         _ link: ObservedLink, in namespace: ObservedNamespace, _ comparison: inout Comparison
     ) {
         if spec.draft.link.controller != nil || link.controller != nil {
@@ -186,7 +186,7 @@ extension WantedDevice {
 
     struct AddressChange {
         let missing: [InterfaceAddress]
-        /// Those that have Tapster's mark and are not wanted any more.
+        /// Addresses that Tapster has added (`ObservedAddress.isOurs`) and the spec no longer has.
         let stale: [InterfaceAddress]
 
         var isEmpty: Bool { missing.isEmpty && stale.isEmpty }

@@ -18,7 +18,7 @@ public enum EventReason: String, CaseIterable, Hashable, Sendable {
     case reconcileRequested = "ReconcileRequested"
     /// The kernel matches a new generation of the spec.
     case converged = "Converged"
-    /// The device was missing after a reboot, or in a namespace that was made anew, and has been made again.
+    /// The device was missing after a reboot, or in a recreated namespace, and has been created again.
     case recreated = "Recreated"
     /// The device has been removed from the kernel and the database.
     case deleted = "Deleted"

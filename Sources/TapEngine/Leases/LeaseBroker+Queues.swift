@@ -14,7 +14,7 @@ extension LeaseBroker {
         }
     }
 
-    /// Reads which queues of a leased device are attached, after a kernel notification or a full look. Consumers may
+    /// Reads which queues of a leased device are attached, after a kernel notification or a full read. Consumers may
     /// attach and detach their queues; that is published, not undone.
     package func look(at name: DeviceName) {
         guard let device = devices[name] else { return }

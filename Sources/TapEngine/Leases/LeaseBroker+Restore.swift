@@ -4,7 +4,7 @@ internal import TapCore
 internal import TapStore
 
 extension LeaseBroker {
-    /// Restores the leases whose descriptors the service manager has kept, after the first full look at the kernel.
+    /// Restores the leases whose descriptors the service manager has kept, after the first full read of the kernel.
     /// Queues without a lease are detached and closed.
     func restore() {
         guard !isRestored else { return }

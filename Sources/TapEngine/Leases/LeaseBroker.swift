@@ -5,8 +5,7 @@ internal import TapDocument
 internal import TapStore
 internal import TapSystem
 
-/// Grants leases, tracks their queues, and ends them. Used on the worker's thread only, like everything that touches
-/// the kernel.
+/// Grants and ends leases, and tracks their queues. Used on the worker's thread only, since it uses the kernel.
 final class LeaseBroker {
     let kernel: any Kernel
     let namespaces: NamespaceStates
@@ -19,8 +18,8 @@ final class LeaseBroker {
     var isRestored = false
     /// When the service manager was last asked to close its copies of a device's queues.
     private var copiesClosedAt: [DeviceName: ContinuousClock.Instant] = [:]
-    /// The longest time that the service manager needs to close them.
-    private static let keptMillisecondsMax = 50
+    /// The longest time that the service manager needs to close its copies.
+    private static let copyCloseMillisecondsMax = 50
     /// Queues a command for a later turn; false if too many wait.
     private let postpone: @Sendable (LeaseCommand) -> Bool
     private let accounts: any Accounts
@@ -40,7 +39,7 @@ final class LeaseBroker {
         journal = LeaseJournal(kernel.memory)
     }
 
-    // MARK: Hand over
+    // MARK: Grant
 
     func perform(_ command: LeaseCommand) {
         switch command {
@@ -80,17 +79,17 @@ final class LeaseBroker {
         }
         copiesClosedAt[request.device] = nil
         reply.accept { [postpone] socket in
-            // Never rejected, since `isAlwaysAccepted` is true.
+            // The result is always true: the inbox accepts each hand-over (`isAlwaysAccepted`).
             _ = postpone(
                 .handOver(opened.id, of: request.device, vnetHeaderSize: opened.vnetHeaderSize, socket))
         }
     }
 
-    /// Whether the kernel's refusal is due to copies that the service manager closes a moment after we close ours.
+    /// Whether the kernel's refusal is due to copies that the service manager closes shortly after Tapster's own.
     /// Until then a device's only queue is busy, and copies count towards the 256 queues of a multiqueue device.
     private func isAboutToBeFree(_ name: DeviceName, _ refusal: KernelError) -> Bool {
         guard refusal.isTaken, let time = copiesClosedAt[name] else { return false }
-        return time.duration(to: .now) < .milliseconds(Self.keptMillisecondsMax)
+        return time.duration(to: .now) < .milliseconds(Self.copyCloseMillisecondsMax)
     }
 
     private func open(_ request: LeaseRequest) throws(Refusal) -> (LeaseIdentifier, Int?) {
@@ -117,7 +116,7 @@ final class LeaseBroker {
         }
         do throws(KernelError) {
             let vnetHeaderSize = try attach(queues, to: lease, of: record, at: namespace)
-            // Published before the client receives the queues, so that it can read where they are.
+            // Published before the client receives the queues, so that it can then request their kernel indexes.
             publish(lease.device)
             return (lease.id, vnetHeaderSize)
         } catch {
@@ -136,7 +135,7 @@ final class LeaseBroker {
     ) throws(KernelError) -> Int? {
         let disabled = queues.filter(record.disabledQueues.contains)
         let order = queues.filter { !record.disabledQueues.contains($0) } + disabled
-        // The current order of the other queues; the new ones are appended to it.
+        // Updates the order of the queues leased already, to which the kernel appends the new ones.
         for other in devices[lease.device]?.refreshAttachedQueues() ?? [] { finish(other, .lost) }
         // Device-wide settings are set for the first lease only, not while other consumers use the device.
         let isFirst = devices[lease.device] == nil
@@ -168,7 +167,7 @@ final class LeaseBroker {
     private func handOver(
         _ id: LeaseIdentifier, of name: DeviceName, _ vnetHeaderSize: Int?, _ socket: OwnedDescriptor?
     ) {
-        // The lease may have been revoked meanwhile; the socket is then closed when its last reference goes.
+        // The lease may have been revoked meanwhile; the socket is then closed with its last reference.
         guard let device = devices[name], let lease = device.lease(id) else { return }
         guard let socket else { return end(lease, .unclaimed) }
         do throws(KernelError) {
@@ -220,7 +219,7 @@ final class LeaseBroker {
         return namespace
     }
 
-    // MARK: Take back
+    // MARK: End
 
     /// Why a lease ends.
     enum End: String {
@@ -228,7 +227,7 @@ final class LeaseBroker {
         case unclaimed
         /// Sending the queues failed.
         case failed
-        /// The client closed its connection, or died.
+        /// The client closed its connection, or its process ended.
         case closed
         /// An administrator revoked it, or a change of the device ended it.
         case revoked
@@ -236,7 +235,7 @@ final class LeaseBroker {
         case lost
     }
 
-    /// Ends the lease of a connection that the client has closed, or whose client has died.
+    /// Ends the lease of a connection that the client has closed, itself or by the end of its process.
     func end(_ connection: any KernelConnection) {
         guard let lease = connections[ObjectIdentifier(connection)] else { return connection.close() }
         end(lease, .closed)
@@ -252,7 +251,7 @@ final class LeaseBroker {
     }
 
     func finish(_ lease: Lease, _ reason: End) {
-        // Recorded before anything is undone: a lease in the journal is complete. If the daemon dies here, the next
+        // Recorded before anything is undone: a lease in the journal is complete. If the daemon ends here, the next
         // process finds descriptors without a lease, and closes them.
         remember { () throws(KernelError) in try journal.end(lease.id, of: lease.device) }
         release(lease)
@@ -272,10 +271,10 @@ final class LeaseBroker {
     /// Detaches and closes the queues and the connection. Detached first, since other processes may hold copies; last
     /// queue first, so that the others stay in place.
     private func release(_ lease: Lease) {
-        // `nil` if opening its queues failed.
+        // `nil` if opening the queues failed and the device has no other lease.
         let device = devices[lease.device]
         for index in lease.indexes(tailFirstIn: device?.order ?? QueueOrder()) {
-            // Fails if the queue is detached, is the only one of its device, or is gone with its interface.
+            // Fails if the queue is detached already, is that of a single-queue device, or is gone with its interface.
             try? lease.queues[index]?.detach()
             device?.detach(index)
         }

@@ -72,27 +72,27 @@ final class NamespaceState {
     func refreshPending() throws(KernelError) -> Set<DeviceName> {
         let signals = pendingSignals
         pendingSignals = KernelSignals()
-        var concerned: Set<DeviceName> = []
+        var affected: Set<DeviceName> = []
         let before = signals.touched.flatMap(names)
         let namesBefore = signals.touched.map { observed[$0]?.allNames ?? [] }
         try refresh(Array(signals.touched))
         for (index, names) in zip(signals.touched, namesBefore) {
-            if let owner = observed.owners[index] { concerned.insert(owner) }
+            if let owner = observed.owners[index] { affected.insert(owner) }
             // When a controller is renamed, its ports no longer have the controller that they want.
             if observed.ports(of: index) > 0, observed[index]?.allNames != names {
-                concerned.formUnion(
+                affected.formUnion(
                     observed.links.filter { $0.controller == index }.compactMap { observed.owners[$0.index] })
             }
         }
         let mentioned = freed.union(before + signals.touched.flatMap(names))
         freed = []
-        for name in mentioned { if let device = try? DeviceName(name) { concerned.insert(device) } }
-        for (device, controller) in waiting where mentioned.contains(controller.text) { concerned.insert(device) }
+        for name in mentioned { if let device = try? DeviceName(name) { affected.insert(device) } }
+        for (device, controller) in waiting where mentioned.contains(controller.text) { affected.insert(device) }
         if signals.readdressed.contains(where: { observed.owners[$0] != nil }) {
             try refreshAddresses()
-            concerned.formUnion(signals.readdressed.compactMap { observed.owners[$0] })
+            affected.formUnion(signals.readdressed.compactMap { observed.owners[$0] })
         }
-        return concerned
+        return affected
     }
 
     /// The fewest attached queues that the kernel has reported for our devices since the last call.
@@ -119,7 +119,7 @@ final class NamespaceState {
         if observed.owners[index] != name, observed[index] != nil { observed.owners[index] = name }
     }
 
-    /// Has the device looked at when its controller changes; `nil` ends that.
+    /// Has the device reconciled when its controller changes; `nil` ends that.
     func wait(_ name: DeviceName, for controller: InterfaceName?) {
         if waiting[name] != controller { waiting[name] = controller }
     }

@@ -10,9 +10,9 @@ internal import TapSystem
 /// One lock, held briefly, protects the snapshot and what must change together with it:
 /// - **Changes**: each version of a device gets its position in the `ChangeList` as it is published. A watch starts
 ///   with a snapshot and the position that belongs to it, so it misses no change.
-/// - **Reservations**: a write that ends leases checks for leases and closes the device in one step; a lease checks
-///   whether the device is closed or has changed and reserves its queues in one step. Whichever is second sees the
-///   first.
+/// - **Reservations**: a write that ends leases checks for leases and closes the device to new ones in one step; a
+///   lease checks whether the device is closed or has changed and reserves its queues in one step. The second of them
+///   sees the effect of the first.
 /// - **Waiters**: a request checks its goals and is parked in one step, and each change checks the parked requests in
 ///   its own step, so that no request stays parked after its goals are reached.
 ///
@@ -68,8 +68,8 @@ final class SnapshotStore: ChangeFeed {
     /// Publishes committed records; the status stays.
     ///
     /// - Parameters:
-    ///   - records: As decided in the writer's turn, with the current values of all that only writers change, such as
-    ///     the queues' consumers.
+    ///   - records: As decided in the writer's turn, with the current values of everything that only writers change,
+    ///     such as the queues' consumers.
     ///   - revision: The transaction's revision; a record whose document did not change keeps its own.
     func publish(_ records: [DeviceRecord], revision: Int) {
         change(records.map(\.name)) { state in
@@ -116,7 +116,7 @@ final class SnapshotStore: ChangeFeed {
     /// Makes a change, then notifies the watches and completes the waits that it ends.
     ///
     /// - Parameters:
-    ///   - names: Changed devices for which requests may wait.
+    ///   - names: The changed devices, for whose goals requests may wait.
     ///   - body: Makes the change; called with the lock held.
     /// - Returns: What `body` returns.
     @discardableResult

@@ -3,7 +3,7 @@ internal import TapDocument
 internal import TapStore
 internal import TapSystem
 
-/// What a batch needs of the worker. Used on the worker's thread.
+/// What a batch needs from the worker. Used on the worker's thread.
 protocol BatchEnvironment: AnyObject {
     var namespaces: NamespaceStates { get }
     var kernel: any Kernel { get }
@@ -16,13 +16,13 @@ protocol BatchEnvironment: AnyObject {
     func contestedFields(of name: DeviceName) -> Set<DeviceField>
     /// Ends a device's leases, before its interface is deleted.
     func endLeases(of name: DeviceName)
-    /// Closes a namespace after an operation in it has failed as a whole.
+    /// Closes a namespace after an operation on the namespace, rather than on one device, has failed.
     func abandon(_ location: NetworkNamespace?, _ error: KernelError)
 }
 
 /// Devices that are planned, changed and read back together.
 struct Batch {
-    /// The most rounds of planning, changing and reading back. Some plans need a second, such as creating a device anew
+    /// The most rounds of planning, changing and reading back. Some plans need a second, such as recreating a device
     /// after its deletion.
     static let roundsMax = 4
 
@@ -50,8 +50,8 @@ struct Batch {
             perform()
             try verify()
         }
-        nameHolders()
-        voidClaims()
+        findHolders()
+        markLostClaims()
     }
 
     /// The steps that `run` would carry out, without carrying them out.
@@ -88,9 +88,9 @@ struct Batch {
     private func planned(_ job: DeviceJob) -> [Step] {
         guard job.steps == [.delete] else { return job.steps }
         if job.view.record.deletionRequestedAt != nil { return [.delete, .forget] }
-        let sequel = DeviceJob(job.view, claim: nil)
-        decide(sequel, round: 1, ignoring: job.index)
-        return [.delete] + sequel.steps
+        let recreation = DeviceJob(job.view, claim: nil)
+        decide(recreation, round: 1, ignoring: job.index)
+        return [.delete] + recreation.steps
     }
 
     // MARK: Decide
@@ -141,7 +141,7 @@ struct Batch {
             let namespace = try namespaces.namespace(at: claim.namespace)
             return wanted.decideOnLeaving(namespace.observed).map { ($0, namespace) }
         } catch {
-            // A deleted namespace's devices are deleted too.
+            // The kernel has deleted the devices together with their namespace.
             if case .missing = error { return nil }
             throw error
         }
@@ -192,19 +192,19 @@ struct Batch {
                 metrics.countRefusal(error)
                 job.fail(.kernel(error))
             }
-            // Otherwise the anchor would outlive its device, and the next device may be created in another namespace.
+            // Closes the anchors here, since `announce` does so only for a device recreated in the same namespace.
             namespace.disown(toDelete.compactMap(\.index).filter { refused[$0] == nil })
         }
     }
 
     private func perform(_ steps: (DeviceJob) -> ArraySlice<Step>) {
         for namespace in namespaces.all.values {
-            let concerned = jobs.filter { $0.isOpen && $0.namespace === namespace && !steps($0).isEmpty }
-            guard !concerned.isEmpty else { continue }
-            var runs = concerned.map { StepRun(steps($0), on: $0.name, at: $0.index) }
+            let affected = jobs.filter { $0.isOpen && $0.namespace === namespace && !steps($0).isEmpty }
+            guard !affected.isEmpty else { continue }
+            var runs = affected.map { StepRun(steps($0), on: $0.name, at: $0.index) }
             namespace.kernel.perform(&runs) { CrashPoint.reach($0.name) }
             var done: [String: UInt64] = [:]
-            for (job, run) in zip(concerned, runs) {
+            for (job, run) in zip(affected, runs) {
                 job.finishSteps(run)
                 for step in run.steps.prefix(run.done) { done[step.name, default: 0] += 1 }
                 if let failure = run.failure { metrics.countRefusal(failure) }
@@ -214,32 +214,32 @@ struct Batch {
     }
 
     /// Finds the processes that hold busy devices open: one search of all processes, for all devices.
-    private func nameHolders() {
+    private func findHolders() {
         let busy = jobs.filter(\.isBusy)
         guard !busy.isEmpty else { return }
         let holders = kernel.holders(of: Set(busy.map(\.name.text)))
         for job in busy { job.setHolders(holders[job.name.text] ?? []) }
     }
 
-    /// Marks claims as lost whose interface is gone, so that they do not match another interface that gets the same
-    /// number.
-    private func voidClaims() {
-        var voided: [(job: DeviceJob, claim: Claim)] = []
+    /// Marks claims whose interface is gone as lost, so that they do not match another interface that gets the same
+    /// index.
+    private func markLostClaims() {
+        var lost: [(job: DeviceJob, claim: Claim)] = []
         for job in jobs where !job.isSettled && !job.isClosed {
             guard var claim = job.claim, !claim.isLost, let namespace = namespaces.all[claim.namespace],
                 namespace.observed.host == claim.host, namespace.observed[claim.index] == nil
             else { continue }
             claim.isLost = true
-            voided.append((job, claim))
+            lost.append((job, claim))
         }
-        guard !voided.isEmpty else { return }
+        guard !lost.isEmpty else { return }
         do throws(StoreError) {
             try store.record { transaction in
-                for (job, claim) in voided { try transaction.claim(claim, for: job.name) }
+                for (job, claim) in lost { try transaction.claim(claim, for: job.name) }
             } committed: {
-                snapshots.publish(voided.map { WorkerUpdate($0.job.view, claim: $0.claim) })
+                snapshots.publish(lost.map { WorkerUpdate($0.job.view, claim: $0.claim) })
             }
-            for (_, claim) in voided { namespaces.all[claim.namespace]?.disown([claim.index]) }
+            for (_, claim) in lost { namespaces.all[claim.namespace]?.disown([claim.index]) }
         } catch {
             // Retried in the next pass.
             snapshots.setStoreFailure(error.description)
@@ -305,17 +305,17 @@ struct Batch {
 
     // MARK: Read back
 
-    /// Reads the changed interfaces back. Earlier notifications about them are outdated then; notifications about
-    /// others stay pending.
+    /// Reads the changed interfaces back. Earlier notifications about them are then outdated; those about others
+    /// stay pending.
     private func verify() throws(KernelError) {
         for (location, namespace) in namespaces.all {
-            let concerned = jobs.filter { $0.namespace === namespace && $0.index != nil }
-            let touched = concerned.compactMap(\.index)
+            let affected = jobs.filter { $0.namespace === namespace && $0.index != nil }
+            let touched = affected.compactMap(\.index)
             guard !touched.isEmpty else { continue }
             do throws(KernelError) {
                 var signals = try namespace.kernel.signals()
                 signals.touched.subtract(touched)
-                let hasAddresses = concerned.contains {
+                let hasAddresses = affected.contains {
                     $0.steps.contains(where: \.isAboutAddresses) || !$0.view.record.spec.link.addresses.isEmpty
                 }
                 if hasAddresses { signals.readdressed.subtract(touched) }

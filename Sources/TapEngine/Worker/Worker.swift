@@ -6,17 +6,17 @@ internal import TapDocument
 internal import TapStore
 internal import TapSystem
 
-/// The only thread that touches the kernel. Level-triggered: on each wake-up it compares the wanted state with the
-/// observed state, and makes the kernel match.
+/// Runs the only thread that reads the devices' state from the kernel and changes it. Level-triggered: on each wake-up
+/// it compares the wanted state with the observed state, and makes the kernel match.
 final class Worker: BatchEnvironment, @unchecked Sendable {
     // Unchecked: all mutable state is used by the worker's thread alone, after `start`.
 
-    /// The interval of full looks, varied by up to a fifth.
+    /// The interval of full reads of the kernel, varied by up to a fifth.
     static let resyncSeconds = 60.0
-    /// The delay of the next look after a failed one.
-    static let failedLookRetryMilliseconds = 250
+    /// The delay of the next full read after a failed read.
+    static let failedReadRetryMilliseconds = 250
     /// The most devices in a batch. Each holds a descriptor until the batch's claims are committed, and a stop waits
-    /// for one batch.
+    /// for the current batch.
     static let batchDevicesMax = 512
     /// The most devices that one call to the kernel deletes.
     static let deletionsMax = 1_024
@@ -39,8 +39,8 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     private var nextResync = ContinuousClock.now
     /// Whether namespaces may have been created or deleted since the last pass.
     private var haveMountsChanged = false
-    /// Whether the last look failed: the observed state may then be outdated.
-    private var hasLookFailed = false
+    /// Whether the last read of the kernel failed: the observed state may then be outdated.
+    private var hasReadFailed = false
     private var history = History()
     private let ended = DispatchSemaphore(value: 0)
 
@@ -100,12 +100,12 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         if history.due != nil { writeHistory() }
     }
 
-    /// Waits for events, and serves leases. Leases come before all other work and between batches: clients wait for
-    /// them, and the kernel steers packets to the queues of a dead consumer until they are detached.
+    /// Waits for events, and performs lease commands, which come before all other work and between batches: clients
+    /// wait for them, and the kernel steers packets to the queues of an ended consumer until they are detached.
     private func listen(until deadline: ContinuousClock.Instant) throws(KernelError) {
-        let news = try kernel.wait(until: deadline)
-        if news.haveMountsChanged { haveMountsChanged = true }
-        for connection in news.ended { leases.end(connection) }
+        let events = try kernel.wait(until: deadline)
+        if events.haveMountsChanged { haveMountsChanged = true }
+        for connection in events.ended { leases.end(connection) }
         guard leases.isRestored else { return }
         for command in inbox.drainCommands() { leases.perform(command) }
     }
@@ -116,7 +116,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         return history.due.map { min($0, soonest) } ?? soonest
     }
 
-    /// Reports that the kernel cannot be read, and schedules a full look.
+    /// Reports that the kernel cannot be read, and schedules a full read.
     private func fail(_ error: KernelError) {
         if snapshots.current.workerFailure != error.description {
             log.error("the kernel's state cannot be read", metadata: ["error": "\(error)"])
@@ -124,8 +124,8 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         metrics.countRefusal(error)
         metrics.passes.increment(["error"])
         snapshots.setWorkerFailure(error.description)
-        hasLookFailed = true
-        nextResync = .now + .milliseconds(Self.failedLookRetryMilliseconds)
+        hasReadFailed = true
+        nextResync = .now + .milliseconds(Self.failedReadRetryMilliseconds)
         Thread.sleep(forTimeInterval: 0.05)
     }
 
@@ -144,13 +144,13 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             try collectSignals()
             let wasOverrun = namespaces.all.values.contains { $0.pendingSignals.wasOverrun }
             if wasOverrun { metrics.overruns.increment([]) }
-            isFull = wasOverrun || hasLookFailed || nextResync <= began || !work.questions.isEmpty
+            isFull = wasOverrun || hasReadFailed || nextResync <= began || !work.questions.isEmpty
             hadWork = isFull
             var names = try isFull ? resync(atFailed: work.retriesFailed) : refreshPending()
             for name in names { leases.look(at: name) }
             for name in work.names { if let view = snapshots.current.devices[name] { leases.follow(view.record) } }
             if haveMountsChanged, namespaces.closeStale() || !waitingForNamespace.isEmpty {
-                names.formUnion(concernedByNamespaces())
+                names.formUnion(devicesInOtherNamespaces())
             }
             haveMountsChanged = false
             names.formUnion(work.names)
@@ -163,7 +163,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
                 try reconcile(names)
             }
         } catch {
-            // The questions must be answered even if the look fails.
+            // The questions must be answered even if the read fails.
             for question in work.questions { question(nil) }
             throw error
         }
@@ -218,20 +218,20 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
                 abandon(location, error)
             }
         }
-        // A failure is reported when a device in the namespace is looked at.
+        // A failure is reported when a device in the namespace is reconciled.
         for location in needed { _ = try? namespaces.namespace(at: location) }
-        // Owners are assigned before any decision, so that no device adopts another's interface. Two locations may
-        // refer to one namespace.
-        let places = Dictionary(grouping: namespaces.all.values, by: \.observed.host)
+        // Interfaces are assigned to their devices before any decision, so that no device adopts another's interface.
+        // Two locations may refer to one namespace.
+        let namespacesByHost = Dictionary(grouping: namespaces.all.values, by: \.observed.host)
         for view in devices.values {
             guard let claim = view.record.claim, !claim.isLost else { continue }
-            for namespace in places[claim.host] ?? [] { namespace.own(claim.index, view.record.name) }
+            for namespace in namespacesByHost[claim.host] ?? [] { namespace.own(claim.index, view.record.name) }
         }
         leases.restore()
-        hasLookFailed = false
+        hasReadFailed = false
         waitingForNamespace.formIntersection(devices.keys)
         budgets = budgets.filter { $0.value.due(at: .now) != nil || devices[$0.key] != nil }
-        // Failed devices wait for their own retry; all others are looked at.
+        // Failed devices wait for their own retry; all others are reconciled.
         let all = Set(devices.keys)
         return atFailed || retries.isEmpty ? all : all.subtracting(retries.keys)
     }
@@ -249,20 +249,20 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
 
     private func refreshPending() throws(KernelError) -> Set<DeviceName> {
         let devices = snapshots.current.devices
-        var concerned: Set<DeviceName> = []
+        var affected: Set<DeviceName> = []
         for (location, namespace) in namespaces.all where namespace.hasPendingChanges {
             do throws(KernelError) {
-                concerned.formUnion(try namespace.refreshPending())
+                affected.formUnion(try namespace.refreshPending())
             } catch {
                 guard location != nil else { throw error }
                 abandon(location, error)
             }
         }
-        return concerned.filter { devices[$0] != nil }
+        return affected.filter { devices[$0] != nil }
     }
 
-    /// Devices that are wanted or exist in a namespace other than the daemon's.
-    private func concernedByNamespaces() -> Set<DeviceName> {
+    /// The devices that are wanted, or exist, in a namespace other than the daemon's.
+    private func devicesInOtherNamespaces() -> Set<DeviceName> {
         Set(
             snapshots.current.devices.values.lazy
                 .filter { $0.record.spec.networkNamespace != nil || $0.record.claim?.namespace != nil }
@@ -332,7 +332,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         }
     }
 
-    /// Schedules the next look at the device, in case no notification causes one.
+    /// Schedules the next decision on the device, in case no notification causes one.
     private func schedule(_ job: DeviceJob) {
         let name = job.name
         if !waitingForNamespace.isEmpty { waitingForNamespace.remove(name) }
@@ -368,7 +368,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     private func writeHistory() {
         let failure = snapshots.current.storeFailure
         do throws(StoreError) {
-            // Only after a known failure does the write wait for the disk; only then does its success prove a recovery.
+            // After a known failure the write waits for the disk: otherwise its success would not prove a recovery.
             try history.write(to: store, recoveringFrom: failure) {
                 if failure != nil { snapshots.setStoreFailure(nil) }
             }

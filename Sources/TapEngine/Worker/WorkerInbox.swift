@@ -3,7 +3,7 @@ package import TapCore
 package import TapStore
 
 /// Questions that only the worker can answer, since only it reads the kernel. Used on its thread, right after a full
-/// look.
+/// read of the kernel.
 package protocol Survey {
     /// The steps for each of the devices if its record were the wanted state.
     func plans(for records: [DeviceRecord]) -> [DevicePlan]
@@ -21,7 +21,7 @@ package struct DevicePlan: Sendable {
     package let name: DeviceName
     /// In the order of execution; empty if nothing is to be done.
     package let steps: [Step]
-    /// Why the device cannot become as wanted; `nil` if it can.
+    /// Why the device cannot reach its wanted state; `nil` if it can.
     package var obstacle: String?
 }
 
@@ -39,9 +39,9 @@ package struct UnmanagedDevice: Sendable {
     package let addresses: [ObservedAddress]
 }
 
-/// The worker's inbox: devices to look at, questions, and lease commands. A name is in it at most once.
+/// The worker's inbox: devices to reconcile, questions, and lease commands. A name is in it at most once.
 package final class WorkerInbox: Sendable {
-    /// A request for a full look, called after it; with `nil` if the look fails or the worker ends.
+    /// A request for a full read, called after it; with `nil` if the read fails or the worker ends.
     package typealias Question = @Sendable ((any Survey)?) -> Void
 
     /// The most waiting questions.

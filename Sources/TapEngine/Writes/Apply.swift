@@ -53,7 +53,7 @@ package struct Apply: Sendable {
     ///   - group: The transaction of the turn.
     ///   - prunes: Whether to delete a device that `inputs` does not name.
     /// - Returns: The outcome; the caller must call `committed` once the transaction is durable.
-    /// - Throws: `Refusal` if a device cannot be changed as wanted, a leased device would need `force`, or another
+    /// - Throws: `Refusal` if a device cannot be changed as requested, a leased device would need `force`, or another
     ///   change waits for confirmation.
     package func write(
         _ inputs: [DeviceInput], by author: Author, _ options: Options, in group: inout WriteGroup,
@@ -84,7 +84,7 @@ package struct Apply: Sendable {
         if let trial = outcome.trial { trials.begin(trial) }
     }
 
-    /// Asks the worker for the steps that it would carry out, planned right after a full look at the kernel. Devices
+    /// Asks the worker for the steps that it would carry out, planned right after a full read of the kernel. Devices
     /// without steps or an obstacle are left out.
     ///
     /// - Parameters:
@@ -128,7 +128,7 @@ package struct Apply: Sendable {
         return items
     }
 
-    /// The goals to wait for until the devices are as wanted.
+    /// The goals to wait for until the kernel matches the devices.
     package static func goals(_ records: [DeviceRecord]) -> [DeviceName: Waiters.Goal] {
         var goals: [DeviceName: Waiters.Goal] = [:]
         for record in records {

@@ -23,7 +23,7 @@ final class LinuxNamespace: KernelNamespace {
     ///   - location: The namespace's name or path; `nil` for the daemon's own.
     ///   - boot: The current boot's identifier (`/proc/sys/kernel/random/boot_id`).
     ///   - manager: The service manager that stores copies of anchors; `nil` if there is none.
-    ///   - kept: Descriptors of a former process, by name; the anchors of this namespace are removed from it.
+    ///   - kept: Descriptors of an earlier process, by name; the anchors of this namespace are removed from it.
     /// - Throws: `NamespaceFailure`.
     init(
         _ location: NetworkNamespace?, boot: String, manager: ServiceManager?, kept: inout [String: OwnedDescriptor]
@@ -46,7 +46,7 @@ final class LinuxNamespace: KernelNamespace {
         takeAnchors(from: &kept)
     }
 
-    /// Takes over the anchors of a former process. Drops those whose device was removed or replaced meanwhile.
+    /// Takes over the anchors of an earlier process. Drops those whose device was removed or replaced meanwhile.
     private func takeAnchors(from kept: inout [String: OwnedDescriptor]) {
         let prefix = Self.anchorPrefix(host)
         for (name, descriptor) in kept where name.hasPrefix(prefix) {
@@ -94,7 +94,7 @@ final class LinuxNamespace: KernelNamespace {
     }
 
     func links() throws(KernelError) -> [ObservedLink] {
-        do throws(NetlinkRefusal) { return reading(try netlink.links(among: nil)) } catch {
+        do throws(NetlinkRefusal) { return addingAnchorSettings(to: try netlink.links(among: nil)) } catch {
             throw KernelError("observe", error)
         }
     }
@@ -107,7 +107,8 @@ final class LinuxNamespace: KernelNamespace {
     func links(at indexes: [LinkIndex], outOf count: Int) throws(KernelError) -> [ObservedLink] {
         do throws(NetlinkRefusal) {
             let isDumpCheaper = indexes.count > 1 && indexes.count * Self.requestsPerDumpedLink > count
-            return reading(isDumpCheaper ? try netlink.links(among: Set(indexes)) : try netlink.get(indexes))
+            return addingAnchorSettings(
+                to: isDumpCheaper ? try netlink.links(among: Set(indexes)) : try netlink.get(indexes))
         } catch {
             throw KernelError("observe", error)
         }
@@ -121,8 +122,8 @@ final class LinuxNamespace: KernelNamespace {
         }
     }
 
-    /// Adds what can be read only through the anchors.
-    private func reading(_ links: [ObservedLink]) -> [ObservedLink] {
+    /// Adds the vnet header sizes, which only an anchor can report, and the offloads.
+    private func addingAnchorSettings(to links: [ObservedLink]) -> [ObservedLink] {
         guard !anchored.isEmpty else { return links }
         var links = links
         for position in links.indices where links[position].tun?.vnetHeader == true {
@@ -140,10 +141,10 @@ final class LinuxNamespace: KernelNamespace {
         // Attaches one more queue for a moment. With the device's own flags this changes nothing.
         let flags = CreationFlags(
             kind: tun.kind, multiQueue: tun.multiQueue, packetInfo: tun.packetInfo, vnetHeader: tun.vnetHeader)
-        let isHeld = (tun.attachedQueues ?? 0) + (tun.detachedQueues ?? 0) > 0
+        let hasQueues = (tun.attachedQueues ?? 0) + (tun.detachedQueues ?? 0) > 0
         guard
             let queue = try? TunQueue(
-                attachingTo: link.name, flags: flags, carrier: isHeld && link.carrier, in: handle),
+                attachingTo: link.name, flags: flags, carrier: hasQueues && link.carrier, in: handle),
             (try? index(of: link.name)) == link.index, let size = try? queue.vnetHeaderSize()
         else { return settings }
         settings.vnetHeaderSize = try? VnetHeaderSize(size)
@@ -303,7 +304,7 @@ final class LinuxNamespace: KernelNamespace {
         case (.addAddress(let address), .noPermission), (.addAddress(let address), .accessDenied):
             "the kernel refuses \(address); check whether IPv6 is disabled on the interface (net.ipv6.conf)"
         case (_, .tooManyOpenFiles): "raise the limit of open files (LimitNOFILE=)"
-        case (_, .badMessage): "the kernel accepted the value but shows another one"
+        case (_, .badMessage): "the kernel accepted the value but reports another one"
         default: nil
         }
     }
@@ -341,7 +342,8 @@ extension LinkRequest {
 }
 
 extension NetlinkRefusal {
-    /// Whether another process was faster, so that the next pass finds the step done or plans another one.
+    /// Whether the refusal means only that another process was faster: the next pass finds the step done, or plans
+    /// another one.
     fileprivate func isHarmless(for step: Step) -> Bool {
         switch step {
         case .removeAddress: errno == .addressNotAvailable

@@ -39,7 +39,7 @@ public final class Supervisor {
     /// A program that has not ended by then is killed, as in the systemd unit.
     private static let stopSecondsMax = 10
     /// Messages read at a time: more than a socket queues (`net.unix.max_dgram_qlen`), but limited, so that a sender
-    /// cannot keep the supervisor reading for ever.
+    /// cannot keep the supervisor reading forever.
     private static let messagesMax = 4_096
 
     fileprivate static let socketName = "notify"

@@ -70,7 +70,7 @@ enum ChangeRow {
             let sql = "SELECT max(revision) FROM change WHERE revision < ?"
             return .none(nearest: try Int.fetchOne(database, sql: sql, arguments: [revision]))
         }
-        let stated = try Row.fetchAll(
+        let wanted = try Row.fetchAll(
             database,
             sql: """
                 SELECT name, labels, spec FROM device WHERE revision <= ?1 AND deletion_requested_at IS NULL
@@ -78,7 +78,7 @@ enum ChangeRow {
                 ORDER BY 1
                 """, arguments: [revision])
         return .known(
-            change(row, try devices(database, from: revision, through: revision)), devices: try stated.map(input))
+            change(row, try devices(database, from: revision, through: revision)), devices: try wanted.map(input))
     }
 
     /// The devices that each revision created, updated or deleted, by revision.

@@ -16,8 +16,8 @@ extension Configuration {
     /// - Throws: `InvalidConfiguration` if the tokens file is invalid.
     func policy(
         accounts: some Accounts, owners: Set<uid_t>?, listen: NetworkAddress?
-    ) throws(InvalidConfiguration) -> (policy: AccessPolicy, idle: [SettingIssue]) {
-        var idle: [SettingIssue] = []
+    ) throws(InvalidConfiguration) -> (policy: AccessPolicy, unknownPrincipals: [SettingIssue]) {
+        var unknownPrincipals: [SettingIssue] = []
         func numbers(
             _ rules: [(key: Principal, value: Role, place: String)], _ kind: String, _ number: (Principal) -> UInt32?
         ) -> [UInt32: Set<Role>] {
@@ -25,7 +25,8 @@ extension Configuration {
                 if let id = number(rule.key) {
                     numbers[id, default: []].insert(rule.value)
                 } else {
-                    idle.append(SettingIssue(place: rule.place, detail: "there is no \(kind) '\(rule.key)'"))
+                    unknownPrincipals.append(
+                        SettingIssue(place: rule.place, detail: "there is no \(kind) '\(rule.key)'"))
                 }
             }
         }
@@ -35,7 +36,7 @@ extension Configuration {
         let policy = AccessPolicy(
             peers: peers, tokens: listen == nil ? [] : try tokens(owners: owners), certificates: access.certificates,
             hosts: listen?.hosts(and: access.hosts) ?? AllowedHosts([]), origins: access.origins)
-        return (policy, idle)
+        return (policy, unknownPrincipals)
     }
 
     private func tokens(owners: Set<uid_t>?) throws(InvalidConfiguration) -> [AccessToken] {
