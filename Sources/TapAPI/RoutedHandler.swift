@@ -60,7 +60,7 @@ struct RoutedHandler: HTTPHandler {
 
     func refuse(_ rejection: HTTPRejection, _ request: HTTPRequest?, limits: HTTPLimits) -> HTTPResponse {
         metrics.rejected.increment([rejection.rawValue])
-        let identifier = request?.head.identifier ?? HTTPRequest.freshIdentifier()
+        let identifier = request?.head.identifier ?? HTTPRequest.newIdentifier()
         var response = Problem.rejected(rejection, limits: limits)
             .response(path: request?.head.path ?? "", requestIdentifier: identifier)
         response.headers.append("X-Request-Id", identifier)

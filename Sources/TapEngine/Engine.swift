@@ -181,7 +181,7 @@ package final class Engine: ChangeFeed {
     }
 
     /// The wanted state as a revision left it. For `read`'s thread.
-    package func wantedState(at revision: Int) throws(StoreError) -> PastStatement { try store.statement(revision) }
+    package func wantedState(at revision: Int) throws(StoreError) -> PastState { try store.wantedState(at: revision) }
 
     /// Events of the history after a number, oldest first. For `read`'s thread.
     package func events(
@@ -206,7 +206,7 @@ package final class Engine: ChangeFeed {
     package func watch(after revision: Int?) throws(Refusal) -> WatchStart { try snapshots.start(after: revision) }
 
     /// The next change after a position.
-    package func next(after place: WatchPlace) -> NextChange { snapshots.next(after: place) }
+    package func next(after place: WatchPosition) -> NextChange { snapshots.next(after: place) }
 
     // MARK: Lease
 

@@ -59,7 +59,7 @@ final class ClientConnection: @unchecked Sendable {
     /// Whether the client missed a deadline and was cut off.
     var wasOverdue: Bool { state.withLock { $0.wasOverdue } }
 
-    func expectNothing() {
+    func clearDeadline() {
         state.withLock { state in
             state.deadline = .max
             state.crowdedDeadline = .max
@@ -80,7 +80,7 @@ final class ClientConnection: @unchecked Sendable {
             return state.stage
         }
         report(stage)
-        expectNothing()
+        clearDeadline()
         shutdown(socket, Int32(SHUT_RDWR))
     }
 

@@ -88,7 +88,7 @@ public import TapSystem
     }
 
     /// Returns the answer if there is one; otherwise suspends the connection.
-    func takeOrPark() -> Answer? {
+    func takeOrSuspend() -> Answer? {
         state.withLock { state in
             switch state {
             case .answered(let answer):

@@ -8,7 +8,7 @@ public struct HTTPRequest: Sendable {
     public internal(set) var body: [UInt8] = []
 
     /// A new identifier. It must be unique, not secret: a random number for each process, and a counter.
-    public static func freshIdentifier() -> String {
+    public static func newIdentifier() -> String {
         identifierPrefix + String(identifierCount.add(1, ordering: .relaxed).newValue)
     }
 

@@ -295,7 +295,7 @@ public final class HTTPServer: Sendable {
     func proceed(_ exchange: HTTPExchange, _ connection: OpaquePointer) -> MHD_Result {
         if !exchange.incoming.isHandled {
             exchange.incoming.isHandled = true
-            exchange.client.expectNothing()
+            exchange.client.clearDeadline()
             if !register(exchange) { exchange.incoming.rejection = .stopping }
             if let rejection = exchange.incoming.rejection {
                 exchange.respond(handler.refuse(rejection, exchange.incoming.request, limits: limits))
@@ -304,7 +304,7 @@ public final class HTTPServer: Sendable {
                 handler.handle(request, exchange)
             }
         }
-        switch exchange.takeOrPark() {
+        switch exchange.takeOrSuspend() {
         case .response(let response): return unsafe queue(response, for: exchange, on: connection)
         case .upgrade(let upgrade): return unsafe queue(upgrade, for: exchange, on: connection)
         case nil: return .YES

@@ -182,7 +182,7 @@ public protocol HTTPStreamSource: Sendable {
         state.withLock { state in
             guard !state.isWoken, !state.isStopping, let connection = state.connection else { return false }
             state.isParked = true
-            state.client?.expectNothing()
+            state.client?.clearDeadline()
             // SAFETY: the library is asking for its next bytes, so the connection lives.
             unsafe MHD_suspend_connection(connection.pointer)
             return true

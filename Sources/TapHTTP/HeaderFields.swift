@@ -9,6 +9,8 @@ struct HeaderFields: Sendable {
 
     private var bytes: [UInt8] = []
     private var fields: [Field] = []
+    /// Bit n is set if a name has n bytes, or 63 or more. Most questions are about fields that are not there.
+    private var nameLengths: UInt64 = 0
 
     /// No fields.
     init() {}
@@ -56,15 +58,18 @@ struct HeaderFields: Sendable {
         let middle = bytes.count
         unsafe bytes.append(contentsOf: trimmed)
         fields.append(Field(name: start..<middle, value: middle..<bytes.count))
+        nameLengths |= Self.bit(middle - start)
     }
 
     /// The value of a field, whose name is given in lower case; of a repeated field, the last value.
     subscript(name: String) -> String? {
-        fields.last { isNamed($0, name) }.map { String(decoding: bytes[$0.value], as: UTF8.self) }
+        guard mayHave(name) else { return nil }
+        return fields.last { isNamed($0, name) }.map { String(decoding: bytes[$0.value], as: UTF8.self) }
     }
 
     /// For a field that must not be repeated: the number of its occurrences, and the bytes of the first value.
     func only(_ name: String) -> (count: Int, value: ArraySlice<UInt8>?) {
+        guard mayHave(name) else { return (0, nil) }
         var (count, first): (Int, Field?) = (0, nil)
         for field in fields where isNamed(field, name) {
             if count == 0 { first = field }
@@ -75,8 +80,12 @@ struct HeaderFields: Sendable {
 
     /// The bytes of the value of each field with that name.
     func values(_ name: String) -> [ArraySlice<UInt8>] {
-        fields.lazy.filter { isNamed($0, name) }.map { bytes[$0.value] }
+        mayHave(name) ? fields.lazy.filter { isNamed($0, name) }.map { bytes[$0.value] } : []
     }
+
+    private static func bit(_ length: Int) -> UInt64 { 1 << UInt64(min(length, 63)) }
+
+    private func mayHave(_ name: String) -> Bool { nameLengths & Self.bit(name.utf8.count) != 0 }
 
     /// Field names are ASCII and case-insensitive (RFC 9110, section 5.1).
     private func isNamed(_ field: Field, _ lowercase: String) -> Bool {

@@ -41,7 +41,7 @@ public final class RequestHead: Sendable {
     private static func identifier(_ sent: String?) -> String {
         guard let sent, !sent.isEmpty, sent.utf8.count <= identifierBytesMax,
             sent.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_") })
-        else { return HTTPRequest.freshIdentifier() }
+        else { return HTTPRequest.newIdentifier() }
         return sent
     }
 }

@@ -18,9 +18,8 @@ struct RequestTarget: Sendable {
     ///   parsers resolve. `.malformedRequest` if it has white space, which some parsers take for a separator of the
     ///   request line.
     init(_ text: UnsafeRawBufferPointer, parametersMax: Int) throws(HTTPRejection) {
-        // VT, FF, CR
-        let whitespace: [UInt8] = [0x20, 0x0B, 0x0C, 0x0D]
-        guard unsafe !text.contains(where: { whitespace.contains($0) }) else { throw .malformedRequest }
+        // A space, VT, FF, CR.
+        guard unsafe !text.contains(where: { $0 == 0x20 || 0x0B...0x0D ~= $0 }) else { throw .malformedRequest }
         guard let target = unsafe RequestTarget(decoding: text, parametersMax: parametersMax) else {
             throw .malformedTarget
         }
@@ -31,7 +30,9 @@ struct RequestTarget: Sendable {
         // A target has no fragment.
         guard unsafe text.allSatisfy({ $0 > 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "#") }) else { return nil }
         var rest = unsafe text[...]
-        if let scheme = Self.schemes.first(where: { unsafe rest.starts(with: $0) }) {
+        if unsafe text.first != UInt8(ascii: "/"),
+            let scheme = Self.schemes.first(where: { unsafe rest.starts(with: $0) })
+        {
             unsafe rest = rest.dropFirst(scheme.count)
             let end = unsafe rest.firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") } ?? rest.endIndex
             authority = unsafe Array(rest[..<end])
@@ -64,8 +65,8 @@ struct RequestTarget: Sendable {
         guard unsafe start < path.endIndex else { return [] }
         while unsafe start <= path.endIndex {
             let end = unsafe path[start...].firstIndex(of: UInt8(ascii: "/")) ?? path.endIndex
-            guard let segment = unsafe percentDecoded(path[start..<end]), segment != ".", segment != "..",
-                !segment.utf8.contains(UInt8(ascii: "/"))
+            guard let segment = unsafe percentDecoded(path[start..<end]),
+                segment.utf8.count > 2 || segment != "." && segment != "..", !segment.utf8.contains(UInt8(ascii: "/"))
             else { return nil }
             segments.append(segment)
             start = end + 1

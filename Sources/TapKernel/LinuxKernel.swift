@@ -55,8 +55,8 @@ public final class LinuxKernel: Kernel {
     }
 
     /// Waits in epoll_wait(2). Before that, it repeats removals that the service manager has not accepted.
-    public func wait(until deadline: ContinuousClock.Instant?) throws(KernelError) -> KernelNews {
-        var news = KernelNews()
+    public func wait(until deadline: ContinuousClock.Instant?) throws(KernelError) -> KernelEvents {
+        var news = KernelEvents()
         // The worker waits again at least once per resync, so these are repeated at least as often.
         manager?.dropForgotten()
         do throws(Errno) {

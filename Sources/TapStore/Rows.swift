@@ -138,7 +138,7 @@ enum ClaimRow {
     static func decode(_ row: Row, of name: String) throws -> Claim? {
         guard let boot = row.optional(.bootID, String.self) else { return nil }
         var claim = Claim(
-            host: HostIdentity(boot: boot, namespace: UInt64(bitPattern: row[.namespaceCookie])),
+            host: NamespaceIdentity(boot: boot, namespace: UInt64(bitPattern: row[.namespaceCookie])),
             namespace: try row.optional(.namespace, String.self).map { try NetworkNamespace($0) },
             index: LinkIndex(rawValue: row[.ifindex]),
             settings: DescriptorSettings(

@@ -147,7 +147,7 @@ public final class Store: Sendable {
     }
 
     /// The wanted state of all devices at a revision.
-    public func statement(_ revision: Int) throws(StoreError) -> PastStatement {
+    public func wantedState(at revision: Int) throws(StoreError) -> PastState {
         try read { try ChangeRow.statement($0, revision) }
     }
 

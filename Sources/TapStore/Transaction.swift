@@ -135,7 +135,7 @@ public struct Transaction: ~Copyable {
     }
 
     /// The wanted state of all devices at a revision.
-    public func statement(_ revision: Int) throws -> PastStatement { try ChangeRow.statement(database, revision) }
+    public func wantedState(at revision: Int) throws -> PastState { try ChangeRow.statement(database, revision) }
 
     /// Stores the answer to an idempotent request for 24 hours.
     public func remember(_ answer: PastAnswer) throws { try PastAnswerRow.insert(database, answer) }

@@ -168,9 +168,9 @@ import Testing
             do { try watch(owner) } catch { return (error as? Problem).map { "\($0)" } }
             return nil
         }
-        for _ in 0..<Watchers.watchersOfOneMax { try watch("token:a") }
+        for _ in 0..<Watchers.watchersPerOwnerMax { try watch("token:a") }
         #expect(detail("token:a")?.contains("token:a") == true)
-        for _ in 0..<(Watchers.watchersMax - Watchers.watchersOfOneMax) { try watch("token:b") }
+        for _ in 0..<(Watchers.watchersMax - Watchers.watchersPerOwnerMax) { try watch("token:b") }
         #expect(detail("token:c")?.contains("nil") == true)
     }
 

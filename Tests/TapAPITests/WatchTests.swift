@@ -171,13 +171,14 @@ import Testing
 
     @Test func aPlaceIsFreeOnceItsClientIsGone() async throws {
         try await withWorld { (world) throws in
-            var streams = try (0..<Watchers.watchersOfOneMax).map { _ in try world.watch() }
+            var streams = try (0..<Watchers.watchersPerOwnerMax).map { _ in try world.watch() }
             for stream in streams { _ = try stream.eventsUntilBookmark() }
-            #expect(try world.metric("tapster_watchers") == Double(Watchers.watchersOfOneMax))
+            #expect(try world.metric("tapster_watchers") == Double(Watchers.watchersPerOwnerMax))
             let refused = try world.send("GET", "/v1/watch")
             #expect(refused.status == 503)
             #expect(refused["code"] as? String == "TOO_MANY_WATCHERS")
-            #expect((refused["detail"] as? String)?.hasPrefix("uid:0 has \(Watchers.watchersOfOneMax) watches") == true)
+            #expect(
+                (refused["detail"] as? String)?.hasPrefix("uid:0 has \(Watchers.watchersPerOwnerMax) watches") == true)
             #expect(refused.headers["retry-after"] == "1")
             // The other streams continue.
             try world.state("a", queues: 1)
@@ -232,7 +233,7 @@ import Testing
         try await onThread {
             try withTemporaryDirectory { directory in
                 let world = try World(directory)
-                let streams = try (0..<Watchers.watchersOfOneMax).map { _ in try world.watch() }
+                let streams = try (0..<Watchers.watchersPerOwnerMax).map { _ in try world.watch() }
                 for stream in streams { _ = try stream.eventsUntilBookmark() }
                 world.stop()
                 for stream in streams {

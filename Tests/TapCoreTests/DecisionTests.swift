@@ -130,7 +130,7 @@ import Testing
         _ = try world.settle()
         let claim = try #require(world.wanted.claim)
         world.wanted = world.wanted.claiming(
-            Claim(host: HostIdentity(boot: "earlier", namespace: 1), index: claim.index, settings: claim.settings))
+            Claim(host: NamespaceIdentity(boot: "earlier", namespace: 1), index: claim.index, settings: claim.settings))
         #expect(try world.obstacle() == .foreignDevice(kind: "tap", index: claim.index, mismatches: []))
     }
 

@@ -4,7 +4,7 @@ import Testing
 
 /// Every reason for which Tapster does not change a device.
 @Suite struct ObstacleTests {
-    private static let host = HostIdentity(boot: "boot", namespace: 1)
+    private static let host = NamespaceIdentity(boot: "boot", namespace: 1)
     private static let index = LinkIndex(rawValue: 7)
 
     private static func wanted(
@@ -113,7 +113,7 @@ import Testing
         ports.removeLast()
         var namespace = ObservedNamespace(host: Self.host, links: others + ports)
         guard case .act = wanted.decide(in: namespace) else { throw TestFailure("one place is free") }
-        namespace.promisePort(of: LinkIndex(rawValue: 2))
+        namespace.reservePort(of: LinkIndex(rawValue: 2))
         #expect(Self.obstacle(wanted.decide(in: namespace)) == .controllerFull(name))
         // A VRF has no such limit.
         ports.append(ports[0])

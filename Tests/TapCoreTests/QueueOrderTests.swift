@@ -78,7 +78,7 @@ import Testing
     /// Queues of other processes may be before or behind ours.
     @Test func besideOtherProcessesNoIndexIsKnown() {
         var order = Self.order(0..<2)
-        order.notice(strangers: true)
+        order.notice(foreignQueues: true)
         #expect(order.known == nil && order.attached == [0, 1])
         order.detach(1)
         #expect(order.known == nil)
@@ -86,14 +86,14 @@ import Testing
         order.notice(attached: [0])
         order.lose()
         #expect(order.known == nil)
-        order.notice(strangers: false)
+        order.notice(foreignQueues: false)
         #expect(order.known == [0])
         order.attach(1)
         #expect(order.known == [0, 1])
-        order.notice(strangers: false)
+        order.notice(foreignQueues: false)
         #expect(order.known == [0, 1])
-        order.notice(strangers: true)
-        order.notice(strangers: false)
+        order.notice(foreignQueues: true)
+        order.notice(foreignQueues: false)
         #expect(order.known == nil)
     }
 

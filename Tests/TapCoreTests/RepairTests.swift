@@ -51,7 +51,7 @@ import Testing
 
     @Test func portsAreCountedAndPromised() {
         var namespace = ObservedNamespace(
-            host: HostIdentity(boot: "boot", namespace: 1),
+            host: NamespaceIdentity(boot: "boot", namespace: 1),
             links: [Self.link(1, "br0"), Self.link(2, "p0", controller: 1), Self.link(3, "p1")])
         #expect(namespace.ports(of: Self.bridge) == 1)
         namespace.insert(Self.link(3, "p1", controller: 1))
@@ -59,10 +59,10 @@ import Testing
         // The same link again is the same port.
         namespace.insert(Self.link(3, "p1", controller: 1))
         #expect(namespace.ports(of: Self.bridge) == 2)
-        namespace.promisePort(of: Self.bridge)
-        namespace.promisePort(of: Self.bridge)
+        namespace.reservePort(of: Self.bridge)
+        namespace.reservePort(of: Self.bridge)
         #expect(namespace.ports(of: Self.bridge) == 4)
-        namespace.endPromises()
+        namespace.endReservations()
         #expect(namespace.ports(of: Self.bridge) == 2)
         namespace.remove(LinkIndex(rawValue: 2))
         namespace.remove(LinkIndex(rawValue: 2))
@@ -73,7 +73,7 @@ import Testing
     @Test func linksAreFoundByEveryName() {
         var link = Self.link(2, "eth0")
         link.altNames = ["front", "enp1s0"]
-        var namespace = ObservedNamespace(host: HostIdentity(boot: "boot", namespace: 1), links: [link])
+        var namespace = ObservedNamespace(host: NamespaceIdentity(boot: "boot", namespace: 1), links: [link])
         for name in ["eth0", "front", "enp1s0"] { #expect(namespace[name]?.index.rawValue == 2) }
         link.name = "eth1"
         link.altNames = ["front"]

@@ -155,7 +155,7 @@ enum AnswerSamples {
         var revision = try listedRevision()
         let input = DeviceInput(
             name: try DeviceName("web0"), labels: try Labels(stored: ["vm": "web"]), spec: try spec())
-        revision.devices = [StatedDevice(input)]
+        revision.devices = [PastDevice(input)]
         return revision
     }
 

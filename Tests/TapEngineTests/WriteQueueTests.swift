@@ -155,6 +155,6 @@ import Testing
     private static let author = Author(name: "uid:0", source: "pid 1", request: "r")
 
     private static let claim = Claim(
-        host: HostIdentity(boot: "b", namespace: 1), index: LinkIndex(rawValue: 7),
+        host: NamespaceIdentity(boot: "b", namespace: 1), index: LinkIndex(rawValue: 7),
         settings: DescriptorSettings(vnetHeaderSize: nil, offloads: nil))
 }

@@ -105,7 +105,7 @@ import Testing
             for revision in 1...300 {
                 let page = try store.changes(before: revision, limit: 7)
                 #expect(page == Array(kept.filter { $0.record.revision < revision }.prefix(7)))
-                switch try store.statement(revision) {
+                switch try store.wantedState(at: revision) {
                 case .known(let change, let devices):
                     #expect(change == model.changes.first { $0.record.revision == revision })
                     #expect(revision >= oldest)

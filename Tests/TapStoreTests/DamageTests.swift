@@ -30,7 +30,7 @@ import Testing
                 let saved = try transaction.save(device, revision: revision)
                 try transaction.saveQueues(of: saved, replacing: nil)
                 let claim = Claim(
-                    host: HostIdentity(boot: "b", namespace: .max), index: LinkIndex(rawValue: Int32(number + 2)),
+                    host: NamespaceIdentity(boot: "b", namespace: .max), index: LinkIndex(rawValue: Int32(number + 2)),
                     settings: DescriptorSettings(device.spec))
                 try transaction.claim(claim, for: saved.name)
                 try transaction.append(

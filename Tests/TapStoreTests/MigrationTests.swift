@@ -113,7 +113,7 @@ import Testing
                     [.deleted, .updated], [.created, .created],
                 ])
             for (revision, queues) in [(3, [1, 2]), (5, [4])] {
-                guard case .known(_, let devices) = try store.statement(revision) else {
+                guard case .known(_, let devices) = try store.wantedState(at: revision) else {
                     throw TestFailure("revision \(revision) is not known")
                 }
                 #expect(devices.map(\.spec.queues.count.value) == queues)
@@ -134,7 +134,9 @@ import Testing
             var record = try #require(try store.load().devices.first)
             record.labels = .none
             _ = try store.write { try $0.save(record, revision: $0.nextRevision()) }
-            guard case .known(_, let devices) = try store.statement(5) else { throw TestFailure("5 is not known") }
+            guard case .known(_, let devices) = try store.wantedState(at: 5) else {
+                throw TestFailure("5 is not known")
+            }
             #expect(devices.map(\.labels.document) == [["vm": "web"]])
 
         }
@@ -151,7 +153,7 @@ import Testing
             var record = try #require(try store.load().devices.first)
             record.labels = .none
             for _ in 0..<2 {
-                guard case .known(let change, let devices) = try store.statement(beginning) else {
+                guard case .known(let change, let devices) = try store.wantedState(at: beginning) else {
                     throw TestFailure("revision \(beginning) is not known")
                 }
                 #expect(change.record.author.source == "migration")

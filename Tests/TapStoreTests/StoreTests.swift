@@ -16,7 +16,7 @@ import Testing
 
     private func claim(_ index: Int32) throws -> Claim {
         Claim(
-            host: HostIdentity(boot: "b", namespace: .max), index: LinkIndex(rawValue: index),
+            host: NamespaceIdentity(boot: "b", namespace: .max), index: LinkIndex(rawValue: index),
             settings: DescriptorSettings(try DeviceSpec(DeviceSpecDraft())))
     }
 

@@ -42,7 +42,7 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
         self.boot = boot
         self.features = features
         self.attributes = attributes
-        own = ModelNamespace(host: HostIdentity(boot: boot, namespace: 0), signal: signal, attributes: attributes)
+        own = ModelNamespace(host: NamespaceIdentity(boot: boot, namespace: 0), signal: signal, attributes: attributes)
         namespaces = [nil: own]
     }
 
@@ -56,7 +56,7 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
     public func addNamespace(_ location: NetworkNamespace?) -> ModelNamespace {
         signal.condition.withLock {
             let namespace = ModelNamespace(
-                host: HostIdentity(boot: boot, namespace: nextCookie), signal: signal, attributes: attributes)
+                host: NamespaceIdentity(boot: boot, namespace: nextCookie), signal: signal, attributes: attributes)
             nextCookie += 1
             namespaces[location] = namespace
             haveMountsChanged = true
@@ -96,7 +96,7 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
         throw KernelError("watch", .invalid)
     }
 
-    public func wait(until deadline: ContinuousClock.Instant?) throws(KernelError) -> KernelNews {
+    public func wait(until deadline: ContinuousClock.Instant?) throws(KernelError) -> KernelEvents {
         signal.condition.withLock {
             while !signal.isSet, deadline.map({ ContinuousClock.now < $0 }) ?? true {
                 let left = deadline.map { ContinuousClock.now.duration(to: $0) } ?? .seconds(3_600)
@@ -105,7 +105,7 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
             }
             signal.isSet = false
             defer { haveMountsChanged = false }
-            var news = KernelNews()
+            var news = KernelEvents()
             news.haveMountsChanged = haveMountsChanged
             return news
         }
@@ -120,7 +120,7 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
 public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
     // Unchecked: all mutable state is accessed only while `condition` is locked.
 
-    public let host: HostIdentity
+    public let host: NamespaceIdentity
     fileprivate var isRemoved = false
     private let signal: ModelKernel.Signal
     private var condition: NSCondition { signal.condition }
@@ -137,7 +137,7 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
     /// The kernel's counters, which a test can set.
     public let counters: ModelStatistics
 
-    fileprivate init(host: HostIdentity, signal: ModelKernel.Signal, attributes: [LinkAttribute]) {
+    fileprivate init(host: NamespaceIdentity, signal: ModelKernel.Signal, attributes: [LinkAttribute]) {
         self.host = host
         self.attributes = attributes
         self.signal = signal

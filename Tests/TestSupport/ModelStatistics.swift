@@ -7,14 +7,14 @@ public final class ModelStatistics: LinkStatisticsSource, @unchecked Sendable {
     // Unchecked: everything mutable is accessed only while `condition` is locked.
 
     /// The namespace.
-    public let host: HostIdentity
+    public let host: NamespaceIdentity
     private let condition = NSCondition()
     private var all: [LinkIndex: LinkStatistics] = [:]
     private var failure: Errno?
     private var isBlocked = false
     private var readCount = 0
 
-    init(_ host: HostIdentity) {
+    init(_ host: NamespaceIdentity) {
         self.host = host
     }
 

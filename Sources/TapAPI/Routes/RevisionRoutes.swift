@@ -36,7 +36,7 @@ struct RevisionRoutes: Sendable {
         try call.read(on: engine) { () throws(StoreError) in
             switch try engine.wantedState(at: revision) {
             case .known(let change, let devices):
-                call.answer(json: RevisionDocument(change, devices: devices.map(StatedDevice.init)).document)
+                call.answer(json: RevisionDocument(change, devices: devices.map(PastDevice.init)).document)
             case .forgotten(let oldest): call.fail(.refused(.revisionForgotten(revision, oldest: oldest)))
             case .none(let nearest): call.fail(.refused(.revisionNotFound(String(revision), nearest: nearest)))
             }
@@ -47,7 +47,7 @@ struct RevisionRoutes: Sendable {
         let revision = try call.revision(orElse: Self.notFound)
         let (options, wait) = (try ApplyAnswers.options(call), try call.wait())
         try writes.enqueue(call) { (group, idempotent) throws(Refusal) in
-            switch try group.read({ try $0.statement(revision) }) {
+            switch try group.read({ try $0.wantedState(at: revision) }) {
             case .known(_, let devices):
                 return try ApplyAnswers(engine: engine).write(
                     devices, call, options, wait: wait, in: &group, idempotent
@@ -62,7 +62,7 @@ struct RevisionRoutes: Sendable {
 }
 
 extension RevisionDocument {
-    fileprivate init(_ change: PastChange, devices: [StatedDevice]? = nil) {
+    fileprivate init(_ change: PastChange, devices: [PastDevice]? = nil) {
         let record = change.record
         self.init(
             revision: record.revision, at: record.at, author: record.author, changes: change.devices, devices: devices)

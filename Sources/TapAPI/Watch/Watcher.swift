@@ -10,7 +10,7 @@ internal import TapEngine
 /// identifiers of the devices that the client knows.
 final class Watcher: HTTPStreamSource {
     fileprivate struct State {
-        var place: WatchPlace
+        var place: WatchPosition
         /// Devices for which the client got an event and no DELETED. After a resume, also those that it may know.
         var known: Set<DeviceIdentifier>
         /// Initially true: the first bookmark marks the end of the initial state.

@@ -9,7 +9,7 @@ final class Watchers: Sendable {
     /// Most watches of all owners together.
     static let watchersMax = 64
     /// Most watches of one owner (a user, token or certificate), so that one owner cannot use up all places.
-    static let watchersOfOneMax = 56
+    static let watchersPerOwnerMax = 56
     /// Interval of bookmarks. They advance the revision from which a client may resume, keep the connection alive, and
     /// reveal dead connections.
     static let bookmarkSeconds = 10
@@ -38,16 +38,16 @@ final class Watchers: Sendable {
         let stream = HTTPStream(watcher)
         let (count, owned) = entries.withLock { entries -> (Int?, Int) in
             let owned = entries.values.count { $0.watcher.owner == watcher.owner }
-            guard entries.count < Self.watchersMax, owned < Self.watchersOfOneMax else { return (nil, owned) }
+            guard entries.count < Self.watchersMax, owned < Self.watchersPerOwnerMax else { return (nil, owned) }
             entries[ObjectIdentifier(watcher)] = Entry(watcher: watcher, stream: stream)
             gauge.set(Double(entries.count))
             return (entries.count, owned)
         }
         guard let count else {
-            let owner = owned < Self.watchersOfOneMax ? nil : watcher.owner
+            let owner = owned < Self.watchersPerOwnerMax ? nil : watcher.owner
             // Bookmarks reveal dead connections, so that a place may become free.
             sendBookmarks(of: owner)
-            throw .tooManyWatchers(owner: owner, max: owner == nil ? Self.watchersMax : Self.watchersOfOneMax)
+            throw .tooManyWatchers(owner: owner, max: owner == nil ? Self.watchersMax : Self.watchersPerOwnerMax)
         }
         if count == 1 { setTimer() }
         return stream

@@ -1,5 +1,5 @@
 /// The boot and the network namespace to which a link index belongs.
-public struct HostIdentity: Hashable, Sendable {
+public struct NamespaceIdentity: Hashable, Sendable {
     /// `/proc/sys/kernel/random/boot_id`: different after each boot.
     public let boot: String
     /// `SO_NETNS_COOKIE`: unique within one boot.
@@ -36,7 +36,7 @@ public struct DescriptorSettings: Hashable, Sendable {
 /// claim. A crash before that leaves no device behind.
 public struct Claim: Hashable, Sendable {
     /// The boot and the namespace of `index`.
-    public let host: HostIdentity
+    public let host: NamespaceIdentity
     /// The configured location of the namespace when the device was made; `nil`: the daemon's own.
     public let namespace: NetworkNamespace?
     /// The interface's number, unique within `host`.
@@ -48,7 +48,7 @@ public struct Claim: Hashable, Sendable {
     public var isLost = false
 
     public init(
-        host: HostIdentity, namespace: NetworkNamespace? = nil, index: LinkIndex, settings: DescriptorSettings
+        host: NamespaceIdentity, namespace: NetworkNamespace? = nil, index: LinkIndex, settings: DescriptorSettings
     ) {
         self.host = host
         self.namespace = namespace

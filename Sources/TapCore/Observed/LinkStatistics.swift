@@ -31,7 +31,7 @@ public struct LinkStatistics: Hashable, Sendable {
 /// Reads the interface counters of a network namespace, from any thread.
 public protocol LinkStatisticsSource: Sendable {
     /// The boot and the namespace to which the indexes belong.
-    var host: HostIdentity { get }
+    var host: NamespaceIdentity { get }
 
     /// The counters of every interface.
     ///

@@ -14,7 +14,7 @@ public struct ObservedAddress: Hashable, Sendable {
 /// The last observed state of one namespace: the input of plans.
 public struct ObservedNamespace: Sendable {
     /// The boot and the namespace that were observed.
-    public let host: HostIdentity
+    public let host: NamespaceIdentity
     /// The configured location; `nil`: the daemon's own namespace.
     public let location: NetworkNamespace?
     /// Devices of which Tapster holds a detached descriptor.
@@ -28,9 +28,9 @@ public struct ObservedNamespace: Sendable {
     private var byIndex: [LinkIndex: ObservedLink] = [:]
     private var indexByName: [String: LinkIndex] = [:]
     private var portsByController: [LinkIndex: Int] = [:]
-    private var promisedPorts: [LinkIndex: Int] = [:]
+    private var reservedPorts: [LinkIndex: Int] = [:]
 
-    public init(host: HostIdentity, location: NetworkNamespace? = nil, links: [ObservedLink] = []) {
+    public init(host: NamespaceIdentity, location: NetworkNamespace? = nil, links: [ObservedLink] = []) {
         self.host = host
         self.location = location
         byIndex.reserveCapacity(links.count)
@@ -50,14 +50,14 @@ public struct ObservedNamespace: Sendable {
 
     /// The number of interfaces that belong to a controller, promised ones included.
     public func ports(of controller: LinkIndex) -> Int {
-        (portsByController[controller] ?? 0) + (promisedPorts[controller] ?? 0)
+        (portsByController[controller] ?? 0) + (reservedPorts[controller] ?? 0)
     }
 
     /// Counts a port before it joins, so that two plans of a batch do not use the last free place of a bridge.
-    public mutating func promisePort(of controller: LinkIndex) { promisedPorts[controller, default: 0] += 1 }
+    public mutating func reservePort(of controller: LinkIndex) { reservedPorts[controller, default: 0] += 1 }
 
     /// Drops the promises after the batch; the next observation counts the ports that have joined.
-    public mutating func endPromises() { promisedPorts = [:] }
+    public mutating func endReservations() { reservedPorts = [:] }
 
     /// A copy without an interface.
     public func without(_ index: LinkIndex) -> ObservedNamespace {

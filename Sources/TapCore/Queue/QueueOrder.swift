@@ -8,7 +8,7 @@ public struct QueueOrder<Queue: Hashable & Sendable>: Hashable, Sendable {
     /// The attached queues by kernel index; `nil` while it is unknown.
     private var order: [Queue]? = []
     /// Whether queues of other processes are attached. They may have any kernel index, so the order is unknown.
-    public private(set) var hasStrangers = false
+    public private(set) var hasForeignQueues = false
 
     /// No queue is attached.
     public init() {}
@@ -64,9 +64,9 @@ public struct QueueOrder<Queue: Hashable & Sendable>: Hashable, Sendable {
     }
 
     /// Records whether other processes have queues attached.
-    public mutating func notice(strangers: Bool) {
-        guard strangers != hasStrangers else { return }
-        hasStrangers = strangers
+    public mutating func notice(foreignQueues: Bool) {
+        guard foreignQueues != hasForeignQueues else { return }
+        hasForeignQueues = foreignQueues
         lose()
     }
 
@@ -81,6 +81,6 @@ public struct QueueOrder<Queue: Hashable & Sendable>: Hashable, Sendable {
 
     /// A single attached queue has index 0, unless other processes have queues too.
     private mutating func settle() {
-        if attached.count <= 1, order == nil, !hasStrangers { order = Array(attached) }
+        if attached.count <= 1, order == nil, !hasForeignQueues { order = Array(attached) }
     }
 }

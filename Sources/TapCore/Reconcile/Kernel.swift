@@ -24,7 +24,7 @@ public struct KernelSignals: Hashable, Sendable {
 }
 
 /// Events of a wait, other than the namespaces' own notifications.
-public struct KernelNews {
+public struct KernelEvents {
     /// Whether mounts have changed, so that namespaces may have been added or removed.
     public var haveMountsChanged = false
     /// Connections that the other side has closed.
@@ -60,7 +60,7 @@ public protocol Kernel: AnyObject {
     /// - Parameter deadline: If it has passed, the call does not wait; `nil`: no deadline.
     /// - Returns: The events other than the namespaces' notifications.
     /// - Throws: `KernelError` if waiting fails.
-    func wait(until deadline: ContinuousClock.Instant?) throws(KernelError) -> KernelNews
+    func wait(until deadline: ContinuousClock.Instant?) throws(KernelError) -> KernelEvents
 
     /// Takes over a connected Unix socket; `wait` reports when the other side has closed it.
     ///
@@ -136,7 +136,7 @@ public struct StepRun: Sendable {
 /// An open network namespace.
 public protocol KernelNamespace: AnyObject {
     /// The boot and the namespace.
-    var host: HostIdentity { get }
+    var host: NamespaceIdentity { get }
     /// Devices of which Tapster holds a detached descriptor.
     var anchored: Set<LinkIndex> { get }
 

@@ -87,7 +87,7 @@ public struct DeviceDocument: Hashable, Sendable {
     /// Identity, labels and versions.
     public var metadata: Metadata
     /// The wanted state.
-    public var spec: StatedSpec
+    public var spec: AnsweredSpec
     /// The observed state.
     public var status: Status
 

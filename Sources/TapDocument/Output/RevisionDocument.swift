@@ -33,13 +33,13 @@ extension ChangedDevice: AnswerDocument {
 }
 
 /// The wanted state of a device in a revision; POST /v1/apply accepts it as an element of `devices`.
-public struct StatedDevice: Hashable, Sendable {
+public struct PastDevice: Hashable, Sendable {
     /// Name of the device.
     public var name: DeviceName
     /// Its labels in the revision.
     public var labels: Labels
     /// Its spec in the revision.
-    public var spec: StatedSpec
+    public var spec: AnsweredSpec
 
     public init(_ input: DeviceInput) {
         name = input.name
@@ -48,7 +48,7 @@ public struct StatedDevice: Hashable, Sendable {
     }
 }
 
-extension StatedDevice: AnswerDocument {
+extension PastDevice: AnswerDocument {
     public var document: JSONValue {
         JSONMembers.object { json in
             json.object("metadata") { metadata in
@@ -79,10 +79,10 @@ public struct RevisionDocument: Hashable, Sendable {
     /// The changed devices, sorted by name.
     public var changes: [ChangedDevice]
     /// All devices in the revision, sorted by name; `nil` in a list of revisions.
-    public var devices: [StatedDevice]?
+    public var devices: [PastDevice]?
 
     public init(
-        revision: Int, at: Timestamp, author: Author, changes: [ChangedDevice], devices: [StatedDevice]? = nil
+        revision: Int, at: Timestamp, author: Author, changes: [ChangedDevice], devices: [PastDevice]? = nil
     ) {
         self.revision = revision
         self.at = at

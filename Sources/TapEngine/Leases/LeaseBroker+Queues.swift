@@ -37,7 +37,7 @@ extension LeaseBroker {
             guard let index = device.place?.index,
                 let record = snapshots.current.devices[device.name]?.record, let namespace = namespace(of: record),
                 let attached = namespace.observed[index]?.tun?.attachedQueues,
-                (attached != device.order.attached.count) != device.order.hasStrangers
+                (attached != device.order.attached.count) != device.order.hasForeignQueues
             else { break }
             if attempt < LeasedDevice.looksMax {
                 // A queue may have been attached or detached between the two reads.
@@ -47,7 +47,7 @@ extension LeaseBroker {
                 namespace.pendingSignals.touched.insert(index)
             } else {
                 // Another process has queues attached, such as a consumer whose lease was revoked; or no longer has.
-                device.notice(strangers: attached != device.order.attached.count)
+                device.notice(foreignQueues: attached != device.order.attached.count)
             }
         }
     }

@@ -86,7 +86,7 @@ final class LeasedDevice {
     }
 
     /// Notes whether queues are attached that Tapster has not leased.
-    func notice(strangers: Bool) { order.notice(strangers: strangers) }
+    func notice(foreignQueues: Bool) { order.notice(foreignQueues: foreignQueues) }
 
     /// Notes a number of attached queues that the kernel has reported.
     func noteReported(fewest count: Int) { fewestReported = min(fewestReported ?? count, count) }

@@ -17,7 +17,7 @@ package final class StatisticsSources: Sendable {
 /// The kernel's counters at one moment.
 package struct StatisticsReading: Sendable {
     /// Counters by namespace and interface.
-    package var links: [HostIdentity: [LinkIndex: LinkStatistics]] = [:]
+    package var links: [NamespaceIdentity: [LinkIndex: LinkStatistics]] = [:]
     /// Whether each namespace could be read.
     package var isRead: [NetworkNamespace?: Bool] = [:]
     /// Why namespaces could not be read.

@@ -37,7 +37,7 @@ final class NamespaceState {
     /// Reads some links from the kernel again.
     func refresh(_ indexes: [LinkIndex]) throws(KernelError) {
         observed.anchored = kernel.anchored
-        observed.endPromises()
+        observed.endReservations()
         guard !indexes.isEmpty else { return }
         let found = try kernel.links(at: indexes, outOf: observed.links.count)
         for index in indexes { observed.remove(index) }
@@ -113,7 +113,7 @@ final class NamespaceState {
 
     // MARK: State set by batches
 
-    func promisePort(of controller: LinkIndex) { observed.promisePort(of: controller) }
+    func reservePort(of controller: LinkIndex) { observed.reservePort(of: controller) }
 
     func own(_ index: LinkIndex, _ name: DeviceName) {
         if observed.owners[index] != name, observed[index] != nil { observed.owners[index] = name }

@@ -7,13 +7,13 @@ internal import TapStore
 /// The source of watch streams.
 package protocol ChangeFeed: Sendable {
     /// The next change after a position.
-    func next(after place: WatchPlace) -> NextChange
+    func next(after place: WatchPosition) -> NextChange
 }
 
 /// Where a watch starts.
 package struct WatchStart: Sendable {
     /// The position from which to read.
-    package let place: WatchPlace
+    package let place: WatchPosition
     /// The last revision that the client has seen; `nil` if it has seen none.
     package let revision: Int?
     /// The snapshot that belongs to the position.
@@ -43,7 +43,7 @@ package struct WatchStart: Sendable {
 }
 
 /// A position in the feed.
-package struct WatchPlace: Sendable {
+package struct WatchPosition: Sendable {
     /// The sequence number of the last change that was read.
     package var sequence: UInt64
     /// Removals up to this sequence number do not matter to this watch, even if they are no longer kept.

@@ -56,7 +56,7 @@ package final class DeviceView: Sendable {
     }
 
     /// Whether its document equals that of another version.
-    func showsSame(as other: DeviceView) -> Bool {
+    func hasSameDocument(as other: DeviceView) -> Bool {
         record.revision == other.record.revision && record.identifier == other.record.identifier
             && status == other.status && leases == other.leases
     }

@@ -14,12 +14,12 @@ extension SnapshotStore {
             let changes = state.changes
             let known = changes.forgotten.revision...state.snapshot.revision
             guard let revision else {
-                let place = WatchPlace(sequence: 0, removalsIgnoredUpTo: changes.sequence)
+                let place = WatchPosition(sequence: 0, removalsIgnoredUpTo: changes.sequence)
                 let start = WatchStart(place: place, revision: nil, snapshot: state.snapshot, changed: [], removed: [])
                 return (start, known.lowerBound, known.upperBound)
             }
             guard known.contains(revision) else { return (nil, known.lowerBound, known.upperBound) }
-            let place = WatchPlace(
+            let place = WatchPosition(
                 sequence: changes.place(before: revision), removalsIgnoredUpTo: changes.forgotten.sequence)
             let start = WatchStart(
                 place: place, revision: revision, snapshot: state.snapshot,
@@ -31,7 +31,7 @@ extension SnapshotStore {
     }
 
     /// The next change after a position.
-    func next(after place: WatchPlace) -> NextChange {
+    func next(after place: WatchPosition) -> NextChange {
         state.withLock { state in
             let changes = state.changes
             guard changes.forgotten.sequence <= max(place.sequence, place.removalsIgnoredUpTo) else {

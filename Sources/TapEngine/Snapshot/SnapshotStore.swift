@@ -137,7 +137,7 @@ extension SnapshotStore.State {
     /// Replaces a device's version, and adds the change to the feed if its document differs.
     mutating func show(_ view: DeviceView) {
         let old = snapshot.devices.updateValue(view, forKey: view.record.name)
-        if let old, old.showsSame(as: view) { return }
+        if let old, old.hasSameDocument(as: view) { return }
         if let old, old.record.identifier != view.record.identifier {
             changes.noteRemoval(old, revision: snapshot.revision)
         }

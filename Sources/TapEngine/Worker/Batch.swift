@@ -160,7 +160,7 @@ struct Batch {
     private func announce(_ job: DeviceJob) {
         guard job.isOpen, let namespace = job.namespace else { return }
         for case .setLink(let change) in job.steps {
-            if case .join(_, let controller) = change.controller { namespace.promisePort(of: controller) }
+            if case .join(_, let controller) = change.controller { namespace.reservePort(of: controller) }
         }
         // The interface of the claim is gone, so its anchor is no longer needed.
         if case .create = job.steps.first, let claim = job.claim, !claim.isLost, claim.host == namespace.observed.host {

@@ -30,7 +30,7 @@ package struct UnmanagedDevice: Sendable {
     /// The interface as the kernel reports it.
     package let link: ObservedLink
     /// The namespace's identity.
-    let host: HostIdentity
+    let host: NamespaceIdentity
     /// The namespace's location; `nil` for the daemon's own.
     package let namespace: NetworkNamespace?
     /// The name of its bridge or VRF.

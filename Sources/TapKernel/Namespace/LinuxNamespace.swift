@@ -6,7 +6,7 @@ internal import TapSystem
 /// One network namespace of the real kernel: its rtnetlink sockets, and the descriptors that the daemon holds of its
 /// devices.
 final class LinuxNamespace: KernelNamespace {
-    let host: HostIdentity
+    let host: NamespaceIdentity
     private(set) var anchored: Set<LinkIndex> = []
 
     /// `nil` for the namespace that the thread is in.
@@ -36,7 +36,7 @@ final class LinuxNamespace: KernelNamespace {
             monitor = try handle.inside { () throws(Errno) in try LinkMonitor() }
             var cookie: UInt64 = 0
             try systemCall { unsafe clinux_namespace_cookie(netlink.number, &cookie) }
-            host = HostIdentity(boot: boot, namespace: cookie)
+            host = NamespaceIdentity(boot: boot, namespace: cookie)
             self.netlink = netlink
         } catch {
             throw .unusable(KernelError("open_namespace", error))
@@ -65,7 +65,7 @@ final class LinuxNamespace: KernelNamespace {
 
     static let anchorPrefix = "anchor-"
 
-    private static func anchorPrefix(_ host: HostIdentity) -> String {
+    private static func anchorPrefix(_ host: NamespaceIdentity) -> String {
         anchorPrefix + String(host.namespace, radix: 16) + "-"
     }
 

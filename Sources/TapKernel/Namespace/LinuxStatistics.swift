@@ -4,11 +4,11 @@ internal import TapSystem
 
 /// Reads the counters over a socket of its own, so that a dump does not wait for a long batch of the worker.
 final class LinuxStatistics: LinkStatisticsSource {
-    let host: HostIdentity
+    let host: NamespaceIdentity
     private let netlink: Mutex<NetlinkSocket>
 
     /// - Throws: EMFILE, ENFILE, ENOBUFS.
-    fileprivate init(_ host: HostIdentity, in handle: NamespaceHandle?) throws(Errno) {
+    fileprivate init(_ host: NamespaceIdentity, in handle: NamespaceHandle?) throws(Errno) {
         self.host = host
         netlink = try handle.inside { () throws(Errno) in Mutex(try NetlinkSocket()) }
     }

@@ -81,7 +81,7 @@ func walkAttributes(
         guard length >= 4, length <= span.byteCount - offset else {
             throw MalformedNetlink(reason: "attribute of \(length) bytes, \(span.byteCount - offset) left")
         }
-        let type = Int(try span.load(UInt16.self, at: offset + 2)) & Int(NLA_TYPE_MASK_BITS)
+        let type = Int(try span.load(UInt16.self, at: offset + 2)) & Int(attributeTypeMask)
         try body(type, span.extracting(offset + 4..<offset + length))
         offset += aligned(length)
     }
@@ -89,7 +89,7 @@ func walkAttributes(
 
 /// `NLA_TYPE_MASK`: the type without the nested and byte-order flags. Swift does not import macros that are
 /// expressions.
-private let NLA_TYPE_MASK_BITS: UInt16 = 0x3FFF
+private let attributeTypeMask: UInt16 = 0x3FFF
 
 /// `NLMSG_ALIGN` and `NLA_ALIGN`, which are the same.
 private func aligned(_ length: Int) -> Int {

@@ -35,7 +35,7 @@ public struct PastChange: Hashable, Sendable {
 }
 
 /// The wanted state at a revision, as far as the history has it.
-public enum PastStatement: Hashable, Sendable {
+public enum PastState: Hashable, Sendable {
     /// The change, and the wanted state of every device after it, sorted by name.
     case known(PastChange, devices: [DeviceInput])
     /// The revision is older than the oldest one that is kept.

@@ -62,7 +62,7 @@ enum ChangeRow {
         return rows.map { change($0, devices) }
     }
 
-    static func statement(_ database: Database, _ revision: Int) throws -> PastStatement {
+    static func statement(_ database: Database, _ revision: Int) throws -> PastState {
         let row = try Row.fetchOne(database, sql: "SELECT * FROM change WHERE revision = ?", arguments: [revision])
         guard let row else {
             let oldest = try Int.fetchOne(database, sql: "SELECT min(revision) FROM change")

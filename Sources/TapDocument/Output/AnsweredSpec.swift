@@ -1,7 +1,7 @@
 public import TapCore
 
 /// The spec of a device in an answer, possibly with fields or values that only a newer daemon knows.
-public enum StatedSpec: Hashable, Sendable {
+public enum AnsweredSpec: Hashable, Sendable {
     /// Unknown fields are omitted: a client must change the device by a merge patch, which keeps them.
     case known(DeviceSpec)
     /// A field has an unknown value: the spec as the daemon wrote it, and the fields concerned.
@@ -18,7 +18,7 @@ public enum StatedSpec: Hashable, Sendable {
     }
 }
 
-extension StatedSpec: JSONReadable {
+extension AnsweredSpec: JSONReadable {
     /// - Throws: `InvalidDocument` if `json` is not an object.
     public init(json: JSONValue, at pointer: String) throws(InvalidDocument) {
         guard case .object = json else { throw InvalidDocument(json, at: pointer, wanted: "an object") }
