@@ -6,7 +6,8 @@ package import TapStore
 package import TapSystem
 
 /// Keeps the wanted state, observes the kernel's state, and runs the worker that makes the kernel match. The only
-/// interface to the engine for other targets: apply, read, watch, lease, survey and wait. It is independent of HTTP.
+/// interface to the engine for other targets: apply, read, watch, lease, survey and wait. It is independent of the
+/// protocol by which requests arrive.
 package final class Engine: ChangeFeed {
     /// The most reads that may wait for the reader thread: of the history, backups and large documents.
     static let readsMax = 256
