@@ -81,7 +81,7 @@ final class ClientConnection: @unchecked Sendable {
         }
         report(stage)
         clearDeadline()
-        shutdown(socket, Int32(SHUT_RDWR))
+        shutdown(socket, ShutdownMode.both)
     }
 
     private static func now() -> Int64 {

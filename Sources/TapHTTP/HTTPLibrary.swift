@@ -54,7 +54,7 @@ public enum HTTPLibrary {
 
     /// - Returns: All that the server sends until it closes the connection; empty if it sends no byte.
     private static func answer(to text: String, by server: HTTPServer) throws(HTTPServerError) -> String {
-        guard let (client, connection) = try? Socket.pair(SOCK_STREAM) else {
+        guard let (client, connection) = try? Socket.pair(.stream) else {
             throw HTTPServerError(description: "libmicrohttpd cannot be checked: too many files are open")
         }
         guard server.add(connected: connection) else { throw unusable("does not accept a connection") }
@@ -63,7 +63,7 @@ public enum HTTPLibrary {
         do throws(Errno) {
             try Socket.set(SO_RCVTIMEO, timeval(tv_sec: answerSecondsMax, tv_usec: 0), on: client.number)
             // SAFETY: the kernel reads one array and writes the other, each during its call.
-            try systemCall { unsafe send(client.number, bytes, bytes.count, Int32(MSG_NOSIGNAL)) }
+            try systemCall { unsafe send(client.number, bytes, bytes.count, MessageFlag.noSignal) }
             var part = [UInt8](repeating: 0, count: answerBytesMax)
             while answer.count < answerBytesMax {
                 let count = try systemCall { unsafe recv(client.number, &part, part.count, 0) }

@@ -39,7 +39,7 @@ public final class HTTPListener: Sendable, CustomStringConvertible {
         tls = nil
         let address = SocketAddress.unix(name)
         socket = try Self.attempt("listen", path) { () throws(Errno) in
-            try Socket.open(AF_UNIX, SOCK_STREAM, isNonBlocking: true)
+            try Socket.open(AF_UNIX, .stream, isNonBlocking: true)
         }
         guard let number = socket?.number else { return }
         try Self.removeStale(address, path: path)
@@ -62,7 +62,7 @@ public final class HTTPListener: Sendable, CustomStringConvertible {
         let name = address.description
         let socket = try Self.attempt("listen", name) { () throws(Errno) in
             let address = SocketAddress.network(address)
-            let socket = try Socket.open(address.family, SOCK_STREAM, isNonBlocking: true)
+            let socket = try Socket.open(address.family, .stream, isNonBlocking: true)
             // A restart must not wait for the last connections' TIME_WAIT.
             try Socket.set(SO_REUSEADDR, Int32(1), on: socket.number)
             try Socket.bind(socket.number, to: address)
@@ -86,7 +86,7 @@ public final class HTTPListener: Sendable, CustomStringConvertible {
                 description: "\(path) exists and is not a socket; remove it, or choose another --socket")
         }
         do throws(Errno) {
-            let probe = try Socket.open(AF_UNIX, SOCK_STREAM, isNonBlocking: true)
+            let probe = try Socket.open(AF_UNIX, .stream, isNonBlocking: true)
             try Socket.connect(probe.number, to: address)
         } catch .connectionRefused {
             // No process listens. After any other failure, such as a full backlog, one may.

@@ -168,9 +168,9 @@ public final class HTTPServer: Sendable {
             let bytes = response.closingBytes
             // SAFETY: the array lives during the call. The socket's buffer is empty, so that all bytes fit unless the
             // client has disconnected.
-            _ = unsafe send(socket, bytes, bytes.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
+            _ = unsafe send(socket, bytes, bytes.count, MessageFlag.doNotWait | MessageFlag.noSignal)
         }
-        shutdown(socket, Int32(SHUT_RDWR))
+        shutdown(socket, ShutdownMode.both)
     }
 
     private func origin(of connection: OpaquePointer, socket: Int32) -> HTTPOrigin? {

@@ -56,7 +56,7 @@ public enum DescriptorPassing {
             }
         }
         let descriptors = numbers[..<count].map { OwnedDescriptor(owning: $0) }
-        guard messageFlags & Int32(MSG_CTRUNC | MSG_TRUNC) == 0 else {
+        guard messageFlags & (MessageFlag.controlTruncated | MessageFlag.truncated) == 0 else {
             throw Errno(rawValue: EMSGSIZE)
         }
         bytes.removeLast(bytesMax - received)

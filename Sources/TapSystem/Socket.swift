@@ -2,26 +2,24 @@ public import Glibc
 
 /// System calls on sockets (socket(2)). All sockets are close-on-exec.
 public enum Socket {
-    /// socket(2) with a kind such as `SOCK_STREAM`, `SOCK_DGRAM` or `SOCK_RAW`.
+    /// socket(2).
     ///
     /// - Throws: EMFILE, ENFILE, ENOBUFS; EAFNOSUPPORT if the kernel or a seccomp filter does not allow the family.
     public static func open(
-        _ family: Int32, _ kind: __socket_type, protocol number: Int32 = 0, isNonBlocking: Bool = false
+        _ family: Int32, _ type: SocketType, protocol number: Int32 = 0, isNonBlocking: Bool = false
     ) throws(Errno) -> OwnedDescriptor {
-        let flags = Int32(SOCK_CLOEXEC.rawValue) | (isNonBlocking ? Int32(SOCK_NONBLOCK.rawValue) : 0)
-        return OwnedDescriptor(owning: try systemCall { socket(family, Int32(kind.rawValue) | flags, number) })
+        OwnedDescriptor(owning: try systemCall { socket(family, type.argument(isNonBlocking: isNonBlocking), number) })
     }
 
     /// socketpair(2) of Unix sockets.
     ///
     /// - Throws: EMFILE, ENFILE.
     public static func pair(
-        _ kind: __socket_type, isNonBlocking: Bool = false
+        _ type: SocketType, isNonBlocking: Bool = false
     ) throws(Errno) -> (OwnedDescriptor, OwnedDescriptor) {
-        let flags = Int32(SOCK_CLOEXEC.rawValue) | (isNonBlocking ? Int32(SOCK_NONBLOCK.rawValue) : 0)
         var ends: [Int32] = [-1, -1]
         // SAFETY: the kernel writes two numbers, during the call.
-        try systemCall { unsafe socketpair(AF_UNIX, Int32(kind.rawValue) | flags, 0, &ends) }
+        try systemCall { unsafe socketpair(AF_UNIX, type.argument(isNonBlocking: isNonBlocking), 0, &ends) }
         return (OwnedDescriptor(owning: ends[0]), OwnedDescriptor(owning: ends[1]))
     }
 

@@ -7,7 +7,7 @@ public enum UnixSocket {
     /// - Throws: ENOENT, ECONNREFUSED, EACCES; EAGAIN if the server does not accept the connection in time; EINVAL if
     ///   the path is too long.
     public static func connect(streamTo path: String, sendSecondsMax seconds: Int) throws(Errno) -> OwnedDescriptor {
-        try connect(SOCK_STREAM, to: path, sendSecondsMax: seconds)
+        try connect(.stream, to: path, sendSecondsMax: seconds)
     }
 
     /// Connects to a datagram socket. Each send fails with EAGAIN after `seconds`.
@@ -16,23 +16,23 @@ public enum UnixSocket {
     public static func connect(
         datagramsTo path: String, sendSecondsMax seconds: Int
     ) throws(Errno) -> OwnedDescriptor {
-        try connect(SOCK_DGRAM, to: path, sendSecondsMax: seconds)
+        try connect(.datagram, to: path, sendSecondsMax: seconds)
     }
 
     /// Binds a datagram socket that receives the sender's credentials with each message (`SO_PASSCRED`).
     ///
     /// - Throws: EADDRINUSE, EACCES, ENOENT; EINVAL if the path is too long.
     public static func bind(datagramsAt path: String) throws(Errno) -> OwnedDescriptor {
-        let socket = try Socket.open(AF_UNIX, SOCK_DGRAM)
+        let socket = try Socket.open(AF_UNIX, .datagram)
         try Socket.set(SO_PASSCRED, Int32(1), on: socket.number)
         try Socket.bind(socket.number, to: try address(path))
         return socket
     }
 
     private static func connect(
-        _ kind: __socket_type, to path: String, sendSecondsMax seconds: Int
+        _ type: SocketType, to path: String, sendSecondsMax seconds: Int
     ) throws(Errno) -> OwnedDescriptor {
-        let socket = try Socket.open(AF_UNIX, kind)
+        let socket = try Socket.open(AF_UNIX, type)
         try Socket.set(SO_SNDTIMEO, timeval(tv_sec: seconds, tv_usec: 0), on: socket.number)
         try Socket.connect(socket.number, to: try address(path))
         return socket

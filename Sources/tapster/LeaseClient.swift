@@ -72,7 +72,7 @@ struct LeaseClient {
         do throws(Errno) {
             if try Poll.waitUntilReadable([connection.number], until: deadline).isEmpty { throw .wouldBlock }
             message = try DescriptorPassing.receive(
-                upTo: Self.readBytesMax, from: connection.number, flags: Int32(MSG_DONTWAIT))
+                upTo: Self.readBytesMax, from: connection.number, flags: MessageFlag.doNotWait)
         } catch {
             switch error {
             case .wouldBlock: throw .silent(path)

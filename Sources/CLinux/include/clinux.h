@@ -98,3 +98,18 @@ pid_t clinux_ended_child(pid_t process);
 
 // errno is a macro that Swift does not import.
 int clinux_errno(void);
+
+// Enumerators of <sys/socket.h>. Swift finds them in Glibc or not, depending on which header it has read first.
+static const int clinux_msg_dontwait = MSG_DONTWAIT;
+static const int clinux_msg_nosignal = MSG_NOSIGNAL;
+static const int clinux_msg_peek = MSG_PEEK;
+static const int clinux_msg_trunc = MSG_TRUNC;
+static const int clinux_msg_ctrunc = MSG_CTRUNC;
+static const int clinux_msg_cmsg_cloexec = MSG_CMSG_CLOEXEC;
+static const int clinux_sock_stream = SOCK_STREAM;
+static const int clinux_sock_dgram = SOCK_DGRAM;
+static const int clinux_sock_raw = SOCK_RAW;
+static const int clinux_sock_seqpacket = SOCK_SEQPACKET;
+static const int clinux_sock_cloexec = SOCK_CLOEXEC;
+static const int clinux_sock_nonblock = SOCK_NONBLOCK;
+static const int clinux_shut_rdwr = SHUT_RDWR;

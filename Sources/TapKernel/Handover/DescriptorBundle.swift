@@ -14,7 +14,7 @@ struct DescriptorBundle: ~Copyable {
 
     /// - Throws: EMFILE; ETOOMANYREFS if too many descriptors are in unread messages.
     init(_ numbers: ArraySlice<Int32>) throws(Errno) {
-        let (keeper, sender) = try Socket.pair(SOCK_SEQPACKET, isNonBlocking: true)
+        let (keeper, sender) = try Socket.pair(.sequencedPacket, isNonBlocking: true)
         try DescriptorPassing.send([0], with: Array(numbers), over: sender.number)
         socket = keeper
     }
@@ -30,7 +30,7 @@ struct DescriptorBundle: ~Copyable {
     /// - Returns: An empty array if the descriptor is not a bundle.
     static func contents(of bundle: OwnedDescriptor) -> [OwnedDescriptor] {
         let message = try? DescriptorPassing.receive(
-            upTo: 1, from: bundle.number, flags: Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
+            upTo: 1, from: bundle.number, flags: MessageFlag.peek | MessageFlag.doNotWait)
         return message?.descriptors ?? []
     }
 }

@@ -25,7 +25,7 @@ final class LinuxConnection: KernelConnection {
         let numbers = queues.compactMap { ($0 as? TunQueue)?.number }
         do throws(Errno) {
             guard numbers.count == queues.count else { throw .badDescriptor }
-            try DescriptorPassing.send(message, with: numbers, over: descriptor.number, flags: Int32(MSG_DONTWAIT))
+            try DescriptorPassing.send(message, with: numbers, over: descriptor.number, flags: MessageFlag.doNotWait)
         } catch {
             throw KernelError("hand_over", error)
         }
@@ -42,7 +42,7 @@ final class LinuxConnection: KernelConnection {
                 // SAFETY: the kernel writes at most the array's bytes, during the call. It closes received descriptors,
                 // since the call has no buffer for them.
                 let count = try systemCall {
-                    unsafe recv(descriptor.number, &bytes, Self.readBytesMax, Int32(MSG_DONTWAIT))
+                    unsafe recv(descriptor.number, &bytes, Self.readBytesMax, MessageFlag.doNotWait)
                 }
                 if count == 0 { return true }
                 saidBytes += count
@@ -58,6 +58,6 @@ final class LinuxConnection: KernelConnection {
         isClosed = true
         onClose(descriptor.number)
         // Other processes and the service manager have copies, so closing the descriptor would not end the connection.
-        shutdown(descriptor.number, Int32(SHUT_RDWR))
+        shutdown(descriptor.number, ShutdownMode.both)
     }
 }

@@ -110,7 +110,7 @@ public final class ServiceManager: Sendable {
     ) throws(Errno) {
         do throws(Errno) {
             try DescriptorPassing.send(
-                Array(message.utf8), with: descriptors, over: socket.number, flags: waits ? 0 : Int32(MSG_DONTWAIT))
+                Array(message.utf8), with: descriptors, over: socket.number, flags: waits ? 0 : MessageFlag.doNotWait)
             isStuck.store(false, ordering: .relaxed)
         } catch {
             if error == .wouldBlock { isStuck.store(true, ordering: .relaxed) }

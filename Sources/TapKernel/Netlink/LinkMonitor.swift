@@ -22,7 +22,7 @@ final class LinkMonitor {
 
     /// - Throws: EMFILE, ENFILE, ENOBUFS.
     init() throws(Errno) {
-        descriptor = try Socket.open(AF_NETLINK, SOCK_RAW, protocol: NETLINK_ROUTE, isNonBlocking: true)
+        descriptor = try Socket.open(AF_NETLINK, .raw, protocol: NETLINK_ROUTE, isNonBlocking: true)
         let number = descriptor.number
         // Beyond net.core.rmem_max this needs CAP_NET_ADMIN. Without it overruns are more frequent; `drain` handles
         // them.

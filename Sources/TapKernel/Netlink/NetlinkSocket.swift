@@ -36,7 +36,7 @@ final class NetlinkSocket {
 
     /// - Throws: EMFILE, ENFILE, ENOBUFS.
     init() throws(Errno) {
-        descriptor = try Socket.open(AF_NETLINK, SOCK_RAW, protocol: NETLINK_ROUTE)
+        descriptor = try Socket.open(AF_NETLINK, .raw, protocol: NETLINK_ROUTE)
         let number = descriptor.number
         // Errors with the kernel's message and without a copy of the request, and strict checking of GET requests.
         for option in [NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK] {
@@ -177,7 +177,7 @@ final class NetlinkSocket {
             let number = descriptor.number
             do throws(Errno) {
                 // SAFETY: the kernel writes at most the array's bytes, during the call.
-                try systemCall { unsafe recv(number, &buffer, Self.datagramBytesMax, Int32(MSG_DONTWAIT)) }
+                try systemCall { unsafe recv(number, &buffer, Self.datagramBytesMax, MessageFlag.doNotWait) }
             } catch {
                 guard error == .wouldBlock else { throw error }
                 return hasLeftovers = false
@@ -198,7 +198,7 @@ final class NetlinkSocket {
             do throws(Errno) {
                 count = try systemCall {
                     // SAFETY: the kernel writes at most the array's bytes, during the call.
-                    unsafe recv(number, &buffer, Self.datagramBytesMax, Int32(MSG_TRUNC))
+                    unsafe recv(number, &buffer, Self.datagramBytesMax, MessageFlag.truncated)
                 }
             } catch {
                 throw NetlinkRefusal(error)

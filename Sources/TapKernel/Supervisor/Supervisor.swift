@@ -160,7 +160,7 @@ public final class Supervisor {
         for _ in 0..<Self.messagesMax {
             do throws(Errno) {
                 let message = try DescriptorPassing.receive(
-                    upTo: Notification.bytesMax, from: socket.number, withSender: true, flags: Int32(MSG_DONTWAIT))
+                    upTo: Notification.bytesMax, from: socket.number, withSender: true, flags: MessageFlag.doNotWait)
                 if case .running(let process, _) = state, message.sender == process { take(message) }
             } catch {
                 if error == .wouldBlock { return }
