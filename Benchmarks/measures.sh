@@ -157,7 +157,7 @@ rows_beside_ip() {
     t=$(calculate '%.9f' "$t / $devices")
     f=$(calculate '%.9f' "$(median "${ip_seconds[@]}") / $ip_devices")
     row "${1%% *}, per tap; floor: \`ip -batch\` with $ip_devices taps" "$(calculate '%.2f ms' "$t * 1000")" \
-        "$(calculate '%.2f ms' "$f * 1000")" "1 / $(calculate '%.0f' "$f / $t")" "≤ 1 / 50, $(judge "$f / $t >= 50")"
+        "$(calculate '%.2f ms' "$f * 1000")" "$(calculate '%.3f' "$t / $f")" "≤ 0.02, $(judge "$t / $f <= 0.02")"
 }
 
 measure_growth() {
