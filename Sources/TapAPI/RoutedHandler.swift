@@ -73,7 +73,7 @@ struct RoutedHandler: HTTPHandler {
     private func refusal(_ head: RequestHead, _ problem: Problem, from origin: HTTPOrigin) -> HTTPResponse {
         if let reason = problem.rejection {
             metrics.rejected.increment([reason])
-            refusals.tell(Identity.source(of: origin), problem.words.code, problem.words.detail)
+            refusals.record(Identity.source(of: origin), problem.words.code, problem.words.detail)
         }
         var response = problem.response(path: head.path, requestIdentifier: head.identifier)
         metrics.requests.increment(method: "other", route: "other", code: response.status)

@@ -118,7 +118,7 @@ public final class LinuxKernel: Kernel {
     private static func name(_ name: String, part: Int) -> String { part == 0 ? name : "\(name)+\(part)" }
 
     /// Unpacks the bundles. Has the service manager drop all descriptors that are not in a complete bundle.
-    public func takeKept() -> KeptDescriptors {
+    public func restoreKept() -> KeptDescriptors {
         var taken = KeptDescriptors()
         for name in kept.keys.sorted() where !name.contains("+") {
             var descriptors: [OwnedDescriptor] = []

@@ -13,11 +13,11 @@ struct DatabaseLock: ~Copyable, Sendable {
     /// - Throws: `StoreError.inUse`, or why the lock file cannot be created.
     init(database path: String) throws(StoreError) {
         let lock = try Self.open(path + ".lock")
-        guard Self.take(lock) else { throw .inUse(path: path) }
+        guard Self.acquire(lock) else { throw .inUse(path: path) }
         file = lock
     }
 
-    private static func take(_ lock: borrowing FileDescriptor) -> Bool {
+    private static func acquire(_ lock: borrowing FileDescriptor) -> Bool {
         for _ in 0..<attemptsMax {
             if (try? lock.lock(waits: false)) != nil { return true }
             Thread.sleep(forTimeInterval: attemptSeconds)

@@ -50,7 +50,7 @@ public struct Transaction: ~Copyable {
     ///   - revision: The current revision.
     ///   - last: The last of the new revisions.
     /// - Throws: `StoreError.failed` if `revision` is not the current one, since another transaction has reserved more.
-    public func takeRevisions(after revision: Int, through last: Int) throws {
+    public func reserveRevisions(after revision: Int, through last: Int) throws {
         try database.cachedStatement(sql: "UPDATE revision SET current = ? WHERE current = ?")
             .execute(arguments: [last, revision])
         guard database.changesCount == 1 else {

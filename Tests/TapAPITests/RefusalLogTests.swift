@@ -27,16 +27,16 @@ import Testing
         let gathered = Gathered<String>()
         let log = RefusalLog(Logger(label: "test") { _ in Lines(lines: gathered) })
         let began = ContinuousClock.now
-        for _ in 0..<100 { log.tell("192.0.2.1:7", "UNAUTHENTICATED", "no token", at: began) }
+        for _ in 0..<100 { log.record("192.0.2.1:7", "UNAUTHENTICATED", "no token", at: began) }
         #expect(gathered.all.count == RefusalLog.linesMax)
         #expect(gathered.all.first == "refused code=UNAUTHENTICATED detail=no token source=192.0.2.1:7")
-        log.tell("192.0.2.2:7", "MISDIRECTED", "misdirected", at: began + RefusalLog.stretch)
+        log.record("192.0.2.2:7", "MISDIRECTED", "misdirected", at: began + RefusalLog.period)
         #expect(
             gathered.all.suffix(2) == [
                 "more requests were refused than are logged count=90",
                 "refused code=MISDIRECTED detail=misdirected source=192.0.2.2:7",
             ])
-        log.tell("192.0.2.2:7", "MISDIRECTED", "misdirected", at: began + RefusalLog.stretch * 2)
+        log.record("192.0.2.2:7", "MISDIRECTED", "misdirected", at: began + RefusalLog.period * 2)
         #expect(gathered.all.count == RefusalLog.linesMax + 3)
     }
 }

@@ -51,11 +51,11 @@ import Testing
         try withTemporaryDirectory { directory in
             let store = try Store(path: directory + "/t.db")
             let record = try Self.record("web0", queues: 1)
-            try store.write { try $0.takeRevisions(after: 0, through: 3) }
+            try store.write { try $0.reserveRevisions(after: 0, through: 3) }
             #expect(throws: StoreError.failed(detail: "revision 2 is not the current one")) {
                 try store.write { transaction in
                     _ = try transaction.save(record, revision: 4)
-                    try transaction.takeRevisions(after: 2, through: 4)
+                    try transaction.reserveRevisions(after: 2, through: 4)
                 }
             }
             #expect(try store.load().devices.isEmpty)

@@ -172,7 +172,7 @@ final class FaultWorld {
             && daemon.send("GET", "/readyz").status == 200
     }
 
-    func tells(_ report: FaultTests.Report, _ words: String) throws -> Bool {
+    func reports(_ report: FaultTests.Report, _ words: String) throws -> Bool {
         let (reason, beginnings): (String, [String])
         switch report {
         case .readiness:

@@ -90,7 +90,7 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
 
     public func forget(_ name: String, queues: Int) {}
 
-    public func takeKept() -> KeptDescriptors { KeptDescriptors() }
+    public func restoreKept() -> KeptDescriptors { KeptDescriptors() }
 
     public func connection(owning socket: OwnedDescriptor) throws(KernelError) -> any KernelConnection {
         throw KernelError("watch", .invalid)

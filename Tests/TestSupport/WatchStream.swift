@@ -119,7 +119,7 @@ public final class WatchStream {
             received += data
         }
         if isChunked {
-            try takeChunk()
+            try removeChunk()
         } else {
             text += received
             received = Data()
@@ -139,7 +139,7 @@ public final class WatchStream {
         return received.distance(from: chunk.start, to: received.endIndex) >= chunk.count + 2
     }
 
-    private func takeChunk() throws {
+    private func removeChunk() throws {
         guard hasWholeChunk, let chunk else { return }
         text += received[chunk.start..<chunk.start + chunk.count]
         received = Data(received[(chunk.start + chunk.count + 2)...])

@@ -97,7 +97,7 @@ final class Watcher: HTTPStreamSource {
                 switch feed.next(after: state.place) {
                 case .change(let change, let view):
                     state.place.sequence = change.sequence
-                    guard let kind = state.tell(change, view, selector) else { continue }
+                    guard let kind = state.eventKind(change, view, selector) else { continue }
                     // All deletions of a revision are one change: a client that resumes between them must get the rest.
                     let resume = change.last == nil ? change.revision : change.revision - 1
                     return .send(format.frame(kind, view.body, resume: resume))
@@ -124,7 +124,7 @@ final class Watcher: HTTPStreamSource {
 
 extension Watcher.State {
     /// - Returns: The event for this client; `nil` if the change does not concern it.
-    fileprivate mutating func tell(
+    fileprivate mutating func eventKind(
         _ change: ChangeList.Change, _ view: DeviceView, _ selector: LabelSelector?
     ) -> WatchEvent.Kind? {
         guard change.last == nil, selector?.matches(view.record.labels) ?? true else {

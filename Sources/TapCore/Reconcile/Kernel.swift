@@ -78,7 +78,7 @@ public protocol Kernel: AnyObject {
     /// - Parameters:
     ///   - connection: The connection.
     ///   - queues: Its queues; their order is preserved.
-    ///   - name: The name in `takeKept()` and for `forget`.
+    ///   - name: The name in `restoreKept()` and for `forget`.
     /// - Throws: `KernelError` if the service manager refuses them or has no room.
     func keep(_ connection: any KernelConnection, _ queues: [any KernelQueue], as name: String) throws(KernelError)
 
@@ -87,7 +87,7 @@ public protocol Kernel: AnyObject {
 
     /// The descriptors that an earlier process left, except anchors, which their namespaces take over. Call it once,
     /// after all namespaces have been opened.
-    func takeKept() -> KeptDescriptors
+    func restoreKept() -> KeptDescriptors
 
     /// The processes that hold descriptors of interfaces with these names, in any namespace, as far as the daemon has
     /// permission to see them.

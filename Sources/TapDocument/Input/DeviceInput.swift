@@ -28,9 +28,9 @@ public struct DeviceInput: Hashable, Sendable {
     ) throws(InvalidDocument) {
         var root = ObjectReader(document, at: "")
         guard root.issues.isEmpty else { throw InvalidDocument(root.issues) }
-        let metadata = MetadataReading(root.take("metadata"), pathName: pathName)
+        let metadata = MetadataReading(root.value("metadata"), pathName: pathName)
         root.note(metadata.issues)
-        let reading = SpecReading(root.take("spec"), accounts: accounts, name: metadata.name ?? pathName)
+        let reading = SpecReading(root.value("spec"), accounts: accounts, name: metadata.name ?? pathName)
         root.note(reading.issues)
         // A client may send back a document that it read, with its status, which is read-only.
         root.skip(["status"])
@@ -61,7 +61,7 @@ extension DeviceInput {
         }
         guard case .object = patch else { return [] }
         var root = ObjectReader(patch, at: "")
-        let (metadata, spec) = (root.take("metadata"), root.take("spec"))
+        let (metadata, spec) = (root.value("metadata"), root.value("spec"))
         root.skip(["status"])
         return root.finish()
             + unknown(metadata, at: "/metadata", known: MetadataReading.keys)
@@ -91,7 +91,7 @@ private struct MetadataReading {
         } else if name == nil, reader.issues.isEmpty, pathName == nil {
             reader.note("name", "is missing; it is the only required field")
         }
-        let labels = Labels.reading(reader.take("labels"), at: "/metadata/labels")
+        let labels = Labels.reading(reader.value("labels"), at: "/metadata/labels")
         reader.note(labels.issues)
         resourceVersion = reader.text("resourceVersion", orNull: true) { (text) throws(ValidationError) in
             guard let number = Int(text), number >= 0, String(number) == text else {
@@ -143,7 +143,7 @@ struct SpecReading {
         draft.networkNamespace = reader.text("networkNamespace", orNull: true) { (text) throws(ValidationError) in
             try NetworkNamespace(text)
         }
-        var link = ObjectReader(reader.take("link"), at: "/spec/link", isOpen: isOpen)
+        var link = ObjectReader(reader.value("link"), at: "/spec/link", isOpen: isOpen)
         draft.link = Self.link(&link, name: name)
         linkKeys = link.keys
         reader.note(link.finish())
@@ -202,7 +202,7 @@ struct SpecReading {
     }
 
     private static func offloads(_ reader: inout ObjectReader) -> Offloads? {
-        switch reader.take("offloads") {
+        switch reader.value("offloads") {
         case nil: return nil
         case .array(let words):
             guard words.count <= Offloads.wordsMax else {
@@ -236,7 +236,7 @@ struct SpecReading {
         _ reader: inout ObjectReader, _ key: String, _ what: String, _ find: (Principal) -> UInt32?
     ) -> Principal? {
         let principal: Principal?
-        switch reader.take(key) {
+        switch reader.value(key) {
         case nil, .null: return nil
         case .integer(let number):
             principal = reader.noting(key) { () throws(ValidationError) in try Principal(number) }

@@ -40,14 +40,14 @@ struct ObjectReader {
     func has(_ key: String) -> Bool { members[key] != nil }
 
     /// The value of a member; call it once for each key.
-    mutating func take(_ key: String) -> JSONValue? {
+    mutating func value(_ key: String) -> JSONValue? {
         keys.append(key)
         return find(key)
     }
 
     /// Accepts fields and ignores their values.
     mutating func skip(_ keys: [String]) {
-        for key in keys { _ = take(key) }
+        for key in keys { _ = value(key) }
     }
 
     /// Accepts a field and ignores its value; errors about unknown keys do not list it.
@@ -71,7 +71,7 @@ struct ObjectReader {
     }
 
     mutating func bool(_ key: String) -> Bool? {
-        switch take(key) {
+        switch value(key) {
         case nil: return nil
         case .bool(let value): return value
         case let other?:
@@ -81,7 +81,7 @@ struct ObjectReader {
     }
 
     mutating func integer<Number: BoundedInteger>(_ key: String, _: Number.Type, orNull: Bool = false) -> Number? {
-        switch take(key) {
+        switch value(key) {
         case nil: return nil
         case .null where orNull: return nil
         case .integer(let value): return noting(key) { () throws(ValidationError) in try Number(value) }
@@ -93,7 +93,7 @@ struct ObjectReader {
 
     mutating func word<Word: RawRepresentable<String> & CaseIterable>(_ key: String, _: Word.Type) -> Word? {
         var known: String { Word.allCases.map { "'\($0.rawValue)'" }.joined(separator: " or ") }
-        switch take(key) {
+        switch value(key) {
         case nil: return nil
         case .string(let text):
             if let word = Word(rawValue: text) { return word }
@@ -108,7 +108,7 @@ struct ObjectReader {
     mutating func text<Value>(
         _ key: String, orNull: Bool = false, _ parse: (String) throws(ValidationError) -> Value
     ) -> Value? {
-        switch take(key) {
+        switch value(key) {
         case nil: return nil
         case .null where orNull: return nil
         case .string(let text): return noting(key) { () throws(ValidationError) in try parse(text) }
@@ -145,7 +145,7 @@ struct ObjectReader {
         _ key: String, _ kind: String, countMax: Int,
         _ parse: (JSONValue) throws(ValidationError) -> (value: Value, words: String)
     ) -> [Value] {
-        switch take(key) {
+        switch value(key) {
         case nil: return []
         case .array(let elements):
             guard elements.count <= countMax else {

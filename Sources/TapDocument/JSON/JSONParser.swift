@@ -52,7 +52,7 @@ struct JSONParser {
     private mutating func parseObject() throws(JSONSyntaxError) -> JSONValue {
         var members: [String: JSONValue] = [:]
         skipSpace()
-        if take(UInt8(ascii: "}")) { return .object(members) }
+        if consume(UInt8(ascii: "}")) { return .object(members) }
         while true {
             skipSpace()
             guard position < bytes.count, bytes[position] == UInt8(ascii: "\"") else { throw unexpected("a key") }
@@ -64,50 +64,50 @@ struct JSONParser {
                 )
             }
             skipSpace()
-            guard take(UInt8(ascii: ":")) else { throw unexpected("':'") }
+            guard consume(UInt8(ascii: ":")) else { throw unexpected("':'") }
             skipSpace()
             guard members.updateValue(try parseValue(), forKey: key) == nil else {
                 throw JSONSyntaxError(detail: "the key '\(key.shortened)' occurs twice in one object (\(place))")
             }
             skipSpace()
-            if take(UInt8(ascii: "}")) { return .object(members) }
-            guard take(UInt8(ascii: ",")) else { throw unexpected("',' or '}'") }
+            if consume(UInt8(ascii: "}")) { return .object(members) }
+            guard consume(UInt8(ascii: ",")) else { throw unexpected("',' or '}'") }
         }
     }
 
     private mutating func parseArray() throws(JSONSyntaxError) -> JSONValue {
         var elements: [JSONValue] = []
         skipSpace()
-        if take(UInt8(ascii: "]")) { return .array(elements) }
+        if consume(UInt8(ascii: "]")) { return .array(elements) }
         while true {
             skipSpace()
             elements.append(try parseValue())
             skipSpace()
-            if take(UInt8(ascii: "]")) { return .array(elements) }
-            guard take(UInt8(ascii: ",")) else { throw unexpected("',' or ']'") }
+            if consume(UInt8(ascii: "]")) { return .array(elements) }
+            guard consume(UInt8(ascii: ",")) else { throw unexpected("',' or ']'") }
         }
     }
 
     private mutating func parseWord(_ word: StaticString, _ value: JSONValue) throws(JSONSyntaxError) -> JSONValue {
         for expected in "\(word)".utf8 {
-            guard take(expected) else { throw unexpected("'\(word)'") }
+            guard consume(expected) else { throw unexpected("'\(word)'") }
         }
         return value
     }
 
     private mutating func parseNumber() throws(JSONSyntaxError) -> JSONValue {
         let start = position
-        _ = take(UInt8(ascii: "-"))
+        _ = consume(UInt8(ascii: "-"))
         // A leading zero must not be followed by digits: the caller rejects them.
-        if !take(UInt8(ascii: "0")) { try skipDigits() }
+        if !consume(UInt8(ascii: "0")) { try skipDigits() }
         var isWhole = true
-        if take(UInt8(ascii: ".")) {
+        if consume(UInt8(ascii: ".")) {
             isWhole = false
             try skipDigits()
         }
-        if take(UInt8(ascii: "e")) || take(UInt8(ascii: "E")) {
+        if consume(UInt8(ascii: "e")) || consume(UInt8(ascii: "E")) {
             isWhole = false
-            if !take(UInt8(ascii: "+")) { _ = take(UInt8(ascii: "-")) }
+            if !consume(UInt8(ascii: "+")) { _ = consume(UInt8(ascii: "-")) }
             try skipDigits()
         }
         let text = String(decoding: bytes[start..<position], as: UTF8.self)
@@ -145,7 +145,7 @@ struct JSONParser {
                 position += 1
             }
         }
-        guard take(UInt8(ascii: "\"")) else { throw unexpected("'\"'") }
+        guard consume(UInt8(ascii: "\"")) else { throw unexpected("'\"'") }
         guard let text = String(validating: content, as: UTF8.self) else {
             throw JSONSyntaxError(detail: "the body is not JSON: a string that ends at \(place) is not UTF-8")
         }
@@ -174,7 +174,7 @@ struct JSONParser {
     private mutating func parseScalar() throws(JSONSyntaxError) -> Unicode.Scalar {
         let first = try parseCodeUnit()
         if let scalar = Unicode.Scalar(first) { return scalar }
-        guard first < 0xDC00, take(UInt8(ascii: "\\")), take(UInt8(ascii: "u")) else {
+        guard first < 0xDC00, consume(UInt8(ascii: "\\")), consume(UInt8(ascii: "u")) else {
             throw unexpected("the second half of a surrogate pair")
         }
         let second = try parseCodeUnit()
@@ -206,7 +206,7 @@ struct JSONParser {
         byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09
     }
 
-    private mutating func take(_ byte: UInt8) -> Bool {
+    private mutating func consume(_ byte: UInt8) -> Bool {
         guard position < bytes.count, bytes[position] == byte else { return false }
         position += 1
         return true

@@ -10,7 +10,7 @@ extension LeaseBroker {
         guard !isRestored else { return }
         isRestored = true
         let journaled = journal.read()
-        var kept = kernel.takeKept()
+        var kept = kernel.restoreKept()
         var broken: [Lease] = []
         for entry in journaled.leases.values {
             let lease = Lease(entry.record)

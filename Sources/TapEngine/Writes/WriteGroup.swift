@@ -127,7 +127,7 @@ package struct WriteGroup: ~Copyable {
     /// - Throws: SQLite's error.
     package func finish() throws {
         if state.revision > firstRevision {
-            try transaction.takeRevisions(after: firstRevision, through: state.revision)
+            try transaction.reserveRevisions(after: firstRevision, through: state.revision)
         }
         if !state.changes.isEmpty { try transaction.append(state.changes) }
         if !state.events.isEmpty { try transaction.append(state.events) }

@@ -43,11 +43,11 @@ final class LinuxNamespace: KernelNamespace {
         }
         self.handle = handle
         self.manager = manager
-        takeAnchors(from: &kept)
+        restoreAnchors(from: &kept)
     }
 
     /// Takes over the anchors of an earlier process. Drops those whose device was removed or replaced meanwhile.
-    private func takeAnchors(from kept: inout [String: OwnedDescriptor]) {
+    private func restoreAnchors(from kept: inout [String: OwnedDescriptor]) {
         let prefix = Self.anchorPrefix(host)
         for (name, descriptor) in kept where name.hasPrefix(prefix) {
             kept[name] = nil

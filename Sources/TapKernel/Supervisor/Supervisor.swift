@@ -91,7 +91,7 @@ public final class Supervisor {
         try start()
         while true {
             wait()
-            while let signal = signals.next() { take(signal) }
+            while let signal = signals.next() { handle(signal) }
             if let status = look() { return status }
             switch state {
             case .waiting where purpose == .stop: return 0
@@ -133,7 +133,7 @@ public final class Supervisor {
         }
     }
 
-    private func take(_ signal: SignalQueue.Signal) {
+    private func handle(_ signal: SignalQueue.Signal) {
         switch (signal.number, state) {
         case (SIGTERM, _), (SIGINT, _):
             report(.stopping(signal: signal.number))
@@ -156,12 +156,12 @@ public final class Supervisor {
     }
 
     /// Reads all pending messages, and acts on those of the program; others are ignored.
-    private func takeMessages() {
+    private func receiveMessages() {
         for _ in 0..<Self.messagesMax {
             do throws(Errno) {
                 let message = try DescriptorPassing.receive(
                     upTo: Notification.bytesMax, from: socket.number, withSender: true, flags: MessageFlag.doNotWait)
-                if case .running(let process, _) = state, message.sender == process { take(message) }
+                if case .running(let process, _) = state, message.sender == process { handle(message) }
             } catch {
                 if error == .wouldBlock { return }
                 report(.messageLost(error))
@@ -175,17 +175,17 @@ public final class Supervisor {
     /// - Returns: This process's exit status if the program is not to be started again; otherwise `nil`.
     private func look() -> Int32? {
         guard case .running(let process, let start) = state, clinux_ended_child(process) == process else {
-            takeMessages()
+            receiveMessages()
             reapOrphans()
             return nil
         }
-        takeMessages()
+        receiveMessages()
         let status = reap(process, since: start)
         reapOrphans()
         return status
     }
 
-    private func take(_ message: ReceivedMessage) {
+    private func handle(_ message: ReceivedMessage) {
         for notification in Notification.parse(message.bytes) {
             switch notification {
             case .ready: hasBeenReady = true

@@ -59,7 +59,7 @@ struct ConfigurationFile {
                 access.certificates = roles(value, of: key, &reader) { text throws(ValidationError) in
                     try CertificateName(text)
                 }.reduce(into: [:]) { $0[$1.key] = $1.value }
-            default: take(Setting(rawValue: key), line, value, &reader)
+            default: set(Setting(rawValue: key), line, value, &reader)
             }
         }
     }
@@ -70,11 +70,11 @@ struct ConfigurationFile {
         let known = Setting.allCases.filter { $0.key.hasPrefix(group + ".") }
         let keys = known.map { String($0.key.dropFirst(group.count + 1)) }
         for (key, line, value) in reader.entries(node, of: group, keys: keys) {
-            take(Setting(rawValue: "\(group).\(key)"), line, value, &reader)
+            set(Setting(rawValue: "\(group).\(key)"), line, value, &reader)
         }
     }
 
-    private mutating func take(_ setting: Setting?, _ line: Int, _ value: Node, _ reader: inout YAMLReader) {
+    private mutating func set(_ setting: Setting?, _ line: Int, _ value: Node, _ reader: inout YAMLReader) {
         guard let setting else { return }
         if reader.isNull(value) {
             settings[setting] = Placed(value: nil, place: reader.place(line))
