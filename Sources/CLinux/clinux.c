@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -75,6 +76,22 @@ int clinux_tun_get_vnet_header_size(int fd, int *bytes) { return ioctl(fd, TUNGE
 int clinux_tun_get_features(int fd, unsigned int *features) { return ioctl(fd, TUNGETFEATURES, features); }
 
 int clinux_tun_set_send_buffer(int fd, int bytes) { return ioctl(fd, TUNSETSNDBUF, &bytes); }
+
+// EINVAL: a tun device has no filters, and some kernels have no foreign byte order.
+static int where_supported(int result) { return result == 0 || errno == EINVAL ? 0 : -1; }
+
+int clinux_tun_reset(int fd) {
+    struct tun_filter all_addresses = {0};
+    struct sock_fprog unused = {0};
+    int no_program = -1, native_order = 0, unlimited = INT_MAX;
+    if (where_supported(ioctl(fd, TUNSETTXFILTER, &all_addresses)) != 0) return -1;
+    if (where_supported(ioctl(fd, TUNDETACHFILTER, &unused)) != 0) return -1;
+    if (where_supported(ioctl(fd, TUNSETSTEERINGEBPF, &no_program)) != 0) return -1;
+    if (where_supported(ioctl(fd, TUNSETFILTEREBPF, &no_program)) != 0) return -1;
+    if (where_supported(ioctl(fd, TUNSETVNETLE, &native_order)) != 0) return -1;
+    if (where_supported(ioctl(fd, TUNSETVNETBE, &native_order)) != 0) return -1;
+    return ioctl(fd, TUNSETSNDBUF, &unlimited);
+}
 
 int clinux_tun_get_interface(int fd, char name[IFNAMSIZ], uint16_t *flags) {
     struct ifreq request;

@@ -55,3 +55,29 @@ int steering_send(int fd, uint32_t mark, const void *frame, size_t length) {
 }
 
 int steering_get_send_buffer(int queue, int *bytes) { return ioctl(queue, TUNGETSNDBUF, bytes); }
+
+int steering_filter_addresses(int queue) {
+    // One address that no packet has. The structure ends in an array of addresses.
+    struct { struct tun_filter head; unsigned char address[6]; } filter = {
+        .head = {.flags = 0, .count = 1}, .address = {2, 0xFF, 0xFF, 0xFF, 0xFF, 0xFE},
+    };
+    return ioctl(queue, TUNSETTXFILTER, &filter);
+}
+
+int steering_filter_packets(int queue) {
+    struct sock_filter drop = {.code = BPF_RET | BPF_K, .k = 0};
+    struct sock_fprog program = {.len = 1, .filter = &drop};
+    return ioctl(queue, TUNATTACHFILTER, &program);
+}
+
+int steering_limit_sending(int queue) {
+    int bytes = 1;
+    return ioctl(queue, TUNSETSNDBUF, &bytes);
+}
+
+int steering_set_little_endian(int queue) {
+    int yes = 1;
+    return ioctl(queue, TUNSETVNETLE, &yes);
+}
+
+int steering_is_little_endian(int queue, int *is_set) { return ioctl(queue, TUNGETVNETLE, is_set); }

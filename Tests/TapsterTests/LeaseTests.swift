@@ -144,6 +144,36 @@ import Testing
 
     // MARK: Settings
 
+    /// Each of these would make the device deaf or dumb for the next consumer, while it is Ready.
+    @Test(arguments: Consumer.HiddenSetting.allCases)
+    func hiddenSettingsEndWithTheLease(setting: Consumer.HiddenSetting) async throws {
+        try await withDaemon { (daemon) throws in
+            try daemon.create("web0", spec: #"{"queues": 2}"#)
+            let first = try LeaseHolder(daemon, "web0")
+            let spoiled = try #require(first.queues[0])
+            let before = try SteeredFrames(to: first.interfaceIndex, by: spoiled)
+            try spoiled.set(setting)
+            let number = try before.send(to: 0)
+            switch setting {
+            case .addressFilter, .packetFilter: #expect(spoiled.receive().isEmpty)
+            case .sendBuffer: #expect(spoiled.sendBufferBytes == 1)
+            case .byteOrder: #expect(spoiled.isLittleEndian)
+            }
+            _ = number
+            first.close()
+            first.queues = [:]
+            try daemon.waitForLeases([])
+
+            let second = try LeaseHolder(daemon, "web0")
+            let queue = try #require(second.queues[1])
+            #expect(queue.sendBufferBytes == Int(Int32.max))
+            #expect(!queue.isLittleEndian)
+            let after = try SteeredFrames(to: second.interfaceIndex, by: queue)
+            let sent = try after.send(to: 1)
+            #expect(queue.receive() == [sent])
+        }
+    }
+
     /// Changes by the last consumer are undone before the next one gets the queues.
     @Test func settingsAreRightBeforeEachHandOver() async throws {
         try await withDaemon { (daemon) throws in

@@ -81,6 +81,29 @@ public final class Consumer {
 
     // MARK: The device
 
+    /// What a process without privilege can set for the whole device, and no message shows.
+    public enum HiddenSetting: String, CaseIterable, Sendable {
+        case addressFilter, packetFilter, sendBuffer, byteOrder
+    }
+
+    /// - Throws: `TestFailure` if the kernel refuses it.
+    public func set(_ setting: HiddenSetting) throws {
+        let result =
+            switch setting {
+            case .addressFilter: steering_filter_addresses(descriptor)
+            case .packetFilter: steering_filter_packets(descriptor)
+            case .sendBuffer: steering_limit_sending(descriptor)
+            case .byteOrder: steering_set_little_endian(descriptor)
+            }
+        guard result == 0 else { throw TestFailure("\(setting): \(String(cString: strerror(errno)))") }
+    }
+
+    /// Whether the vnet header is little-endian on every host (`TUNGETVNETLE`).
+    public var isLittleEndian: Bool {
+        var isSet: Int32 = 0
+        return steering_is_little_endian(descriptor, &isSet) == 0 && isSet != 0
+    }
+
     /// Sets the owner (`TUNSETOWNER`), which cannot be removed again.
     public func setOwner(_ user: UInt32) { _ = clinux_tun_set_owner(descriptor, user) }
 

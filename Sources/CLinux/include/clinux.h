@@ -28,6 +28,9 @@ int clinux_tun_get_vnet_header_size(int fd, int *bytes);
 int clinux_tun_get_features(int fd, unsigned int *features);
 int clinux_tun_get_interface(int fd, char name[IFNAMSIZ], uint16_t *flags);
 int clinux_tun_set_send_buffer(int fd, int bytes);
+// Takes back what any process that has a queue may set for the whole device, and no message shows: filters, programs,
+// the byte order of the vnet header, and the send buffer.
+int clinux_tun_reset(int fd);
 
 // Starts a detached thread (pthread_create(3)). Returns 0 or an error number.
 int clinux_start_thread(void *(*run)(void *), void *context);

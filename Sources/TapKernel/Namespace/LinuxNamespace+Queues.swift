@@ -33,6 +33,10 @@ extension LinuxNamespace {
         var operation = "read_queue"
         do throws(Errno) {
             guard try queue.state().vnetHeader == opening.flags.vnetHeader else { throw .badMessage }
+            if opening.settings != nil {
+                operation = "reset_queue"
+                try queue.reset()
+            }
             if let size = opening.settings?.vnetHeaderSize {
                 operation = "set_vnet_header_size"
                 try queue.setVnetHeaderSize(size)

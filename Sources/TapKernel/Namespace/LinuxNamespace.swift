@@ -235,7 +235,10 @@ final class LinuxNamespace: KernelNamespace {
         case .setOwner(let user): try queue(index).setOwner(user)
         case .setGroup(let group): try queue(index).setGroup(group)
         case .setVnetHeaderSize(let size): try queue(index).setVnetHeaderSize(size)
-        case .setOffloads(let offloads): try queue(index).setOffloads(offloads)
+        case .setOffloads(let offloads):
+            // The step follows a consumer that may have set more than the offloads.
+            try queue(index).reset()
+            try queue(index).setOffloads(offloads)
         case .persist: try queue(index).persist()
         case .anchor:
             try queue(index).setAttached(false)

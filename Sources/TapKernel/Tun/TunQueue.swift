@@ -119,6 +119,13 @@ final class TunQueue: KernelQueue {
         guard try vnetHeaderSize() == size.value else { throw .badMessage }
     }
 
+    /// Takes back what any process that has a queue may set for the whole device, even without privilege, and no message
+    /// shows: `TUNSETTXFILTER`, `TUNATTACHFILTER`, `TUNSETSTEERINGEBPF`, `TUNSETFILTEREBPF`, `TUNSETVNETLE`,
+    /// `TUNSETVNETBE`, and `TUNSETSNDBUF`, which is unlimited then.
+    func reset() throws(Errno) {
+        try systemCall { clinux_tun_reset(number) }
+    }
+
     /// `TUNSETSNDBUF`, in bytes, for all queues that are attached now.
     func setSendBuffer(_ size: SendBufferBytes) throws(Errno) {
         try systemCall { clinux_tun_set_send_buffer(number, Int32(size.value)) }

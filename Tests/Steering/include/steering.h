@@ -11,5 +11,12 @@ int steering_by_mark(int queue);
 int steering_open(int interface_index);
 int steering_send(int socket, uint32_t mark, const void *frame, size_t length);
 
+// What a process without privilege can set for the whole device through its queue.
+int steering_filter_addresses(int queue);   // TUNSETTXFILTER: no packet passes
+int steering_filter_packets(int queue);     // TUNATTACHFILTER: no packet passes
+int steering_limit_sending(int queue);      // TUNSETSNDBUF: 1 byte
+int steering_set_little_endian(int queue);  // TUNSETVNETLE
+int steering_is_little_endian(int queue, int *is_set);
+
 // Reads the limit, in bytes, of packets that were written to a queue and are still in the host (TUNGETSNDBUF).
 int steering_get_send_buffer(int queue, int *bytes);
