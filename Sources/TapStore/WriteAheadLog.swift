@@ -7,13 +7,13 @@ struct WriteAheadLog: Sendable {
 
     let path: String
 
-    /// Writes all of it to the disk once more, and waits for that.
+    /// Writes the whole file to the disk once more, and waits until it is there.
     ///
     /// When fsync(2) fails, Linux marks the pages that it could not write as clean, and the next fsync succeeds without
     /// them. Writing them again makes them dirty again. The bytes do not change, so readers are not affected.
     ///
-    /// Must be called within a write transaction, so that no other connection writes to the log. SQLite's locks are on
-    /// the other files, so closing this one releases none of them.
+    /// Must be called within a write transaction, so that no other connection writes to the log. Closing a descriptor
+    /// of a file releases the process's locks on that file (fcntl(2)), but SQLite locks only the other files.
     ///
     /// - Throws: `StoreError` if the file cannot be read or written.
     func rewrite() throws(StoreError) {

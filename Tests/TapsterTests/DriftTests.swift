@@ -25,14 +25,14 @@ import Testing
             try daemon.start()
             #expect(try daemon.drift(of: "web0") == ["link.mtu", "link.alias"])
             try run("ip", "link", "set", "web0", "txqueuelen", "7")
-            try eventually("this is reported too") { try daemon.drift(of: "web0").count == 3 }
+            try eventually("the queue length is reported too") { try daemon.drift(of: "web0").count == 3 }
             let drifted = try #require(try Interface("web0"))
             #expect(drifted.mtu == 1_400)
             #expect(drifted.alias == "yours")
             #expect(drifted.transmitQueueLength == 7)
             // The external change is undone.
             try run("ip", "link", "set", "web0", "alias", "mine")
-            try eventually("it is no longer drift") { try daemon.drift(of: "web0").count == 2 }
+            try eventually("the alias is no longer drift") { try daemon.drift(of: "web0").count == 2 }
 
             #expect(try daemon.patch("web0", spec: #"{"driftPolicy": "repair"}"#).status == 200)
             let after = try #require(try Interface("web0"))
@@ -61,7 +61,7 @@ import Testing
             _ = try daemon.create("web0", spec: #"{"driftPolicy": "report", "access": "open"}"#)
             #expect(try daemon.patch("web0", spec: #"{"link": {"mtu": 9000}}"#).status == 200)
             #expect(try Interface("web0")?.mtu == 9_000)
-            // Nor is the carrier, which follows the consumers.
+            // The carrier, which follows the consumers, is not drift either.
             let consumer = try Consumer("web0")
             try eventually("the carrier is on") { try Interface("web0")?.hasCarrier == true }
             consumer.leave()
@@ -97,7 +97,7 @@ import Testing
                 try Interface("web0")?.transmitQueueLength == 1_000 && Interface("web1")?.mtu == 1_500
             }
             #expect(try Interface("web0")?.mtu == 1_380)
-            try eventually("that of the other device is counted") { try daemon.metric(metric) == "6" }
+            try eventually("the repair of web1 is counted") { try daemon.metric(metric) == "6" }
             #expect(try daemon.condition("Ready", of: "web0")?.reason == "Contested")
             // A new spec is applied at once.
             #expect(try daemon.patch("web0", spec: #"{"link": {"mtu": 9000}}"#).status == 200)
@@ -106,13 +106,13 @@ import Testing
         }
     }
 
-    /// Two controllers set the same field, each as fast as it can.
+    /// Tapster and another program set the same field, each as fast as it can.
     @Test func aFightEnds() async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("web0")
             try run("ip", "link", "set", "web0", "mtu", "1400")
             let metric = #"tapster_drift_repairs_total{field="link.mtu"}"#
-            try eventually("the other one wins") {
+            try eventually("the other program wins") {
                 if try Interface("web0")?.mtu == 1_500 { try run("ip", "link", "set", "web0", "mtu", "1400") }
                 return try daemon.condition("Ready", of: "web0")?.reason == "Contested"
             }

@@ -26,7 +26,7 @@ final class Authenticator: Sendable {
     func replace(_ policy: AccessPolicy) { rules.withLock { $0 = policy } }
 
     /// - Returns: The caller and its permissions.
-    /// - Throws: `AccessRefusal`, other than `.forbidden`: routes check the permission.
+    /// - Throws: `AccessRefusal`, but never `.forbidden`, since the routes check the permissions.
     func authenticate(_ head: RequestHead, from origin: HTTPOrigin, in mode: Mode) throws(AccessRefusal) -> Identity {
         let policy = rules.withLock { $0 }
         if case .public = mode {
@@ -35,7 +35,7 @@ final class Authenticator: Sendable {
         }
         switch origin {
         case .local(let peer):
-            // The mode of the socket has decided who may connect, so that a peer without a role is a guest.
+            // The socket's file permissions have decided who may connect, so that a peer without a role is a guest.
             let permissions = policy.permissions(of: peer, daemonUser: daemonUser) ?? .guest
             return Identity(proof: .peer(peer), permissions: permissions)
         case .network(let peer):
@@ -89,7 +89,7 @@ extension AccessPolicy {
             ?? certificate.commonName.flatMap { certificates[.commonName($0)] }
     }
 
-    /// Parses `Bearer`, in any case (RFC 9110, section 11.1), and the token (RFC 6750, section 2.1).
+    /// Parses `Bearer`, in upper or lower case (RFC 9110, section 11.1), and the token (RFC 6750, section 2.1).
     private func token(_ authorization: String, now: () -> Timestamp) throws(AccessRefusal) -> AccessToken {
         let words = authorization.split(separator: " ", omittingEmptySubsequences: true)
         guard words.count == 2, words[0].lowercased() == "bearer" else { throw .unauthenticated(.otherScheme) }

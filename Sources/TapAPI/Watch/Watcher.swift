@@ -15,7 +15,7 @@ final class Watcher: HTTPStreamSource {
         var known: Set<DeviceIdentifier>
         /// Initially true: the first bookmark marks the end of the initial state.
         var isBookmarkDue = true
-        /// Whether the last bookmark of a stop was requested.
+        /// Whether the last bookmark, which is sent when the daemon stops, has been requested.
         var hasSaidLast = false
         /// Why the watch must end; `nil` if it may continue.
         var end: (reason: DropReason, problem: Problem)?
@@ -25,7 +25,7 @@ final class Watcher: HTTPStreamSource {
     private let feed: any ChangeFeed
     private let selector: LabelSelector?
     private let format: WatchFormat
-    /// Name of the caller, to which the limit of each owner applies.
+    /// Name of the caller; each caller may have a limited number of watches.
     let owner: String
     private let refusal: @Sendable () -> Problem?
     private let describe: @Sendable (Problem) -> HTTPBody
@@ -116,7 +116,7 @@ final class Watcher: HTTPStreamSource {
     }
 
     func ended(isOverdue: Bool) {
-        // A watch that the server ended was counted then.
+        // If the server has ended the watch, `next` has called `dropped` already.
         if isOverdue, !state.withLock({ $0.hasEnded }) { dropped(.stalled) }
         onEnd(self)
     }

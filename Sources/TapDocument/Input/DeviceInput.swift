@@ -21,7 +21,7 @@ public struct DeviceInput: Hashable, Sendable {
     /// - Parameters:
     ///   - document: The request's body.
     ///   - accounts: Looks up owner and group, which must exist.
-    ///   - pathName: The name in the path; the body may omit its name, but must not have another one.
+    ///   - pathName: The name in the path; the body may omit the name, but must not have a different one.
     /// - Throws: `InvalidDocument` with every mistake.
     public init(
         _ document: JSONValue, accounts: some Accounts, pathName: DeviceName? = nil

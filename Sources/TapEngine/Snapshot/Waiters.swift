@@ -44,7 +44,7 @@ package struct Waiters {
     /// Whether the daemon is stopping and parks no more requests.
     private var hasEnded = false
 
-    /// `nil` if no request is parked.
+    /// The earliest deadline of the parked requests; `nil` if there is none.
     var earliestDeadline: ContinuousClock.Instant? { waiters.values.lazy.map(\.deadline).min() }
 
     /// Parks a request.

@@ -11,7 +11,7 @@ struct JobReport {
     let events: [EventRecord]
     /// Drift that this pass has repaired.
     let repairs: [Difference]
-    /// The generation that reached the kernel in this pass; `nil` if none did, or it had before.
+    /// The generation that reached the kernel in this pass; `nil` if none did, or if it was there already.
     let settledGeneration: Int?
 
     /// - Parameters:
@@ -38,7 +38,7 @@ struct JobReport {
 // MARK: Drift
 
 extension DeviceJob {
-    /// Whether the current spec had been reached before: differences are then external changes.
+    /// Whether an earlier pass had brought the current spec into the kernel: differences are then external changes.
     private var wasReached: Bool {
         let record = view.record
         return record.settledGeneration == record.generation && record.deletionRequestedAt == nil
@@ -69,7 +69,7 @@ extension DeviceJob {
     private var driftLeft: [Difference] { isSettled ? [] : drift(in: remaining) }
 }
 
-// MARK: Texts
+// MARK: Status and events
 
 extension DeviceJob {
     /// The status after this pass.
@@ -114,10 +114,10 @@ extension DeviceJob {
             (
                 .namespaceMissing,
                 "network namespace '\(view.record.spec.networkNamespace?.text ?? "")' does not exist: \(detail). "
-                    + "The device is created as soon as it exists ('ip netns add')"
+                    + "The device is created as soon as the namespace exists ('ip netns add')"
             )
-        case .namespaceUnavailable(.unusable(let error)): (.namespaceUnusable, "\(error); it will be retried")
-        case .failed(let failure): (.stepFailed, message(for: failure) + "; it will be retried")
+        case .namespaceUnavailable(.unusable(let error)): (.namespaceUnusable, "\(error); Tapster will try again")
+        case .failed(let failure): (.stepFailed, message(for: failure) + "; Tapster will try again")
         case .open, .closed: nil
         }
     }

@@ -51,10 +51,11 @@ final class Trials: Sendable {
                 author: author))
     }
 
-    /// Rolls a change back; does nothing if that is done already. Devices that were changed since are skipped, with an
-    /// event.
+    /// Rolls a change back; does nothing if that is done already. Devices that have been changed since are
+    /// skipped, with an event.
     ///
-    /// - Returns: The devices that it has rolled back; if that was done before, all devices of the change.
+    /// - Returns: The devices that it has rolled back; if that was done before, all devices of the change
+    ///   that still exist.
     /// - Throws: `Refusal` if there is no such change, or it was confirmed.
     @discardableResult
     func rollBack(
@@ -102,7 +103,7 @@ final class Trials: Sendable {
         return trial
     }
 
-    /// Rolls the change back when its time is over, unless it was decided before.
+    /// Rolls the change back when its time is over, unless it was confirmed or rolled back before.
     private func expire() {
         guard let (revision, left) = pending.withLock({ $0.map { ($0.revision, $0.microsecondsLeft) } }) else { return }
         // The timer may have been set for an earlier trial.
@@ -111,7 +112,7 @@ final class Trials: Sendable {
             try rollBack(revision, because: "it was not confirmed in time", by: Self.author, in: &group)
             return { self.ended(revision) }
         } fail: { [self] refusal in
-            // The change was decided before; or the database failed, and the rollback is tried again later.
+            // The change was confirmed or rolled back before; or the database failed, and the rollback is tried again.
             if case .store = refusal { timer.schedule(after: .seconds(Self.retrySeconds)) } else { ended(revision) }
         }
         let isAccepted = writes.add(write)
@@ -124,7 +125,7 @@ extension TrialRecord.Device {
         case change(DeviceChange)
         /// Nothing is to be rolled back.
         case none
-        /// The device was changed since; the text says why it cannot be rolled back.
+        /// The device has been changed since; the text says why it cannot be rolled back.
         case overtaken(String)
     }
 
@@ -133,7 +134,7 @@ extension TrialRecord.Device {
         guard let current else {
             // A pruned device may already be gone; a device that was deleted by another request stays deleted.
             guard let before else { return .none }
-            guard isPruned else { return .overtaken("it was deleted since") }
+            guard isPruned else { return .overtaken("it has been deleted since") }
             var record = DeviceRecord(
                 name: name, identifier: identifier, labels: before.labels, spec: before.spec,
                 createdAt: before.createdAt)
@@ -142,7 +143,7 @@ extension TrialRecord.Device {
             return .change(.restore(record))
         }
         guard current.identifier == identifier, current.revision == revision else {
-            return .overtaken("it was changed since")
+            return .overtaken("it has been changed since")
         }
         guard let before else { return .change(DeviceChange.deletion(of: current)) }
         if let (queue, assignment) = current.assignments(beyond: before.spec.queues).first {

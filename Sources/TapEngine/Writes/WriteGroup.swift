@@ -138,7 +138,7 @@ package struct WriteGroup: ~Copyable {
     /// - Parameters:
     ///   - changes: At most one per device.
     ///   - author: Recorded in the history.
-    ///   - force: Whether leases may end that the changes are incompatible with.
+    ///   - force: Whether to end leases with which the changes are incompatible.
     /// - Returns: The records after the changes.
     /// - Throws: `Refusal.deviceLeased`, or `Refusal.store`.
     package mutating func commit(
@@ -156,7 +156,7 @@ package struct WriteGroup: ~Copyable {
         let records = try write { (transaction) throws in
             try changes.map { try transaction.write($0, revision: revision) }
         }
-        // Usually all are changes, and the array is not copied.
+        // Usually every element is a change, and the array need not be copied.
         let changed = changes.allSatisfy(\.isChange) ? records : zip(changes, records).filter(\.0.isChange).map(\.1)
         let commit = Commit(records: records, changed: changed, revision: revision)
         for record in commit.changed {
@@ -189,7 +189,7 @@ package struct WriteGroup: ~Copyable {
         }
     }
 
-    /// Writes anything but devices to the database.
+    /// Writes to the database; for devices, use `commit`, which also updates the group's state.
     ///
     /// - Throws: `Refusal.store`.
     @discardableResult
@@ -219,7 +219,7 @@ extension Transaction {
             try saveQueues(of: record, replacing: old)
             return try save(record, revision: revision)
         case .restore(let record):
-            // The worker may have deleted its rows already, its queues included.
+            // The worker may have deleted the device's row and its queues' rows already.
             let saved = try save(record, revision: revision)
             try saveQueues(of: saved, replacing: nil)
             return saved

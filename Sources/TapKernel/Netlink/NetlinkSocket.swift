@@ -19,11 +19,12 @@ struct NetlinkRefusal: Error, Hashable {
 ///
 /// The kernel does the work of a request within `sendmsg`, so the answers are ready when that returns.
 final class NetlinkSocket {
-    /// The kernel sends dumps in datagrams of up to 32 KiB. A longer one would be truncated, which `MSG_TRUNC` detects.
+    /// The size of the buffer. The kernel sends dumps in datagrams of up to 32 KiB. One that is longer than the buffer
+    /// would be truncated, which `MSG_TRUNC` detects.
     static let datagramBytesMax = 65_536
     /// Requests in one send. Their answers must fit into the receive buffer together.
     static let requestsPerSendMax = 32
-    /// Changes in one send: acknowledgements are small.
+    /// Changes in one send: more than other requests, since acknowledgements are small.
     static let changesPerSendMax = 96
     /// How often a dump is repeated if the kernel's state changes while it is read (`NLM_F_DUMP_INTR`).
     static let dumpAttemptsMax = 16
@@ -44,7 +45,8 @@ final class NetlinkSocket {
         }
     }
 
-    /// For the calls that read an interface's number or name, or the namespace's cookie: any socket serves.
+    /// The descriptor, for calls that read an interface's number or name, or the namespace's cookie: these accept any
+    /// socket of the namespace.
     var number: Int32 { descriptor.number }
 
     /// All interfaces, or, if `wanted` is not `nil`, those of them that exist.
@@ -77,7 +79,7 @@ final class NetlinkSocket {
                 guard header.sequence == first else { return false }
                 if header.isDumpInterrupted { isWhole = false }
                 switch Int32(header.type) {
-                // Both begin with an error number: a dump that fails midway ends with NLMSG_DONE and one.
+                // Both begin with an error number: a dump that fails midway ends with NLMSG_DONE and that number.
                 case NLMSG_DONE, NLMSG_ERROR:
                     if let refusal = try Self.refusal(payload) { throw refusal }
                     return true
@@ -221,7 +223,7 @@ final class NetlinkSocket {
         hasLeftovers = false
     }
 
-    /// Decodes an `NLMSG_ERROR`; `nil` if it is an acknowledgement.
+    /// Decodes an `NLMSG_ERROR` or `NLMSG_DONE`; `nil` if it reports success.
     private static func refusal(_ payload: RawSpan) throws(NetlinkRefusal) -> NetlinkRefusal? {
         try parse { () throws(MalformedNetlink) in
             let code = try payload.load(Int32.self)

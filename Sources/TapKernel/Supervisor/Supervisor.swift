@@ -85,7 +85,8 @@ public final class Supervisor {
 
     /// Runs the program until SIGTERM or SIGINT, or until it ends without ever having been ready.
     ///
-    /// - Returns: Its exit status; 128 plus the signal's number if a signal has ended it.
+    /// - Returns: The program's exit status; 128 plus the signal's number if a signal has ended it; 0 if it was not
+    ///   running when SIGTERM or SIGINT arrived.
     /// - Throws: Why it could not be started the first time.
     public func run() throws(ProgramFailure) -> Int32 {
         try start()
@@ -139,7 +140,7 @@ public final class Supervisor {
             report(.stopping(signal: signal.number))
             purpose = .stop
             if case .running(let process, _) = state {
-                // A terminal has sent it to the program too.
+                // A terminal has sent the signal to the program too.
                 if !signal.isFromTerminal { kill(process, signal.number) }
                 killTime = killTime ?? .now + .seconds(Self.stopSecondsMax)
             }
