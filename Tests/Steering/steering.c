@@ -61,7 +61,8 @@ int steering_filter_addresses(int queue) {
     struct { struct tun_filter head; unsigned char address[6]; } filter = {
         .head = {.flags = 0, .count = 1}, .address = {2, 0xFF, 0xFF, 0xFF, 0xFF, 0xFE},
     };
-    return ioctl(queue, TUNSETTXFILTER, &filter);
+    // The kernel returns the number of addresses.
+    return ioctl(queue, TUNSETTXFILTER, &filter) == 1 ? 0 : -1;
 }
 
 int steering_filter_packets(int queue) {

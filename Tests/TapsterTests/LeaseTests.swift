@@ -153,13 +153,13 @@ import Testing
             let spoiled = try #require(first.queues[0])
             let before = try SteeredFrames(to: first.interfaceIndex, by: spoiled)
             try spoiled.set(setting)
-            let number = try before.send(to: 0)
+            // A filter's drop is an error of send(2), ENOBUFS.
+            _ = try? before.send(to: 0)
             switch setting {
             case .addressFilter, .packetFilter: #expect(spoiled.receive().isEmpty)
             case .sendBuffer: #expect(spoiled.sendBufferBytes == 1)
             case .byteOrder: #expect(spoiled.isLittleEndian)
             }
-            _ = number
             first.close()
             first.queues = [:]
             try daemon.waitForLeases([])

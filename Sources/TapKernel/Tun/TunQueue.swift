@@ -119,8 +119,8 @@ final class TunQueue: KernelQueue {
         guard try vnetHeaderSize() == size.value else { throw .badMessage }
     }
 
-    /// Takes back what any process that has a queue may set for the whole device, even without privilege, and no message
-    /// shows: `TUNSETTXFILTER`, `TUNATTACHFILTER`, `TUNSETSTEERINGEBPF`, `TUNSETFILTEREBPF`, `TUNSETVNETLE`,
+    /// Takes back what any process that has a queue may set for the whole device, even without privilege, and no
+    /// message shows: `TUNSETTXFILTER`, `TUNATTACHFILTER`, `TUNSETSTEERINGEBPF`, `TUNSETFILTEREBPF`, `TUNSETVNETLE`,
     /// `TUNSETVNETBE`, and `TUNSETSNDBUF`, which is unlimited then.
     func reset() throws(Errno) {
         try systemCall { clinux_tun_reset(number) }
