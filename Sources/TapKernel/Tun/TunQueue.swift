@@ -35,7 +35,9 @@ final class TunQueue: KernelQueue {
     init(
         attachingTo name: String, flags: CreationFlags, carrier: Bool, in handle: NamespaceHandle?
     ) throws(Errno) {
-        descriptor = try Self.open(name, bits: flags.bits | (carrier ? 0 : IFF_NO_CARRIER), in: handle)
+        // The kernel would attach a former consumer's packet filter again, which lies at an address of that process.
+        let bits = flags.bits | IFF_NOFILTER | (carrier ? 0 : IFF_NO_CARRIER)
+        descriptor = try Self.open(name, bits: bits, in: handle)
     }
 
     /// Takes over a queue that a former process of the service had opened. The descriptor is moved out of `kept`, since
