@@ -14,34 +14,44 @@ final class Authenticator: Sendable {
         case `public`
     }
 
+    /// A policy behind one reference: to copy its dictionaries for each request, all threads would count references to
+    /// the same objects.
+    private final class Rules: Sendable {
+        let policy: AccessPolicy
+
+        init(_ policy: AccessPolicy) {
+            self.policy = policy
+        }
+    }
+
     private let daemonUser: UInt32
-    private let rules: Mutex<AccessPolicy>
+    private let rules: Mutex<Rules>
 
     init(_ policy: AccessPolicy, daemonUser: UInt32) {
-        rules = Mutex(policy)
+        rules = Mutex(Rules(policy))
         self.daemonUser = daemonUser
     }
 
     /// Replaces the rules for later requests.
-    func replace(_ policy: AccessPolicy) { rules.withLock { $0 = policy } }
+    func replace(_ policy: AccessPolicy) { rules.withLock { $0 = Rules(policy) } }
 
     /// - Returns: The caller and its permissions.
     /// - Throws: `AccessRefusal`, but never `.forbidden`, since the routes check the permissions.
     func authenticate(_ head: RequestHead, from origin: HTTPOrigin, in mode: Mode) throws(AccessRefusal) -> Identity {
-        let policy = rules.withLock { $0 }
+        let rules = rules.withLock { $0 }
         if case .public = mode {
-            try policy.check(origin: head.header("origin"), site: head.header("sec-fetch-site"))
+            try rules.policy.check(origin: head.header("origin"), site: head.header("sec-fetch-site"))
             return Identity(proof: .none(origin), permissions: .guest)
         }
         switch origin {
         case .local(let peer):
             // The socket's file permissions have decided who may connect, so that a peer without a role is a guest.
-            let permissions = policy.permissions(of: peer, daemonUser: daemonUser) ?? .guest
+            let permissions = rules.policy.permissions(of: peer, daemonUser: daemonUser) ?? .guest
             return Identity(proof: .peer(peer), permissions: permissions)
         case .network(let peer):
-            try policy.check(host: head.header("host"))
-            try policy.check(origin: head.header("origin"), site: head.header("sec-fetch-site"))
-            return try policy.identify(peer, authorization: head.header("authorization"), now: Timestamp.now)
+            try rules.policy.check(host: head.header("host"))
+            try rules.policy.check(origin: head.header("origin"), site: head.header("sec-fetch-site"))
+            return try rules.policy.identify(peer, authorization: head.header("authorization"), now: Timestamp.now)
         }
     }
 }

@@ -1,7 +1,8 @@
 internal import TapHTTP
 
-/// A method and path of the API, with its handler.
-struct Route: Sendable {
+/// A method and path of the API, with its handler. A class, since each request refers to one: a copy of a structure
+/// would count references to each of its parts, which all threads share.
+final class Route: Sendable {
     let method: String
     /// A path whose segments in braces match any non-empty segment; also the label `route` of metrics.
     let pattern: String
@@ -16,7 +17,7 @@ struct Route: Sendable {
     let answers: Answers
     let handler: @Sendable (Call) throws(Problem) -> Void
 
-    enum Answers {
+    enum Answers: Sendable {
         /// `Accept` must allow `application/json`.
         case json
         /// `Accept` is not checked: there is no content or only one type, or the handler negotiates the type.
