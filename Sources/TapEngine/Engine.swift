@@ -165,8 +165,16 @@ package final class Engine: ChangeFeed {
     /// The current snapshot.
     package var snapshot: Snapshot { snapshots.current }
 
-    /// The current snapshot, after checking whether the database has failed since the last write.
-    package var health: Snapshot { Health(snapshots: snapshots, store: store, inbox: inbox).snapshot }
+    /// The current snapshot, with `storeFailure` set if the database has failed since the last write: `/readyz` and the
+    /// metrics report it.
+    package var health: Snapshot {
+        if let failure = store.failure, snapshots.current.storeFailure == nil {
+            snapshots.setStoreFailure(failure.description)
+            // The worker retries the database until it works again.
+            inbox.wake()
+        }
+        return snapshots.current
+    }
 
     /// The number of changed devices that wait for a pass.
     package var waitingDevices: Int { inbox.depth }

@@ -6,12 +6,6 @@ internal import Glibc
 internal import Synchronization
 internal import TapSystem
 
-/// Why the HTTP server could not start.
-public struct HTTPServerError: Error, Sendable, CustomStringConvertible {
-    /// One line, for an operator.
-    public let description: String
-}
-
 /// An HTTP server: libmicrohttpd with epoll, a few threads, and a handler that may respond at any time.
 public final class HTTPServer: Sendable {
     /// The requests in progress, from their last byte to the end of their response.

@@ -12,11 +12,11 @@ import Testing
 @Suite struct EngineTests {
     private static let author = Author(name: "fleet", source: "a test", request: "1")
 
-    private static func input(_ name: String, _ change: (inout DeviceSpecDraft) -> Void = { _ in }) throws
+    private static func input(_ name: String, _ change: (inout DeviceSpecDraft) throws -> Void = { _ in }) throws
         -> DeviceInput
     {
         var draft = DeviceSpecDraft()
-        change(&draft)
+        try change(&draft)
         return DeviceInput(name: try DeviceName(name), labels: .none, spec: try DeviceSpec(draft))
     }
 
@@ -78,7 +78,7 @@ import Testing
         let kernel = ModelKernel()
         try await withEngine(kernel, onChange: { changes.add(true) }) { engine in
             let begin = try engine.watch(after: nil)
-            let inputs = try ["web0", "web1"].map { try Self.input($0) { $0.link.mtu = try! MTU(1_400) } }
+            let inputs = try ["web0", "web1"].map { try Self.input($0) { $0.link.mtu = try MTU(1_400) } }
             let first = try Self.apply(inputs, to: engine).get()
             #expect(first.changes.map(\.change.rawValue) == ["created", "created"])
             let snapshot = try Self.wait(for: first, in: engine)
