@@ -119,7 +119,7 @@ import Testing
     }
 
     /// Two files may name each other if they belong together closely; a larger cycle cannot be read in any order.
-    /// TapHTTP is excepted: a server, its exchanges and its streams refer to each other.
+    /// In TapHTTP a server, its exchanges and the handler's protocol refer to each other.
     @Test(arguments: allowed.keys.sorted())
     func filesFormNoLargeCycles(target: String) throws {
         for cycle in try SourceGraph(target: target, root: Self.root).cycles {

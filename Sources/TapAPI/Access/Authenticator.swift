@@ -4,7 +4,8 @@ internal import TapCore
 internal import TapHTTP
 internal import TapEngine
 
-/// Authenticates requests, and rejects those with a wrong `Host` or `Origin`, before they reach a route.
+/// Authenticates requests before they reach a route. Over TCP it also rejects those with a wrong `Host`
+/// (`authenticated` only) or `Origin`; a browser cannot reach the Unix socket, where neither is checked.
 final class Authenticator: Sendable {
     /// Which callers are accepted.
     enum Mode: Sendable {
