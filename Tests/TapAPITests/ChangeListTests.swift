@@ -61,7 +61,7 @@ import Testing
         let count = ChangeList.removalsMax + 1
         for revision in 1...count {
             let record = try Self.record("d", revision: revision * 2)
-            snapshots.publish([record], revision: revision * 2)
+            snapshots.publish([([record], revision * 2)])
             snapshots.remove([record.name], revision: revision * 2 + 1)
             // The quick watcher catches up regularly.
             if revision % 1_000 == 0 { while quick.text != nil {} }
@@ -83,7 +83,7 @@ import Testing
         let changes = Gathered<Void>()
         let snapshots = SnapshotStore { changes.add(()) }
         let record = try Self.record("d", revision: 1)
-        snapshots.publish([record], revision: 1)
+        snapshots.publish([([record], 1)])
         #expect(changes.all.count == 1)
         guard case .change(_, let view) = snapshots.next(after: try snapshots.start(after: nil).place) else {
             throw TestFailure("the device was not sent")
@@ -91,7 +91,7 @@ import Testing
         snapshots.publish([WorkerUpdate(view, status: view.status)])
         var assigned = record
         assigned.assignments = [0: Assignment(consumer: try ConsumerName("c"), cpus: [], assignedAt: .now())]
-        snapshots.publish([assigned], revision: 2)
+        snapshots.publish([([assigned], 2)])
         #expect(changes.all.count == 1)
         var status = view.status
         status.lastError = "no"
@@ -111,7 +111,7 @@ import Testing
                 try snapshots.current.devices[DeviceName(name)]?.record ?? Self.record(name, revision: revision)
             record.labels = try labels(vm)
             record.revision = revision
-            snapshots.publish([record], revision: revision)
+            snapshots.publish([([record], revision)])
         }
         func fail(_ name: String) throws {
             let view = try #require(snapshots.current.devices[try DeviceName(name)])

@@ -152,6 +152,45 @@ import Testing
         }
     }
 
+    /// A request with `wait` may be answered as soon as the change is published, and its client may then ask for a
+    /// lease at once.
+    @Test func deviceMayBeLeasedAgainWhenItsChangeIsPublished() throws {
+        try withTemporaryDirectory { directory in
+            let parts = try Parts(directory)
+            let device = try Self.device("web0")
+            parts.add("create") { (group) throws(Refusal) in _ = try group.commit([.create(device)], by: Self.author) }
+            try eventually("it is published") { parts.snapshots.current.devices[device.name] != nil }
+            let reserved = Gathered<ReservationResult>()
+            let change = WriteQueue.Write { [snapshots = parts.snapshots] (group) throws(Refusal) in
+                func reserve(_ view: DeviceView?) {
+                    if let view { reserved.add(snapshots.reserve(Self.lease(of: view), in: view)) }
+                }
+                let record = group.devices[device.name]?.record ?? device
+                _ = try group.commit([.update(record, from: device)], by: Self.author)
+                let before = snapshots.current.devices[device.name]
+                reserve(before)
+                return {
+                    reserve(snapshots.current.devices[device.name])
+                    // What was checked in the version before the commit no longer holds.
+                    reserve(before)
+                }
+            } fail: { refusal in
+                Issue.record("\(refusal)")
+            }
+            #expect(parts.writes.add(change))
+            parts.writes.stop()
+            #expect(reserved.all == [.closed, .reserved, .changed])
+        }
+    }
+
+    private static func lease(of view: DeviceView) -> LeaseView {
+        LeaseView(
+            LeaseRecord(
+                id: .random(), device: view.record.name, identifier: view.record.identifier.text,
+                place: LeasePlace(namespace: 1, index: LinkIndex(rawValue: 7)), consumer: nil, process: 1, user: 0,
+                group: 0, since: .now()), reserving: [0])
+    }
+
     private static let author = Author(name: "uid:0", source: "pid 1", request: "r")
 
     private static let claim = Claim(

@@ -20,6 +20,8 @@ final class LeaseBroker {
     private var copiesClosedAt: [DeviceName: ContinuousClock.Instant] = [:]
     /// The longest time that the service manager needs to close its copies.
     private static let copyCloseMillisecondsMax = 50
+    /// How many versions of a device are tried for a lease before it is refused, while writes keep changing it.
+    private static let versionsMax = 8
     /// Queues a command for a later turn; false if too many wait.
     private let postpone: @Sendable (LeaseCommand) -> Bool
     private let accounts: any Accounts
@@ -93,6 +95,15 @@ final class LeaseBroker {
     }
 
     private func open(_ request: LeaseRequest) throws(Refusal) -> (LeaseIdentifier, Int?) {
+        // Each round checks the newest version of the device, which only the writer's thread may replace meanwhile.
+        for _ in 0..<Self.versionsMax {
+            if let opened = try openInCurrentVersion(request) { return opened }
+        }
+        throw .deviceNotReady(request.device, "it is being changed")
+    }
+
+    /// - Returns: `nil` if the device has been changed since its version was read.
+    private func openInCurrentVersion(_ request: LeaseRequest) throws(Refusal) -> (LeaseIdentifier, Int?)? {
         guard let view = snapshots.current.devices[request.device] else {
             // A client that may not see devices does not learn which names exist.
             guard request.mayView else { throw .leaseForbidden(request.device, user: request.peer.user) }
@@ -111,8 +122,10 @@ final class LeaseBroker {
         let queues = try request.select(in: view)
         let lease = Lease(LeaseRecord(request, of: record.identifier, at: place, since: .now()))
         // From here on the device cannot be deleted without force, and these queues cannot be leased again.
-        guard snapshots.reserve(LeaseView(lease.record, reserving: queues), in: view) else {
-            throw .deviceNotReady(record.name, "it is being changed")
+        switch snapshots.reserve(LeaseView(lease.record, reserving: queues), in: view) {
+        case .reserved: break
+        case .closed: throw .deviceNotReady(record.name, "it is being changed")
+        case .changed: return nil
         }
         do throws(KernelError) {
             let vnetHeaderSize = try attach(queues, to: lease, of: record, at: namespace)

@@ -16,3 +16,12 @@ struct Reservations {
 
     mutating func open(_ names: some Sequence<DeviceName>) { closed.subtract(names) }
 }
+
+/// The result of reserving queues for a lease.
+enum ReservationResult {
+    case reserved
+    /// A write that ends leases is in progress.
+    case closed
+    /// The device has another version now; what was checked in the old one must be checked again.
+    case changed
+}

@@ -8,14 +8,13 @@ extension SnapshotStore {
     /// - Parameters:
     ///   - lease: The lease, with the queues to reserve.
     ///   - view: The version of the device in which the queues were free.
-    /// - Returns: False if a write that ends leases is in progress, or the device has changed since `view`.
-    func reserve(_ lease: LeaseView, in view: DeviceView) -> Bool {
+    /// - Returns: Whether the queues are reserved, or why not.
+    func reserve(_ lease: LeaseView, in view: DeviceView) -> ReservationResult {
         change([]) { state in
-            guard !state.reservations.isClosed(lease.device), state.snapshot.devices[lease.device] === view else {
-                return false
-            }
+            guard !state.reservations.isClosed(lease.device) else { return .closed }
+            guard state.snapshot.devices[lease.device] === view else { return .changed }
             state.show(view.with(leases: view.leases + [lease]))
-            return true
+            return .reserved
         }
     }
 

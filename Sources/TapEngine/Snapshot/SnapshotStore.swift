@@ -68,21 +68,15 @@ final class SnapshotStore: ChangeFeed {
     /// Publishes committed records; the status stays.
     ///
     /// - Parameters:
-    ///   - records: As decided in the writer's turn, with the current values of everything that only writers change,
-    ///     such as the queues' consumers.
-    ///   - revision: The transaction's revision; a record whose document did not change keeps its own.
-    func publish(_ records: [DeviceRecord], revision: Int) {
-        change(records.map(\.name)) { state in
-            state.snapshot.revision = max(state.snapshot.revision, revision)
-            for var record in records {
-                let old = state.snapshot.devices[record.name]
-                if let old, old.record.identifier == record.identifier {
-                    // The worker may have settled or claimed it since the writer read it.
-                    record.settledGeneration = max(record.settledGeneration, old.record.settledGeneration)
-                    record.claim = old.record.claim ?? record.claim
-                }
-                state.show(old?.with(record: record) ?? DeviceView(record: record, addedIn: revision))
-            }
+    ///   - commits: The records of each commit, as decided in the writer's turn, with the current values of everything
+    ///     that only writers change, such as the queues' consumers; and the commit's revision. A record whose document
+    ///     did not change keeps its own.
+    ///   - closed: Devices that may be leased again. In the same step, so that a client whose request waited for the
+    ///     change can lease the device at once.
+    func publish(_ commits: [(records: [DeviceRecord], revision: Int)], opening closed: Set<DeviceName> = []) {
+        change(commits.flatMap { $0.records.map(\.name) }) { state in
+            for (records, revision) in commits { state.show(records, revision: revision) }
+            state.reservations.open(closed)
         }
     }
 
@@ -134,6 +128,20 @@ final class SnapshotStore: ChangeFeed {
 }
 
 extension SnapshotStore.State {
+    /// Shows the records of one commit.
+    fileprivate mutating func show(_ records: [DeviceRecord], revision: Int) {
+        snapshot.revision = max(snapshot.revision, revision)
+        for var record in records {
+            let old = snapshot.devices[record.name]
+            if let old, old.record.identifier == record.identifier {
+                // The worker may have settled or claimed it since the writer read it.
+                record.settledGeneration = max(record.settledGeneration, old.record.settledGeneration)
+                record.claim = old.record.claim ?? record.claim
+            }
+            show(old?.with(record: record) ?? DeviceView(record: record, addedIn: revision))
+        }
+    }
+
     /// Replaces a device's version, and adds the change to the feed if its document differs.
     mutating func show(_ view: DeviceView) {
         let old = snapshot.devices.updateValue(view, forKey: view.record.name)

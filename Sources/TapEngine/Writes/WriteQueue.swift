@@ -61,7 +61,7 @@ package final class WriteQueue: Sendable {
     ) {
         var completions: [Completion] = []
         var committed = WriteGroup.State(snapshots.current)
-        // Even if the group fails, its devices may be leased again.
+        // If the group fails, its devices may be leased again.
         defer { snapshots.open(committed.closed) }
         let began = ContinuousClock.now
         CrashPoint.reach(CrashPoint.write)
@@ -81,7 +81,8 @@ package final class WriteQueue: Sendable {
                 guard committed.isDirty else { return }
                 CrashPoint.reach(CrashPoint.written)
                 metrics.commitDuration.observe(began.duration(to: .now))
-                for commit in committed.commits { snapshots.publish(commit.changed, revision: commit.revision) }
+                snapshots.publish(
+                    committed.commits.map { ($0.changed, $0.revision) }, opening: committed.closed)
                 snapshots.setStoreFailure(nil)
             }
         }
