@@ -74,6 +74,25 @@ struct SourceGraph {
         return homes
     }
 
+    /// The functions, initializers and computed properties of a formatted file that have a body of several lines, with
+    /// the number of their lines.
+    func functions(of path: String) -> [(name: String, length: Int)] {
+        let lines = (texts[path] ?? "").split(separator: "\n", omittingEmptySubsequences: false)
+        let start = /^ *(?:[@\w]+(?:\([^)]*\))? )*(?:func |init[?(<]|deinit|subscript|var \w+[^=]*\{$).*/
+        return lines.indices.compactMap { first in
+            guard lines[first].wholeMatch(of: start) != nil else { return nil }
+            let indentation = lines[first].prefix { $0 == " " }
+            // A declaration without a body, as in a protocol, or with one on its line, ends before its indentation's
+            // next declaration.
+            let end = lines[(first + 1)...].firstIndex { line in
+                line.hasPrefix(indentation) && line.dropFirst(indentation.count).first.map { $0 != " " } == true
+                    && !line.dropFirst(indentation.count).hasPrefix(")")
+            }
+            guard let end, lines[end] == indentation + "}" else { return nil }
+            return (lines[first].trimmingCharacters(in: .whitespaces), end - first + 1)
+        }
+    }
+
     /// For each folder, the other folders that its files use.
     var folders: [String: Set<String>] {
         var folders: [String: Set<String>] = [:]

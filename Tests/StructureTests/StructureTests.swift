@@ -90,6 +90,18 @@ import Testing
         }
     }
 
+    /// A file that fits on a few screens, and a function that fits on one.
+    @Test(arguments: allowed.keys.sorted())
+    func filesAndFunctionsAreShort(target: String) throws {
+        let graph = try SourceGraph(target: target, root: Self.root)
+        for (path, text) in graph.texts {
+            #expect(text.split(separator: "\n", omittingEmptySubsequences: false).count <= 401, "\(target)/\(path)")
+            for (name, length) in graph.functions(of: path) where length > 60 {
+                Issue.record("\(target)/\(path): '\(name)' has \(length) lines")
+            }
+        }
+    }
+
     @Test func everyTargetIsListed() throws {
         let folders = try FileManager.default.contentsOfDirectory(atPath: Self.root.appending(path: "Sources").path)
         #expect(Set(folders).subtracting(["CLinux", "CMicroHTTPD", "CGnuTLS", "CErrorPage"]) == Set(Self.allowed.keys))
@@ -140,7 +152,14 @@ import Testing
             }
             private struct Hidden {}
             """,
-            "C/Three.swift": "enum Three {\n    static func one() -> One {}\n}\nprivate struct Hidden {}",
+            "C/Three.swift": """
+            enum Three {
+                static func one() -> One {
+                    {}()
+                }
+            }
+            private struct Hidden {}
+            """,
         ]
         for (path, text) in files {
             let file = root.appending(path: "Sources/T/\(path)")
@@ -153,5 +172,7 @@ import Testing
         #expect(graph.uses["B/Two.swift"] == ["C/Three.swift"])
         #expect(graph.folders == ["A": ["B"], "B": ["C"], "C": ["A"]])
         #expect(graph.cycles == [Set(files.keys)])
+        #expect(graph.functions(of: "C/Three.swift").map(\.name) == ["static func one() -> One {"])
+        #expect(graph.functions(of: "C/Three.swift").map(\.length) == [3])
     }
 }
