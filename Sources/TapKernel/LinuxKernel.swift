@@ -7,6 +7,8 @@ public import TapSystem
 public final class LinuxKernel: Kernel {
     /// The process's effective user.
     public let daemonUser: UInt32
+    /// The effective group.
+    public let daemonGroup: UInt32
     /// The tun driver's features (`TUNGETFEATURES`).
     public let features: KernelFeatures
 
@@ -38,6 +40,7 @@ public final class LinuxKernel: Kernel {
             throw KernelError("open", error, advice: TunQueue.advice(error))
         }
         daemonUser = geteuid()
+        daemonGroup = getegid()
     }
 
     /// Writes to an eventfd(2) that `wait` watches.

@@ -107,6 +107,12 @@ public final class Consumer {
     /// Sets the owner (`TUNSETOWNER`), which cannot be removed again.
     public func setOwner(_ user: UInt32) { _ = clinux_tun_set_owner(descriptor, user) }
 
+    /// Sets the group (`TUNSETGROUP`), which cannot be removed again.
+    public func setGroup(_ group: UInt32) { _ = clinux_tun_set_group(descriptor, group) }
+
+    /// Sets whether the device outlives its last queue (`TUNSETPERSIST`).
+    public func setPersistent(_ persistent: Bool) { _ = clinux_tun_set_persist(descriptor, persistent ? 1 : 0) }
+
     /// Sets the offloads that the consumer handles (`TUNSETOFFLOAD`).
     public func setOffloads(_ offloads: Offloads) { _ = clinux_tun_set_offload(descriptor, offloads.rawValue) }
 

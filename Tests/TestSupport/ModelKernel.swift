@@ -21,6 +21,7 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
     }
 
     public let daemonUser: UInt32 = 0
+    public let daemonGroup: UInt32 = 0
     public let features: KernelFeatures
     private let boot: String
     private let attributes: [LinkAttribute]

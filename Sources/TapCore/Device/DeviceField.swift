@@ -37,6 +37,10 @@ public enum DeviceField: String, CaseIterable, Hashable, Sendable {
     /// Whether consumers of an open device may change it; such repairs do not count as contention.
     public var isSetByConsumers: Bool { self == .vnetHeaderSize || self == .offloads }
 
+    /// Whether any process that has a queue may change it, even without privilege (`TUNSETOWNER`, `TUNSETGROUP`,
+    /// `TUNSETPERSIST`), and so decide who may open further queues.
+    public var decidesAccess: Bool { self == .owner || self == .group || self == .persistent }
+
     private static let linkPrefix = "link."
 
     /// The last part of the path, such as `mtu`: the key in its JSON object.

@@ -10,6 +10,8 @@ public protocol KernelQueue: AnyObject {
     func attach() throws(KernelError)
     /// Makes the kernel discard the packets in the queue and steer no more to it (`IFF_DETACH_QUEUE`).
     func detach() throws(KernelError)
+    /// Gives the device back to a user and keeps it after its last queue, since a consumer may have changed both.
+    func restoreAccess(to owner: UInt32) throws(KernelError)
     /// Closes this copy only.
     func close()
 }

@@ -127,7 +127,7 @@ extension WantedDevice {
         withhold(open.filter { $0.observed == .unsupported }) { .unsupported($0) }
         open.removeAll { withheld.contains($0) }
         if isReached, spec.driftPolicy == .report {
-            withhold(open.filter(spec.isExternalDrift)) { .reportOnly($0) }
+            withhold(open.filter { spec.isExternalDrift($0) && !spec.isRepairedAlways($0.field) }) { .reportOnly($0) }
             open.removeAll { withheld.contains($0) }
         }
         if let attached = link.tun?.attachedQueues, attached > 0 {
@@ -136,7 +136,9 @@ extension WantedDevice {
         }
         // Before the spec has been reached, changes are not repairs.
         if isReached {
-            withhold(open.filter { contested.contains($0.field) }) { .contested($0) }
+            withhold(open.filter { contested.contains($0.field) && !spec.isRepairedAlways($0.field) }) {
+                .contested($0)
+            }
             open.removeAll { withheld.contains($0) }
         }
         if open.contains(where: { $0.field == .controller }), let refusal = spec.controllerObstacle(in: namespace) {
@@ -163,6 +165,10 @@ extension DeviceSpec {
         default: return .controllerUnsuitable(name, kind: controller.kind)
         }
     }
+
+    /// Whether the field is repaired whatever the drift policy says, and however often: as its owner, a former consumer
+    /// of a brokered device could read the packets of the next.
+    public func isRepairedAlways(_ field: DeviceField) -> Bool { draft.access == .brokered && field.decidesAccess }
 
     /// Whether another process has caused the difference, if the spec had been reached.
     ///

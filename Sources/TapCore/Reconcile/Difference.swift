@@ -92,9 +92,9 @@ extension WantedDevice {
         comparison.compare(.packetInfo, spec.draft.packetInfo, tun.packetInfo) { .bool($0) }
         comparison.compare(.vnetHeader, spec.draft.vnetHeader, tun.vnetHeader) { .bool($0) }
         comparison.compare(.persistent, true, tun.persistent) { .bool($0) }
-        // On a brokered device, a group left from an earlier spec is harmless: it only restricts access further.
         comparison.compare(.owner, owner, tun.owner) { .integer(Int($0)) }
-        if group != nil || spec.draft.access == .open {
+        // A group cannot be removed again; on a brokered device it is that of an earlier spec or of a consumer.
+        if spec.draft.access == .open || (group != nil && tun.group != nil) {
             comparison.compare(.group, group, tun.group) { .integer(Int($0)) }
         }
     }

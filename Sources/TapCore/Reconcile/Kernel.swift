@@ -45,6 +45,8 @@ public protocol Kernel: AnyObject {
     var waker: any Waker { get }
     /// The daemon's user, which owns brokered devices.
     var daemonUser: UInt32 { get }
+    /// The daemon's group, which replaces a group that a consumer has set on a brokered device.
+    var daemonGroup: UInt32 { get }
     /// Of the tun driver.
     var features: KernelFeatures { get }
 

@@ -4,7 +4,7 @@ extension WantedDevice {
         let settings = DescriptorSettings(spec)
         var steps: [Step] = [.create(CreationFlags(spec))]
         if let owner { steps.append(.setOwner(owner)) }
-        if let group { steps.append(.setGroup(group)) }
+        if let group, spec.access == .open { steps.append(.setGroup(group)) }
         steps += stepsToSet(settings)
         // The claim comes first, so that a crash never leaves a persistent device without one.
         steps += [.claim(settings), .persist]

@@ -10,7 +10,8 @@ public struct WantedDevice: Hashable, Sendable {
     public let isDeletionRequested: Bool
     /// The user for `TUNSETOWNER`: the daemon's own if access is brokered; `nil`: none.
     public let owner: UInt32?
-    /// The group for `TUNSETGROUP`; `nil`: none.
+    /// The group for `TUNSETGROUP`; `nil`: none. If access is brokered, the daemon's own, set only where the device has
+    /// another one.
     public let group: UInt32?
     /// `nil` if the device has not been made yet.
     public let claim: Claim?

@@ -14,6 +14,16 @@ extension LeaseBroker {
         }
     }
 
+    /// Whether queues of the device are leased.
+    func isLeased(_ name: DeviceName) -> Bool { devices[name] != nil }
+
+    /// Has the next pass read the device's interface from the kernel: a consumer may change its owner, its group, and
+    /// whether it is persistent, and the kernel reports no change of an interface that is down.
+    func readBack(_ name: DeviceName) {
+        guard let record = snapshots.current.devices[name]?.record, let place = LeasePlace(record.claim) else { return }
+        namespace(of: record)?.pendingSignals.touched.insert(place.index)
+    }
+
     /// Reads which queues of a leased device are attached, after a kernel notification or a full read. Consumers may
     /// attach and detach their queues; that is published, not undone.
     package func look(at name: DeviceName) {

@@ -165,6 +165,7 @@ final class LeaseBroker {
             device.detach(index)
         }
         metrics.operations.increment(["open_queue"], by: UInt64(order.count))
+        readBack(lease.device)
         return opened.vnetHeaderSize
     }
 
@@ -271,6 +272,7 @@ final class LeaseBroker {
         if let device = devices[lease.device], !device.leases.isEmpty {
             remember { () throws(KernelError) in try journal.reorder(lease.device, device.order.known) }
         }
+        readBack(lease.device)
         metrics.leasesEnded.increment([reason.rawValue])
         log.debug("lease ended", metadata: lease.metadata.merging(["reason": "\(reason)"]) { $1 })
         publish(lease.device)
@@ -291,6 +293,8 @@ final class LeaseBroker {
             try? lease.queues[index]?.detach()
             device?.detach(index)
         }
+        // Fails if the interface is gone. Without it, a consumer could have the interface removed with its last queue.
+        try? lease.queues.values.first?.restoreAccess(to: kernel.daemonUser)
         for queue in lease.queues.values { queue.close() }
         if let count = lease.keptQueues {
             kernel.forget(lease.keptName, queues: count)

@@ -101,7 +101,8 @@ struct Batch {
         let wanted: WantedDevice
         do throws(ValidationError) {
             wanted = try WantedDevice(
-                job.view.record, claim: job.claim, accounts: environment.accounts, daemonUser: kernel.daemonUser)
+                job.view.record, claim: job.claim, accounts: environment.accounts,
+                daemon: (kernel.daemonUser, kernel.daemonGroup))
         } catch {
             return job.fail(.invalid(error))
         }

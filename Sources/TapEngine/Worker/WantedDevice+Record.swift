@@ -2,16 +2,16 @@ internal import TapCore
 internal import TapStore
 
 extension WantedDevice {
-    /// Resolves a record's owner and group to numbers. A brokered device belongs to the daemon's user.
+    /// Resolves a record's owner and group to numbers. A brokered device belongs to the daemon's user and group.
     ///
     /// - Throws: `ValidationError` if the owner or the group no longer exists on this host.
     init(
-        _ record: DeviceRecord, claim: Claim?, accounts: any Accounts, daemonUser: UInt32
+        _ record: DeviceRecord, claim: Claim?, accounts: any Accounts, daemon: (user: UInt32, group: UInt32)
     ) throws(ValidationError) {
         var owner: UInt32?
         var group: UInt32?
         switch record.spec.access {
-        case .brokered: owner = daemonUser
+        case .brokered: (owner, group) = (daemon.user, daemon.group)
         case .open:
             if let principal = record.spec.owner {
                 owner = accounts.userNumber(principal)

@@ -36,6 +36,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     private var budgets: [DeviceName: RepairBudget] = [:]
     /// Devices whose namespace does not exist.
     private var waitingForNamespace: Set<DeviceName> = []
+    private var looks = RepeatedLooks()
     private var nextResync = ContinuousClock.now
     /// Whether namespaces may have been created or deleted since the last pass.
     private var haveMountsChanged = false
@@ -113,7 +114,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     private func nextWake() -> ContinuousClock.Instant {
         guard inbox.isEmpty, !namespaces.all.values.contains(where: \.hasPendingChanges) else { return .now }
         let soonest = retries.values.map(\.due).reduce(nextResync, min)
-        return history.due.map { min($0, soonest) } ?? soonest
+        return [history.due, looks.due].compactMap(\.self).reduce(soonest, min)
     }
 
     /// Reports that the kernel cannot be read, and schedules a full read.
@@ -142,6 +143,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         var hadWork: Bool
         do throws(KernelError) {
             try collectSignals()
+            for name in looks.begin(at: began) { leases.readBack(name) }
             let wasOverrun = namespaces.all.values.contains { $0.pendingSignals.wasOverrun }
             if wasOverrun { metrics.overruns.increment([]) }
             isFull = wasOverrun || hasReadFailed || nextResync <= began || !work.questions.isEmpty
@@ -278,6 +280,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     private func reconcile(_ names: Set<DeviceName>) throws(KernelError) {
         let devices = snapshots.current.devices
         for name in names where devices[name] == nil {
+            looks.set(name, isNeeded: false)
             retries[name] = nil
             budgets[name] = nil
             waitingForNamespace.remove(name)
@@ -313,6 +316,8 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         let now = Timestamp.now()
         for job in jobs {
             schedule(job)
+            // Of an interface that is down the kernel reports no attach, detach or change of the owner.
+            looks.set(job.name, isNeeded: job.link?.up == false && leases.isLeased(job.name))
             if job.isClosed || job.isUneventful { continue }
             let report = JobReport(job, at: now)
             events += report.events
@@ -328,6 +333,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         for difference in repairs {
             metrics.driftRepairs.increment([difference.field.rawValue])
             if record.spec.access == .open, difference.field.isSetByConsumers { continue }
+            if record.spec.isRepairedAlways(difference.field) { continue }
             budgets[record.name, default: RepairBudget()].note(difference.field, at: .now)
         }
     }

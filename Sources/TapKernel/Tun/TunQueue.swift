@@ -185,6 +185,15 @@ final class TunQueue: KernelQueue {
         do throws(Errno) { try setAttached(false) } catch { throw KernelError("detach_queue", error) }
     }
 
+    func restoreAccess(to owner: UInt32) throws(KernelError) {
+        do throws(Errno) {
+            try persist()
+            try setOwner(owner)
+        } catch {
+            throw KernelError("restore_access", error)
+        }
+    }
+
     func close() { descriptor = nil }
 
     // MARK: The service manager's copy
