@@ -47,6 +47,24 @@ import Testing
         }
     }
 
+    /// However often a bridge is made anew, as by a restart of the program that manages it, this is no conflict.
+    @Test func aBridgeThatIsMadeAnewIsJoinedAtOnce() async throws {
+        try await withDaemon { (daemon) throws in
+            try run("ip", "link", "add", "br0", "type", "bridge")
+            _ = try daemon.create("web0", spec: Self.inBridge)
+            for _ in 0..<7 {
+                try run("ip", "link", "del", "br0")
+                try daemon.waitForReason("ControllerMissing", of: "web0")
+                try run("ip", "link", "add", "br0", "type", "bridge")
+                try eventually("it is joined") {
+                    let conflict = try daemon.condition("Conflict", of: "web0")
+                    guard conflict?.holds == false else { throw TestFailure("\(conflict?.message ?? "")") }
+                    return try Interface("web0")?.controller == "br0" && daemon.phase("web0") == "Ready"
+                }
+            }
+        }
+    }
+
     @Test func aBridgeMayBeGivenByAnAlternativeName() async throws {
         try await withDaemon { (daemon) throws in
             try run("ip", "link", "add", "br0", "up", "type", "bridge")

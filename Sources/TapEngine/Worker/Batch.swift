@@ -12,8 +12,9 @@ protocol BatchEnvironment: AnyObject {
     var accounts: AccountCache { get }
     var metrics: EngineMetrics { get }
 
-    /// Fields of a device that are not repaired for now, since they keep being changed externally.
-    func contestedFields(of name: DeviceName) -> Set<DeviceField>
+    /// Fields of a device that are not repaired for now, since they keep being changed externally; with the interface
+    /// that its controller is now.
+    func contestedFields(of name: DeviceName, controller: LinkIndex?) -> Set<DeviceField>
     /// Ends a device's leases, before its interface is deleted.
     func endLeases(of name: DeviceName)
     /// Closes a namespace after an operation on the namespace, rather than on one device, has failed.
@@ -96,7 +97,6 @@ struct Batch {
     // MARK: Decide
 
     private func decide(_ job: DeviceJob, round: Int, ignoring gone: LinkIndex? = nil) {
-        let contested = environment.contestedFields(of: job.name)
         let isLast = round == Self.roundsMax
         let wanted: WantedDevice
         do throws(ValidationError) {
@@ -115,6 +115,8 @@ struct Batch {
                 job.beginRound(forgetting, at: nil, link: nil, isLastRound: isLast)
             } else {
                 let namespace = try namespaces.namespace(at: wanted.spec.networkNamespace)
+                let controller = wanted.spec.link.controller.flatMap { namespace.observed[$0.text]?.index }
+                let contested = environment.contestedFields(of: job.name, controller: controller)
                 let decision =
                     if let gone {
                         wanted.decide(in: namespace.observed.without(gone), contested: contested)

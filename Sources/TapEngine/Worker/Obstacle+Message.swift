@@ -72,9 +72,10 @@ extension Obstacle {
             return "changed outside Tapster, and not repaired since driftPolicy is 'report': \(list(fields))"
         case .contested(let fields):
             return
-                "\(list(fields)) keeps being changed outside Tapster; after \(RepairBudget.repairsMax) repairs within "
-                + "\(RepairBudget.windowSeconds) s it is not repaired for a while. Find what changes it, or change the "
-                + "spec to match"
+                "\(list(fields)) keeps being changed outside Tapster; after \(RepairBudget.repairsMax) repairs it is "
+                + "repaired again when it has been left alone for \(RepairBudget.waitSecondsMin) s, and each time "
+                + "twice as long, up to \(RepairBudget.waitSecondsMax) s. Find what changes it, or change the spec to "
+                + "match"
         }
     }
 }

@@ -232,7 +232,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         leases.restore()
         hasReadFailed = false
         waitingForNamespace.formIntersection(devices.keys)
-        budgets = budgets.filter { $0.value.due(at: .now) != nil || devices[$0.key] != nil }
+        budgets = budgets.filter { devices[$0.key] != nil && !$0.value.isQuiet(at: .now) }
         // Failed devices wait for their own retry; all others are reconciled.
         let all = Set(devices.keys)
         return atFailed || retries.isEmpty ? all : all.subtracting(retries.keys)
@@ -305,7 +305,9 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         log.debug("pass finished", metadata: ["devices": "\(views.count)"])
     }
 
-    func contestedFields(of name: DeviceName) -> Set<DeviceField> { budgets[name]?.contested(at: .now) ?? [] }
+    func contestedFields(of name: DeviceName, controller: LinkIndex?) -> Set<DeviceField> {
+        budgets[name]?.contested(controller: controller, at: .now) ?? []
+    }
 
     func endLeases(of name: DeviceName) { leases.endAll(of: name) }
 
@@ -321,7 +323,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             if job.isClosed || job.isUneventful { continue }
             let report = JobReport(job, at: now)
             events += report.events
-            note(report.repairs, of: job.view.record)
+            note(report.repairs, of: job)
             if let update = report.update(of: job.view) { updates.append(update) }
         }
         if !updates.isEmpty { snapshots.publish(updates) }
@@ -329,12 +331,14 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         for event in events { log.log(event) }
     }
 
-    private func note(_ repairs: [Difference], of record: DeviceRecord) {
+    private func note(_ repairs: [Difference], of job: DeviceJob) {
+        let spec = job.view.record.spec
         for difference in repairs {
             metrics.driftRepairs.increment([difference.field.rawValue])
-            if record.spec.access == .open, difference.field.isSetByConsumers { continue }
-            if record.spec.isRepairedAlways(difference.field) { continue }
-            budgets[record.name, default: RepairBudget()].note(difference.field, at: .now)
+            if spec.access == .open, difference.field.isSetByConsumers { continue }
+            if spec.isRepairedAlways(difference.field) { continue }
+            budgets[job.name, default: RepairBudget()].note(
+                difference.field, controller: job.link?.controller, at: .now)
         }
     }
 
