@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -33,8 +34,15 @@ int clinux_start_thread(void *(*run)(void *), void *context) {
     int result = pthread_attr_init(&attributes);
     if (result != 0) return result;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    // Signals sent to the process go to the thread that waits for them; a crash's signals stay, for its report.
+    sigset_t blocked, previous;
+    sigfillset(&blocked);
+    const int synchronous[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT};
+    for (size_t i = 0; i < sizeof synchronous / sizeof *synchronous; i++) sigdelset(&blocked, synchronous[i]);
+    pthread_sigmask(SIG_BLOCK, &blocked, &previous);
     pthread_t thread;
     result = pthread_create(&thread, &attributes, run, context);
+    pthread_sigmask(SIG_SETMASK, &previous, NULL);
     pthread_attr_destroy(&attributes);
     return result;
 }

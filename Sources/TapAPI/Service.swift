@@ -24,17 +24,18 @@ public final class Service: Sendable {
     ///   - store: The database, opened and migrated.
     ///   - accounts: Looks up owners and groups.
     ///   - access: The access rules until `replaceAccess`.
-    ///   - log: Receives events and failures.
+    ///   - log: Receives events and failures. It must not block.
+    ///   - droppedLogLines: How many log lines were dropped since the start, for the metrics.
     ///   - onReady: Called once, after the first full pass: the kernel was read, and made to match the specs as far as
     ///     possible.
     /// - Throws: `StoreError` if the database cannot be read.
     public init(
         kernel: some Kernel, store: Store, accounts: some Accounts, access: AccessPolicy, log: Logger,
-        onReady: @escaping @Sendable () -> Void
+        droppedLogLines: @escaping @Sendable () -> UInt64 = { 0 }, onReady: @escaping @Sendable () -> Void
     ) throws(StoreError) {
         authenticator = Authenticator(access, daemonUser: kernel.daemonUser)
         let engineMetrics = EngineMetrics()
-        let metrics = Metrics(engine: engineMetrics)
+        let metrics = Metrics(engine: engineMetrics, droppedLogLines: droppedLogLines)
         let watchers = Watchers(gauge: metrics.watchers)
         self.watchers = watchers
         engine = try Engine(

@@ -21,7 +21,7 @@ public enum NamedThread {
     ///
     /// - Parameters:
     ///   - name: The kernel keeps the first 15 bytes (prctl(2), `PR_SET_NAME`).
-    ///   - body: Runs with the calling thread's signal mask.
+    ///   - body: Runs with all signals blocked, except those of a crash.
     /// - Throws: `ThreadFailure` with EAGAIN if the process or its user may not start more threads.
     public static func start(_ name: String, _ body: @escaping @Sendable () -> Void) throws(ThreadFailure) {
         // SAFETY: the thread releases this reference, or this function does if there is no thread.

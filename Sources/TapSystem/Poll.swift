@@ -18,6 +18,15 @@ public enum Poll {
         try systemCall(until: deadline) { unsafe poll(&entries, nfds_t(entries.count), $0) }
         return Set(entries.filter { $0.revents != 0 }.map(\.fd))
     }
+
+    /// Waits until a descriptor is writable or its other end is closed.
+    ///
+    /// - Throws: ENOMEM.
+    public static func waitUntilWritable(_ number: Int32) throws(Errno) {
+        var entry = pollfd(fd: number, events: Int16(POLLOUT), revents: 0)
+        // SAFETY: the kernel reads and writes the entry, during the call.
+        try systemCall { unsafe poll(&entry, 1, -1) }
+    }
 }
 
 /// As `systemCall`, for a call with a timeout in milliseconds, which is computed again after EINTR.

@@ -53,6 +53,12 @@ public final class SerialThread<Item: Sendable>: @unchecked Sendable {
         if condition.withLock({ isStarted }) { ended.wait() }
     }
 
+    /// As `stop`, but waits for a limited time.
+    public func stop(within time: Duration) {
+        finish()
+        if condition.withLock({ isStarted }) { _ = ended.wait(timeout: .now() + .milliseconds(time.milliseconds)) }
+    }
+
     /// As `stop`, but does not wait.
     public func finish() {
         condition.withLock {

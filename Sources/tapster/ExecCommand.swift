@@ -54,7 +54,6 @@ struct ExecCommand: ParsableCommand {
     }
 
     func run() throws {
-        StandardDescriptors.open()
         let program = Program(command)
         do {
             try program.find()

@@ -4,6 +4,7 @@ internal import Glibc
 internal import Logging
 internal import TapCore
 internal import TapKernel
+internal import TapSystem
 
 /// `tapster keep`: a minimal service manager for hosts and containers without systemd.
 struct KeepCommand: ParsableCommand {
@@ -34,7 +35,12 @@ struct KeepCommand: ParsableCommand {
     func run() throws {
         let format = Environment.value("LOG_FORMAT").flatMap { LogFormat(rawValue: $0) } ?? .text
         let threshold = LogThreshold(.info)
-        let log = Logger(label: "tapster") { _ in StandardErrorLog(format: format, threshold: threshold) }
+        let lines = LogWriter(format: format)
+        do { try lines.start() } catch { throw StartFailure(description: error.description) }
+        defer { lines.stop() }
+        let log = Logger(label: "tapster") { _ in
+            StandardErrorLog(format: format, threshold: threshold, writer: lines)
+        }
         // Writing to a log whose reader has closed it must not end this process.
         _ = signal(SIGPIPE, SIG_IGN)
         guard let openMax = DescriptorLimit.raise() else {

@@ -30,10 +30,13 @@ struct ServeCommand: ParsableCommand {
         var kept = Dictionary(InheritedDescriptors.take(), uniquingKeysWith: { first, _ in first })
         let configuration = try attempt { () throws(InvalidConfiguration) in try options.read() }
         let threshold = LogThreshold(configuration.logLevel)
-        let log = Logger(label: "tapster") { _ in
-            StandardErrorLog(format: configuration.logFormat, threshold: threshold)
-        }
         let signals = Signals()
+        let lines = LogWriter(format: configuration.logFormat)
+        try attempt { () throws(ThreadFailure) in try lines.start() }
+        defer { lines.stop() }
+        let log = Logger(label: "tapster") { _ in
+            StandardErrorLog(format: configuration.logFormat, threshold: threshold, writer: lines)
+        }
         // No other user may read the database; the socket gets its mode separately.
         umask(0o077)
         if DescriptorLimit.raise() == nil { log.warning("the limit of open files cannot be raised") }
@@ -53,7 +56,10 @@ struct ServeCommand: ParsableCommand {
         // Drops these references, so that a descriptor closes as soon as `kernel` drops its own.
         kept = [:]
         let service = try attempt { () throws(StoreError) in
-            try Service(kernel: kernel, store: store, accounts: SystemAccounts(), access: access, log: log) {
+            try Service(
+                kernel: kernel, store: store, accounts: SystemAccounts(), access: access, log: log,
+                droppedLogLines: { lines.droppedCount }
+            ) {
                 log.info("ready")
                 do { try manager?.ready() } catch {
                     log.warning("the service manager cannot be notified", metadata: ["error": "\(error)"])

@@ -1,9 +1,7 @@
-internal import Foundation
+internal import TapSystem
 
-/// Standard error, for log lines and messages.
+/// Standard error, for messages of commands.
 enum StandardError {
-    /// Writes a line. A failure, such as a full disk or a closed pipe, is ignored, so that it does not end the process.
-    static func say(_ line: String) {
-        try? FileHandle.standardError.write(contentsOf: Data((line + "\n").utf8))
-    }
+    /// Writes a line.
+    static func say(_ line: String) { StandardDescriptors.writeError(line + "\n") }
 }

@@ -5,12 +5,48 @@ internal import Logging
 enum LogFormat: String {
     case text
     case json
+
+    /// One log line, without its line feed.
+    func line(_ level: Logger.Level, _ message: String, _ fields: [String: String]) -> String {
+        let time = Date().formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+        switch self {
+        case .text:
+            let tail = fields.sorted { $0.key < $1.key }.map { " \($0)=\($1)" }.joined()
+            return "\(time) \(level) " + Self.inOneLine(message + tail) { $0.escaped(asASCII: true) }
+        case .json:
+            var fields = fields
+            fields["time"] = time
+            fields["level"] = level.rawValue
+            fields["message"] = message
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+            // A dictionary of strings can always be encoded.
+            let text = (try? encoder.encode(fields)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+            return Self.inOneLine(text) { scalar in
+                String(scalar).utf16.map { "\\u" + String(0x1_0000 + UInt32($0), radix: 16).dropFirst() }.joined()
+            }
+        }
+    }
+
+    /// Escapes control characters, line separators, and format characters such as those that reverse the direction of
+    /// writing, so that text from clients can neither forge a log line nor control a terminal.
+    static func inOneLine(_ text: String, _ escape: (Unicode.Scalar) -> String) -> String {
+        func isSafe(_ scalar: Unicode.Scalar) -> Bool {
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator: false
+            default: true
+            }
+        }
+        guard !text.unicodeScalars.allSatisfy(isSafe) else { return text }
+        return text.unicodeScalars.map { isSafe($0) ? String($0) : escape($0) }.joined()
+    }
 }
 
 /// Writes log lines to standard error, where a service manager expects them.
 struct StandardErrorLog: LogHandler {
     let format: LogFormat
     let threshold: LogThreshold
+    let writer: LogWriter
     var metadata: Logger.Metadata = [:]
     var metadataProvider: Logger.MetadataProvider?
 
@@ -25,36 +61,14 @@ struct StandardErrorLog: LogHandler {
         set { metadata[key] = newValue }
     }
 
-    init(format: LogFormat, threshold: LogThreshold) {
+    init(format: LogFormat, threshold: LogThreshold, writer: LogWriter) {
         self.format = format
         self.threshold = threshold
-    }
-
-    /// Escapes control characters, so that text from clients can neither forge a log line nor control a terminal.
-    static func inOneLine(_ text: String) -> String {
-        guard text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else { return text }
-        return text.unicodeScalars.map { scalar in
-            scalar.properties.generalCategory == .control ? scalar.escaped(asASCII: true) : String(scalar)
-        }.joined()
+        self.writer = writer
     }
 
     func log(event: LogEvent) {
-        var fields = metadata.merging(event.metadata ?? [:]) { $1 }.mapValues { "\($0)" }
-        let time = Date().formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
-        let line: String
-        switch format {
-        case .text:
-            let tail = fields.sorted { $0.key < $1.key }.map { " \($0)=\($1)" }.joined()
-            line = "\(time) \(event.level) " + Self.inOneLine("\(event.message)\(tail)")
-        case .json:
-            fields["time"] = time
-            fields["level"] = event.level.rawValue
-            fields["message"] = "\(event.message)"
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            // A dictionary of strings can always be encoded.
-            line = (try? encoder.encode(fields)).map { String(decoding: $0, as: UTF8.self) } ?? ""
-        }
-        StandardError.say(line)
+        let fields = metadata.merging(event.metadata ?? [:]) { $1 }.mapValues { "\($0)" }
+        writer.write(format.line(event.level, "\(event.message)", fields))
     }
 }

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import TapCore
+internal import TapSystem
 
 @main
 struct TapsterCommand: ParsableCommand {
@@ -10,4 +11,10 @@ struct TapsterCommand: ParsableCommand {
         subcommands: [
             ServeCommand.self, ExecCommand.self, KeepCommand.self, TokenCommand.self, CheckConfigCommand.self,
         ])
+
+    static func main() {
+        // Before anything else opens a file, which would then get the number of a closed standard descriptor.
+        StandardDescriptors.open()
+        main(nil)
+    }
 }

@@ -139,9 +139,15 @@ import Testing
 
     @Test(arguments: [
         ("plain", "plain"), ("two\nlines", "two\\nlines"), ("\u{1B}[2J", "\\u{1B}[2J"), ("é", "é"),
+        ("a\u{202E}b", "a\\u{202E}b"), ("\u{2066}", "\\u{2066}"), ("a\u{2028}b", "a\\u{2028}b"),
+        ("\u{85}", "\\u{0085}"),
     ])
-    func aLogLineIsOneLine(text: String, written: String) {
-        #expect(StandardErrorLog.inOneLine(text) == written)
+    func aLogLineIsOneLine(text: String, written: String) throws {
+        #expect(LogFormat.text.line(.info, text, [:]).hasSuffix(" info " + written))
+        let line = LogFormat.json.line(.info, text, ["key": text])
+        let fields = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: String])
+        #expect(fields["message"] == text && fields["key"] == text)
+        #expect(line.unicodeScalars.allSatisfy { $0.value >= 0x20 && ($0.isASCII || $0 == "é") })
     }
 
     @Test(arguments: [

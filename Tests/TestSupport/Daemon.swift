@@ -44,10 +44,10 @@ public final class Daemon {
     }
 
     /// A daemon that is not started yet.
-    public init(stoppedIn directory: String, database: String? = nil) {
+    public init(stoppedIn directory: String, database: String? = nil, options: [String] = []) {
         self.directory = directory
         self.database = database ?? directory + "/tapster.db"
-        options = []
+        self.options = options
         isKept = false
     }
 
@@ -70,15 +70,21 @@ public final class Daemon {
     /// - Parameters:
     ///   - environment: Variables that are added to ours.
     ///   - log: The path of the log, instead of its own file.
+    ///   - redirections: Those of a shell that executes the daemon.
     /// - Returns: The process.
     /// - Throws: `TestFailure` if there is no such program.
     @discardableResult
-    public func launch(environment: [String: String] = [:], log: String? = nil) throws -> ChildProcess {
+    public func launch(
+        environment: [String: String] = [:], log: String? = nil, redirections: String? = nil
+    ) throws -> ChildProcess {
+        var words = [Self.binary]
+        if let redirections { words = ["/bin/sh", "-c", #"exec "$0" "$@" "# + redirections] + words }
+        if isKept { words += ["keep", "--", "/bin/sh", "-c", Self.crashScript, crashFile, Self.binary] }
+        words += [
+            "serve", "--database", database, "--socket", socket, "--socket-group", "0", "--log-level", "warning",
+        ]
         let process = try ChildProcess(
-            Self.binary,
-            (isKept ? ["keep", "--", "/bin/sh", "-c", Self.crashScript, crashFile, Self.binary] : []) + [
-                "serve", "--database", database, "--socket", socket, "--socket-group", "0", "--log-level", "warning",
-            ] + options, output: log ?? directory + "/log", environment: environment)
+            words[0], words.dropFirst() + options, output: log ?? directory + "/log", environment: environment)
         self.process = process
         return process
     }
@@ -104,7 +110,13 @@ public final class Daemon {
     /// Starts it and waits until it is ready.
     public func start(environment: [String: String] = [:]) throws {
         // The supervisor restarts a kept daemon.
-        let process = if isKept, let process { process } else { try launch(environment: environment) }
+        if !isKept || process == nil { try launch(environment: environment) }
+        try waitUntilReady()
+    }
+
+    /// Waits until the launched daemon is ready.
+    public func waitUntilReady() throws {
+        guard let process else { throw TestFailure("the daemon was not launched") }
         try eventually("the daemon is ready", within: 30) {
             guard process.isRunning else { throw TestFailure("the daemon ended with \(process.wait()): \(log)") }
             guard killed == nil || server != killed else { return false }

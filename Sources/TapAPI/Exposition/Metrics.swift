@@ -22,8 +22,13 @@ final class Metrics: Sendable {
         "tapster_http_request_duration_seconds",
         "Time from the header fields of a request to its response, including waits.")
 
-    init(engine: EngineMetrics = EngineMetrics()) {
+    private let droppedLogLines: @Sendable () -> UInt64
+
+    init(
+        engine: EngineMetrics = EngineMetrics(), droppedLogLines: @escaping @Sendable () -> UInt64 = { 0 }
+    ) {
         self.engine = engine
+        self.droppedLogLines = droppedLogLines
     }
 
     private let started = Date().timeIntervalSince1970
@@ -51,6 +56,10 @@ final class Metrics: Sendable {
         gauge(
             &text, "tapster_database_wal_bytes", "Size of the write-ahead log of the database.",
             Double(figures.walBytes))
+        text.family(
+            "tapster_log_lines_dropped_total", "Log lines dropped since the reader of standard error did not read.",
+            .counter)
+        text.sample("tapster_log_lines_dropped_total", [], droppedLogLines())
         for instrument in Instruments.all(of: engine) + Instruments.all(of: self) { text.write(instrument.family) }
         ProcessMetrics.write(to: &text)
         text.end()
