@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 binary := .build/release/tapster
-swift_sources := $(wildcard Sources Tests migrations openapi Package.swift)
+swift_sources := $(wildcard Sources Tests migrations Package.swift)
 
 .PHONY: help run clean-run test test-kernels soak fuzz bench build lint format clean
 

@@ -20,7 +20,7 @@ import Testing
             "HashTreeCollections", "Logging",
         ],
         "TapAPI": [
-            "TapEngine", "TapCore", "TapDocument", "TapStore", "TapHTTP", "TapSystem", "OpenAPI", "Foundation",
+            "TapEngine", "TapCore", "TapDocument", "TapStore", "TapHTTP", "TapSystem", "COpenAPI", "Foundation",
             "Dispatch", "Synchronization", "HashTreeCollections", "Logging", "Yams",
         ],
         "tapster": [

@@ -1,7 +1,6 @@
 import TapSystem
 import Foundation
 import Logging
-import OpenAPI
 import TapCore
 import TapHTTP
 import TapStore

@@ -1,7 +1,6 @@
 import TapSystem
 import Foundation
 import Glibc
-import OpenAPI
 import TapCore
 import TapDocument
 import TapHTTP

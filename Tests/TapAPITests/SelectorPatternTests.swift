@@ -1,9 +1,10 @@
 import Foundation
-import OpenAPI
 import TapCore
 import TapDocument
 import Testing
 import Yams
+
+@testable import TapAPI
 
 /// The pattern for selectors in the OpenAPI document, by which clients and gateways validate.
 @Suite struct SelectorPatternTests {

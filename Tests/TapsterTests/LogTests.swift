@@ -71,7 +71,7 @@ import Testing
         }
     }
 
-    /// The next file that is opened would otherwise get the number of a closed descriptor, and the log be written to it.
+    /// Otherwise the next opened file would get the number of a closed descriptor, and the log be written to it.
     @Test func closedStandardDescriptorsBecomeTheNullDevice() async throws {
         try await inNamespace {
             try withTemporaryDirectory { directory in

@@ -1,4 +1,3 @@
-internal import OpenAPI
 internal import TapCore
 internal import TapDocument
 internal import TapHTTP
