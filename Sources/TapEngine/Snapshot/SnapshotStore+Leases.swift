@@ -43,16 +43,27 @@ extension SnapshotStore {
     /// - Returns: A lease that prevents the write; no device is then closed. `nil` on success.
     func close(_ devices: [DeviceName: (LeaseView) -> Bool], force: Bool) -> LeaseView? {
         state.withLock { state in
-            for (name, isEnded) in devices where !force {
-                if let lease = state.snapshot.devices[name]?.leases.first(where: isEnded) { return lease }
-            }
+            if !force, let lease = state.snapshot.lease(in: devices) { return lease }
             state.reservations.close(devices.keys)
             return nil
         }
     }
 
+    /// A lease that would prevent `close` without `force`; `nil` if there is none.
+    func lease(in devices: [DeviceName: (LeaseView) -> Bool]) -> LeaseView? { current.lease(in: devices) }
+
     /// Permits new leases again.
     func open(_ names: some Sequence<DeviceName>) {
         state.withLock { $0.reservations.open(names) }
+    }
+}
+
+extension Snapshot {
+    /// A lease that a write would end.
+    fileprivate func lease(in endedLeases: [DeviceName: (LeaseView) -> Bool]) -> LeaseView? {
+        for (name, isEnded) in endedLeases {
+            if let lease = devices[name]?.leases.first(where: isEnded) { return lease }
+        }
+        return nil
     }
 }

@@ -61,11 +61,13 @@ package struct Apply: Sendable {
     ) throws(Refusal) -> Outcome {
         let items = try decide(inputs, group.devices, recreate: options.recreate, prunes: prunes)
         let changes = items.map { ChangedDevice(name: $0.change.record.name, change: $0.kind) }
-        guard !options.isDryRun else {
-            return Outcome(changes: changes, records: items.map(\.change.record), revision: nil, trial: nil)
-        }
         if items.contains(where: \.change.isChange), let pending = try group.read({ try $0.pendingTrial() }) {
             throw .trialPending(revision: pending.revision)
+        }
+        // A refusal must come before this: a dry run is refused exactly when the request would be.
+        guard !options.isDryRun else {
+            try group.checkLeases(items.map(\.change), force: options.force)
+            return Outcome(changes: changes, records: items.map(\.change.record), revision: nil, trial: nil)
         }
         let commit = try group.commit(items.map(\.change), by: author, force: options.force)
         let trial = options.confirmWithin.flatMap { time in

@@ -147,9 +147,7 @@ package struct WriteGroup: ~Copyable {
         guard changes.contains(where: \.isChange) else {
             return Commit(records: changes.map(\.record), changed: [], revision: state.revision)
         }
-        let closing = Dictionary(
-            changes.compactMap { change in change.endedLeases.map { (change.record.name, $0) } },
-            uniquingKeysWith: { $1 })
+        let closing = Self.endedLeases(changes)
         if let lease = snapshots.close(closing, force: force) { throw .deviceLeased(lease) }
         state.closed.formUnion(closing.keys)
         let revision = state.revision + 1
@@ -167,6 +165,23 @@ package struct WriteGroup: ~Copyable {
         state.commits.append(commit)
         recordHistory(of: changes, revision: revision, by: author)
         return commit
+    }
+
+    /// Checks whether `commit` would be refused because of a lease, and closes no device.
+    ///
+    /// - Parameters:
+    ///   - changes: At most one per device.
+    ///   - force: Whether the changes may end leases.
+    /// - Throws: `Refusal.deviceLeased`.
+    func checkLeases(_ changes: [DeviceChange], force: Bool) throws(Refusal) {
+        if !force, let lease = snapshots.lease(in: Self.endedLeases(changes)) { throw .deviceLeased(lease) }
+    }
+
+    /// For each device that would lose leases, which ones.
+    private static func endedLeases(_ changes: [DeviceChange]) -> [DeviceName: (LeaseView) -> Bool] {
+        Dictionary(
+            changes.compactMap { change in change.endedLeases.map { (change.record.name, $0) } },
+            uniquingKeysWith: { $1 })
     }
 
     /// Adds an event to the history.
