@@ -12,9 +12,7 @@ struct RoutedHandler: HTTPHandler {
 
     func handle(_ request: HTTPRequest, _ exchange: HTTPExchange) {
         do throws(Problem) {
-            let identity = try allowing { () throws(AccessRefusal) in
-                try authenticator.authenticate(request.head, from: exchange.origin, in: mode)
-            }
+            let identity = try identify(request.head, exchange)
             switch router.match(method: request.head.method, path: request.head.segments) {
             case .route(let route):
                 // The body was read in full, since a client that still sends may miss the answer; it is not parsed.
@@ -38,6 +36,14 @@ struct RoutedHandler: HTTPHandler {
         } catch {
             exchange.respond(refusal(request.head, error, from: exchange.origin))
         }
+    }
+
+    private func identify(_ head: RequestHead, _ exchange: HTTPExchange) throws(Problem) -> Identity {
+        let identity = try allowing { () throws(AccessRefusal) in
+            try authenticator.authenticate(head, from: exchange.origin, in: mode)
+        }
+        if identity.permissions != .guest { exchange.markAuthenticated() }
+        return identity
     }
 
     private func follow(_ route: Route, _ call: Call) throws(Problem) {
@@ -83,13 +89,11 @@ struct RoutedHandler: HTTPHandler {
 
     /// Authorizes before the body is read: always over TCP, on the Unix socket only if a body follows. Buffered bodies
     /// share one limit, so a client that may not send a body, or sends one to a route without, must not use it up.
-    func rejectEarly(_ head: RequestHead, from origin: HTTPOrigin) -> HTTPResponse? {
+    func rejectEarly(_ head: RequestHead, _ exchange: HTTPExchange) -> HTTPResponse? {
         let hasBody = head.header("transfer-encoding") != nil || head.header("content-length") ?? "0" != "0"
-        if case .local = origin, !hasBody { return nil }
+        if case .local = exchange.origin, !hasBody { return nil }
         do throws(Problem) {
-            let identity = try allowing { () throws(AccessRefusal) in
-                try authenticator.authenticate(head, from: origin, in: mode)
-            }
+            let identity = try identify(head, exchange)
             guard hasBody else { return nil }
             switch router.match(method: head.method, path: head.segments) {
             case .route(let route):
@@ -101,7 +105,7 @@ struct RoutedHandler: HTTPHandler {
             }
             return nil
         } catch {
-            return refusal(head, error, from: origin)
+            return refusal(head, error, from: exchange.origin)
         }
     }
 }

@@ -57,6 +57,10 @@ public import TapSystem
         if case .local(let peer) = origin { peer } else { nil }
     }
 
+    /// Records that the client has authenticated: a connection on which that has never happened makes way when others
+    /// need its place.
+    public func markAuthenticated() { server.authenticate(client) }
+
     /// Answers; only the first answer counts.
     public func respond(_ response: HTTPResponse) {
         if !answer(.response(response)) { response.stream?.finish() }

@@ -8,16 +8,17 @@ public protocol HTTPHandler: Sendable {
     /// `request` has no body; it is `nil` if the request's head could not be parsed.
     func refuse(_ rejection: HTTPRejection, _ request: HTTPRequest?, limits: HTTPLimits) -> HTTPResponse
 
-    /// Called after the headers; a returned response rejects the request before its body is buffered.
+    /// Called after the headers; a returned response rejects the request before its body is buffered. `exchange` must
+    /// not be answered here.
     ///
     /// - Returns: The rejection; `nil` to accept the request.
-    func rejectEarly(_ head: RequestHead, from origin: HTTPOrigin) -> HTTPResponse?
+    func rejectEarly(_ head: RequestHead, _ exchange: HTTPExchange) -> HTTPResponse?
 
-    /// Called when a slow connection was cut off, with the reason, on the deadline thread.
+    /// Called when a connection was cut off, with the reason, on the deadline thread or that of another connection.
     func wasCutOff(_ reason: HTTPCutOff)
 }
 
 extension HTTPHandler {
     /// Accepts all requests.
-    public func rejectEarly(_ head: RequestHead, from origin: HTTPOrigin) -> HTTPResponse? { nil }
+    public func rejectEarly(_ head: RequestHead, _ exchange: HTTPExchange) -> HTTPResponse? { nil }
 }

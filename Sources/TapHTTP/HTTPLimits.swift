@@ -13,10 +13,13 @@ public struct HTTPLimits: Sendable {
     public var headersMax = 64
     /// Query parameters of a request; above it, 400.
     public var queryParametersMax = 32
-    /// Open connections of all clients together, but for `reservedConnectionsMax`.
+    /// Open connections of all clients together, but for `reservedConnectionsMax`. At each of these limits, a silent
+    /// connection makes way for a new one, and only if there is none, the new one is refused.
     public var connectionsMax = 512
-    /// Of one user, or of one network address: half of `connectionsMax`, so that one client cannot exclude all others.
-    /// It does not apply to root and the daemon's own user, which could do worse.
+    /// Of clients that have not authenticated; the other places are kept for those that have.
+    public var unauthenticatedConnectionsMax = 384
+    /// Of one user, one IPv4 address, or one IPv6 network of 64 bits: half of `connectionsMax`. It does not apply to
+    /// root and the daemon's own user, which could do worse.
     public var connectionsOfOneMax = 256
     /// Further connections for root and the daemon's own user, so that an operator can connect while all others are in
     /// use.

@@ -3,7 +3,9 @@ public import TapSystem
 
 /// A listening socket, Unix or TCP.
 public final class HTTPListener: Sendable, CustomStringConvertible {
-    private static let backlogMax: Int32 = 1_024
+    /// Connections that wait to be accepted; the kernel's `net.core.somaxconn` may limit it further. A client whose
+    /// connection does not fit tries again after a second.
+    private static let backlogMax: Int32 = 4_096
 
     /// The path of a Unix socket, or the address and port.
     public let description: String

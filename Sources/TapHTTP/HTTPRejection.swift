@@ -49,7 +49,7 @@ public enum HTTPRejection: String, CaseIterable, Error, Sendable {
     }
 }
 
-/// What a client was doing when its connection was cut off for being slow.
+/// What a client was doing when its connection was cut off for being slow, or why else it was cut off.
 public enum HTTPCutOff: String, CaseIterable, Sendable {
     /// It has not sent the complete headers of its first request.
     case slowHeaders
@@ -59,4 +59,6 @@ public enum HTTPCutOff: String, CaseIterable, Sendable {
     case slowBody
     /// It has not read the response.
     case slowReader
+    /// It was silent, and another connection needed its place.
+    case displaced
 }

@@ -140,12 +140,12 @@ public final class HTTPServer: Sendable {
     /// - Returns: `nil` if the connection must end.
     func connect(_ connection: OpaquePointer) -> ClientConnection? {
         let socket = unsafe tapster_mhd_socket(connection)
-        guard let origin = unsafe origin(of: connection, socket: socket) else { return nil }
+        guard let (origin, owner) = unsafe origin(of: connection, socket: socket) else { return nil }
         // SAFETY: the session lives as long as the connection.
         if unsafe listener.tls?.clientAuthorities != nil, let session = unsafe tapster_mhd_tls_session(connection) {
             unsafe tapster_gnutls_verify_clients(OpaquePointer(session))
         }
-        let client = ClientConnection(socket: socket, origin: origin)
+        let client = ClientConnection(socket: socket, origin: origin, owner: owner)
         client.expect(.slowHeaders, within: limits.headerSecondsMax, crowded: limits.crowdedSecondsMax)
         guard clients.insert(client) else {
             refuse(socket)
@@ -167,13 +167,13 @@ public final class HTTPServer: Sendable {
         shutdown(socket, ShutdownMode.both)
     }
 
-    private func origin(of connection: OpaquePointer, socket: Int32) -> HTTPOrigin? {
-        if listener.isUnix { return PeerCredentials(socket: socket).map { .local($0) } }
+    private func origin(of connection: OpaquePointer, socket: Int32) -> (HTTPOrigin, ConnectionOwner)? {
+        if listener.isUnix { return PeerCredentials(socket: socket).map { (.local($0), ConnectionOwner($0)) } }
         // SAFETY: the library keeps the complete address alive as long as the connection.
         guard let address = unsafe tapster_mhd_address(connection),
             let found = unsafe NetworkAddress(address)
         else { return nil }
-        return .network(HTTPNetworkPeer(address: found.description))
+        return (.network(HTTPNetworkPeer(address: found.description)), ConnectionOwner(found))
     }
 
     func disconnect(_ client: ClientConnection) {
@@ -253,7 +253,7 @@ public final class HTTPServer: Sendable {
         if let rejection = exchange.incoming.rejection {
             refusal = handler.refuse(rejection, exchange.incoming.request, limits: limits)
         } else if let head = exchange.incoming.request?.head,
-            let response = handler.rejectEarly(head, from: exchange.origin)
+            let response = handler.rejectEarly(head, exchange)
         {
             refusal = response
         } else {
@@ -304,6 +304,9 @@ public final class HTTPServer: Sendable {
         case nil: return .YES
         }
     }
+
+    /// The client of an exchange has authenticated.
+    func authenticate(_ client: ClientConnection) { clients.authenticate(client) }
 
     func complete(_ exchange: HTTPExchange) {
         exchange.finish()

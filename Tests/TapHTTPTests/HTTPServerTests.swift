@@ -223,46 +223,6 @@ private final class Handler: HTTPHandler {
         }
     }
 
-    /// Root and the server's own user are exempt from the limit of one client, but not from the limit of all clients.
-    @Test func connectionsHaveALimit() async throws {
-        var limits = HTTPLimits()
-        (limits.connectionsMax, limits.connectionsOfOneMax, limits.reservedConnectionsMax) = (6, 2, 3)
-        // Long deadlines, so that no connection is cut off while half of them are in use.
-        limits.crowdedSecondsMax = limits.headerSecondsMax
-        try await withServer(limits) { socket, _, _ in
-            var clients = try (0..<9).map { _ in try HTTPClient(socket: socket) }
-            for client in clients { #expect(try client.send("POST", "/", body: "x").text == "x") }
-            let refused = try HTTPClient(socket: socket)
-            let answer = try refused.readAnswer()
-            #expect(answer.text == "tooManyConnections")
-            #expect(answer.headers["connection"] == "close")
-            #expect(refused.isClosed())
-            clients.removeLast()
-            try eventually("there is a place") {
-                (try? HTTPClient(socket: socket).send("POST", "/", body: "y").text) == "y"
-            }
-        }
-    }
-
-    @Test func oneAddressHasALimit() async throws {
-        try await onThread {
-            var limits = HTTPLimits()
-            limits.connectionsOfOneMax = 3
-            let listener = try HTTPListener(tcp: #require(NetworkAddress("127.0.0.1:0")))
-            let server = HTTPServer(listener: listener, limits: limits, handler: Handler())
-            try server.start()
-            defer { server.stop() }
-            let port = try #require(NetworkAddress(listener.description)).port
-            var clients = try (0..<3).map { _ in try HTTPClient(port: port) }
-            for client in clients { #expect(try client.send("POST", "/", body: "x").text == "x") }
-            #expect(try HTTPClient(port: port).isClosed())
-            clients.removeLast()
-            try eventually("there is a place") {
-                (try? HTTPClient(port: port).send("POST", "/", body: "y").text) == "y"
-            }
-        }
-    }
-
     @Test func stoppingAnswersSuspendedRequests() async throws {
         try await onThread {
             try withTemporaryDirectory { directory in

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Glibc
 import TestSupport
 import Testing
 
@@ -165,7 +166,7 @@ import Testing
             for number in 0..<1_000 {
                 clients.append(try Lessee(daemon.socket))
                 if !beginning.isEmpty { clients[number].say(beginning) }
-                // Then every client that is idle for two seconds is disconnected.
+                // Otherwise it would be one of the clients that have been silent longest, and make way for the next.
                 if number % 50 == 0 { #expect(try client.send("GET", "/livez").status == 200) }
             }
             // A connected client that sends requests is served as usual.
@@ -174,7 +175,7 @@ import Testing
                 #expect(try client.send("GET", "/v1/devices/web0").status == 200)
                 #expect(start.duration(to: .now) < .seconds(1))
             }
-            // New clients are asked to retry, until `HTTPLimits.crowdedSecondsMax` has freed connections.
+            // New clients are asked to retry while all others are sending a body, until `HTTPLimits.crowdedSecondsMax`.
             try eventually("a retry is served", within: 20) { try daemon.send("GET", "/livez").status == 200 }
             #expect(!holder.isEnded)
             #expect(try Interface("web0")?.tun("numqueues") == "4")

@@ -45,9 +45,7 @@ public final class HTTPClient {
                 connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
             }
         }
-        // A server that never answers must fail the test, not block it.
-        var limit = timeval(tv_sec: Int(60 * patience), tv_usec: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        limitWaits(descriptor)
         guard result == 0 else {
             let reason = String(cString: strerror(errno))
             close(descriptor)
@@ -56,28 +54,55 @@ public final class HTTPClient {
         return descriptor
     }
 
-    /// Connects to a port on this namespace's 127.0.0.1.
-    public init(port: UInt16) throws {
-        descriptor = try Self.open(port: port)
+    /// A server that never answers must fail the test, not block it.
+    private static func limitWaits(_ descriptor: Int32) {
+        var limit = timeval(tv_sec: Int(60 * patience), tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     }
 
-    static func open(port: UInt16) throws -> Int32 {
-        let descriptor = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = port.bigEndian
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        let result = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
+    /// Connects to a port of this namespace.
+    ///
+    /// - Parameters:
+    ///   - port: The server's port.
+    ///   - host: The server's IPv4 or IPv6 address.
+    ///   - source: The client's address; `nil` leaves it to the kernel.
+    public init(port: UInt16, at host: String = "127.0.0.1", from source: String? = nil) throws {
+        descriptor = try Self.open(port: port, at: host, from: source)
+    }
+
+    static func open(port: UInt16, at host: String = "127.0.0.1", from source: String? = nil) throws -> Int32 {
+        let family = host.contains(":") ? AF_INET6 : AF_INET
+        let descriptor = Glibc.socket(family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        limitWaits(descriptor)
+        var result: Int32 = 0
+        if let source {
+            // Otherwise the kernel would choose the port now, among those that are free for all servers.
+            var on: Int32 = 1
+            setsockopt(descriptor, Int32(IPPROTO_IP), IP_BIND_ADDRESS_NO_PORT, &on, socklen_t(MemoryLayout<Int32>.size))
+            result = try withAddress(source, 0) { bind(descriptor, $0, $1) }
         }
+        if result == 0 { result = try withAddress(host, port) { connect(descriptor, $0, $1) } }
         guard result == 0 else {
             let reason = String(cString: strerror(errno))
             close(descriptor)
             throw TestFailure("connect \(port): \(reason)")
         }
         return descriptor
+    }
+
+    /// Calls `body` with a numeric address in the form of socket calls.
+    private static func withAddress(
+        _ host: String, _ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
+    ) throws -> Int32 {
+        var hints = addrinfo()
+        hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV
+        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        var found: UnsafeMutablePointer<addrinfo>?
+        guard getaddrinfo(host, String(port), &hints, &found) == 0, let found else {
+            throw TestFailure("\(host) is not an address")
+        }
+        defer { freeaddrinfo(found) }
+        return body(found.pointee.ai_addr, found.pointee.ai_addrlen)
     }
 
     deinit {
