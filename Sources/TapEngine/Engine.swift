@@ -23,6 +23,7 @@ package final class Engine: ChangeFeed {
     private let trials: Trials
     private let applies: Apply
     private let readThread: SerialThread<@Sendable () -> Void>
+    private let holders: HolderSearch
     private let worker: Worker
 
     /// - Parameters:
@@ -50,6 +51,7 @@ package final class Engine: ChangeFeed {
         readThread = SerialThread("tapster-reader", waitingMax: Self.readsMax) { for read in $0 { read() } }
         trials = try Trials(store: store, writes: writes)
         applies = Apply(inbox: inbox, trials: trials)
+        holders = HolderSearch(kernel.holders)
         worker = Worker(
             kernel: kernel, store: store, snapshots: snapshots, inbox: inbox, accounts: accounts, metrics: metrics,
             log: log,
@@ -68,6 +70,7 @@ package final class Engine: ChangeFeed {
     func startWriting() throws(ThreadFailure) {
         try writes.start()
         try readThread.start()
+        try holders.start()
     }
 
     /// Finishes and answers the waiting reads and writes; no more are accepted. The first step of a shutdown.
@@ -80,7 +83,10 @@ package final class Engine: ChangeFeed {
     }
 
     /// Ends the worker after its current pass. Devices stay in the kernel, so that traffic continues.
-    package func stop() { worker.stop() }
+    package func stop() {
+        worker.stop()
+        holders.stop()
+    }
 
     // MARK: Apply
 
@@ -126,7 +132,10 @@ package final class Engine: ChangeFeed {
     package func plan(
         _ outcome: Apply.Outcome, reply: @escaping @Sendable (Result<[DevicePlan], Refusal>) -> Void
     ) throws(Refusal) {
-        try applies.plan(outcome, reply: reply)
+        try applies.plan(outcome) { [readThread] result in
+            // Rendering a large plan takes long.
+            if !readThread.add({ reply(result) }) { reply(result) }
+        }
     }
 
     /// Confirms a pending change inside the turn of a `write`; that turn's completion must call `trialEnded`.
@@ -256,7 +265,8 @@ package final class Engine: ChangeFeed {
     ///
     /// - Parameters:
     ///   - retriesFailed: Whether to retry failed devices now instead of after their backoff.
-    ///   - reply: Called on the worker's thread; with `nil` if the kernel cannot be read or the worker ends.
+    ///   - reply: Called on the worker's thread; with `nil` if the kernel cannot be read or the worker ends. It may
+    ///     come some seconds later, since questions take only a part of the worker's time (`SurveyBudget`).
     /// - Throws: `Refusal.tooManyQuestions`; `reply` is then not called.
     package func survey(
         retryingFailed retriesFailed: Bool = false, reply: @escaping WorkerInbox.Question
@@ -264,19 +274,36 @@ package final class Engine: ChangeFeed {
         if !inbox.ask(retryingFailed: retriesFailed, reply) { throw .tooManyQuestions }
     }
 
+    /// Reports the tap and tun devices that Tapster does not own, after a full read of the kernel, with their holders.
+    ///
+    /// - Parameter reply: Called once, not on the worker's thread unless the kernel cannot be read.
+    /// - Throws: `Refusal.tooManyQuestions`; `reply` is then not called.
+    package func unmanaged(
+        reply: @escaping @Sendable (Result<[HeldDevice], Refusal>) -> Void
+    ) throws(Refusal) {
+        try survey { [holders] survey in
+            guard let devices = survey?.unmanaged() else { return reply(.failure(.noLook)) }
+            let isAccepted = holders.find(Set(devices.map(\.link.name))) { holders in
+                reply(.success(devices.map { HeldDevice(device: $0, holders: holders[$0.link.name] ?? []) }))
+            }
+            if !isAccepted { reply(.failure(.tooManyQuestions)) }
+        }
+    }
+
     /// Has the worker read the kernel in full and make all devices match.
     ///
     /// - Parameters:
     ///   - device: A device to queue before the full read; `nil` for none.
-    ///   - reply: Called when the kernel has been read; with false if it cannot be read.
+    ///   - reply: Called when the kernel has been read; with false if it cannot be read. `nil` if nothing waits for it.
     /// - Throws: `Refusal.deviceNotFound`, `Refusal.tooManyQuestions`; `reply` is then not called.
     package func reconcile(
-        _ device: DeviceName?, reply: @escaping @Sendable (_ isRead: Bool) -> Void
+        _ device: DeviceName?, reply: (@Sendable (_ isRead: Bool) -> Void)?
     ) throws(Refusal) {
         if let device {
             guard snapshot.devices[device] != nil else { throw .deviceNotFound(device.text) }
             inbox.add([device])
         }
+        guard let reply else { return inbox.requestLook() }
         try survey(retryingFailed: true) { reply($0 != nil) }
     }
 

@@ -92,7 +92,8 @@ final class ClientConnection: @unchecked Sendable {
         }
     }
 
-    /// - Parameter isCrowded: Whether the shorter deadlines apply to an authenticated or another client.
+    /// Whether the deadline was missed. `isCrowded` says whether the shorter one applies to an authenticated client, or
+    /// to another.
     func isOverdue(isCrowded: (_ isAuthenticated: Bool) -> Bool) -> Bool {
         let time = state.withLock { isCrowded($0.isAuthenticated) ? $0.crowdedDeadline : $0.deadline }
         return time < Self.now()

@@ -1,5 +1,6 @@
 import TapSystem
 import Foundation
+import Synchronization
 import TapCore
 import TestSupport
 import Testing
@@ -89,6 +90,53 @@ import Testing
             #expect((try world.send("GET", "/v1/unmanaged")["items"] as? [Any])?.isEmpty == true)
             #expect(try world.send("POST", "/v1/unmanaged/vnet3/adopt").status == 404)
         }
+    }
+
+    /// Each answer needs a full read of the kernel and a search of all processes.
+    @Test func requestsForUnmanagedDevicesShareTheirReads() async throws {
+        try await withWorld { (world) throws in
+            Self.addTap("vnet3", to: world)
+            let clients = try (0..<60).map { _ in try HTTPClient(socket: world.socket) }
+            let (reads, searches) = (world.kernel.own.dumpCount, world.kernel.modelHolders.searchCount)
+            for client in clients { try client.write("GET /v1/unmanaged HTTP/1.1\r\nHost: x\r\n\r\n") }
+            let answers = try clients.map { try $0.readAnswer() }
+            #expect(answers.allSatisfy { $0.status == 200 && $0["items", "0", "name"] as? String == "vnet3" })
+            #expect(Set(answers.map(\.headers["etag"])).count == 1)
+            // Usually two: for the first request, and for all that arrived during its read.
+            #expect(world.kernel.own.dumpCount - reads <= clients.count / 4)
+            #expect(world.kernel.modelHolders.searchCount - searches <= clients.count / 4)
+        }
+    }
+
+    /// Also while others ask: no answer comes from a read that began before the request.
+    @Test func anAnswerShowsWhatTheClientDidBefore() async throws {
+        try await withWorld { (world) throws in
+            let isOver = Mutex(false)
+            let others = DispatchGroup()
+            for _ in 0..<8 {
+                DispatchQueue.global().async(group: others) {
+                    while !isOver.withLock(\.self) { _ = try? world.send("GET", "/v1/unmanaged") }
+                }
+            }
+            defer {
+                isOver.withLock { $0 = true }
+                others.wait()
+            }
+            for number in 0..<4 {
+                Self.addTap("vnet\(number)", to: world)
+                #expect((try world.send("GET", "/v1/unmanaged")["items"] as? [Any])?.count == number + 1)
+            }
+            #expect(try world.send("POST", "/v1/unmanaged/vnet0/adopt?wait=5s").status == 201)
+            #expect((try world.send("GET", "/v1/unmanaged")["items"] as? [Any])?.count == 3)
+        }
+    }
+
+    private static func addTap(_ name: String, to world: World) {
+        var link = ObservedLink(index: world.kernel.own.freshIndex(), name: name)
+        link.kind = "tun"
+        (link.mtu, link.transmitQueueLength) = (1_500, 1_000)
+        link.tun = ObservedTun(kind: .tap)
+        world.kernel.own.change(name) { $0 = link }
     }
 
     /// Otherwise the daemon could not read the spec at its next start.

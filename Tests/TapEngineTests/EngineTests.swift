@@ -1,4 +1,5 @@
 import Dispatch
+import Foundation
 import HashTreeCollections
 import Logging
 import TapCore
@@ -140,6 +141,49 @@ import Testing
                 try engine.survey { survey in reply(survey?.unmanaged().count) }
             }
             #expect(count == 0)
+        }
+    }
+
+    /// Questions take at most a tenth of the worker's time.
+    @Test func aLongSurveyIsFollowedByAPause() async throws {
+        try await withEngine { engine in
+            let time = Duration.milliseconds(60)
+            let first: ContinuousClock.Instant = try Self.result { reply in
+                try engine.survey { _ in
+                    Thread.sleep(forTimeInterval: 0.06)
+                    reply(.now)
+                }
+            }
+            let second: ContinuousClock.Instant = try Self.result { reply in try engine.survey { _ in reply(.now) } }
+            #expect(first.duration(to: second) >= time * 9)
+        }
+    }
+
+    /// What waits while the worker answers is answered after one more read.
+    @Test func waitingQuestionsShareARead() async throws {
+        let kernel = ModelKernel()
+        try await withEngine(kernel) { engine in
+            let (isAnswering, mayAnswer) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+            try engine.survey { _ in
+                isAnswering.signal()
+                mayAnswer.wait()
+            }
+            isAnswering.wait()
+            let reads = kernel.own.dumpCount
+            let answered = Gathered<Int>()
+            for number in 0..<20 {
+                if number % 2 == 0 {
+                    try engine.survey { _ in answered.add(number) }
+                } else {
+                    try engine.reconcile(nil) { _ in answered.add(number) }
+                }
+                // A look for which no client waits takes no place among the questions.
+                for _ in 0..<10 { try engine.reconcile(nil, reply: nil) }
+            }
+            mayAnswer.signal()
+            try eventually("all are answered") { answered.all.count == 20 }
+            #expect(answered.all == Array(0..<20))
+            #expect(kernel.own.dumpCount == reads + 1)
         }
     }
 }

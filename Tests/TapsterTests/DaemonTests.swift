@@ -110,7 +110,7 @@ import Testing
             let tasks = "/proc/\(try #require(daemon.server))/task"
             let expected: Set = [
                 "tapster-worker", "tapster-writer", "tapster-reader", "tapster-scrape", "tapster-counts",
-                "tapster-slow",
+                "tapster-slow", "tapster-holders",
             ]
             // A thread sets its own name as soon as it runs.
             try eventually("all have their names") {

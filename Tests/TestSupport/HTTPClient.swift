@@ -66,6 +66,7 @@ public final class HTTPClient {
     ///   - port: The server's port.
     ///   - host: The server's IPv4 or IPv6 address.
     ///   - source: The client's address; `nil` leaves it to the kernel.
+    /// - Throws: `TestFailure` if there is no server.
     public init(port: UInt16, at host: String = "127.0.0.1", from source: String? = nil) throws {
         descriptor = try Self.open(port: port, at: host, from: source)
     }

@@ -1,5 +1,6 @@
 import TapSystem
 import Foundation
+import Synchronization
 import TapCore
 
 /// An in-memory kernel for tests without root: properties of plans, and the API. It behaves like tun and rtnetlink as
@@ -112,8 +113,24 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
         }
     }
 
+    /// One process holds every interface.
+    public var holders: any DescriptorHolderSource { modelHolders }
+
+    /// Counts the searches.
+    public let modelHolders = ModelHolders()
+}
+
+/// Who holds the descriptors of the in-memory kernel.
+public final class ModelHolders: DescriptorHolderSource {
+    private let searches = Mutex(0)
+
+    /// The number of searches so far.
+    public var searchCount: Int { searches.withLock(\.self) }
+
     public func holders(of names: Set<String>) -> [String: [DescriptorHolder]] {
-        Dictionary(uniqueKeysWithValues: names.map { ($0, [.init(process: 4_711, command: "qemu", descriptors: 2)]) })
+        searches.withLock { $0 += 1 }
+        return Dictionary(
+            uniqueKeysWithValues: names.map { ($0, [.init(process: 4_711, command: "qemu", descriptors: 2)]) })
     }
 }
 
@@ -129,6 +146,7 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
     private var settings: [LinkIndex: DescriptorSettings] = [:]
     private var addressesByLink: [LinkIndex: [ObservedAddress]] = [:]
     private var held: Set<LinkIndex> = []
+    private var dumps = 0
     private var anchors: Set<LinkIndex> = []
     private var nextIndex: Int32 = 2
     private var heard = KernelSignals()
@@ -217,7 +235,15 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
         }
     }
 
-    public func links() throws(KernelError) -> [ObservedLink] { condition.withLock { Array(devices.values) } }
+    public func links() throws(KernelError) -> [ObservedLink] {
+        condition.withLock {
+            dumps += 1
+            return Array(devices.values)
+        }
+    }
+
+    /// The number of full reads so far.
+    public var dumpCount: Int { condition.withLock { dumps } }
 
     public func links(at indexes: [LinkIndex], outOf count: Int) throws(KernelError) -> [ObservedLink] {
         condition.withLock { indexes.compactMap { devices[$0] } }

@@ -12,6 +12,13 @@ internal import TapEngine
 struct KernelRoutes: Sendable {
     let engine: Engine
     let writes: DeviceWrites
+    private let unmanagedList: UnmanagedList
+
+    init(engine: Engine, writes: DeviceWrites) {
+        self.engine = engine
+        self.writes = writes
+        unmanagedList = UnmanagedList(engine)
+    }
 
     var routes: [Route] {
         [
@@ -41,7 +48,7 @@ struct KernelRoutes: Sendable {
             }
         }
         guard let wait, wait > .zero else {
-            try refusing { () throws(Refusal) in try engine.reconcile(device) { _ in } }
+            try refusing { () throws(Refusal) in try engine.reconcile(device, reply: nil) }
             return answer(false)
         }
         let timeout = OneShotTimeout(wait, answer: answer)
@@ -54,18 +61,7 @@ struct KernelRoutes: Sendable {
     }
 
     @Sendable private func unmanaged(_ call: Call) throws(Problem) {
-        let answer: WorkerInbox.Question = { survey in
-            guard let survey else { return call.fail(.refused(.noLook)) }
-            let devices = survey.unmanaged().sorted { $0.link.name < $1.link.name }
-            let holders = survey.holders(of: Set(devices.map(\.link.name)))
-            let items = devices.map { device in
-                UnmanagedDocument(
-                    device.link, in: device.namespace, controller: device.controller, addresses: device.addresses,
-                    holders: holders[device.link.name] ?? [])
-            }
-            call.answer(json: ItemList(items).document)
-        }
-        try refusing { () throws(Refusal) in try engine.survey(reply: answer) }
+        try unmanagedList.add(call)
     }
 
     /// Adopts an unmanaged device unchanged: its spec is derived from the state of the kernel.

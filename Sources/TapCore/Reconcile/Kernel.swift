@@ -39,7 +39,7 @@ public protocol Waker: Sendable {
     func wake()
 }
 
-/// The kernel as the worker uses it. Everything but `waker` is used on the worker's thread only.
+/// The kernel as the worker uses it. Everything but `waker` and `holders` is used on the worker's thread only.
 public protocol Kernel: AnyObject {
     /// May be used on any thread.
     var waker: any Waker { get }
@@ -91,8 +91,14 @@ public protocol Kernel: AnyObject {
     /// after all namespaces have been opened.
     func restoreKept() -> KeptDescriptors
 
+    /// May be used on any thread.
+    var holders: any DescriptorHolderSource { get }
+}
+
+/// Finds who holds descriptors of tap and tun devices.
+public protocol DescriptorHolderSource: Sendable {
     /// The processes that hold descriptors of interfaces with these names, in any namespace, as far as the daemon has
-    /// permission to see them.
+    /// permission to see them. It reads files of every process, which takes long on a large host.
     func holders(of names: Set<String>) -> [String: [DescriptorHolder]]
 }
 

@@ -220,7 +220,7 @@ struct Batch {
     private func findHolders() {
         let busy = jobs.filter(\.isBusy)
         guard !busy.isEmpty else { return }
-        let holders = kernel.holders(of: Set(busy.map(\.name.text)))
+        let holders = kernel.holders.holders(of: Set(busy.map(\.name.text)))
         for job in busy { job.setHolders(holders[job.name.text] ?? []) }
     }
 

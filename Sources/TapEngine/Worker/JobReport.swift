@@ -200,3 +200,9 @@ extension DeviceJob.Failure {
         }
     }
 }
+
+extension WorkerUpdate {
+    init(_ view: DeviceView, status: DeviceStatus? = nil, claim: Claim? = nil) {
+        self.init(name: view.record.name, identifier: view.record.identifier, status: status, claim: claim)
+    }
+}

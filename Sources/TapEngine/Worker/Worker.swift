@@ -24,7 +24,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     let kernel: any Kernel
     let store: Store
     let snapshots: SnapshotStore
-    private let inbox: WorkerInbox
+    let inbox: WorkerInbox
     let accounts: AccountCache
     let metrics: EngineMetrics
     private let log: Logger
@@ -38,6 +38,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     private var waitingForNamespace: Set<DeviceName> = []
     private var looks = RepeatedLooks()
     private var nextResync = ContinuousClock.now
+    private var surveys = SurveyBudget(.now)
     /// Whether namespaces may have been created or deleted since the last pass.
     private var haveMountsChanged = false
     /// Whether the last read of the kernel failed: the observed state may then be outdated.
@@ -52,8 +53,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
 
     init(
         kernel: any Kernel, store: Store, snapshots: SnapshotStore, inbox: WorkerInbox, accounts: any Accounts,
-        metrics: EngineMetrics,
-        log: Logger, onReady: @escaping @Sendable () -> Void
+        metrics: EngineMetrics, log: Logger, onReady: @escaping @Sendable () -> Void
     ) {
         self.kernel = kernel
         self.store = store
@@ -103,7 +103,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
 
     /// Waits for events, and performs lease commands, which come before all other work and between batches: clients
     /// wait for them, and the kernel steers packets to the queues of an ended consumer until they are detached.
-    private func listen(until deadline: ContinuousClock.Instant) throws(KernelError) {
+    func listen(until deadline: ContinuousClock.Instant) throws(KernelError) {
         let events = try kernel.wait(until: deadline)
         if events.haveMountsChanged { haveMountsChanged = true }
         for connection in events.ended { leases.end(connection) }
@@ -114,7 +114,8 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     private func nextWake() -> ContinuousClock.Instant {
         guard inbox.isEmpty, !namespaces.all.values.contains(where: \.hasPendingChanges) else { return .now }
         let soonest = retries.values.map(\.due).reduce(nextResync, min)
-        return [history.due, looks.due].compactMap(\.self).reduce(soonest, min)
+        let survey = inbox.isLookRequested ? surveys.due : nil
+        return [history.due, looks.due, survey].compactMap(\.self).reduce(soonest, min)
     }
 
     /// Reports that the kernel cannot be read, and schedules a full read.
@@ -135,20 +136,22 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     private func pass() throws(KernelError) {
         let began = ContinuousClock.now
         accounts.forget()
-        let work = inbox.drain()
+        let work = inbox.drain(questions: surveys.due <= began || nextResync <= began || hasReadFailed)
         if let wait = work.longestWait { metrics.queueWait.observe(wait) }
         // A changed device is not held up by its backoff.
         for name in work.names { retries[name] = nil }
         let isFull: Bool
+        let read: ContinuousClock.Instant
         var hadWork: Bool
         do throws(KernelError) {
             try collectSignals()
             for name in looks.begin(at: began) { leases.readBack(name) }
             let wasOverrun = namespaces.all.values.contains { $0.pendingSignals.wasOverrun }
             if wasOverrun { metrics.overruns.increment([]) }
-            isFull = wasOverrun || hasReadFailed || nextResync <= began || !work.questions.isEmpty
+            isFull = wasOverrun || hasReadFailed || nextResync <= began || work.isLookRequested
             hadWork = isFull
             var names = try isFull ? resync(atFailed: work.retriesFailed) : refreshPending()
+            read = .now
             for name in names { leases.look(at: name) }
             for name in work.names { if let view = snapshots.current.devices[name] { leases.follow(view.record) } }
             if haveMountsChanged, namespaces.closeStale() || !waitingForNamespace.isEmpty {
@@ -177,7 +180,12 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             snapshots.setReady()
             onReady()
         }
-        for question in work.questions { question(self) }
+        guard work.isLookRequested else { return }
+        // The time for devices that were changed is not the questions'.
+        let spent = began.duration(to: work.names.isEmpty ? .now : read)
+        let answering = ContinuousClock.now
+        try answer(work.questions)
+        surveys.note(began, took: spent + answering.duration(to: .now))
     }
 
     private func collectSignals() throws(KernelError) {
@@ -388,11 +396,5 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             }
             snapshots.setStoreFailure(error.description)
         }
-    }
-}
-
-extension WorkerUpdate {
-    init(_ view: DeviceView, status: DeviceStatus? = nil, claim: Claim? = nil) {
-        self.init(name: view.record.name, identifier: view.record.identifier, status: status, claim: claim)
     }
 }

@@ -9,8 +9,6 @@ package protocol Survey {
     func plans(for records: [DeviceRecord]) -> [DevicePlan]
     /// Tap and tun devices that Tapster does not own.
     func unmanaged() -> [UnmanagedDevice]
-    /// The processes that hold descriptors of interfaces with these names, as far as the daemon may see them.
-    func holders(of names: Set<String>) -> [String: [DescriptorHolder]]
     /// The settings of a device that only a descriptor can report, as far as one is available.
     func settings(of device: UnmanagedDevice) -> DescriptorSettings
 }
@@ -23,6 +21,15 @@ package struct DevicePlan: Sendable {
     package let steps: [Step]
     /// Why the device cannot reach its wanted state; `nil` if it can.
     package var obstacle: String?
+}
+
+/// A tap or tun device that no record claims, and the processes that hold its descriptors, as far as the daemon may see
+/// them.
+package struct HeldDevice: Sendable {
+    /// The device.
+    package let device: UnmanagedDevice
+    /// At most one entry for each process.
+    package let holders: [DescriptorHolder]
 }
 
 /// A tap or tun device that no record claims.
@@ -55,6 +62,7 @@ package final class WorkerInbox: Sendable {
         var questions: [Question] = []
         var commands: [LeaseCommand] = []
         var hasEnded = false
+        var isLookRequested = false
         var retriesFailed = false
         var isStopping = false
     }
@@ -63,6 +71,8 @@ package final class WorkerInbox: Sendable {
     struct Work {
         let names: Set<DeviceName>
         let questions: [Question]
+        /// Whether to read the kernel in full, for the questions or because `requestLook` was called.
+        let isLookRequested: Bool
         let retriesFailed: Bool
         /// How long the first name has waited; `nil` if there is none.
         let longestWait: Duration?
@@ -100,6 +110,20 @@ package final class WorkerInbox: Sendable {
         }
         if isAccepted { waker.wake() }
         return isAccepted
+    }
+
+    /// Requests a full read of the kernel without waiting for it. Requests before the read begins are one.
+    func requestLook() {
+        state.withLock { state in
+            state.isLookRequested = true
+            state.retriesFailed = true
+        }
+        waker.wake()
+    }
+
+    /// Puts questions back that have not been answered, before later ones.
+    func putBack(_ questions: some Sequence<Question>) {
+        state.withLock { $0.questions.insert(contentsOf: Array(questions), at: 0) }
     }
 
     /// Queues a command for the worker, which carries commands out in order, before all other work. After the worker
@@ -144,20 +168,27 @@ package final class WorkerInbox: Sendable {
     /// Whether `stop` was called.
     var isStopping: Bool { state.withLock { $0.isStopping } }
     var depth: Int { state.withLock { $0.names.count } }
-    /// Whether the worker can sleep: nothing waits, and it is not stopping.
+    /// Whether the worker can sleep: nothing waits but questions, and it is not stopping.
     var isEmpty: Bool {
-        state.withLock { $0.names.isEmpty && $0.questions.isEmpty && $0.commands.isEmpty && !$0.isStopping }
+        state.withLock { $0.names.isEmpty && $0.commands.isEmpty && !$0.isStopping }
     }
+    /// Whether a full read of the kernel is requested.
+    var isLookRequested: Bool { state.withLock { !$0.questions.isEmpty || $0.isLookRequested } }
 
-    func drain() -> Work {
+    /// Takes what has arrived; without `takesQuestions`, questions and requests for a full read are left for later.
+    func drain(questions takesQuestions: Bool = true) -> Work {
         state.withLock { state in
             defer {
                 state.names.removeAll()
-                state.questions.removeAll()
-                state.retriesFailed = false
+                if takesQuestions {
+                    state.questions.removeAll()
+                    (state.isLookRequested, state.retriesFailed) = (false, false)
+                }
             }
             return Work(
-                names: Set(state.names.keys), questions: state.questions, retriesFailed: state.retriesFailed,
+                names: Set(state.names.keys), questions: takesQuestions ? state.questions : [],
+                isLookRequested: takesQuestions && (state.isLookRequested || !state.questions.isEmpty),
+                retriesFailed: takesQuestions && state.retriesFailed,
                 longestWait: state.names.values.min().map { $0.duration(to: .now) })
         }
     }

@@ -3,15 +3,15 @@ internal import TapCore
 
 /// The processes that hold descriptors of tap and tun devices, as far as the daemon may read their `/proc/PID/fdinfo`
 /// (proc(5)).
-enum DescriptorHolders {
+struct DescriptorHolders: DescriptorHolderSource {
     private static let path = "/dev/net/tun"
 
-    static func find(_ names: Set<String>) -> [String: [DescriptorHolder]] {
+    func holders(of names: Set<String>) -> [String: [DescriptorHolder]] {
         let files = FileManager.default
         let processes = ((try? files.contentsOfDirectory(atPath: "/proc")) ?? []).compactMap { Int32($0) }
         var holders: [String: [DescriptorHolder]] = [:]
         for process in processes.sorted() where process != getpid() {
-            for (name, count) in interfaces(of: process) where names.contains(name) {
+            for (name, count) in Self.interfaces(of: process) where names.contains(name) {
                 let command = (try? String(contentsOfFile: "/proc/\(process)/comm", encoding: .utf8)) ?? ""
                 holders[name, default: []].append(
                     DescriptorHolder(
