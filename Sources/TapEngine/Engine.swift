@@ -53,9 +53,8 @@ package final class Engine: ChangeFeed {
         applies = Apply(inbox: inbox, trials: trials)
         holders = HolderSearch(kernel.holders)
         worker = Worker(
-            kernel: kernel, store: store, snapshots: snapshots, inbox: inbox, accounts: accounts, metrics: metrics,
-            log: log,
-            onReady: onReady)
+            kernel: kernel, store: store, snapshots: snapshots, inbox: inbox, accounts: accounts,
+            survey: HolderSurvey(holders), metrics: metrics, log: log, onReady: onReady)
     }
 
     /// Starts the threads.
@@ -239,21 +238,26 @@ package final class Engine: ChangeFeed {
     ///
     /// - Parameters:
     ///   - id: The lease.
+    ///   - revocation: Whether to take from the consumer what it holds.
     ///   - author: For the history.
     ///   - reply: Called once, unless this throws: with `nil`, also if the event could not be recorded, since the lease
     ///     has ended all the same.
     /// - Throws: `Refusal.tooManyLeases`.
     package func revoke(
-        _ id: LeaseIdentifier, by author: Author, reply: @escaping @Sendable (Refusal?) -> Void
+        _ id: LeaseIdentifier, _ revocation: Revocation, by author: Author,
+        reply: @escaping @Sendable (Refusal?) -> Void
     ) throws(Refusal) {
         try perform(
-            .revoke(id) { [writes] result in
+            .revoke(id, revocation) { [writes] result in
                 switch result {
                 case .failure(let refusal): reply(refusal)
                 case .success(let device):
+                    let message =
+                        revocation.recreate
+                        ? "lease \(id) was revoked, and its interface deleted"
+                        : "lease \(id) was revoked; its process may still hold the queues, and attach them again"
                     let event = EventRecord(
-                        at: .now(), device: device, reason: .leaseRevoked, message: "lease \(id) was revoked",
-                        author: author)
+                        at: .now(), device: device, reason: .leaseRevoked, message: message, author: author)
                     writes.note(event) { reply(nil) }
                 }
             })

@@ -153,7 +153,7 @@ public final class LinuxKernel: Kernel {
     }
 
     /// Searches `/proc/PID/fdinfo` of all processes that the daemon may read.
-    public var holders: any DescriptorHolderSource { DescriptorHolders() }
+    public var holders: any DescriptorHolderSource { ProcessTable() }
 
     private static func bootIdentifier() throws(Errno) -> String {
         let file = try FileDescriptor(opening: "/proc/sys/kernel/random/boot_id", flags: O_RDONLY)

@@ -34,6 +34,9 @@ struct ExecCommand: ParsableCommand {
     @Option(help: "The queues to lease, such as 0,1; default: all that are free.", transform: Self.indexes)
     var queues: [Int]?
 
+    @Flag(help: "Lease although other processes have queues of the device that get packets too.")
+    var force = false
+
     @Option(help: "The API's Unix socket.")
     var socket = Environment.value("SOCKET") ?? "/run/tapster/api.sock"
 
@@ -58,7 +61,7 @@ struct ExecCommand: ParsableCommand {
         do {
             try program.find()
             var client = try LeaseClient(path: socket)
-            let lease = try client.lease(device, consumer: consumer, queues: queues)
+            let lease = try client.lease(device, consumer: consumer, queues: queues, force: force)
             let arguments = try program.arguments.map { try lease.fill($0) }
             try lease.passOn()
             try program.become(arguments: arguments)

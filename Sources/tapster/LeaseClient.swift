@@ -36,11 +36,15 @@ struct LeaseClient {
     ///   - device: The name of the device.
     ///   - consumer: Leases queues that are assigned to this consumer; `nil` for unassigned ones.
     ///   - queues: The queues' indexes; `nil` for all that are free.
+    ///   - force: Whether to lease beside queues of other processes.
     /// - Returns: The lease, whose descriptors belong to this process.
     /// - Throws: `LeaseFailure` if the daemon refuses the lease or the connection fails.
-    mutating func lease(_ device: String, consumer: String?, queues: [Int]?) throws(LeaseFailure) -> HeldLease {
+    mutating func lease(
+        _ device: String, consumer: String?, queues: [Int]?, force: Bool
+    ) throws(LeaseFailure) -> HeldLease {
         var query: [String] = []
         if let consumer { query.append("consumer=\(Self.encoded(consumer))") }
+        if force { query.append("force=true") }
         if let queues { query.append("queues=\(queues.map(String.init).joined(separator: ","))") }
         let target =
             "/v1/devices/\(Self.encoded(device))/lease" + (query.isEmpty ? "" : "?" + query.joined(separator: "&"))

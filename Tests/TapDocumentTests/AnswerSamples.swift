@@ -50,6 +50,9 @@ enum AnswerSamples {
         status.link = link
         status.drift = try drift()
         status.lastError = "set_link: EBUSY"
+        status.strayQueues = StrayQueues(
+            attached: 1, detached: 2,
+            holders: [DescriptorHolder(process: 17, user: nil, command: nil, descriptors: 3)])
         status.set(.ready, holds: false, reason: "DriftReported", message: "é / \\ \u{1}", at: moment)
         return DeviceDocument(
             metadata: .init(
@@ -177,7 +180,7 @@ enum AnswerSamples {
         let address = ObservedAddress(try InterfaceAddress("192.0.2.1/24"), isOurs: false)
         return UnmanagedDocument(
             link, in: try NetworkNamespace("blue"), controller: "br0", addresses: [address],
-            holders: [DescriptorHolder(process: 17, command: "qemu", descriptors: 2)])
+            holders: [DescriptorHolder(process: 17, user: 64_055, command: "qemu", descriptors: 2)])
     }
 
     static let bareUnmanaged = UnmanagedDocument(

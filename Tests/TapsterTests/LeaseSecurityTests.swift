@@ -155,7 +155,8 @@ import Testing
                 let status = try send(Lessee.request("web0", query: "?consumer=\(value)")).status
                 #expect(status == 400, "consumer=\(value): \(status)")
             }
-            #expect(try send(Lessee.request("web0", query: "?force=true")).status == 400)
+            #expect(try send(Lessee.request("web0", query: "?force=maybe")).status == 400)
+            #expect(try send(Lessee.request("web0", query: "?wait=5s")).status == 400)
             #expect(try send(Lessee.request("web9")).status == 404)
             #expect(try send(Lessee.request("..%2Fweb0")).status == 400)
             #expect(try send(Lessee.request("%00")).status == 400)

@@ -211,7 +211,7 @@ import Testing
             #expect(answer["attached"] as? Bool == true && answer["kernelIndex"] as? Int == nil, "\(answer.text)")
 
             // A new lease beside it.
-            let other = try LeaseHolder(daemon, "web0")
+            let other = try LeaseHolder(daemon, "web0", "force=true")
             #expect(other.queues[0]?.isAttached == true)
             usleep(200_000)
             #expect(try daemon.order(of: "web0") == [])
@@ -238,7 +238,7 @@ import Testing
             try eventually("the lease is over") { gone.isOver }
             gone.queues[3]?.attach()
             usleep(200_000)
-            let holder = try LeaseHolder(daemon, "web0", "queues=0,1")
+            let holder = try LeaseHolder(daemon, "web0", "queues=0,1&force=true")
             // It is detected when the lease attaches its own queues.
             let unknown = QueueState(at: nil, attached: true, lease: holder.id)
             let free = QueueState(at: nil, lease: nil)

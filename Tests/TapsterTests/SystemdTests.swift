@@ -65,6 +65,42 @@ import Testing
         }
     }
 
+    /// Without CAP_SYS_PTRACE the daemon can read the descriptors of its own user's processes only, and says so.
+    @Test func holdersOfStrayQueuesAreNamedIfTheyCanBeRead() async throws {
+        try await withSandbox { sandbox throws in
+            #expect(try sandbox.exposure() <= 2.0)
+            try sandbox.run("systemctl", "start", "tapster")
+            try sandbox.daemon.create("web0", spec: #"{"queues": 4}"#)
+            let program = """
+                import fcntl, struct, time
+                queue = open("/dev/net/tun", "r+b", buffering=0)
+                fcntl.ioctl(queue, 0x400454CA, struct.pack("16sH22x", b"web0", 0x5102))
+                time.sleep(1000)
+                """
+            func holders() throws -> (count: Int?, holders: [[String: Any]]?) {
+                let status = try sandbox.daemon.send("GET", "/v1/devices/web0")["status"] as? [String: Any]
+                let strays = status?["strayQueues"] as? [String: Any]
+                return (strays?["attached"] as? Int, strays?["holders"] as? [[String: Any]])
+            }
+            let roots = try sandbox.launch("/usr/bin/python3", "-c", program, output: "root")
+            defer { roots.signal(SIGKILL) }
+            try eventually("it is told") { try holders().count == 1 }
+            #expect(try holders().holders == nil)
+            let message = try sandbox.daemon.condition("StrayQueues", of: "web0")?.message ?? ""
+            #expect(message.contains("CAP_SYS_PTRACE"), "\(message)")
+
+            let own = try sandbox.launch(
+                "setpriv", "--reuid", "tapster", "--regid", "tapster", "--clear-groups", "/usr/bin/python3", "-c",
+                program, output: "own")
+            defer { own.signal(SIGKILL) }
+            try eventually("both are told") { try holders().count == 2 && holders().holders != nil }
+            let user = try sandbox.run("id", "-u", "tapster").trimmingCharacters(in: .whitespacesAndNewlines)
+            let holder = try #require(try holders().holders?.first)
+            #expect("\(holder["uid"] ?? "")" == user && holder["descriptors"] as? Int == 1)
+            #expect((holder["command"] as? String)?.hasPrefix("python3") == true)
+        }
+    }
+
     /// The daemon's own user can read what root writes to /etc.
     @Test func aReloadMakesTokensKnown() async throws {
         try await withSandbox { sandbox throws in

@@ -72,6 +72,15 @@ public final class SystemdSandbox {
             .trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
+    /// How much of the system Tapster's unit can reach, from 0 (nothing) to 10, as systemd-analyze(1) rates it.
+    public func exposure() throws -> Double {
+        let rated = try run("systemd-analyze", "security", "--no-pager", "tapster.service")
+        let line = rated.split(separator: "\n").last { $0.contains("Overall exposure level") } ?? ""
+        let words = line.split(separator: ":").last?.split(separator: " ") ?? []
+        guard let level = words.lazy.compactMap({ Double($0) }).first else { throw TestFailure("no level: \(rated)") }
+        return level
+    }
+
     /// Sends SIGKILL to the daemon, and waits until systemd has started it again.
     public func killDaemon() throws {
         let killed = try property("MainPID")

@@ -108,17 +108,33 @@ struct DeviceMetrics {
     }
 
     private func writeQueues(to text: inout MetricsText) {
-        let name = "tapster_device_queues"
-        text.family(name, "Open queues: attached queues get packets, detached queues do not.")
+        writeQueues(
+            "tapster_device_queues", "Open queues: attached queues get packets, detached queues do not.", to: &text
+        ) { status in
+            status.link?.tun.map { ($0.attachedQueues ?? 0, $0.detachedQueues ?? 0) }
+        }
+        writeQueues(
+            "tapster_device_stray_queues", "Open queues that are not leased, or exceed the spec's.", to: &text
+        ) { status in
+            status.link?.tun.map { _ in (status.strayQueues?.attached ?? 0, status.strayQueues?.detached ?? 0) }
+        }
+    }
+
+    private func writeQueues(
+        _ name: String, _ help: String, to text: inout MetricsText,
+        _ counts: (DeviceStatus) -> (attached: Int, detached: Int)?
+    ) {
+        text.family(name, help)
+        let beginning = Array("\(name){device=\"".utf8)
         for row in rows {
-            guard let tun = row.view.status.link?.tun else { continue }
-            for (state, count) in [("attached", tun.attachedQueues), ("detached", tun.detachedQueues)] {
-                text.append("tapster_device_queues{device=\"")
+            guard let counts = counts(row.view.status) else { continue }
+            for (state, count) in [("attached", counts.attached), ("detached", counts.detached)] {
+                text.append(beginning)
                 text.append(row.view.record.name.text)
                 text.append("\",state=\"")
                 text.append(state)
                 text.append("\"}")
-                text.finish(UInt64(count ?? 0))
+                text.finish(UInt64(count))
             }
         }
     }

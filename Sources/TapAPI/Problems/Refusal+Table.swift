@@ -29,6 +29,7 @@ extension Refusal {
         case .noFreeQueue: Row(409, "NO_FREE_QUEUE", "No queue is free")
         case .notBrokered: Row(409, "NOT_BROKERED", "The device is not brokered")
         case .deviceNotReady: Row(409, "DEVICE_NOT_READY", "The device is not ready")
+        case .strayQueues: Row(409, "STRAY_QUEUES", "Other processes have queues of the device")
         case .kernelRefused(let error) where error.isTaken: Row(409, "QUEUE_BUSY", "The kernel rejected the operation")
         case .kernelRefused: Row(503, "KERNEL_REFUSED", "The kernel rejected the operation", retryAfter: 1)
         case .leaseNotFound: Row(404, "LEASE_NOT_FOUND", "No such lease")
@@ -89,6 +90,7 @@ extension Refusal {
         case .noFreeQueue(let name, let consumer): RefusalDetails.noFreeQueue(name, consumer)
         case .notBrokered(let name): RefusalDetails.notBrokered(name)
         case .deviceNotReady(let name, let reason): RefusalDetails.deviceNotReady(name, reason)
+        case .strayQueues(let name, let spec, let strays): RefusalDetails.strayQueues(name, spec, strays)
         case .kernelRefused(let error): error.description
         case .leaseNotFound(let id): "there is no lease '\(id)', or it has ended; GET /v1/leases lists the leases"
         case .deviceLeased(let lease): RefusalDetails.deviceLeased(lease)

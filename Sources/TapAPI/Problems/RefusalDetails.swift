@@ -68,6 +68,10 @@ enum RefusalDetails {
             + (reason.map { " (\($0))" } ?? "") + "; GET /v1/devices/\(name) shows when it is Ready"
     }
 
+    static func strayQueues(_ name: DeviceName, _ spec: DeviceSpec, _ strays: StrayQueues) -> String {
+        "device '\(name)': \(strays.message(for: spec)), or add force=true to lease queues beside them"
+    }
+
     static func deviceLeased(_ lease: LeaseView) -> String {
         "queues of device '\(lease.device)' are leased by \(lease.holder), and the change would end the "
             + "lease; add force=true to end it"

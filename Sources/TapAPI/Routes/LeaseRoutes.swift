@@ -12,11 +12,13 @@ struct LeaseRoutes: Sendable {
     var routes: [Route] {
         [
             Route(
-                "GET", "/v1/devices/{name}/lease", .lease, parameters: ["consumer", "queues"], answers: .other,
-                handler: lease),
+                "GET", "/v1/devices/{name}/lease", .lease, parameters: ["consumer", "queues", "force"],
+                answers: .other, handler: lease),
             Route("GET", "/v1/leases", .view, handler: list),
             Route("GET", "/v1/leases/{id}", .view, handler: read),
-            Route("DELETE", "/v1/leases/{id}", .operate, answers: .other, handler: revoke),
+            Route(
+                "DELETE", "/v1/leases/{id}", .operate, parameters: ["recreate", "force"], answers: .other,
+                handler: revoke),
         ]
     }
 
@@ -25,7 +27,8 @@ struct LeaseRoutes: Sendable {
         guard case .local(let peer) = call.exchange.origin else { throw .unixSocketRequired }
         guard call.request.head.offers(LeaseMessage.protocolName) else { throw .upgradeRequired }
         let request = LeaseRequest(
-            device: device, consumer: try call.consumer(), queues: try Self.queues(call), peer: peer,
+            device: device, consumer: try call.consumer(), queues: try Self.queues(call),
+            force: try call.flag("force"), peer: peer,
             isAllowedByRole: call.identity.permissions.contains(Permission.lease),
             mayView: call.identity.permissions.contains(Permission.view))
         let reply = LeaseReply {
@@ -67,8 +70,9 @@ struct LeaseRoutes: Sendable {
 
     @Sendable private func revoke(_ call: Call) throws(Problem) {
         let id = try Self.identifier(call)
+        let revocation = Revocation(recreate: try call.flag("recreate"), force: try call.flag("force"))
         try refusing { () throws(Refusal) in
-            try engine.revoke(id, by: call.author) { refusal in
+            try engine.revoke(id, revocation, by: call.author) { refusal in
                 if let refusal { call.fail(.refused(refusal)) } else { call.answer(HTTPResponse(status: 204)) }
             }
         }

@@ -31,6 +31,7 @@ extension WantedDevice {
                     ?? .foreignDevice(kind: other.tun?.kind.rawValue ?? other.kind, index: other.index, mismatches: []),
                 differences: [difference], steps: [])
         }
+        if link.index == replaced { return .act([.delete], differences: [], index: link.index) }
         let differences = differences(from: link, in: namespace)
         guard !differences.isEmpty else { return .settled(link) }
         if recreate, differences.contains(where: \.isSetAtCreation) {
@@ -88,7 +89,7 @@ extension WantedDevice {
         }
         let steps = stepsToCreate(in: namespace)
         // After a reboot, or in a recreated namespace, a missing device is not drift.
-        if isReached, claim?.host == namespace.host {
+        if isReached, replaced == nil, claim?.host == namespace.host {
             if spec.driftPolicy == .report {
                 return .blocked(.reportOnly([.device]), differences: [missing], steps: steps)
             }

@@ -106,13 +106,16 @@ public protocol DescriptorHolderSource: Sendable {
 public struct DescriptorHolder: Hashable, Sendable {
     /// Process ID.
     public let process: Int32
-    /// The process's name (`/proc/PID/comm`).
-    public let command: String
+    /// The process's effective user; `nil` if it cannot be read.
+    public let user: UInt32?
+    /// The process's name (`/proc/PID/comm`); `nil` if it cannot be read.
+    public let command: String?
     /// How many it holds.
     public let descriptors: Int
 
-    public init(process: Int32, command: String, descriptors: Int) {
+    public init(process: Int32, user: UInt32?, command: String?, descriptors: Int) {
         self.process = process
+        self.user = user
         self.command = command
         self.descriptors = descriptors
     }

@@ -19,11 +19,13 @@ public struct WantedDevice: Hashable, Sendable {
     public let isReached: Bool
     /// Whether the request permits deleting and recreating the device (`recreate=true`).
     public let recreate: Bool
+    /// The interface that is to be deleted, and made anew, whatever it is like; `nil`: none.
+    public let replaced: LinkIndex?
 
     public init(
         name: DeviceName, identifier: DeviceIdentifier, spec: DeviceSpec, isDeletionRequested: Bool = false,
         owner: UInt32? = nil, group: UInt32? = nil, claim: Claim? = nil, isReached: Bool = false,
-        recreate: Bool = false
+        recreate: Bool = false, replaced: LinkIndex? = nil
     ) {
         self.name = name
         self.identifier = identifier
@@ -34,6 +36,7 @@ public struct WantedDevice: Hashable, Sendable {
         self.claim = claim
         self.isReached = isReached
         self.recreate = recreate
+        self.replaced = replaced
     }
 
     /// Whether Tapster holds an anchor: a detached descriptor of the device. It costs a descriptor and an RCU wait, so

@@ -10,6 +10,8 @@ public struct Condition: Hashable, Sendable {
         case conflict = "Conflict"
         /// At least one queue is leased.
         case leased = "Leased"
+        /// Other processes have queues open that are not leased, or more than the spec permits.
+        case strayQueues = "StrayQueues"
     }
 
     /// Unique within a status.
@@ -67,6 +69,8 @@ public struct DeviceStatus: Hashable, Sendable {
     public var drift: [Drift] = []
     /// The steps that would repair drift that Tapster leaves as it is.
     public var plannedSteps: [Step] = []
+    /// Stray queues that last; `nil` if there are none.
+    public var strayQueues: StrayQueues?
     /// For people; `nil` if the last pass had no error.
     public var lastError: String?
     /// At most one of each kind, sorted by the kind's name.

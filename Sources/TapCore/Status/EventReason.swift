@@ -18,7 +18,8 @@ public enum EventReason: String, CaseIterable, Hashable, Sendable {
     case reconcileRequested = "ReconcileRequested"
     /// The kernel matches a new generation of the spec.
     case converged = "Converged"
-    /// The device was missing after a reboot, or in a recreated namespace, and has been created again.
+    /// The device was missing after a reboot, or in a recreated namespace, and has been created again; or a request had
+    /// its interface replaced.
     case recreated = "Recreated"
     /// The device has been removed from the kernel and the database.
     case deleted = "Deleted"
@@ -26,6 +27,8 @@ public enum EventReason: String, CaseIterable, Hashable, Sendable {
     case driftFound = "DriftFound"
     /// A field had drifted and was repaired.
     case driftRepaired = "DriftRepaired"
+    /// The stray queues of a device are gone.
+    case strayQueuesGone = "StrayQueuesGone"
     /// A queue was assigned to a consumer.
     case queueAssigned = "QueueAssigned"
     /// A queue's assignment was removed.
@@ -67,6 +70,9 @@ public enum EventReason: String, CaseIterable, Hashable, Sendable {
     case namespaceUnusable = "NamespaceUnusable"
     /// The kernel refused a step.
     case stepFailed = "StepFailed"
+    /// Other processes have queues open that are not leased, or more than the spec permits. The device is not ready if
+    /// packets are steered to them.
+    case strayQueues = "StrayQueues"
     /// The running kernel does not support a field.
     case unsupported = "Unsupported"
 }

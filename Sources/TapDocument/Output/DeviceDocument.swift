@@ -56,6 +56,8 @@ public struct DeviceDocument: Hashable, Sendable {
         public var attachedQueues: Int?
         /// Number of open queues that are detached; `nil` if it is unknown.
         public var detachedQueues: Int?
+        /// Open queues that are not leased, or exceed the spec's; `nil` if there are none.
+        public var strayQueues: StrayQueues?
         /// The drift that the last pass left unrepaired.
         public var drift: [DriftDocument]
         /// The failure of the last pass over the device; `nil` if it did not fail.
@@ -78,6 +80,7 @@ public struct DeviceDocument: Hashable, Sendable {
             carrier = link?.carrier
             attachedQueues = link?.tun?.attachedQueues
             detachedQueues = link?.tun?.detachedQueues
+            strayQueues = status.strayQueues
             drift = status.drift.map(DriftDocument.init)
             lastError = status.lastError
             conditions = status.conditions.map(ConditionDocument.init) + [ConditionDocument(leased)]
@@ -155,6 +158,7 @@ extension DeviceDocument.Status: JSONReadable {
         json.member("carrier", carrier.map { .bool($0) } ?? .null)
         json.member("attachedQueues", attachedQueues)
         json.member("detachedQueues", detachedQueues)
+        json.member("strayQueues", strayQueues?.document ?? .null)
         json.member("drift", .array(drift.map(\.document)))
         json.member("lastError", lastError)
         json.objects("conditions", conditions) { $1.encode(to: &$0) }
@@ -171,6 +175,7 @@ extension DeviceDocument.Status: JSONReadable {
         carrier = try reader.optional("carrier")
         attachedQueues = try reader.optional("attachedQueues")
         detachedQueues = try reader.optional("detachedQueues")
+        strayQueues = try reader.optional("strayQueues")
         drift = try reader.list("drift")
         lastError = try reader.optional("lastError")
         conditions = try reader.list("conditions")

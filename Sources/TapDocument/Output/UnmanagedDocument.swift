@@ -141,14 +141,15 @@ extension UnmanagedDocument: AnswerDocument {
 extension DescriptorHolder: AnswerDocument {
     public var document: JSONValue {
         [
-            "pid": .integer(Int(process)), "command": .string(command), "descriptors": .integer(descriptors),
+            "pid": .integer(Int(process)), "uid": JSONValue(user.map { Int($0) }), "command": JSONValue(command),
+            "descriptors": .integer(descriptors),
         ]
     }
 
     public init(json: JSONValue, at pointer: String) throws(InvalidDocument) {
         let reader = try MemberReader(json, at: pointer)
         self.init(
-            process: try reader.value("pid"), command: try reader.value("command"),
+            process: try reader.value("pid"), user: try reader.optional("uid"), command: try reader.optional("command"),
             descriptors: try reader.value("descriptors"))
     }
 }

@@ -17,6 +17,8 @@ final class Lease: LeaseRecordHolder {
     /// The number of queues of which the service manager holds copies, besides the connection; `nil` if it was not
     /// asked to.
     var keptQueues: Int?
+    /// Whether the service manager, if there is one, was given all that the next process needs to go on with the lease.
+    var isKept = false
 
     init(_ record: LeaseRecord) {
         self.record = record

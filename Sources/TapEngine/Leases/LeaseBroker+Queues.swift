@@ -17,6 +17,38 @@ extension LeaseBroker {
     /// Whether queues of the device are leased.
     func isLeased(_ name: DeviceName) -> Bool { devices[name] != nil }
 
+    /// How many queues of the device are leased.
+    func leasedQueues(of name: DeviceName) -> LeasedQueues {
+        guard let device = devices[name] else { return LeasedQueues() }
+        let count = device.leases.reduce(0) { $0 + $1.queues.count }
+        return LeasedQueues(count: count, attached: device.order.attached.count)
+    }
+
+    /// Checks that the kernel steers packets to no queue that is not leased. What was read at the last pass suffices
+    /// for an interface that is up, since the kernel reports each attach then.
+    ///
+    /// - Throws: `Refusal.strayQueues`.
+    func refuseBesideStrayQueues(
+        of record: DeviceRecord, at namespace: NamespaceState, _ index: LinkIndex
+    ) throws(Refusal) {
+        // The kernel refuses a second queue of a single-queue device itself.
+        guard record.spec.queues.isMultiple, var link = namespace.observed[index] else { return }
+        func count() -> StrayQueues {
+            StrayQueues(
+                of: link, record.spec, leased: leasedQueues(of: record.name),
+                isAnchored: namespace.observed.anchored.contains(index))
+        }
+        guard !link.up || count().attached > 0 else { return }
+        for _ in 1...LeasedDevice.looksMax {
+            for lease in devices[record.name]?.refreshAttachedQueues() ?? [] { finish(lease, .lost) }
+            try? namespace.refresh([index])
+            guard let fresh = namespace.observed[index] else { return }
+            link = fresh
+            if count().attached == 0 { return }
+        }
+        throw .strayQueues(record.name, record.spec, count())
+    }
+
     /// Has the next pass read the device's interface from the kernel: a consumer may change its owner, its group, and
     /// whether it is persistent, and the kernel reports no change of an interface that is down.
     func readBack(_ name: DeviceName) {
@@ -90,15 +122,6 @@ extension LeaseBroker {
             throw .kernelRefused(error)
         }
         metrics.operations.increment([isEnabled ? "attach_queue" : "detach_queue"])
-    }
-
-    /// Revokes a lease.
-    ///
-    /// - Returns: The device whose queues it had; `nil` if there is no such lease.
-    package func revoke(_ id: LeaseIdentifier) -> DeviceName? {
-        guard let lease = devices.values.lazy.flatMap(\.leases).first(where: { $0.id == id }) else { return nil }
-        end(lease, .revoked)
-        return lease.device
     }
 
     /// Applies a changed device record: ends the leases that are incompatible with it (the change was permitted to end

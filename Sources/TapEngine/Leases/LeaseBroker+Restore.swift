@@ -15,6 +15,7 @@ extension LeaseBroker {
         for entry in journaled.leases.values {
             let lease = Lease(entry.record)
             lease.keptQueues = entry.queues.count
+            lease.isKept = true
             if let bundle = kept.bundles.removeValue(forKey: lease.keptName) {
                 lease.connection = bundle.connection
                 for (index, queue) in zip(entry.queues, bundle.queues) { lease.queues[index] = queue }

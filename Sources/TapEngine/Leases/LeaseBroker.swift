@@ -16,6 +16,8 @@ final class LeaseBroker {
     var connections: [ObjectIdentifier: Lease] = [:]
     var journal: LeaseJournal
     var isRestored = false
+    /// Interfaces that are to be made anew, since a lease was revoked.
+    var replacements: [DeviceName: Replacement] = [:]
     /// When the service manager was last asked to close its copies of a device's queues.
     private var copiesClosedAt: [DeviceName: ContinuousClock.Instant] = [:]
     /// The longest time that the service manager needs to close its copies.
@@ -25,17 +27,18 @@ final class LeaseBroker {
     /// Queues a command for a later turn; false if too many wait.
     private let postpone: @Sendable (LeaseCommand) -> Bool
     private let accounts: any Accounts
+    private let survey: HolderSurvey
 
     init(
         kernel: any Kernel, namespaces: NamespaceStates, snapshots: SnapshotStore, accounts: any Accounts,
-        metrics: EngineMetrics,
-        log: Logger, postpone: @escaping @Sendable (LeaseCommand) -> Bool
+        survey: HolderSurvey, metrics: EngineMetrics, log: Logger, postpone: @escaping @Sendable (LeaseCommand) -> Bool
     ) {
         self.kernel = kernel
         self.namespaces = namespaces
         self.snapshots = snapshots
         self.postpone = postpone
         self.accounts = accounts
+        self.survey = survey
         self.metrics = metrics
         self.log = log
         journal = LeaseJournal(kernel.memory)
@@ -47,8 +50,7 @@ final class LeaseBroker {
         switch command {
         case .grant(let request, let reply): grant(request, reply)
         case .handOver(let id, let device, let size, let socket): handOver(id, of: device, size, socket)
-        case .revoke(let id, let reply):
-            reply(revoke(id).map { .success($0) } ?? .failure(.leaseNotFound(id.text)))
+        case .revoke(let id, let revocation, let reply): revoke(id, revocation, reply)
         case .setQueue(let name, let index, let isEnabled, let reply):
             do throws(Refusal) {
                 try setQueue(name, index, isEnabled: isEnabled)
@@ -77,13 +79,27 @@ final class LeaseBroker {
                 metrics.countRefusal(refusal)
             }
             metrics.leaseHandoffs.increment(["refused"])
-            return reply.refuse(error)
+            return refuse(error, reply)
         }
         copiesClosedAt[request.device] = nil
         reply.accept { [postpone] socket in
             // The result is always true: the inbox accepts each hand-over (`isAlwaysAccepted`).
             _ = postpone(
                 .handOver(opened.id, of: request.device, vnetHeaderSize: opened.vnetHeaderSize, socket))
+        }
+    }
+
+    /// Refuses a request. The text about stray queues names their holders, so it waits for a search for them.
+    private func refuse(_ refusal: Refusal, _ reply: LeaseReply) {
+        guard case .strayQueues(let name, let spec, let strays) = refusal, let view = snapshots.current.devices[name]
+        else { return reply.refuse(refusal) }
+        readBack(name)
+        survey.find(name) { found in
+            let holders = view.strangers(among: found)
+            reply.refuse(
+                .strayQueues(
+                    name, spec,
+                    StrayQueues(attached: strays.attached, detached: strays.detached, holders: holders)))
         }
     }
 
@@ -113,13 +129,16 @@ final class LeaseBroker {
         try request.authorize(record.spec, accounts: accounts)
         guard record.deletionRequestedAt == nil else { throw .deviceDeleting(record.name) }
         guard record.spec.access == .brokered else { throw .notBrokered(record.name) }
-        guard !record.recreate else { throw .deviceNotReady(record.name, "it is being recreated") }
+        guard !record.recreate, replacements[record.name] == nil else {
+            throw .deviceNotReady(record.name, "it is being recreated")
+        }
         guard let place = LeasePlace(record.claim), let namespace = namespace(of: record),
             namespace.observed[place.index] != nil
         else {
             throw .deviceNotReady(record.name, view.status[.ready]?.message)
         }
         let queues = try request.select(in: view)
+        if !request.force { try refuseBesideStrayQueues(of: record, at: namespace, place.index) }
         let lease = Lease(LeaseRecord(request, of: record.identifier, at: place, since: .now()))
         // From here on the device cannot be deleted without force, and these queues cannot be leased again.
         switch snapshots.reserve(LeaseView(lease.record, reserving: queues), in: view) {
@@ -191,7 +210,7 @@ final class LeaseBroker {
             // The next process detaches and closes queues that are kept but not in the journal.
             CrashPoint.reach(CrashPoint.leaseKeep)
             lease.keptQueues = lease.queues.count
-            remember { () throws(KernelError) in
+            lease.isKept = remember { () throws(KernelError) in
                 try kernel.keep(connection, lease.indexes.compactMap { lease.queues[$0] }, as: lease.keptName)
             }
             CrashPoint.reach(CrashPoint.leaseSend)
@@ -205,9 +224,10 @@ final class LeaseBroker {
         }
         // Recorded only after everything is sent: a lease in the journal is complete.
         CrashPoint.reach(CrashPoint.leaseNote)
-        remember { () throws(KernelError) in
+        let isNoted = remember { () throws(KernelError) in
             try journal.begin(LeaseJournal.Entry(lease), order: device.order.known)
         }
+        lease.isKept = lease.isKept && isNoted
         CrashPoint.reach(CrashPoint.leaseNoted)
         metrics.leaseHandoffs.increment(["success"])
         log.debug("lease granted", metadata: lease.metadata)
@@ -216,10 +236,17 @@ final class LeaseBroker {
 
     /// Runs `body`, which records lease state for the next process. If it fails, the lease goes on, but does not
     /// survive a restart of the daemon.
-    func remember(_ body: () throws(KernelError) -> Void) {
-        do throws(KernelError) { try body() } catch {
+    ///
+    /// - Returns: Whether it has succeeded.
+    @discardableResult
+    func remember(_ body: () throws(KernelError) -> Void) -> Bool {
+        do throws(KernelError) {
+            try body()
+            return true
+        } catch {
             metrics.countRefusal(error)
             log.warning("a lease will not survive a restart of the daemon", metadata: ["error": "\(error)"])
+            return false
         }
     }
 

@@ -9,7 +9,7 @@ package enum LeaseCommand: Sendable {
     /// disconnected.
     case handOver(LeaseIdentifier, of: DeviceName, vnetHeaderSize: Int?, OwnedDescriptor?)
     /// Ends a lease. The reply is the device whose queues it had.
-    case revoke(LeaseIdentifier, reply: @Sendable (Result<DeviceName, Refusal>) -> Void)
+    case revoke(LeaseIdentifier, Revocation, reply: RevocationReply)
     /// Attaches or detaches a leased queue, after the change is committed. The reply is `nil` on success, and if the
     /// queue is not leased.
     case setQueue(DeviceName, Int, isEnabled: Bool, reply: @Sendable (Refusal?) -> Void)
@@ -25,9 +25,25 @@ package enum LeaseCommand: Sendable {
         switch self {
         case .grant(_, let reply): reply.refuse(.stopping)
         case .handOver: break
-        case .revoke(_, let reply): reply(.failure(.stopping))
+        case .revoke(_, _, let reply): reply(.failure(.stopping))
         case .setQueue(_, _, _, let reply): reply(.stopping)
         }
+    }
+}
+
+/// The answer to a revocation: the device whose queues were leased, or why the lease was not revoked.
+package typealias RevocationReply = @Sendable (Result<DeviceName, Refusal>) -> Void
+
+/// How to revoke a lease.
+package struct Revocation: Hashable, Sendable {
+    /// Whether to make the device's interface anew, since only that takes from a process what it holds.
+    package let recreate: Bool
+    /// Whether to end other leases of the device too, as a new interface does.
+    package let force: Bool
+
+    package init(recreate: Bool = false, force: Bool = false) {
+        self.recreate = recreate
+        self.force = force
     }
 }
 

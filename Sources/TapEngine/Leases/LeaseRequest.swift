@@ -11,6 +11,8 @@ package struct LeaseRequest: Sendable {
     /// The requested queue indexes; `nil` for every free queue that is assigned to the consumer or, without a consumer,
     /// to none.
     package let queues: [Int]?
+    /// Whether to lease beside queues of other processes that get packets too.
+    package let force: Bool
     /// The client process's credentials (`SO_PEERCRED`, unix(7)).
     package let peer: PeerCredentials
     /// Whether the client's role permits leases of every device.
@@ -19,12 +21,13 @@ package struct LeaseRequest: Sendable {
     package let mayView: Bool
 
     package init(
-        device: DeviceName, consumer: ConsumerName?, queues: [Int]?, peer: PeerCredentials, isAllowedByRole: Bool,
-        mayView: Bool
+        device: DeviceName, consumer: ConsumerName?, queues: [Int]?, force: Bool, peer: PeerCredentials,
+        isAllowedByRole: Bool, mayView: Bool
     ) {
         self.device = device
         self.consumer = consumer
         self.queues = queues
+        self.force = force
         self.peer = peer
         self.isAllowedByRole = isAllowedByRole
         self.mayView = mayView

@@ -1,4 +1,5 @@
 internal import TapCore
+internal import TapSystem
 
 /// The open namespaces: all in which a device is wanted or still exists.
 final class NamespaceStates {
@@ -26,6 +27,18 @@ final class NamespaceStates {
             return state
         } catch {
             throw .unusable(error)
+        }
+    }
+
+    /// The daemon's own namespace.
+    func daemonNamespace() throws(KernelError) -> NamespaceState {
+        do throws(NamespaceFailure) {
+            return try namespace(at: nil)
+        } catch {
+            switch error {
+            case .unusable(let error): throw error
+            case .missing(let detail): throw KernelError("open_namespace", .noEntry, advice: detail)
+            }
         }
     }
 

@@ -28,6 +28,8 @@ package enum Refusal: Error, Sendable {
     case notBrokered(DeviceName)
     /// The device has no usable interface now, with the reason if known.
     case deviceNotReady(DeviceName, String?)
+    /// The kernel steers packets to queues of the device that are not leased, and `force` was not given.
+    case strayQueues(DeviceName, DeviceSpec, StrayQueues)
     /// The kernel refused to open or change a queue.
     case kernelRefused(KernelError)
     case leaseNotFound(String)

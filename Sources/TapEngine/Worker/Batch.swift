@@ -15,6 +15,8 @@ protocol BatchEnvironment: AnyObject {
     /// Fields of a device that are not repaired for now, since they keep being changed externally; with the interface
     /// that its controller is now.
     func contestedFields(of name: DeviceName, controller: LinkIndex?) -> Set<DeviceField>
+    /// The device's interface that is to be deleted, and made anew, whatever it is like; `nil`: none.
+    func replacedInterface(of record: DeviceRecord) -> LinkIndex?
     /// Ends a device's leases, before its interface is deleted.
     func endLeases(of name: DeviceName)
     /// Closes a namespace after an operation on the namespace, rather than on one device, has failed.
@@ -102,10 +104,12 @@ struct Batch {
         do throws(ValidationError) {
             wanted = try WantedDevice(
                 job.view.record, claim: job.claim, accounts: environment.accounts,
-                daemon: (kernel.daemonUser, kernel.daemonGroup))
+                daemon: (kernel.daemonUser, kernel.daemonGroup),
+                replaced: environment.replacedInterface(of: job.view.record))
         } catch {
             return job.fail(.invalid(error))
         }
+        if wanted.replaced != nil { job.noteReplacement() }
         do throws(NamespaceFailure) {
             if let (decision, namespace) = try decideOnLeaving(wanted, ignoring: gone) {
                 job.beginRound(

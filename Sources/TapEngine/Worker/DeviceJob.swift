@@ -48,6 +48,12 @@ final class DeviceJob {
     private(set) var remaining: [Difference] = []
     /// The processes that hold a busy device open, as far as the daemon can find them.
     private(set) var holders: [DescriptorHolder] = []
+    /// Whether a request has its interface made anew, so that a missing one is no drift.
+    private(set) var isReplacement = false
+    /// The device's stray queues that last; `nil` if there are none.
+    private(set) var strayQueues: StrayQueues?
+    /// Whether an event may say that stray queues have appeared, have been attached, or are gone.
+    private(set) var mayTellOfStrays = false
 
     /// - Parameters:
     ///   - view: The device.
@@ -61,11 +67,14 @@ final class DeviceJob {
     var isOpen: Bool { if case .open = outcome { true } else { false } }
     var isClosed: Bool { if case .closed = outcome { true } else { false } }
     var isSettled: Bool { if case .settled = outcome { true } else { false } }
+    /// Whether the kernel matches the spec, and steers packets to no stranger.
+    var isUsable: Bool { isSettled && (strayQueues?.attached ?? 0) == 0 }
     /// Whether nothing was done and there is nothing to report.
     var isUneventful: Bool {
         let status = view.status
         return isSettled && found?.isEmpty == true && view.record.settledGeneration == view.record.generation
-            && status.observedGeneration == view.record.generation && status.isReady && status.link == link
+            && status.observedGeneration == view.record.generation && status.isReady == isUsable
+            && status.link == link && status.strayQueues == strayQueues
     }
     /// Whether it probably failed because another process has the device open.
     var isBusy: Bool {
@@ -164,5 +173,15 @@ final class DeviceJob {
     /// Ends a round, after the interface has been read back.
     func endRound() { if !isOpen { index = nil } }
 
+    func noteReplacement() { isReplacement = true }
+
     func setHolders(_ holders: [DescriptorHolder]) { self.holders = holders }
+
+    /// - Parameters:
+    ///   - strays: The device's stray queues; `nil` if there are none.
+    ///   - mayTell: Whether an event may say what has changed.
+    func setStrayQueues(_ strays: StrayQueues?, mayTell: Bool) {
+        strayQueues = strays
+        mayTellOfStrays = mayTell
+    }
 }

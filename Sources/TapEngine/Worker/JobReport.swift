@@ -22,7 +22,7 @@ struct JobReport {
         let isSettledAnew = job.isSettled && record.settledGeneration != record.generation
         repairs = job.repairs
         status = job.status(at: now)
-        events = job.events(status, repairs: repairs, at: now)
+        events = job.events(status, repairs: repairs, at: now) + job.strayEvents(at: now)
         settledGeneration = isSettledAnew ? record.generation : nil
     }
 
@@ -41,7 +41,7 @@ extension DeviceJob {
     /// Whether an earlier pass had brought the current spec into the kernel: differences are then external changes.
     private var wasReached: Bool {
         let record = view.record
-        return record.settledGeneration == record.generation && record.deletionRequestedAt == nil
+        return record.settledGeneration == record.generation && record.deletionRequestedAt == nil && !isReplacement
             // After a reboot, or in a recreated namespace, a missing device is not drift.
             && record.claim?.host == namespace?.observed.host
     }
@@ -85,7 +85,12 @@ extension DeviceJob {
         case .namespaceUnavailable(.unusable(let error)): status.lastError = error.description
         default: break
         }
-        status.set(.ready, holds: isSettled, reason: reason, message: message, at: now)
+        status.set(.ready, holds: isUsable, reason: reason, message: message, at: now)
+        status.strayQueues = strayQueues
+        status.set(
+            .strayQueues, holds: strayQueues != nil,
+            reason: strayQueues == nil ? "None" : EventReason.strayQueues.rawValue,
+            message: strayMessage ?? "there are no stray queues", at: now)
         var isConflict = false
         if case .blocked(let obstacle) = outcome { isConflict = obstacle.isConflict }
         status.set(
@@ -108,6 +113,7 @@ extension DeviceJob {
     /// Why the device is or is not ready; `nil` while the job is open.
     private var readiness: (reason: EventReason, message: String)? {
         switch outcome {
+        case .settled where !isUsable: (.strayQueues, strayMessage ?? "")
         case .settled: (.converged, "the kernel matches the spec")
         case .blocked(let obstacle): (obstacle.reason, obstacle.message(for: view.record.name))
         case .namespaceUnavailable(.missing(let detail)):
@@ -148,8 +154,13 @@ extension DeviceJob {
                 return [event(.converged, "generation \(view.record.generation) is in the kernel\(index)")]
             }
             if repaired.isEmpty, found?.contains(where: { $0.field == .device }) == true {
+                let index = link.map { " as interface \($0.index.rawValue)" } ?? ""
                 return [
-                    event(.recreated, "the device was missing after a boot or in a new namespace, and was created")
+                    event(
+                        .recreated,
+                        isReplacement
+                            ? "the interface was deleted and made anew\(index), since a request asked for it"
+                            : "the device was missing after a boot or in a new namespace, and was created")
                 ]
             }
             return repaired
@@ -172,6 +183,25 @@ extension DeviceJob {
         }
     }
 
+    private var strayMessage: String? { strayQueues?.message(for: view.record.spec) }
+
+    /// The event that stray queues have appeared, or are gone.
+    fileprivate func strayEvents(at now: Timestamp) -> [EventRecord] {
+        let name = view.record.name
+        switch (view.status.strayQueues, strayQueues) {
+        case (_, .some) where mayTellOfStrays:
+            return [
+                EventRecord(
+                    at: now, device: name, severity: .warning, reason: .strayQueues, message: strayMessage ?? "")
+            ]
+        case (.some, nil) where mayTellOfStrays:
+            return [
+                EventRecord(at: now, device: name, reason: .strayQueuesGone, message: "the stray queues are gone")
+            ]
+        default: return []
+        }
+    }
+
     private func message(for difference: Difference) -> String {
         guard difference.field == .device else {
             return "\(difference.field.rawValue) was changed outside Tapster and has been repaired"
@@ -183,8 +213,7 @@ extension DeviceJob {
     private func message(for failure: Failure) -> String {
         let message = failure.message
         guard !holders.isEmpty else { return message }
-        let list = holders.map { "pid \($0.process) (\($0.command))" }.joined(separator: ", ")
-        return "\(message); held open by \(list)"
+        return "\(message); held open by \(holders.map(\.summary).joined(separator: ", "))"
     }
 }
 

@@ -4,9 +4,16 @@ internal import TapStore
 extension WantedDevice {
     /// Resolves a record's owner and group to numbers. A brokered device belongs to the daemon's user and group.
     ///
+    /// - Parameters:
+    ///   - record: The device's.
+    ///   - claim: The proof that an interface is the device's; `nil` if there is none.
+    ///   - accounts: Resolves the names.
+    ///   - daemon: The daemon's user and group.
+    ///   - replaced: The interface that is to be made anew; `nil`: none.
     /// - Throws: `ValidationError` if the owner or the group no longer exists on this host.
     init(
-        _ record: DeviceRecord, claim: Claim?, accounts: any Accounts, daemon: (user: UInt32, group: UInt32)
+        _ record: DeviceRecord, claim: Claim?, accounts: any Accounts, daemon: (user: UInt32, group: UInt32),
+        replaced: LinkIndex?
     ) throws(ValidationError) {
         var owner: UInt32?
         var group: UInt32?
@@ -25,6 +32,6 @@ extension WantedDevice {
         self.init(
             name: record.name, identifier: record.identifier, spec: record.spec,
             isDeletionRequested: record.deletionRequestedAt != nil, owner: owner, group: group, claim: claim,
-            isReached: record.settledGeneration == record.generation, recreate: record.recreate)
+            isReached: record.settledGeneration == record.generation, recreate: record.recreate, replaced: replaced)
     }
 }

@@ -31,12 +31,14 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     private let onReady: @Sendable () -> Void
 
     let namespaces: NamespaceStates
-    private let leases: LeaseBroker
+    let leases: LeaseBroker
+    let survey: HolderSurvey
     private var retries: [DeviceName: Retry] = [:]
     private var budgets: [DeviceName: RepairBudget] = [:]
     /// Devices whose namespace does not exist.
     private var waitingForNamespace: Set<DeviceName> = []
-    private var looks = RepeatedLooks()
+    var looks = RepeatedLooks()
+    var strays = StrayWatch()
     private var nextResync = ContinuousClock.now
     private var surveys = SurveyBudget(.now)
     /// Whether namespaces may have been created or deleted since the last pass.
@@ -53,7 +55,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
 
     init(
         kernel: any Kernel, store: Store, snapshots: SnapshotStore, inbox: WorkerInbox, accounts: any Accounts,
-        metrics: EngineMetrics, log: Logger, onReady: @escaping @Sendable () -> Void
+        survey: HolderSurvey, metrics: EngineMetrics, log: Logger, onReady: @escaping @Sendable () -> Void
     ) {
         self.kernel = kernel
         self.store = store
@@ -61,13 +63,14 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         self.inbox = inbox
         let accounts = AccountCache(accounts)
         self.accounts = accounts
+        self.survey = survey
         self.metrics = metrics
         self.log = log
         self.onReady = onReady
         namespaces = NamespaceStates(kernel, statistics: metrics.statistics)
         leases = LeaseBroker(
-            kernel: kernel, namespaces: namespaces, snapshots: snapshots, accounts: accounts, metrics: metrics,
-            log: log,
+            kernel: kernel, namespaces: namespaces, snapshots: snapshots, accounts: accounts, survey: survey,
+            metrics: metrics, log: log,
             postpone: { inbox.add($0) })
     }
 
@@ -98,6 +101,8 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         }
         for question in inbox.drain().questions { question(nil) }
         inbox.end()
+        leases.endReplacements()
+        leases.tellOfLeasesAtStop()
         if history.due != nil { writeHistory() }
     }
 
@@ -218,7 +223,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             if let namespace = view.record.claim?.namespace { needed.insert(namespace) }
         }
         namespaces.closeAll(but: needed)
-        _ = try daemonNamespace()
+        _ = try namespaces.daemonNamespace()
         nextResync = .now + .seconds(Self.resyncSeconds * Double.random(in: 0.8...1.2))
         for (location, namespace) in namespaces.all {
             do throws(KernelError) {
@@ -244,17 +249,6 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         // Failed devices wait for their own retry; all others are reconciled.
         let all = Set(devices.keys)
         return atFailed || retries.isEmpty ? all : all.subtracting(retries.keys)
-    }
-
-    private func daemonNamespace() throws(KernelError) -> NamespaceState {
-        do throws(NamespaceFailure) {
-            return try namespaces.namespace(at: nil)
-        } catch {
-            switch error {
-            case .unusable(let error): throw error
-            case .missing(let detail): throw KernelError("open_namespace", .noEntry, advice: detail)
-            }
-        }
     }
 
     private func refreshPending() throws(KernelError) -> Set<DeviceName> {
@@ -289,6 +283,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         let devices = snapshots.current.devices
         for name in names where devices[name] == nil {
             looks.set(name, isNeeded: false)
+            forgetStrayQueues(of: name)
             retries[name] = nil
             budgets[name] = nil
             waitingForNamespace.remove(name)
@@ -326,8 +321,8 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         let now = Timestamp.now()
         for job in jobs {
             schedule(job)
-            // Of an interface that is down the kernel reports no attach, detach or change of the owner.
-            looks.set(job.name, isNeeded: job.link?.up == false && leases.isLeased(job.name))
+            noteStrayQueues(of: job)
+            concludeReplacement(of: job)
             if job.isClosed || job.isUneventful { continue }
             let report = JobReport(job, at: now)
             events += report.events

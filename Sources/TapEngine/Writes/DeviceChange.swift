@@ -67,9 +67,10 @@ extension DeviceChange {
         guard fixed.isEmpty || recreate else { throw .immutableFields(fixed) }
         let unplaced = record.assignments(beyond: input.spec.queues)
         guard unplaced.isEmpty else { throw .queuesTaken(record.name, unplaced, wanted: input.spec.queues) }
-        // An external change may have altered a field that is fixed at creation.
+        // An external change may have altered a field that is fixed at creation, or another process may get packets.
         let isFixedInKernel = old.status[.ready]?.reason == EventReason.immutableField.rawValue
-        let recreates = recreate && (!fixed.isEmpty || isFixedInKernel)
+        let hasStrangers = (old.status.strayQueues?.attached ?? 0) > 0
+        let recreates = recreate && (!fixed.isEmpty || isFixedInKernel || hasStrangers)
         guard recreates || record.spec != input.spec || record.labels != input.labels else { return .nothing(record) }
         if recreates || record.spec != input.spec { record.generation += 1 }
         if recreates { record.recreateGeneration = record.generation }

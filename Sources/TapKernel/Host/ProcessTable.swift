@@ -1,9 +1,11 @@
 internal import Foundation
+internal import Glibc
 internal import TapCore
 
-/// The processes that hold descriptors of tap and tun devices, as far as the daemon may read their `/proc/PID/fdinfo`
-/// (proc(5)).
-struct DescriptorHolders: DescriptorHolderSource {
+/// The host's processes (proc(5)): which of them hold descriptors of tap and tun devices.
+///
+/// Only root, a process of the same user, or one with `CAP_SYS_PTRACE` may read which descriptors a process has.
+struct ProcessTable: DescriptorHolderSource {
     private static let path = "/dev/net/tun"
 
     func holders(of names: Set<String>) -> [String: [DescriptorHolder]] {
@@ -12,10 +14,10 @@ struct DescriptorHolders: DescriptorHolderSource {
         var holders: [String: [DescriptorHolder]] = [:]
         for process in processes.sorted() where process != getpid() {
             for (name, count) in Self.interfaces(of: process) where names.contains(name) {
-                let command = (try? String(contentsOfFile: "/proc/\(process)/comm", encoding: .utf8)) ?? ""
                 holders[name, default: []].append(
                     DescriptorHolder(
-                        process: process, command: command.trimmingCharacters(in: .newlines), descriptors: count))
+                        process: process, user: Self.user(of: process), command: Self.command(of: process),
+                        descriptors: count))
             }
         }
         return holders
@@ -35,5 +37,17 @@ struct DescriptorHolders: DescriptorHolderSource {
             if let line { counts[String(line.dropFirst(5)), default: 0] += 1 }
         }
         return counts
+    }
+
+    /// The process's effective user; `nil` if it has ended.
+    private static func user(of process: Int32) -> UInt32? {
+        var status = stat()
+        // SAFETY: the kernel writes one `struct stat`, during the call.
+        return unsafe stat("/proc/\(process)", &status) == 0 ? status.st_uid : nil
+    }
+
+    /// The process's name; `nil` if it has ended.
+    private static func command(of process: Int32) -> String? {
+        (try? String(contentsOfFile: "/proc/\(process)/comm", encoding: .utf8))?.trimmingCharacters(in: .newlines)
     }
 }
