@@ -104,7 +104,7 @@ extension LeaseBroker {
     /// Applies a changed device record: ends the leases that are incompatible with it (the change was permitted to end
     /// them) and sets CPUs.
     package func follow(_ record: DeviceRecord) {
-        for lease in devices[record.name]?.leases ?? [] where !lease.canContinue(with: record) { end(lease, .revoked) }
+        for lease in devices[record.name]?.leases ?? [] where !lease.canContinue(with: record) { end(lease, .changed) }
         setReceiveCPUs(of: record.name)
     }
 

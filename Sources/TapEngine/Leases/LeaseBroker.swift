@@ -16,6 +16,8 @@ final class LeaseBroker {
     var connections: [ObjectIdentifier: Lease] = [:]
     var journal: LeaseJournal
     var isRestored = false
+    /// The events of leases, for the worker.
+    var history = LeaseHistory()
     /// When the service manager was last asked to close its copies of a device's queues.
     private var copiesClosedAt: [DeviceName: ContinuousClock.Instant] = [:]
     /// The longest time that the service manager needs to close its copies.
@@ -120,7 +122,7 @@ final class LeaseBroker {
             throw .deviceNotReady(record.name, view.status[.ready]?.message)
         }
         let queues = try request.select(in: view)
-        let lease = Lease(LeaseRecord(request, of: record.identifier, at: place, since: .now()))
+        let lease = Lease(LeaseRecord(request, of: record.identifier, at: place, since: .now()), of: queues)
         // From here on the device cannot be deleted without force, and these queues cannot be leased again.
         switch snapshots.reserve(LeaseView(lease.record, reserving: queues), in: view) {
         case .reserved: break
@@ -211,6 +213,7 @@ final class LeaseBroker {
         CrashPoint.reach(CrashPoint.leaseNoted)
         metrics.leaseHandoffs.increment(["success"])
         log.debug("lease granted", metadata: lease.metadata)
+        history.noteGrant(LeaseView(lease.record, reserving: lease.granted), at: .now)
         publish(name)
     }
 
@@ -235,36 +238,23 @@ final class LeaseBroker {
 
     // MARK: End
 
-    /// Why a lease ends.
-    enum End: String {
-        /// The client disconnected before it received the queues.
-        case unclaimed
-        /// Sending the queues failed.
-        case failed
-        /// The client closed its connection, or its process ended.
-        case closed
-        /// An administrator revoked it, or a change of the device ended it.
-        case revoked
-        /// The queues no longer exist, because their interface is gone.
-        case lost
-    }
-
     /// Ends the lease of a connection that the client has closed, itself or by the end of its process.
     func end(_ connection: any KernelConnection) {
         guard let lease = connections[ObjectIdentifier(connection)] else { return connection.close() }
         end(lease, .closed)
     }
 
-    func end(_ lease: Lease, _ reason: End) {
+    func end(_ lease: Lease, _ cause: LeaseEnd) {
         guard let device = devices[lease.device], device.leases.contains(where: { $0 === lease }) else { return }
         CrashPoint.reach(CrashPoint.leaseEnd)
         // If the last lease ends, the order of the queues does not matter.
         let lost = device.leases.count == 1 ? [] : device.refreshAttachedQueues()
-        finish(lease, reason)
+        finish(lease, cause)
         for other in lost where other !== lease { finish(other, .lost) }
     }
 
-    func finish(_ lease: Lease, _ reason: End) {
+    func finish(_ lease: Lease, _ cause: LeaseEnd) {
+        noteEnd(of: lease, cause)
         // Recorded before anything is undone: a lease in the journal is complete. If the daemon ends here, the next
         // process finds descriptors without a lease, and closes them.
         remember { () throws(KernelError) in try journal.end(lease.id, of: lease.device) }
@@ -273,14 +263,25 @@ final class LeaseBroker {
             remember { () throws(KernelError) in try journal.reorder(lease.device, device.order.known) }
         }
         readBack(lease.device)
-        metrics.leasesEnded.increment([reason.rawValue])
-        log.debug("lease ended", metadata: lease.metadata.merging(["reason": "\(reason)"]) { $1 })
         publish(lease.device)
     }
 
+    /// Counts the end of a lease, and adds it to the history.
+    private func noteEnd(of lease: Lease, _ cause: LeaseEnd) {
+        metrics.leasesEnded.increment([cause.rawValue])
+        log.debug("lease ended", metadata: lease.metadata.merging(["cause": "\(cause)"]) { $1 })
+        history.noteEnd(LeaseView(lease.record, reserving: lease.granted), cause, at: .now)
+    }
+
     /// Ends all leases of a device that is to be deleted or recreated.
-    func endAll(of name: DeviceName) {
-        for lease in devices[name]?.leases ?? [] { end(lease, .revoked) }
+    func endAll(of name: DeviceName, _ cause: LeaseEnd) {
+        for lease in devices[name]?.leases ?? [] { end(lease, cause) }
+    }
+
+    /// Notes the leases that end with the daemon, since no supervisor keeps their descriptors.
+    func stop() {
+        guard kernel.memory == nil else { return }
+        for lease in devices.values.flatMap(\.leases) { noteEnd(of: lease, .stopped) }
     }
 
     /// Detaches and closes the queues and the connection. Detached first, since other processes may hold copies; last

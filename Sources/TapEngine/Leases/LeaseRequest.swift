@@ -13,19 +13,24 @@ package struct LeaseRequest: Sendable {
     package let queues: [Int]?
     /// The client process's credentials (`SO_PEERCRED`, unix(7)).
     package let peer: PeerCredentials
+    /// The client's user name and the name of its process; each `nil` if it has none or it could not be read.
+    package let userName: String?
+    package let command: String?
     /// Whether the client's role permits leases of every device.
     package let isAllowedByRole: Bool
     /// Whether the client may see which devices exist.
     package let mayView: Bool
 
     package init(
-        device: DeviceName, consumer: ConsumerName?, queues: [Int]?, peer: PeerCredentials, isAllowedByRole: Bool,
-        mayView: Bool
+        device: DeviceName, consumer: ConsumerName?, queues: [Int]?, peer: PeerCredentials, userName: String?,
+        command: String?, isAllowedByRole: Bool, mayView: Bool
     ) {
         self.device = device
         self.consumer = consumer
         self.queues = queues
         self.peer = peer
+        self.userName = userName
+        self.command = command
         self.isAllowedByRole = isAllowedByRole
         self.mayView = mayView
     }
@@ -77,6 +82,6 @@ extension LeaseRecord {
         self.init(
             id: .random(), device: request.device, identifier: identifier.text, place: place,
             consumer: request.consumer, process: request.peer.process, user: request.peer.user,
-            group: request.peer.group, since: since)
+            group: request.peer.group, userName: request.userName, command: request.command, since: since)
     }
 }

@@ -29,6 +29,8 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     let metrics: EngineMetrics
     private let log: Logger
     private let onReady: @Sendable () -> Void
+    /// Has events written by another thread.
+    private let record: @Sendable ([EventRecord]) -> Void
 
     let namespaces: NamespaceStates
     private let leases: LeaseBroker
@@ -53,7 +55,8 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
 
     init(
         kernel: any Kernel, store: Store, snapshots: SnapshotStore, inbox: WorkerInbox, accounts: any Accounts,
-        metrics: EngineMetrics, log: Logger, onReady: @escaping @Sendable () -> Void
+        metrics: EngineMetrics, log: Logger, record: @escaping @Sendable ([EventRecord]) -> Void,
+        onReady: @escaping @Sendable () -> Void
     ) {
         self.kernel = kernel
         self.store = store
@@ -63,6 +66,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         self.accounts = accounts
         self.metrics = metrics
         self.log = log
+        self.record = record
         self.onReady = onReady
         namespaces = NamespaceStates(kernel, statistics: metrics.statistics)
         leases = LeaseBroker(
@@ -95,10 +99,20 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             }
             if snapshots.current.storeFailure != nil { history.expectRecovery() }
             if let due = history.due, due <= .now { writeHistory() }
+            recordLeaseEvents()
         }
+        leases.stop()
         for question in inbox.drain().questions { question(nil) }
         inbox.end()
         if history.due != nil { writeHistory() }
+        recordLeaseEvents()
+    }
+
+    private func recordLeaseEvents() {
+        let events = leases.history.drain(at: .now)
+        for event in events { log.log(event) }
+        // After a failure the writer would fail again, until a write of this thread has succeeded.
+        if !events.isEmpty || snapshots.current.storeFailure == nil { record(events) }
     }
 
     /// Waits for events, and performs lease commands, which come before all other work and between batches: clients
@@ -115,7 +129,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         guard inbox.isEmpty, !namespaces.all.values.contains(where: \.hasPendingChanges) else { return .now }
         let soonest = retries.values.map(\.due).reduce(nextResync, min)
         let survey = inbox.isLookRequested ? surveys.due : nil
-        return [history.due, looks.due, survey].compactMap(\.self).reduce(soonest, min)
+        return [history.due, leases.history.due, looks.due, survey].compactMap(\.self).reduce(soonest, min)
     }
 
     /// Reports that the kernel cannot be read, and schedules a full read.
@@ -302,7 +316,9 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         where !inbox.isStopping {
             metrics.passDevicesLeft.set(Double(left))
             // Deleting a leased device required `force`, so its leases may end.
-            for view in chunk where view.record.deletionRequestedAt != nil { leases.endAll(of: view.record.name) }
+            for view in chunk where view.record.deletionRequestedAt != nil {
+                leases.endAll(of: view.record.name, .deleted)
+            }
             let batch = Batch(chunk, in: self)
             try batch.run()
             conclude(batch.jobs)
@@ -317,7 +333,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         budgets[name]?.contested(controller: controller, at: .now) ?? []
     }
 
-    func endLeases(of name: DeviceName) { leases.endAll(of: name) }
+    func endLeases(of name: DeviceName, _ cause: LeaseEnd) { leases.endAll(of: name, cause) }
 
     /// Publishes the results of a batch, and adds events and settled generations to the history.
     private func conclude(_ jobs: [DeviceJob]) {
