@@ -90,7 +90,7 @@ import Testing
             let frames = try SteeredFrames(
                 to: holder.interfaceIndex, in: namespace.path, by: try #require(holder.queues[0]))
             #expect(try frames.order(of: holder.queues, count: 2) == [0, 1])
-            try daemon.set(0, of: "far0", enabled: false)
+            try daemon.set(0, of: "far0", enabled: false, force: true)
             #expect(try frames.order(of: holder.queues, count: 1) == [1])
             holder.queues[1]?.detach()
             try daemon.waitForQueues(
@@ -119,7 +119,7 @@ import Testing
             for round in 0..<2 {
                 let holder = try LeaseHolder(daemon, "web0")
                 try expect(whileLeased, "in lease \(round)")
-                try daemon.set(0, of: "web0", enabled: false)
+                try daemon.set(0, of: "web0", enabled: false, force: true)
                 try expect(whileLeased, "with one queue")
                 holder.queues[1]?.detach()
                 // Without an attached queue all packets would be lost.
@@ -131,7 +131,7 @@ import Testing
                     holder.queues[1]?.attach()
                 }
                 try expect(whileLeased, "with one queue again")
-                try daemon.set(0, of: "web0", enabled: true)
+                try daemon.set(0, of: "web0", enabled: true, force: true)
                 holder.close()
                 holder.queues = [:]
                 try daemon.waitForLeases([])
@@ -234,10 +234,10 @@ import Testing
     @Test func theSendBufferIsSetOnEachQueue() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 3, "sendBufferBytes": 50000}"#)
-            try daemon.set(1, of: "web0", enabled: false)
             let holder = try LeaseHolder(daemon, "web0")
             #expect((0..<3).map { holder.queues[$0]?.sendBufferBytes } == [50_000, 50_000, 50_000])
-            try daemon.set(1, of: "web0", enabled: true)
+            try daemon.set(1, of: "web0", enabled: false, force: true)
+            try daemon.set(1, of: "web0", enabled: true, force: true)
             #expect(holder.queues[1]?.sendBufferBytes == 50_000)
             holder.close()
             holder.queues = [:]

@@ -69,7 +69,8 @@ extension LeaseBroker {
         publish(device.name)
     }
 
-    /// Attaches or detaches a queue that a user has enabled or disabled. Does nothing if the queue is not leased.
+    /// Attaches or detaches a queue that a user has enabled or disabled with `force`. Does nothing if the queue is not
+    /// leased.
     package func setQueue(_ name: DeviceName, _ index: Int, isEnabled: Bool) throws(Refusal) {
         guard let device = devices[name] else { return }
         let before = device.order

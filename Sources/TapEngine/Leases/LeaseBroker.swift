@@ -142,31 +142,25 @@ final class LeaseBroker {
         }
     }
 
-    /// Opens the queues for a lease. Disabled queues come last, so that detaching them leaves the others in place.
+    /// Opens the queues for a lease.
     ///
     /// - Returns: The size of the vnet header in bytes; `nil` if there is none.
     private func attach(
         _ queues: [Int], to lease: Lease, of record: DeviceRecord, at namespace: NamespaceState
     ) throws(KernelError) -> Int? {
-        let disabled = queues.filter(record.disabledQueues.contains)
-        let order = queues.filter { !record.disabledQueues.contains($0) } + disabled
         // Updates the order of the queues leased already, to which the kernel appends the new ones.
         for other in devices[lease.device]?.refreshAttachedQueues() ?? [] { finish(other, .lost) }
         // Device-wide settings are set for the first lease only, not while other consumers use the device.
         let isFirst = devices[lease.device] == nil
         let opened = try namespace.kernel.openQueues(
-            of: lease.place.index, QueueOpening(record.spec, count: order.count, setsDevice: isFirst))
+            of: lease.place.index, QueueOpening(record.spec, count: queues.count, setsDevice: isFirst))
         let device = addDevice(lease.device)
         device.add(lease)
-        for (index, queue) in zip(order, opened.queues) {
+        for (index, queue) in zip(queues, opened.queues) {
             lease.queues[index] = queue
             device.attach(index)
         }
-        for index in disabled.reversed() {
-            try lease.queues[index]?.detach()
-            device.detach(index)
-        }
-        metrics.operations.increment(["open_queue"], by: UInt64(order.count))
+        metrics.operations.increment(["open_queue"], by: UInt64(queues.count))
         readBack(lease.device)
         return opened.vnetHeaderSize
     }

@@ -48,14 +48,17 @@ package struct LeaseRequest: Sendable {
     /// Selects the queues to lease.
     ///
     /// - Returns: Queue indexes in ascending order, at least one.
-    /// - Throws: `Refusal` if a queue does not exist, is assigned to another consumer, or is leased already, or none is
-    ///   free.
+    /// - Throws: `Refusal` if a queue does not exist, is assigned to another consumer, is leased already or disabled, or
+    ///   none is free.
     func select(in view: DeviceView) throws(Refusal) -> [Int] {
         let record = view.record
         guard let queues else {
             let theirs = record.queues.filter { record.assignments[$0]?.consumer == consumer }
-            let free = theirs.filter { view.lease(of: $0) == nil }
+            let unleased = theirs.filter { view.lease(of: $0) == nil }
+            // A consumer takes each queue that it gets for attached.
+            let free = unleased.filter { !record.disabledQueues.contains($0) }
             guard !free.isEmpty else {
+                if let queue = unleased.first { throw .queueDisabled(device, queue: queue) }
                 if let queue = theirs.first, let lease = view.lease(of: queue) {
                     throw .queueLeased(queue: queue, by: lease)
                 }
@@ -71,6 +74,7 @@ package struct LeaseRequest: Sendable {
                 throw .queueForbidden(device, queue: queue, assignment)
             }
             if let lease = view.lease(of: queue) { throw .queueLeased(queue: queue, by: lease) }
+            if record.disabledQueues.contains(queue) { throw .queueDisabled(device, queue: queue) }
         }
         return queues.sorted()
     }

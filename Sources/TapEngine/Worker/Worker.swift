@@ -345,6 +345,9 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             // Of an interface that is down the kernel reports no attach, detach or change of the owner.
             looks.set(job.name, isNeeded: job.link?.up == false && leases.isLeased(job.name))
             if job.isClosed || job.isUneventful { continue }
+            // The batch has read back the interface, and with it dropped the notifications about it: its consumers may
+            // have attached or detached queues meanwhile, or unnoticed before the batch brought it up.
+            leases.look(at: job.name)
             let report = JobReport(job, at: now)
             events += report.events
             note(report.repairs, of: job)
