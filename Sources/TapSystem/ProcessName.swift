@@ -16,7 +16,9 @@ public enum ProcessName {
         var bytes = [UInt8](repeating: 0, count: bytesMax)
         let number = file.number
         // SAFETY: the kernel writes at most the array's bytes, during the call.
-        guard let count = try? systemCall({ unsafe Glibc.read(number, &bytes, bytesMax) }), count > 0 else { return nil }
+        guard let count = try? systemCall({ unsafe Glibc.read(number, &bytes, bytesMax) }), count > 0 else {
+            return nil
+        }
         let text = bytes[..<count].prefix { $0 != UInt8(ascii: "\n") }
         return text.isEmpty ? nil : String(decoding: text, as: UTF8.self).printable
     }

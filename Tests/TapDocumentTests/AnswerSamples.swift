@@ -12,7 +12,8 @@ enum AnswerSamples {
             try device(), try emptyDevice(), DeviceList(items: [try device(), try emptyDevice()], metadata: nextPage),
             DeviceList(items: [], metadata: .init(continueToken: nil, resourceVersion: 0)), try queue(),
             ItemList([try freeQueue()]), try assignment(), try assignedQueue(), try lease(), try plan(),
-            try drifted(), try event(), try leaseEvent(), ownEvent, try revision(), try listedRevision(), try unmanaged(),
+            try drifted(), try event(), try leaseEvent(), ownEvent, try revision(), try listedRevision(),
+            try unmanaged(),
             bareUnmanaged, problem, plainProblem, VersionDocument(name: "tapster", version: "1.2.3"),
             Backup(path: "/var/lib/tapster/db.backup-1", bytesCount: 4_096, revision: 417, createdAt: moment),
             try apply(), try dryRun(), ReconcileDocument(looked: true), WatchEvent.added(try device()),
@@ -44,6 +45,7 @@ enum AnswerSamples {
         link.operationalState = .lowerLayerDown
         var tun = ObservedTun(kind: .tap)
         (tun.attachedQueues, tun.detachedQueues) = (3, 1)
+        (tun.vnetHeaderSize, tun.offloads) = (12, [.checksum, .tso4, .tso6])
         link.tun = tun
         var status = DeviceStatus()
         status.observedGeneration = 2

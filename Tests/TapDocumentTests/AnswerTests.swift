@@ -78,7 +78,8 @@ import Testing
                 + #""deletionRequestedAt":"\#(time).456Z"},"spec":"# + (try AnswerSamples.spec().text)
                 + #","status":{"observedGeneration":2,"phase":"Deleting","ifindex":12,"#
                 + #""macAddress":"02:00:00:00:00:01","mtu":1500,"operationalState":"lowerLayerDown","carrier":false,"#
-                + #""attachedQueues":3,"detachedQueues":1,"drift":[\#(drift.joined(separator: ","))],"#
+                + #""attachedQueues":3,"detachedQueues":1,"vnetHeaderSize":12,"offloads":["checksum","tso4","tso6"],"#
+                + #""drift":[\#(drift.joined(separator: ","))],"#
                 + #""lastError":"set_link: EBUSY","conditions":[{"type":"Ready","status":"False","#
                 + #""reason":"DriftReported","message":"é / \\ \u0001","lastTransitionTime":"\#(time).123Z"},"#
                 + #"{"type":"Leased","status":"True","reason":"Leased","message":"queues 0","#

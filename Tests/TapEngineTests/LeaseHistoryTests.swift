@@ -53,7 +53,8 @@ import Testing
         let lease = try Self.lease(of: "web0", by: 1_000)
         for _ in 0..<25 { history.noteGrant(lease, at: start) }
         history.noteGrant(lease, at: start + .seconds(100))
-        #expect(history.drain(at: start + .seconds(100)).map(\.reason).suffix(2) == ["LeaseEventsOmitted", "LeaseGranted"])
+        #expect(
+            history.drain(at: start + .seconds(100)).map(\.reason).suffix(2) == ["LeaseEventsOmitted", "LeaseGranted"])
     }
 
     @Test func onlyEndsThatNeitherSideAskedForAreWarnings() throws {

@@ -31,23 +31,24 @@ import Testing
     }
 
     static let endings: [Ending] = [
-        Ending(cause: "closed") { _, holder in holder.close() },
-        Ending(cause: "revoked") { daemon, holder in
+        Ending(cause: "closed") { (_, holder) throws in holder.close() },
+        Ending(cause: "revoked") { (daemon, holder) throws in
             #expect(try daemon.send("DELETE", "/v1/leases/\(holder.id)").status == 204)
         },
-        Ending(cause: "deleted") { daemon, _ in
+        Ending(cause: "deleted") { (daemon, _) throws in
             #expect(try daemon.send("DELETE", "/v1/devices/web0?force=true&wait=10s").status == 200)
         },
-        Ending(cause: "recreated") { daemon, _ in
+        Ending(cause: "recreated") { (daemon, _) throws in
             let target = "/v1/devices/web0?recreate=true&force=true&wait=10s"
-            #expect(try daemon.send("PATCH", target, json: #"{"spec": {"vnetHeader": false}}"#).status == 200)
+            let body = #"{"spec": {"vnetHeader": false, "offloads": []}}"#
+            #expect(try daemon.send("PATCH", target, json: body).status == 200)
         },
-        Ending(cause: "changed") { daemon, _ in
+        Ending(cause: "changed") { (daemon, _) throws in
             let target = "/v1/devices/web0?force=true&wait=10s"
             #expect(try daemon.send("PATCH", target, json: #"{"spec": {"queues": 1}}"#).status == 200)
         },
-        Ending(cause: "lost") { _, _ in try run("ip", "link", "del", "web0") },
-        Ending(cause: "stopped") { daemon, _ in
+        Ending(cause: "lost") { (_, _) throws in try run("ip", "link", "del", "web0") },
+        Ending(cause: "stopped") { (daemon, _) throws in
             #expect(daemon.stop() == 0)
             try daemon.start()
         },

@@ -174,6 +174,49 @@ import Testing
         }
     }
 
+    /// Also if the lessee has changed it so often that the repairs are given up for a while.
+    @Test func theAddressIsRightAfterALesseeThatKeptChangingIt() async throws {
+        try await withDaemon { (daemon) throws in
+            try daemon.create("web0", spec: #"{"queues": 2}"#)
+            let address = try #require(try Interface("web0")?.macAddress)
+            let holder = try LeaseHolder(daemon, "web0")
+            var last: UInt8 = 0
+            try eventually("the repairs are given up", within: 20) {
+                last &+= 1
+                holder.queues[0]?.setAddress([2, 0, 0, 0, 0, last])
+                usleep(20_000)
+                return try daemon.condition("Ready", of: "web0")?.reason == "Contested"
+            }
+            holder.close()
+            holder.queues = [:]
+            try eventually("it is right again") { try Interface("web0")?.macAddress == address }
+            try daemon.waitUntilReady("web0")
+            #expect(try daemon.condition("Conflict", of: "web0")?.holds == false)
+        }
+    }
+
+    /// Nor may they outlast the lease for those who stay.
+    @Test(arguments: Consumer.HiddenSetting.allCases)
+    func hiddenSettingsOfALeaverDoNotHarmThoseWhoStay(setting: Consumer.HiddenSetting) async throws {
+        try await withDaemon { (daemon) throws in
+            try daemon.create("web0", spec: #"{"queues": 3, "sendBufferBytes": 50000}"#)
+            let stays = try LeaseHolder(daemon, "web0", "queues=0")
+            let leaves = try LeaseHolder(daemon, "web0", "queues=1,2")
+            stays.queues[0]?.vnetHeaderSize = 20
+            try #require(leaves.queues[2]).set(setting)
+            leaves.close()
+            leaves.queues = [:]
+            try daemon.waitForLeases([stays.id])
+            let queue = try #require(stays.queues[0])
+            #expect(queue.sendBufferBytes == 50_000)
+            // What consumers negotiate with their guests belongs to those who stay.
+            #expect(queue.vnetHeaderSize == 20)
+            #expect(queue.isLittleEndian == (setting == .byteOrder))
+            let frames = try SteeredFrames(to: stays.interfaceIndex, by: queue)
+            #expect(try frames.order(of: [0: queue], count: 1) == [0])
+        }
+    }
+
     /// Changes by the last consumer are undone before the next one gets the queues.
     @Test func settingsAreRightBeforeEachHandOver() async throws {
         try await withDaemon { (daemon) throws in

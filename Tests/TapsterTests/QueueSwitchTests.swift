@@ -151,7 +151,8 @@ import Testing
     @Test func otherWritesDoNotSwitchLeasedQueues() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 4}"#)
-            let before = try #require(try daemon.send("GET", "/v1/devices/web0")["metadata", "resourceVersion"] as? String)
+            let before = try #require(
+                try daemon.send("GET", "/v1/devices/web0")["metadata", "resourceVersion"] as? String)
             let holder = try LeaseHolder(daemon, "web0", "queues=0,1,2")
             holder.queues[2]?.detach()
             func check(_ what: String) throws {

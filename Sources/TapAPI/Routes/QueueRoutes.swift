@@ -71,7 +71,11 @@ struct QueueRoutes: Sendable {
                 try .set(index, of: record, enabled: isEnabled, at: .now()), by: call.author, force: force)
             return {
                 // Without `force` the queue is not leased, or its setting has not changed.
-                if force { setQueue(call, record.name, index, isEnabled: isEnabled) } else { answer(call, record.name, index) }
+                if force {
+                    setQueue(call, record.name, index, isEnabled: isEnabled)
+                } else {
+                    answer(call, record.name, index)
+                }
             }
         }
     }

@@ -56,6 +56,11 @@ public struct DeviceDocument: Hashable, Sendable {
         public var attachedQueues: Int?
         /// Number of open queues that are detached; `nil` if it is unknown.
         public var detachedQueues: Int?
+        /// The size in bytes that consumers find, which they may have negotiated otherwise than the spec; `nil` without
+        /// an anchor.
+        public var vnetHeaderSize: Int?
+        /// The offloads that consumers have negotiated, as ethtool(8) shows them; `nil` without an anchor.
+        public var offloads: [String]?
         /// The drift that the last pass left unrepaired.
         public var drift: [DriftDocument]
         /// The failure of the last pass over the device; `nil` if it did not fail.
@@ -78,6 +83,8 @@ public struct DeviceDocument: Hashable, Sendable {
             carrier = link?.carrier
             attachedQueues = link?.tun?.attachedQueues
             detachedQueues = link?.tun?.detachedQueues
+            vnetHeaderSize = link?.tun?.vnetHeaderSize
+            offloads = link?.tun?.offloads?.names
             drift = status.drift.map(DriftDocument.init)
             lastError = status.lastError
             conditions = status.conditions.map(ConditionDocument.init) + [ConditionDocument(leased)]
@@ -155,6 +162,8 @@ extension DeviceDocument.Status: JSONReadable {
         json.member("carrier", carrier.map { .bool($0) } ?? .null)
         json.member("attachedQueues", attachedQueues)
         json.member("detachedQueues", detachedQueues)
+        json.member("vnetHeaderSize", vnetHeaderSize)
+        json.member("offloads", offloads.map { .array($0.map { .string($0) }) } ?? .null)
         json.member("drift", .array(drift.map(\.document)))
         json.member("lastError", lastError)
         json.objects("conditions", conditions) { $1.encode(to: &$0) }
@@ -171,6 +180,8 @@ extension DeviceDocument.Status: JSONReadable {
         carrier = try reader.optional("carrier")
         attachedQueues = try reader.optional("attachedQueues")
         detachedQueues = try reader.optional("detachedQueues")
+        vnetHeaderSize = try reader.optional("vnetHeaderSize")
+        offloads = try reader.optional("offloads")
         drift = try reader.list("drift")
         lastError = try reader.optional("lastError")
         conditions = try reader.list("conditions")

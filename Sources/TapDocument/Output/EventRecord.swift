@@ -62,7 +62,8 @@ extension EventRecord: AnswerDocument {
             "id": JSONValue(id), "time": .string(at.text), "device": JSONValue(device?.text),
             "type": .string(severity.rawValue), "reason": .string(reason), "message": .string(message),
             "field": JSONValue(difference?.field), "wanted": difference?.wanted ?? .null,
-            "observed": difference?.observed ?? .null, "lease": lease?.document ?? .null, "actor": JSONValue(author?.name),
+            "observed": difference?.observed ?? .null, "lease": lease?.document ?? .null,
+            "actor": JSONValue(author?.name),
             "source": JSONValue(author?.source), "requestId": JSONValue(author?.request),
             "revision": JSONValue(revision.map { String($0) }),
         ]
@@ -77,7 +78,8 @@ extension EventRecord: AnswerDocument {
             difference: field.map {
                 FieldDifference(field: $0, wanted: reader.json("wanted"), observed: reader.json("observed"))
             },
-            lease: try reader.optional("lease"), author: try Author(reader), revision: try reader.optionalRevision("revision"))
+            lease: try reader.optional("lease"), author: try Author(reader),
+            revision: try reader.optionalRevision("revision"))
         id = try reader.optional("id")
     }
 }

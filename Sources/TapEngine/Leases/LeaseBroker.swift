@@ -16,6 +16,8 @@ final class LeaseBroker {
     var connections: [ObjectIdentifier: Lease] = [:]
     var journal: LeaseJournal
     var isRestored = false
+    /// Devices whose last lease has ended, until the worker has taken note of it.
+    private var vacated: Set<DeviceName> = []
     /// The events of leases, for the worker.
     var history = LeaseHistory()
     /// When the service manager was last asked to close its copies of a device's queues.
@@ -161,6 +163,7 @@ final class LeaseBroker {
             device.attach(index)
         }
         metrics.operations.increment(["open_queue"], by: UInt64(queues.count))
+        if devices[lease.device]?.leases.isEmpty != false { vacated.insert(lease.device) }
         readBack(lease.device)
         return opened.vnetHeaderSize
     }
@@ -260,6 +263,12 @@ final class LeaseBroker {
         publish(lease.device)
     }
 
+    /// The devices whose last lease has ended since the last call.
+    func drainVacated() -> Set<DeviceName> {
+        defer { vacated = [] }
+        return vacated
+    }
+
     /// Counts the end of a lease, and adds it to the history.
     private func noteEnd(of lease: Lease, _ cause: LeaseEnd) {
         metrics.leasesEnded.increment([cause.rawValue])
@@ -290,6 +299,12 @@ final class LeaseBroker {
         }
         // Fails if the interface is gone. Without it, a consumer could have the interface removed with its last queue.
         try? lease.queues.values.first?.restoreAccess(to: kernel.daemonUser)
+        // A first lease resets the whole device. Those who stay keep the vnet header size, byte order and offloads,
+        // which they have negotiated themselves.
+        if let device, device.leases.count > 1 {
+            try? lease.queues.values.first?.clearFilters(
+                sendBuffer: snapshots.current.devices[lease.device]?.record.spec.sendBuffer)
+        }
         for queue in lease.queues.values { queue.close() }
         if let count = lease.keptQueues {
             kernel.forget(lease.keptName, queues: count)

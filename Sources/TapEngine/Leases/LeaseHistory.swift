@@ -2,9 +2,9 @@ internal import TapCore
 internal import TapDocument
 internal import TapStore
 
-/// The events of leases, at most some a minute for each user of a device: a client that leases and leaves in a loop must
-/// not displace the rest of the history. What exceeds that is counted, and summarised in one event. Used on the worker's
-/// thread.
+/// The events of leases, at most some a minute for each user of a device: a client that leases and leaves in a loop
+/// must not displace the rest of the history. What exceeds that is counted, and summarised in one event. Used on the
+/// worker's thread.
 struct LeaseHistory {
     /// The most events of one user's leases of one device in a minute, besides the summary.
     static let eventsPerMinuteMax = 20

@@ -125,7 +125,8 @@ extension LeaseJournal.Entry {
             record: LeaseRecord(
                 id: id, device: device, identifier: identifier,
                 place: LeasePlace(namespace: namespace, index: LinkIndex(rawValue: index)), consumer: consumer,
-                process: process, user: user, group: group, userName: userName, command: command, since: Timestamp(microseconds: Int64(since))),
+                process: process, user: user, group: group, userName: userName, command: command,
+                since: Timestamp(microseconds: Int64(since))),
             queues: queues)
     }
 

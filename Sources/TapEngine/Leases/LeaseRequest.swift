@@ -48,8 +48,8 @@ package struct LeaseRequest: Sendable {
     /// Selects the queues to lease.
     ///
     /// - Returns: Queue indexes in ascending order, at least one.
-    /// - Throws: `Refusal` if a queue does not exist, is assigned to another consumer, is leased already or disabled, or
-    ///   none is free.
+    /// - Throws: `Refusal` if a queue does not exist, is assigned to another consumer, is leased already or disabled,
+    ///   or none is free.
     func select(in view: DeviceView) throws(Refusal) -> [Int] {
         let record = view.record
         guard let queues else {

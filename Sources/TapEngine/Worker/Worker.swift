@@ -160,6 +160,8 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         do throws(KernelError) {
             try collectSignals()
             for name in looks.begin(at: began) { leases.readBack(name) }
+            // What a consumer kept changing is repaired at once when it has gone.
+            for name in leases.drainVacated() { budgets[name] = nil }
             let wasOverrun = namespaces.all.values.contains { $0.pendingSignals.wasOverrun }
             if wasOverrun { metrics.overruns.increment([]) }
             isFull = wasOverrun || hasReadFailed || nextResync <= began || work.isLookRequested
@@ -260,17 +262,6 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         return atFailed || retries.isEmpty ? all : all.subtracting(retries.keys)
     }
 
-    private func daemonNamespace() throws(KernelError) -> NamespaceState {
-        do throws(NamespaceFailure) {
-            return try namespaces.namespace(at: nil)
-        } catch {
-            switch error {
-            case .unusable(let error): throw error
-            case .missing(let detail): throw KernelError("open_namespace", .noEntry, advice: detail)
-            }
-        }
-    }
-
     private func refreshPending() throws(KernelError) -> Set<DeviceName> {
         let devices = snapshots.current.devices
         var affected: Set<DeviceName> = []
@@ -283,14 +274,6 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             }
         }
         return affected.filter { devices[$0] != nil }
-    }
-
-    /// The devices that are wanted, or exist, in a namespace other than the daemon's.
-    private func devicesInOtherNamespaces() -> Set<DeviceName> {
-        Set(
-            snapshots.current.devices.values.lazy
-                .filter { $0.record.spec.networkNamespace != nil || $0.record.claim?.namespace != nil }
-                .map(\.record.name))
     }
 
     private func dueRetries(_ now: ContinuousClock.Instant) -> [DeviceName] {
@@ -362,7 +345,6 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         let spec = job.view.record.spec
         for difference in repairs {
             metrics.driftRepairs.increment([difference.field.rawValue])
-            if spec.access == .open, difference.field.isSetByConsumers { continue }
             if spec.isRepairedAlways(difference.field) { continue }
             budgets[job.name, default: RepairBudget()].note(
                 difference.field, controller: job.link?.controller, at: .now)

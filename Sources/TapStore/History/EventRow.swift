@@ -71,7 +71,8 @@ enum EventRow {
         var event = EventRecord(
             at: Timestamp(microseconds: row["at"]), device: try (row["device"] as String?).map { try DeviceName($0) },
             severity: OpenEnum(rawValue: row["type"]), storedReason: row["reason"],
-            message: row["message"], difference: difference, lease: lease, author: Author(row), revision: row["revision"])
+            message: row["message"], difference: difference, lease: lease, author: Author(row),
+            revision: row["revision"])
         event.id = row["id"]
         return event
     }
