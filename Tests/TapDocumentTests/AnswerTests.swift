@@ -36,8 +36,8 @@ import Testing
         #expect(Self.text(try AnswerSamples.assignedQueue()) == #"{\#(assignment),"device":"web0","queue":3}"#)
         #expect(
             Self.text(try AnswerSamples.lease())
-                == #"{"consumer":"vm-42","device":"web0","gid":12,"id":"0123456789abcdef","pid":17,"queues":[0,3],"#
-                + #""since":"\#(time)","uid":1000}"#)
+                == #"{"command":"qemu","consumer":"vm-42","device":"web0","gid":12,"id":"0123456789abcdef","pid":17,"#
+                + #""queues":[0,3],"since":"\#(time)","uid":1000,"userName":"alice"}"#)
         #expect(
             Self.text(try AnswerSamples.leaseMessage())
                 == #"{"device":"web0","ifindex":12,"last":false,"lease":"0123456789abcdef","networkNamespace":"blue","#
@@ -59,7 +59,8 @@ import Testing
                 + #""plan":null,"revision":"418","unreached":["web0"]}"#)
         #expect(
             Self.text(try AnswerSamples.event())
-                == #"{"actor":"uid:0","device":"web0","field":"link.mtu","id":5,"message":"m","observed":9000,"#
+                == #"{"actor":"uid:0","device":"web0","field":"link.mtu","id":5,"lease":null,"message":"m","#
+                + #""observed":9000,"#
                 + #""reason":"DriftRepaired","requestId":"r-1","revision":"417","source":"pid 17","time":"\#(time)","#
                 + #""type":"Warning","wanted":1500}"#)
     }

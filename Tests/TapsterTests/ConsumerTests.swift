@@ -34,7 +34,8 @@ import Testing
                 consumer.leave()
                 try eventually("both are set again") {
                     let device = try daemon.send("GET", "/v1/devices/open0")
-                    return device["status", "vnetHeaderSize"] as? Int == 12
+                    return device["status", "attachedQueues"] as? Int == 0
+                        && device["status", "vnetHeaderSize"] as? Int == 12
                         && device["status", "offloads"] as? [String] == ["checksum", "tso4", "tso6"]
                 }
                 #expect(try offloads(of: "open0") == [.checksum, .tso4, .tso6])
