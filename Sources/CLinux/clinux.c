@@ -88,14 +88,19 @@ int clinux_tun_set_send_buffer(int fd, int bytes) { return ioctl(fd, TUNSETSNDBU
 // EINVAL: a tun device has no filters, and some kernels have no foreign byte order.
 static int where_supported(int result) { return result == 0 || errno == EINVAL ? 0 : -1; }
 
-int clinux_tun_reset(int fd) {
+int clinux_tun_clear_filters(int fd) {
     struct tun_filter all_addresses = {0};
     struct sock_fprog unused = {0};
-    int no_program = -1, native_order = 0, unlimited = INT_MAX;
+    int no_program = -1;
     if (where_supported(ioctl(fd, TUNSETTXFILTER, &all_addresses)) != 0) return -1;
     if (where_supported(ioctl(fd, TUNDETACHFILTER, &unused)) != 0) return -1;
     if (where_supported(ioctl(fd, TUNSETSTEERINGEBPF, &no_program)) != 0) return -1;
-    if (where_supported(ioctl(fd, TUNSETFILTEREBPF, &no_program)) != 0) return -1;
+    return where_supported(ioctl(fd, TUNSETFILTEREBPF, &no_program));
+}
+
+int clinux_tun_reset(int fd) {
+    int native_order = 0, unlimited = INT_MAX;
+    if (clinux_tun_clear_filters(fd) != 0) return -1;
     if (where_supported(ioctl(fd, TUNSETVNETLE, &native_order)) != 0) return -1;
     if (where_supported(ioctl(fd, TUNSETVNETBE, &native_order)) != 0) return -1;
     return ioctl(fd, TUNSETSNDBUF, &unlimited);

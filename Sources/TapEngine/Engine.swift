@@ -16,10 +16,13 @@ package final class Engine: ChangeFeed {
     package let documents: DeviceReader
     /// What the engine counts and measures.
     package let metrics: EngineMetrics
+    /// The names of clients' users.
+    package let userNames: UserNames
     let store: Store
     let snapshots: SnapshotStore
     let inbox: WorkerInbox
     let writes: WriteQueue
+    private let events: EventQueue
     private let trials: Trials
     private let applies: Apply
     private let readThread: SerialThread<@Sendable () -> Void>
@@ -44,17 +47,20 @@ package final class Engine: ChangeFeed {
         self.metrics = metrics
         snapshots = SnapshotStore(onChange: onChange)
         inbox = WorkerInbox(waker: kernel.waker)
+        userNames = UserNames(accounts)
         documents = DeviceReader(accounts: accounts, features: kernel.features)
         let (devices, revision) = try store.load()
         snapshots.load(devices, revision: revision)
         writes = WriteQueue(store: store, snapshots: snapshots, inbox: inbox, metrics: metrics)
+        let events = EventQueue(writes)
+        self.events = events
         readThread = SerialThread("tapster-reader", waitingMax: Self.readsMax) { for read in $0 { read() } }
         trials = try Trials(store: store, writes: writes)
         applies = Apply(inbox: inbox, trials: trials)
         holders = HolderSearch(kernel.holders)
         worker = Worker(
             kernel: kernel, store: store, snapshots: snapshots, inbox: inbox, accounts: accounts,
-            survey: HolderSurvey(holders), metrics: metrics, log: log, onReady: onReady)
+            survey: HolderSurvey(holders), metrics: metrics, log: log, record: { events.add($0) }, onReady: onReady)
     }
 
     /// Starts the threads.
@@ -85,6 +91,8 @@ package final class Engine: ChangeFeed {
     package func stop() {
         worker.stop()
         holders.stop()
+        // A failure is known already: the worker has tried to write too.
+        try? events.finish(store)
     }
 
     // MARK: Apply

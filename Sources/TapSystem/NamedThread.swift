@@ -32,6 +32,12 @@ public enum NamedThread {
             throw ThreadFailure(name: name, errno: Errno(rawValue: result))
         }
     }
+
+    /// Gives the calling thread another name; on the main thread this is the process's (`/proc/PID/comm`).
+    public static func rename(_ name: String) {
+        // SAFETY: the call reads the text, which outlives it.
+        unsafe clinux_name_thread(name)
+    }
 }
 
 private final class ThreadStart: Sendable {

@@ -60,6 +60,8 @@ struct ExecCommand: ParsableCommand {
         let program = Program(command)
         do {
             try program.find()
+            // The daemon shows the holder of a lease by this name, which the command would get only afterwards.
+            NamedThread.rename(command[0].split(separator: "/").last.map(String.init) ?? command[0])
             var client = try LeaseClient(path: socket)
             let lease = try client.lease(device, consumer: consumer, queues: queues, force: force)
             let arguments = try program.arguments.map { try lease.fill($0) }

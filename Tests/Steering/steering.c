@@ -3,8 +3,12 @@
 
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/if.h>
+#include <linux/if_arp.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
+#include <linux/sockios.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -74,6 +78,12 @@ int steering_filter_packets(int queue) {
 int steering_limit_sending(int queue) {
     int bytes = 1;
     return ioctl(queue, TUNSETSNDBUF, &bytes);
+}
+
+int steering_set_address(int queue, const uint8_t address[6]) {
+    struct ifreq request = {.ifr_hwaddr.sa_family = ARPHRD_ETHER};
+    memcpy(request.ifr_hwaddr.sa_data, address, 6);
+    return ioctl(queue, SIOCSIFHWADDR, &request);
 }
 
 int steering_set_little_endian(int queue) {

@@ -81,7 +81,7 @@ import Testing
             let queueEvents = events.filter { ($0["reason"] as? String)?.hasPrefix("Queue") == true }
             #expect(
                 queueEvents.compactMap { $0["message"] as? String } == [
-                    "queue 2 assigned to vm-42 with the CPUs 2-3", "queue 1 was disabled: it is detached",
+                    "queue 2 assigned to vm-42 with the CPUs 2-3", "queue 1 was disabled: it is not leased any more",
                     "queues 0-1, 3 assigned to vm-1", "queue 2 is no longer assigned to vm-42",
                 ])
             #expect(

@@ -304,8 +304,8 @@ import Testing
         }
     }
 
-    /// Each PATCH, also an equal one, is carried out after its commit; a failure is the answer.
-    @Test func eachPatchReachesTheKernel() async throws {
+    /// Each PATCH with `force`, also an equal one, is carried out after its commit; a failure is the answer.
+    @Test func eachForcedPatchReachesTheKernel() async throws {
         let recorder = Recorder()
         try await onThread {
             try withTemporaryDirectory { directory in
@@ -317,9 +317,12 @@ import Testing
                 let client = try HTTPClient(socket: directory + "/s")
                 #expect(try client.send("PUT", "/v1/devices/web0", json: #"{"spec": {"queues": 4}}"#).status == 201)
                 let path = "/v1/devices/web0/queues/1"
-                #expect(try client.send("PATCH", path, json: #"{"enabled": false}"#).status == 200)
-                #expect(try client.send("PATCH", path, json: #"{"enabled": false}"#).status == 200)
-                #expect(try client.send("PATCH", path, json: #"{"enabled": true}"#).status == 503)
+                #expect(try client.send("PATCH", path, json: #"{"enabled": true}"#).status == 200)
+                #expect(recorder.calls.all == [])
+                let forced = path + "?force=true"
+                #expect(try client.send("PATCH", forced, json: #"{"enabled": false}"#).status == 200)
+                #expect(try client.send("PATCH", forced, json: #"{"enabled": false}"#).status == 200)
+                #expect(try client.send("PATCH", forced, json: #"{"enabled": true}"#).status == 503)
                 // The wanted state is committed nevertheless.
                 #expect(try client.send("GET", path)["enabled"] as? Bool == true)
                 #expect(try client.send("PATCH", path, json: #"{"enabled": 1}"#).status == 422)

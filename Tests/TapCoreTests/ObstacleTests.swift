@@ -123,13 +123,16 @@ import Testing
     }
 
     @Test func anAttachedConsumersSettingsStay() throws {
-        let wanted = try Self.wanted { $0.vnetHeaderSize = .mergeable }
+        let wanted = try Self.wanted(isReached: false) { $0.vnetHeaderSize = .mergeable }
         let link = Self.link(wanted) {
             $0.tun?.vnetHeaderSize = 10
             $0.tun?.attachedQueues = 1
             $0.carrier = true
         }
         #expect(Self.obstacle(Self.decide(wanted, [link])) == .inUse([.vnetHeaderSize]))
+        // Once the spec has been reached, they are what the consumer has negotiated.
+        let reached = try Self.wanted { $0.vnetHeaderSize = .mergeable }
+        #expect(Self.decide(reached, [link]) == .settled(link))
         var gone = link
         gone.tun?.attachedQueues = 0
         guard case .act(let steps, _, _) = Self.decide(wanted, [gone]) else { throw TestFailure("not repaired") }
@@ -138,7 +141,7 @@ import Testing
 
     /// A consumer may detach its last queue and attach it again before the worker observes it.
     @Test func anAttachedConsumersOffloadsAreItsOwn() throws {
-        let wanted = try Self.wanted()
+        let wanted = try Self.wanted { $0.access = .open }
         var namespace = ObservedNamespace(
             host: Self.host,
             links: [
@@ -147,10 +150,10 @@ import Testing
                     $0.carrier = true
                 }
             ])
-        namespace.unverified = [Self.index]
+        (namespace.unverified, namespace.anchored) = ([Self.index], [Self.index])
         guard case .settled = wanted.decide(in: namespace) else { throw TestFailure("not settled") }
         namespace = ObservedNamespace(host: Self.host, links: [Self.link(wanted)])
-        namespace.unverified = [Self.index]
+        (namespace.unverified, namespace.anchored) = ([Self.index], [Self.index])
         guard case .act(let steps, _, _) = wanted.decide(in: namespace) else { throw TestFailure("not set again") }
         #expect(steps.contains(.setOffloads([.checksum, .tso4, .tso6])))
     }
@@ -166,9 +169,13 @@ import Testing
         // A spec that has not been reached yet has no drift, and neither has an unknown value.
         let fresh = try Self.wanted(isReached: false) { $0.driftPolicy = .report }
         guard case .act = Self.decide(fresh, [drifted]) else { throw TestFailure("a new spec is not applied") }
-        var namespace = ObservedNamespace(host: Self.host, links: [Self.link(wanted)])
-        namespace.unverified = [Self.index]
-        guard case .act(let steps, _, _) = wanted.decide(in: namespace) else { throw TestFailure("not set again") }
+        let open = try Self.wanted {
+            $0.driftPolicy = .report
+            $0.access = .open
+        }
+        var namespace = ObservedNamespace(host: Self.host, links: [Self.link(open)])
+        (namespace.unverified, namespace.anchored) = ([Self.index], [Self.index])
+        guard case .act(let steps, _, _) = open.decide(in: namespace) else { throw TestFailure("not set again") }
         #expect(steps.contains(.setOffloads([.checksum, .tso4, .tso6])))
     }
 

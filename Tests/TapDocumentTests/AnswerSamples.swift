@@ -12,7 +12,8 @@ enum AnswerSamples {
             try device(), try emptyDevice(), DeviceList(items: [try device(), try emptyDevice()], metadata: nextPage),
             DeviceList(items: [], metadata: .init(continueToken: nil, resourceVersion: 0)), try queue(),
             ItemList([try freeQueue()]), try assignment(), try assignedQueue(), try lease(), try plan(),
-            try drifted(), try event(), ownEvent, try revision(), try listedRevision(), try unmanaged(),
+            try drifted(), try event(), try leaseEvent(), ownEvent, try revision(), try listedRevision(),
+            try unmanaged(),
             bareUnmanaged, problem, plainProblem, VersionDocument(name: "tapster", version: "1.2.3"),
             Backup(path: "/var/lib/tapster/db.backup-1", bytesCount: 4_096, revision: 417, createdAt: moment),
             try apply(), try dryRun(), ReconcileDocument(looked: true), WatchEvent.added(try device()),
@@ -44,6 +45,7 @@ enum AnswerSamples {
         link.operationalState = .lowerLayerDown
         var tun = ObservedTun(kind: .tap)
         (tun.attachedQueues, tun.detachedQueues) = (3, 1)
+        (tun.vnetHeaderSize, tun.offloads) = (12, [.checksum, .tso4, .tso6])
         link.tun = tun
         var status = DeviceStatus()
         status.observedGeneration = 2
@@ -111,7 +113,7 @@ enum AnswerSamples {
     static func lease() throws -> LeaseDocument {
         LeaseDocument(
             id: try identifier(), device: try DeviceName("web0"), consumer: try ConsumerName("vm-42"), queues: [0, 3],
-            process: 17, user: 1_000, group: 12, since: moment)
+            process: 17, user: 1_000, group: 12, userName: "alice", command: "qemu", since: moment)
     }
 
     /// With every kind of step.
@@ -150,6 +152,12 @@ enum AnswerSamples {
             author: author, revision: 417)
         event.id = 5
         return event
+    }
+
+    static func leaseEvent() throws -> EventRecord {
+        EventRecord(
+            at: moment, device: try DeviceName("web0"), reason: .leaseEnded, message: "m",
+            lease: EventLease(try lease(), cause: LeaseEnd.closed.rawValue))
     }
 
     static let ownEvent = EventRecord(at: moment, device: nil, reason: .databaseRecovered, message: "")

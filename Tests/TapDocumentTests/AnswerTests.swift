@@ -36,8 +36,8 @@ import Testing
         #expect(Self.text(try AnswerSamples.assignedQueue()) == #"{\#(assignment),"device":"web0","queue":3}"#)
         #expect(
             Self.text(try AnswerSamples.lease())
-                == #"{"consumer":"vm-42","device":"web0","gid":12,"id":"0123456789abcdef","pid":17,"queues":[0,3],"#
-                + #""since":"\#(time)","uid":1000}"#)
+                == #"{"command":"qemu","consumer":"vm-42","device":"web0","gid":12,"id":"0123456789abcdef","pid":17,"#
+                + #""queues":[0,3],"since":"\#(time)","uid":1000,"userName":"alice"}"#)
         #expect(
             Self.text(try AnswerSamples.leaseMessage())
                 == #"{"device":"web0","ifindex":12,"last":false,"lease":"0123456789abcdef","networkNamespace":"blue","#
@@ -59,7 +59,8 @@ import Testing
                 + #""plan":null,"revision":"418","unreached":["web0"]}"#)
         #expect(
             Self.text(try AnswerSamples.event())
-                == #"{"actor":"uid:0","device":"web0","field":"link.mtu","id":5,"message":"m","observed":9000,"#
+                == #"{"actor":"uid:0","device":"web0","field":"link.mtu","id":5,"lease":null,"message":"m","#
+                + #""observed":9000,"#
                 + #""reason":"DriftRepaired","requestId":"r-1","revision":"417","source":"pid 17","time":"\#(time)","#
                 + #""type":"Warning","wanted":1500}"#)
     }
@@ -80,7 +81,9 @@ import Testing
                 + #""macAddress":"02:00:00:00:00:01","mtu":1500,"operationalState":"lowerLayerDown","carrier":false,"#
                 + #""attachedQueues":3,"detachedQueues":1,"#
                 + #""strayQueues":{"attached":1,"detached":2,"holders":"#
-                + #"[{"command":null,"descriptors":3,"pid":17,"uid":null}]},"drift":[\#(drift.joined(separator: ","))],"#
+                + #"[{"command":null,"descriptors":3,"pid":17,"uid":null}]},"#
+                + #""vnetHeaderSize":12,"offloads":["checksum","tso4","tso6"],"#
+                + #""drift":[\#(drift.joined(separator: ","))],"#
                 + #""lastError":"set_link: EBUSY","conditions":[{"type":"Ready","status":"False","#
                 + #""reason":"DriftReported","message":"é / \\ \u0001","lastTransitionTime":"\#(time).123Z"},"#
                 + #"{"type":"Leased","status":"True","reason":"Leased","message":"queues 0","#

@@ -6,6 +6,7 @@ import Testing
 private struct OnlyRoot: Accounts {
     func userNumber(_ principal: Principal) -> UInt32? { principal == .name("root") ? 0 : nil }
     func groupNumber(_ principal: Principal) -> UInt32? { userNumber(principal) }
+    func userName(_ number: UInt32) -> String? { nil }
 }
 
 @Suite struct DocumentTests {

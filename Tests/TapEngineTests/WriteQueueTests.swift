@@ -188,7 +188,7 @@ import Testing
             LeaseRecord(
                 id: .random(), device: view.record.name, identifier: view.record.identifier.text,
                 place: LeasePlace(namespace: 1, index: LinkIndex(rawValue: 7)), consumer: nil, process: 1, user: 0,
-                group: 0, since: .now()), reserving: [0])
+                group: 0, userName: nil, command: nil, since: .now()), reserving: [0])
     }
 
     private static let author = Author(name: "uid:0", source: "pid 1", request: "r")

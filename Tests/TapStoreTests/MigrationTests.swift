@@ -65,6 +65,16 @@ import Testing
         INSERT INTO change VALUES (5, 1, 1, 'uid:0', 'pid 1', 'r', 1, 0);
         INSERT INTO device_version VALUES (5, 'web0', 3, '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{}', '{"queues":2}');
         """,
+        "m0010_event_lease": """
+        UPDATE revision SET current = 5;
+        INSERT INTO device VALUES ('web0', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{"vm":"web"}',
+            '{"queues":4}', 2, 5, 1, 2, NULL, 2, 2, NULL);
+        INSERT INTO claim VALUES ('web0', 'boot', 7, 'blue', 12, 12, NULL, 0, NULL);
+        INSERT INTO queue_assignment VALUES ('web0', 3, 'vm-42', '[2,3]', 1, NULL);
+        INSERT INTO disabled_queue VALUES ('web0', 1, NULL);
+        INSERT INTO event (id, at, device, type, reason, message, lease)
+            VALUES (41, 1, 'web0', 'Normal', 'LeaseGranted', 'x', '{}');
+        """,
     ]
 
     @Test func everySchemaHasContents() {
@@ -193,6 +203,7 @@ import Testing
                 "INSERT INTO disabled_queue VALUES ('web0', 255, NULL)",
                 "INSERT INTO apply_device (revision, device, uid, pruned, assignments) VALUES (1, 'a', 'u', 0, '{}')",
                 "INSERT INTO event (at, type, reason, message) VALUES (1, 'Loud', 'a', 'b')",
+                "INSERT INTO event (at, type, reason, message, lease) VALUES (1, 'Normal', 'a', 'b', '{')",
                 "INSERT INTO revision VALUES (2, 1)",
             ] {
                 // Refused by a constraint, not for a syntax error or a missing value.

@@ -154,3 +154,22 @@ import Testing
         #expect((1...2).contains((ContinuousClock.now + .microseconds(1_500)).millisecondsLeft))
     }
 }
+
+@Suite struct ProcessNameTests {
+    @Test func theNameIsThatOfProc() throws {
+        let name = try String(contentsOfFile: "/proc/self/comm", encoding: .utf8)
+        #expect(ProcessName.read(getpid()).map { $0 + "\n" } == name)
+        #expect(ProcessName.read(0) == nil)
+        #expect(ProcessName.read(-1) == nil)
+        #expect(ProcessName.read(.max) == nil)
+    }
+
+    @Test(arguments: [
+        ("qemu-system-x86", "qemu-system-x86"), ("a b:é(中)", "a b:é(中)"), ("\u{1B}[31m", "?[31m"),
+        ("x\ny\r\tz\u{7F}\u{9B}", "x?y??z??"), ("\u{202E}\u{2066}\u{200B}\u{FEFF}", "????"),
+        ("\u{2028}\u{2029}\u{E000}\u{FFFFF}", "????"),
+    ])
+    func whatATerminalWouldInterpretIsReplaced(text: String, shown: String) {
+        #expect(text.printable == shown)
+    }
+}

@@ -155,15 +155,15 @@ import Testing
                     holder?.queues[2]?.detach()
                     try eventually("it is noticed") { try daemon.queues(of: "web0")[2].isAttached == false }
                 }
-                #expect((try? daemon.set(2, of: "web0", enabled: isEnabled)) == nil)
+                #expect((try? daemon.set(2, of: "web0", enabled: isEnabled, force: true)) == nil)
                 try eventually("it is back", within: 30) { (try? daemon.leases().count) == 2 }
                 let queue = try daemon.queues(of: "web0")[2]
                 #expect(queue.isEnabled == isEnabled)
                 // A client without an answer repeats its request.
-                let answer = try daemon.set(2, of: "web0", enabled: isEnabled)
+                let answer = try daemon.set(2, of: "web0", enabled: isEnabled, force: true)
                 #expect(answer.status == 200 && answer["attached"] as? Bool == isEnabled, "\(answer.text)")
                 #expect(holder?.queues[2]?.isAttached == isEnabled)
-                try daemon.set(2, of: "web0", enabled: true)
+                try daemon.set(2, of: "web0", enabled: true, force: true)
             }
         }
     }
@@ -175,7 +175,6 @@ import Testing
             try daemon.create("web0", spec: #"{"queues": 8}"#)
             try daemon.create("on0", spec: #"{"queues": 2, "link": {"carrier": "on"}}"#)
             try daemon.create("one0", spec: #"{"multiQueue": false}"#)
-            try daemon.set(6, of: "web0", enabled: false)
             let holders = [
                 try LeaseHolder(daemon, "web0", "queues=0,1,2"), try LeaseHolder(daemon, "web0", "queues=4,6,7"),
                 try LeaseHolder(daemon, "web0"), try LeaseHolder(daemon, "on0", "queues=1"),
@@ -191,13 +190,14 @@ import Testing
                 }
             }
             // Both the API and the consumers change the kernel's order.
-            try daemon.set(1, of: "web0", enabled: false)
+            try daemon.set(6, of: "web0", enabled: false, force: true)
+            try daemon.set(1, of: "web0", enabled: false, force: true)
             holders[1].queues[4]?.detach()
             try eventually("it is noticed") { try daemon.queues(of: "web0")[4].isAttached == false }
             holders[1].queues[4]?.attach()
             try eventually("it is noticed") { try daemon.queues(of: "web0")[4].isAttached }
-            try daemon.set(2, of: "web0", enabled: false)
-            try daemon.set(2, of: "web0", enabled: true)
+            try daemon.set(2, of: "web0", enabled: false, force: true)
+            try daemon.set(2, of: "web0", enabled: true, force: true)
             holders[2].queues[3]?.detach()
             try eventually("it is noticed") { try daemon.queues(of: "web0")[3].isAttached == false }
             let before = try state()
@@ -214,7 +214,7 @@ import Testing
                 #expect(try daemon.leases() == Set(holders.map(\.id)))
             }
             // All operations still work.
-            try daemon.set(1, of: "web0", enabled: true)
+            try daemon.set(1, of: "web0", enabled: true, force: true)
             try QueueSwitchTests.checkOrder(daemon, "web0", queues, frames)
             holders[0].close()
             try daemon.waitForLeases(Set(holders.dropFirst().map(\.id)))

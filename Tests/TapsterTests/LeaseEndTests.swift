@@ -143,7 +143,7 @@ import Testing
                     return try interface.index != holders[0].interfaceIndex && daemon.phase("web0") == "Ready"
                 }
             }
-            #expect(try Interface("web0")?.attachedQueues == 0)
+            try eventually("no queue is attached") { try Interface("web0")?.attachedQueues == 0 }
         }
     }
 

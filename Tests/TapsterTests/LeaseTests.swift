@@ -90,7 +90,7 @@ import Testing
             let frames = try SteeredFrames(
                 to: holder.interfaceIndex, in: namespace.path, by: try #require(holder.queues[0]))
             #expect(try frames.order(of: holder.queues, count: 2) == [0, 1])
-            try daemon.set(0, of: "far0", enabled: false)
+            try daemon.set(0, of: "far0", enabled: false, force: true)
             #expect(try frames.order(of: holder.queues, count: 1) == [1])
             holder.queues[1]?.detach()
             try daemon.waitForQueues(
@@ -119,7 +119,7 @@ import Testing
             for round in 0..<2 {
                 let holder = try LeaseHolder(daemon, "web0")
                 try expect(whileLeased, "in lease \(round)")
-                try daemon.set(0, of: "web0", enabled: false)
+                try daemon.set(0, of: "web0", enabled: false, force: true)
                 try expect(whileLeased, "with one queue")
                 holder.queues[1]?.detach()
                 // Without an attached queue all packets would be lost.
@@ -131,7 +131,7 @@ import Testing
                     holder.queues[1]?.attach()
                 }
                 try expect(whileLeased, "with one queue again")
-                try daemon.set(0, of: "web0", enabled: true)
+                try daemon.set(0, of: "web0", enabled: true, force: true)
                 holder.close()
                 holder.queues = [:]
                 try daemon.waitForLeases([])
@@ -171,6 +171,49 @@ import Testing
             let after = try SteeredFrames(to: second.interfaceIndex, by: queue)
             let sent = try after.send(to: 1)
             #expect(queue.receive() == [sent])
+        }
+    }
+
+    /// Also if the lessee has changed it so often that the repairs are given up for a while.
+    @Test func theAddressIsRightAfterALesseeThatKeptChangingIt() async throws {
+        try await withDaemon { (daemon) throws in
+            try daemon.create("web0", spec: #"{"queues": 2}"#)
+            let address = try #require(try Interface("web0")?.macAddress)
+            let holder = try LeaseHolder(daemon, "web0")
+            var last: UInt8 = 0
+            try eventually("the repairs are given up", within: 20) {
+                last &+= 1
+                holder.queues[0]?.setAddress([2, 0, 0, 0, 0, last])
+                usleep(20_000)
+                return try daemon.condition("Ready", of: "web0")?.reason == "Contested"
+            }
+            holder.close()
+            holder.queues = [:]
+            try eventually("it is right again") { try Interface("web0")?.macAddress == address }
+            try daemon.waitUntilReady("web0")
+            #expect(try daemon.condition("Conflict", of: "web0")?.holds == false)
+        }
+    }
+
+    /// Nor may they outlast the lease for those who stay.
+    @Test(arguments: Consumer.HiddenSetting.allCases)
+    func hiddenSettingsOfALeaverDoNotHarmThoseWhoStay(setting: Consumer.HiddenSetting) async throws {
+        try await withDaemon { (daemon) throws in
+            try daemon.create("web0", spec: #"{"queues": 3, "sendBufferBytes": 50000}"#)
+            let stays = try LeaseHolder(daemon, "web0", "queues=0")
+            let leaves = try LeaseHolder(daemon, "web0", "queues=1,2")
+            stays.queues[0]?.vnetHeaderSize = 20
+            try #require(leaves.queues[2]).set(setting)
+            leaves.close()
+            leaves.queues = [:]
+            try daemon.waitForLeases([stays.id])
+            let queue = try #require(stays.queues[0])
+            #expect(queue.sendBufferBytes == 50_000)
+            // What consumers negotiate with their guests belongs to those who stay.
+            #expect(queue.vnetHeaderSize == 20)
+            #expect(queue.isLittleEndian == (setting == .byteOrder))
+            let frames = try SteeredFrames(to: stays.interfaceIndex, by: queue)
+            #expect(try frames.order(of: [0: queue], count: 1) == [0])
         }
     }
 
@@ -234,10 +277,10 @@ import Testing
     @Test func theSendBufferIsSetOnEachQueue() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 3, "sendBufferBytes": 50000}"#)
-            try daemon.set(1, of: "web0", enabled: false)
             let holder = try LeaseHolder(daemon, "web0")
             #expect((0..<3).map { holder.queues[$0]?.sendBufferBytes } == [50_000, 50_000, 50_000])
-            try daemon.set(1, of: "web0", enabled: true)
+            try daemon.set(1, of: "web0", enabled: false, force: true)
+            try daemon.set(1, of: "web0", enabled: true, force: true)
             #expect(holder.queues[1]?.sendBufferBytes == 50_000)
             holder.close()
             holder.queues = [:]

@@ -24,7 +24,7 @@ import Testing
             for (queue, isEnabled) in [
                 (1, false), (1, true), (0, false), (3, false), (2, false), (2, true), (0, true), (0, true), (3, true),
             ] {
-                let answer = try daemon.set(queue, of: "web0", enabled: isEnabled)
+                let answer = try daemon.set(queue, of: "web0", enabled: isEnabled, force: true)
                 #expect(answer.status == 200, "\(answer.text)")
                 if !isEnabled, let place = model.firstIndex(of: queue) {
                     model[place] = model[model.count - 1]
@@ -43,37 +43,130 @@ import Testing
         }
     }
 
-    @Test func leasingADisabledQueue() async throws {
+    /// A consumer takes each queue that it gets for attached, and QEMU aborts if one is not.
+    @Test func aDisabledQueueIsNotLeased() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 4}"#)
             #expect(try daemon.set(1, of: "web0", enabled: false).status == 200)
             #expect(try daemon.set(2, of: "web0", enabled: false).status == 200)
+            func refusal(_ query: String) throws -> LeaseHolder.Refusal? {
+                do {
+                    _ = try LeaseHolder(daemon, "web0", query)
+                    return nil
+                } catch let refusal as LeaseHolder.Refusal {
+                    return refusal
+                }
+            }
+            for query in ["queues=1", "queues=0,1", "queues=2,3"] {
+                let refusal = try refusal(query)
+                #expect(refusal?.status == 409 && refusal?.code == "QUEUE_DISABLED", "\(query)")
+            }
             let holder = try LeaseHolder(daemon, "web0")
-            #expect(holder.lines[0].queues == [0, 1, 2, 3])
+            #expect(holder.lines[0].queues == [0, 3])
+            #expect(holder.queues.values.allSatisfy { $0.isAttached == true })
             let frames = try SteeredFrames(to: holder.interfaceIndex, by: try #require(holder.queues[0]))
+            let disabled = QueueState(enabled: false, at: nil, lease: nil)
             try daemon.waitForQueues(
-                [
-                    QueueState(at: 0, lease: holder.id), QueueState(enabled: false, at: nil, lease: holder.id),
-                    QueueState(enabled: false, at: nil, lease: holder.id), QueueState(at: 1, lease: holder.id),
-                ], of: "web0")
+                [QueueState(at: 0, lease: holder.id), disabled, disabled, QueueState(at: 1, lease: holder.id)],
+                of: "web0")
             try Self.checkOrder(daemon, "web0", holder.queues, frames)
-            #expect(try Interface("web0")?.detachedQueues == 2)
-            try daemon.set(2, of: "web0", enabled: true)
+            #expect(try Interface("web0")?.detachedQueues == 0)
+            // Only disabled ones are left.
+            let none = try #require(try refusal(""))
+            #expect(none.code == "QUEUE_DISABLED" && none.text.contains("queue 1"), "\(none)")
+            #expect(try daemon.set(2, of: "web0", enabled: true).status == 200)
+            let other = try LeaseHolder(daemon, "web0")
+            #expect(other.lines[0].queues == [2])
             #expect(try daemon.order(of: "web0") == [0, 3, 2])
-            try Self.checkOrder(daemon, "web0", holder.queues, frames)
-
-            // Only disabled ones.
+            // Queues that are assigned to a consumer are not different.
             holder.close()
-            holder.queues = [:]
+            try daemon.waitForLeases([other.id])
+            let target = "/v1/devices/web0/queues/0/assignment"
+            #expect(try daemon.send("PUT", target, json: #"{"consumer": "vm"}"#).status == 201)
+            #expect(try daemon.set(0, of: "web0", enabled: false).status == 200)
+            #expect(try refusal("consumer=vm")?.code == "QUEUE_DISABLED")
+        }
+    }
+
+    /// QEMU asserts that the kernel accepts each switch of its own, and aborts if another program was faster.
+    @Test func aLeasedQueueIsSwitchedOnlyByForce() async throws {
+        try await withDaemon { (daemon) throws in
+            try daemon.create("web0", spec: #"{"queues": 4}"#)
+            let holder = try LeaseHolder(daemon, "web0", "queues=0,1,2")
+            let leased = QueueState(at: 1, lease: holder.id)
+            let refusal = try daemon.set(1, of: "web0", enabled: false)
+            #expect(refusal.status == 409 && refusal["code"] as? String == "QUEUE_LEASED", "\(refusal.text)")
+            let detail = refusal["detail"] as? String ?? ""
+            #expect(detail.contains("QEMU") && detail.contains("force=true") && detail.contains(holder.id), "\(detail)")
+            #expect(try daemon.queues(of: "web0")[1] == leased)
+            #expect(holder.queues[1]?.detach() == true)
+            // A repeated setting is no switch, even if the consumer has made another one.
+            try eventually("it is noticed") { try daemon.queues(of: "web0")[1].isAttached == false }
+            #expect(try daemon.set(1, of: "web0", enabled: true).status == 200)
+            #expect(holder.queues[1]?.isAttached == false)
+            #expect(holder.queues[1]?.attach() == true)
+            // Queues that are not leased can be switched.
+            #expect(try daemon.set(3, of: "web0", enabled: false)["enabled"] as? Bool == false)
+            #expect(try daemon.set(3, of: "web0", enabled: true)["enabled"] as? Bool == true)
+            #expect(try daemon.set(2, of: "web0", enabled: false, force: true)["attached"] as? Bool == false)
+            #expect(holder.queues[2]?.isAttached == false)
+            // Nor is it switched on without force.
+            #expect(try daemon.set(2, of: "web0", enabled: true)["code"] as? String == "QUEUE_LEASED")
+            #expect(holder.queues[2]?.isAttached == false)
+            holder.close()
             try daemon.waitForLeases([])
-            let other = try LeaseHolder(daemon, "web0", "queues=1")
-            #expect(other.queues[1]?.isAttached == false)
-            try daemon.waitForQueues(
-                [
-                    QueueState(at: nil, lease: nil), QueueState(enabled: false, at: nil, lease: other.id),
-                    QueueState(at: nil, lease: nil), QueueState(at: nil, lease: nil),
-                ], of: "web0")
-            #expect(try daemon.set(1, of: "web0", enabled: true)["kernelIndex"] as? Int == 0)
+            #expect(try daemon.set(2, of: "web0", enabled: true).status == 200)
+        }
+    }
+
+    /// The kernel reports nothing of a queue that is attached or detached while the interface is down.
+    @Test(arguments: [[1], [0], [0, 1], [2, 0]])
+    func queuesToggledWhileTheInterfaceIsDownAreKnownWhenItIsUp(detached: [Int]) async throws {
+        try await withDaemon { (daemon) throws in
+            try daemon.create("web0", spec: #"{"queues": 3}"#)
+            let holder = try LeaseHolder(daemon, "web0")
+            func check() throws {
+                let states = try daemon.queues(of: "web0")
+                #expect(states.map(\.isAttached) == (0..<3).map { holder.queues[$0]?.isAttached })
+                // The sequence may be unknown; a known one is right.
+                let indexes = states.compactMap(\.kernelIndex).sorted()
+                let attached = try Interface("web0")?.attachedQueues ?? 0
+                #expect(indexes.isEmpty || indexes == Array(0..<attached))
+            }
+            try daemon.patch("web0", spec: #"{"link": {"up": false}}"#)
+            for queue in detached { holder.queues[queue]?.detach() }
+            try daemon.patch("web0", spec: #"{"link": {"up": true}}"#)
+            try check()
+            // Also after an interface that another program took down has been repaired.
+            try daemon.patch("web0", spec: #"{"link": {"up": false}}"#)
+            for queue in detached { holder.queues[queue]?.attach() }
+            try run("ip", "link", "set", "web0", "up")
+            try eventually("the repair is done") { try Interface("web0")?.isUp == false }
+            try daemon.patch("web0", spec: #"{"link": {"up": true}}"#)
+            try check()
+        }
+    }
+
+    /// No write but a forced one switches a queue that a consumer holds: its attachments are as the consumer left them.
+    @Test func otherWritesDoNotSwitchLeasedQueues() async throws {
+        try await withDaemon { (daemon) throws in
+            try daemon.create("web0", spec: #"{"queues": 4}"#)
+            let before = try #require(
+                try daemon.send("GET", "/v1/devices/web0")["metadata", "resourceVersion"] as? String)
+            let holder = try LeaseHolder(daemon, "web0", "queues=0,1,2")
+            holder.queues[2]?.detach()
+            func check(_ what: String) throws {
+                _ = try daemon.send("POST", "/v1/reconcile?wait=5s", json: "{}")
+                #expect((0..<3).map { holder.queues[$0]?.isAttached } == [true, true, false], "\(what)")
+            }
+            try check("reconcile")
+            try daemon.patch("web0", spec: #"{"link": {"mtu": 1400}}"#)
+            try check("patch")
+            let body = #"{"devices": [{"metadata": {"name": "web0"}, "spec": {"queues": 5}}]}"#
+            #expect(try daemon.send("POST", "/v1/apply?wait=10s", json: body).status == 200)
+            try check("apply")
+            #expect(try daemon.send("POST", "/v1/revisions/\(before)/rollback?wait=10s").status == 200)
+            try check("rollback")
         }
     }
 
@@ -100,7 +193,7 @@ import Testing
             #expect(holder.queues[0]?.isAttached == false)
             #expect(try daemon.phase("web0") == "Ready")
             // unless by a request.
-            let answer = try daemon.set(0, of: "web0", enabled: true)
+            let answer = try daemon.set(0, of: "web0", enabled: true, force: true)
             #expect(answer["attached"] as? Bool == true && answer["kernelIndex"] as? Int == 3, "\(answer.text)")
             try Self.checkOrder(daemon, "web0", holder.queues, frames)
         }
@@ -203,11 +296,11 @@ import Testing
                 [QueueState(at: nil, lease: nil), unknown, unknown, unknown], of: "web0", within: 1)
             // An index that is known for a single queue is not known beside a queue outside leases.
             for queue in [1, 2] {
-                let answer = try daemon.set(queue, of: "web0", enabled: false)
+                let answer = try daemon.set(queue, of: "web0", enabled: false, force: true)
                 #expect(answer["attached"] as? Bool == false)
             }
             #expect(try daemon.order(of: "web0") == [])
-            let answer = try daemon.set(2, of: "web0", enabled: true)
+            let answer = try daemon.set(2, of: "web0", enabled: true, force: true)
             #expect(answer["attached"] as? Bool == true && answer["kernelIndex"] as? Int == nil, "\(answer.text)")
 
             // A new lease beside it.
@@ -222,7 +315,7 @@ import Testing
                 holder.queues = [:]
             }
             try daemon.waitForLeases([])
-            try daemon.set(1, of: "web0", enabled: true)
+            try daemon.set(1, of: "web0", enabled: true, force: true)
             let last = try LeaseHolder(daemon, "web0")
             #expect(try daemon.order(of: "web0") == [0, 1, 2, 3])
             _ = last

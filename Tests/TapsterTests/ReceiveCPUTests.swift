@@ -49,9 +49,9 @@ import Testing
             #expect(try Self.cpus(of: "web0").values.allSatisfy { $0 == "0" })
             let holder = try LeaseHolder(daemon, "web0", "consumer=vm")
             try Self.expect(["1", "2", "3", "0"], of: "web0")
-            try daemon.set(0, of: "web0", enabled: false)
+            try daemon.set(0, of: "web0", enabled: false, force: true)
             try Self.expect(["0", "2", "3", "0"], of: "web0", "queue 3 is in the place of 0")
-            try daemon.set(0, of: "web0", enabled: true)
+            try daemon.set(0, of: "web0", enabled: true, force: true)
             try Self.expect(["0", "2", "3", "1"], of: "web0")
             // A consumer may toggle a queue, too.
             holder.queues[1]?.detach()

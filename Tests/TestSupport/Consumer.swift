@@ -104,6 +104,9 @@ public final class Consumer {
         return steering_is_little_endian(descriptor, &isSet) == 0 && isSet != 0
     }
 
+    /// Sets the interface's MAC address (`SIOCSIFHWADDR`).
+    public func setAddress(_ bytes: [UInt8]) { _ = steering_set_address(descriptor, bytes) }
+
     /// Sets the owner (`TUNSETOWNER`), which cannot be removed again.
     public func setOwner(_ user: UInt32) { _ = clinux_tun_set_owner(descriptor, user) }
 

@@ -13,4 +13,6 @@ public struct OnlyRoot: Accounts {
     }
     /// Same as for users.
     public func groupNumber(_ principal: Principal) -> UInt32? { userNumber(principal) }
+    /// `root` for 0, otherwise `nil`.
+    public func userName(_ number: UInt32) -> String? { number == 0 ? "root" : nil }
 }

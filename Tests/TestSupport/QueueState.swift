@@ -47,10 +47,12 @@ extension Daemon {
             .sorted { $0.1.kernelIndex ?? 0 < $1.1.kernelIndex ?? 0 }.map(\.0)
     }
 
-    /// Enables or disables a queue, or repeats its present setting.
+    /// Enables or disables a queue, or repeats its present setting; one that is leased only with `force`.
     @discardableResult
-    public func set(_ queue: Int, of name: String, enabled: Bool) throws -> Answer {
-        try send("PATCH", "/v1/devices/\(name)/queues/\(queue)", json: #"{"enabled": \#(enabled)}"#)
+    public func set(_ queue: Int, of name: String, enabled: Bool, force: Bool = false) throws -> Answer {
+        try send(
+            "PATCH", "/v1/devices/\(name)/queues/\(queue)\(force ? "?force=true" : "")",
+            json: #"{"enabled": \#(enabled)}"#)
     }
 
     /// Waits until the daemon has processed all earlier lease requests: a holder has its queues a little before the

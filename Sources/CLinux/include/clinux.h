@@ -31,6 +31,8 @@ int clinux_tun_set_send_buffer(int fd, int bytes);
 // Takes back what any process that has a queue may set for the whole device, and no message shows: filters, programs,
 // the byte order of the vnet header, and the send buffer.
 int clinux_tun_reset(int fd);
+// The part of it that no consumer negotiates: filters and programs.
+int clinux_tun_clear_filters(int fd);
 
 // Starts a detached thread (pthread_create(3)). Returns 0 or an error number.
 int clinux_start_thread(void *(*run)(void *), void *context);

@@ -25,7 +25,8 @@ extension Refusal {
         case .tooFewQueues: Row(409, "TOO_FEW_QUEUES", "Too few queues are free")
         case .leaseForbidden: Row(403, "LEASE_FORBIDDEN", "The user may not lease this device")
         case .queueForbidden: Row(403, "QUEUE_TAKEN", "The queue is assigned")
-        case .queueLeased: Row(409, "QUEUE_LEASED", "The queue is leased")
+        case .queueLeased, .queueHeld: Row(409, "QUEUE_LEASED", "The queue is leased")
+        case .queueDisabled: Row(409, "QUEUE_DISABLED", "The queue is disabled")
         case .noFreeQueue: Row(409, "NO_FREE_QUEUE", "No queue is free")
         case .notBrokered: Row(409, "NOT_BROKERED", "The device is not brokered")
         case .deviceNotReady: Row(409, "DEVICE_NOT_READY", "The device is not ready")
@@ -87,6 +88,8 @@ extension Refusal {
         case .queueForbidden(let name, let queue, let assignment):
             RefusalDetails.queueForbidden(name, queue, assignment)
         case .queueLeased(let queue, let lease): RefusalDetails.queueLeased(queue, lease)
+        case .queueHeld(let queue, let lease): RefusalDetails.queueHeld(queue, lease)
+        case .queueDisabled(let name, let queue): RefusalDetails.queueDisabled(name, queue)
         case .noFreeQueue(let name, let consumer): RefusalDetails.noFreeQueue(name, consumer)
         case .notBrokered(let name): RefusalDetails.notBrokered(name)
         case .deviceNotReady(let name, let reason): RefusalDetails.deviceNotReady(name, reason)

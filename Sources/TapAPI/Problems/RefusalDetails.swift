@@ -52,6 +52,17 @@ enum RefusalDetails {
             + "/v1/leases/\(lease.id) revokes the lease"
     }
 
+    static func queueHeld(_ queue: Int, _ lease: LeaseView) -> String {
+        "queue \(queue) of device '\(lease.device)' is leased by \(lease.holder). A consumer that switches its queues "
+            + "itself, such as QEMU, aborts at its next switch after another program has attached or detached one of "
+            + "them. Wait until lease \(lease.id) has ended, or add force=true if this consumer does not switch queues"
+    }
+
+    static func queueDisabled(_ name: DeviceName, _ queue: Int) -> String {
+        "queue \(queue) of device '\(name)' is disabled; PATCH /v1/devices/\(name)/queues/\(queue) with "
+            + #"{"enabled": true} enables it, or request another queue"#
+    }
+
     static func noFreeQueue(_ name: DeviceName, _ consumer: ConsumerName?) -> String {
         consumer.map {
             "no queue of device '\(name)' is assigned to '\($0)'; POST /v1/devices/\(name)/assignments assigns queues"

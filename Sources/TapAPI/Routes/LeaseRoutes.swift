@@ -3,6 +3,7 @@ internal import TapCore
 internal import TapDocument
 internal import TapHTTP
 internal import TapStore
+internal import TapSystem
 internal import TapEngine
 
 /// Lease routes. Acquiring upgrades the connection; the others list and revoke.
@@ -29,6 +30,7 @@ struct LeaseRoutes: Sendable {
         let request = LeaseRequest(
             device: device, consumer: try call.consumer(), queues: try Self.queues(call),
             force: try call.flag("force"), peer: peer,
+            userName: engine.userNames.name(of: peer.user), command: ProcessName.read(peer.process),
             isAllowedByRole: call.identity.permissions.contains(Permission.lease),
             mayView: call.identity.permissions.contains(Permission.view))
         let reply = LeaseReply {

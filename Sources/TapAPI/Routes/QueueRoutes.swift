@@ -15,7 +15,7 @@ struct QueueRoutes: Sendable {
         return [
             Route("GET", queues, .view, handler: list),
             Route("GET", queues + "/{index}", .view, handler: read),
-            Route("PATCH", queues + "/{index}", .operate, handler: patch),
+            Route("PATCH", queues + "/{index}", .operate, parameters: ["force"], handler: patch),
             Route("GET", queues + "/{index}/assignment", .view, handler: readAssignment),
             Route("PUT", queues + "/{index}/assignment", .operate, handler: assign),
             Route("DELETE", queues + "/{index}/assignment", .operate, handler: release),
@@ -62,25 +62,37 @@ struct QueueRoutes: Sendable {
         let patch = try call.input(["application/merge-patch+json", "application/json"]) {
             (document) throws(InvalidDocument) in try QueuePatch(document)
         }
+        let force = try call.flag("force")
         try change(call) { (record, group, _) throws(Refusal) in
             let index = try Self.index(call, of: record)
             try Preconditions(call.request).check(record.entityTag(of: index))
             let isEnabled = patch.isEnabled ?? !record.disabledQueues.contains(index)
-            _ = try group.commit(try .set(index, of: record, enabled: isEnabled, at: .now()), by: call.author)
-            return { setQueue(call, record.name, index, isEnabled: isEnabled) }
+            _ = try group.commit(
+                try .set(index, of: record, enabled: isEnabled, at: .now()), by: call.author, force: force)
+            return {
+                // Without `force` the queue is not leased, or its setting has not changed.
+                if force {
+                    setQueue(call, record.name, index, isEnabled: isEnabled)
+                } else {
+                    answer(call, record.name, index)
+                }
+            }
         }
     }
 
     /// Also called if the record is unchanged, since the consumer may have attached or detached the queue.
     private func setQueue(_ call: Call, _ name: DeviceName, _ index: Int, isEnabled: Bool) {
         let command = LeaseCommand.setQueue(name, index, isEnabled: isEnabled) { refusal in
-            if let refusal { return call.fail(.refused(refusal)) }
-            guard let view = engine.snapshot.devices[name] else {
-                return call.fail(.refused(.deviceNotFound(name.text)))
-            }
-            call.answer(json: QueueDocument(index, of: view).document, entityTag: view.record.entityTag(of: index))
+            if let refusal { call.fail(.refused(refusal)) } else { answer(call, name, index) }
         }
         do throws(Refusal) { try engine.perform(command) } catch { call.fail(.refused(error)) }
+    }
+
+    private func answer(_ call: Call, _ name: DeviceName, _ index: Int) {
+        guard let view = engine.snapshot.devices[name] else {
+            return call.fail(.refused(.deviceNotFound(name.text)))
+        }
+        call.answer(json: QueueDocument(index, of: view).document, entityTag: view.record.entityTag(of: index))
     }
 
     @Sendable private func assign(_ call: Call) throws(Problem) {

@@ -34,7 +34,7 @@ public enum DeviceField: String, CaseIterable, Hashable, Sendable {
     case altNames = "link.altNames"
     case addresses = "link.addresses"
 
-    /// Whether consumers of an open device may change it; such repairs do not count as contention.
+    /// Whether consumers negotiate it with their guests; it is set again when they have gone.
     public var isSetByConsumers: Bool { self == .vnetHeaderSize || self == .offloads }
 
     /// Whether any process that has a queue may change it, even without privilege (`TUNSETOWNER`, `TUNSETGROUP`,

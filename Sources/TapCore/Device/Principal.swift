@@ -48,4 +48,6 @@ public protocol Accounts: Sendable {
     func userNumber(_ principal: Principal) -> UInt32?
     /// The group's number (GID); `nil` if no such group exists.
     func groupNumber(_ principal: Principal) -> UInt32?
+    /// The name of a user; `nil` if the number has none.
+    func userName(_ number: UInt32) -> String?
 }

@@ -12,6 +12,12 @@ public protocol KernelQueue: AnyObject {
     func detach() throws(KernelError)
     /// Gives the device back to a user and keeps it after its last queue, since a consumer may have changed both.
     func restoreAccess(to owner: UInt32) throws(KernelError)
+    /// Removes filters and programs of the whole device, and sets the send buffer of all attached queues, since a
+    /// consumer may have changed both for others.
+    ///
+    /// - Parameter sendBuffer: `nil`: the kernel's default, which is unlimited.
+    /// - Throws: EBADFD if the device no longer exists.
+    func clearFilters(sendBuffer: SendBufferBytes?) throws(KernelError)
     /// Closes this copy only.
     func close()
 }

@@ -173,13 +173,12 @@ extension DeviceSpec {
 
     /// Whether another process has caused the difference, if the spec had been reached.
     ///
-    /// False for a carrier that follows the consumers, for anchors, which are closed with the daemon, and for values
-    /// that the kernel does not report.
+    /// False for a carrier that follows the consumers, for what consumers negotiate, for anchors, which are closed with
+    /// the daemon, and for values that the kernel does not report.
     public func isExternalDrift(_ difference: Difference) -> Bool {
         switch difference.field {
-        case .anchor: false
+        case .anchor, .offloads, .vnetHeaderSize: false
         case .carrier: draft.link.carrier != .automatic
-        case .offloads, .vnetHeaderSize: difference.observed != .nothing
         default: difference.observed != .unsupported
         }
     }

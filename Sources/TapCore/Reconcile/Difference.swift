@@ -102,6 +102,8 @@ extension WantedDevice {
     private func compareSettings(
         _ link: ObservedLink, _ tun: ObservedTun, in namespace: ObservedNamespace, _ comparison: inout Comparison
     ) {
+        // While a consumer has the device open, both are what it has negotiated with its guest. A changed spec waits.
+        if isReached, let attached = tun.attachedQueues, attached > 0 { return }
         let wanted = DescriptorSettings(spec)
         let known = claim?.settings
         if let size = wanted.vnetHeaderSize {
@@ -115,7 +117,10 @@ extension WantedDevice {
         } else {
             // After a consumer has closed the device, offloads that the kernel does not report are unknown. While
             // another consumer is attached, it may set them itself.
-            let isUnknown = (tun.attachedQueues ?? 0) == 0 && namespace.unverified.contains(link.index)
+            // Those of a brokered device without an anchor are set before each first lease.
+            let isUnknown =
+                (tun.attachedQueues ?? 0) == 0 && (spec.draft.access == .open || wantsAnchor)
+                && namespace.unverified.contains(link.index)
             let offloads = isUnknown ? nil : known?.offloads
             comparison.compare(.offloads, wanted.offloads, offloads) { .words($0.names) }
         }

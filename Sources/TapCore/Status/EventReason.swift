@@ -12,6 +12,12 @@ public enum EventReason: String, CaseIterable, Hashable, Sendable {
     case confirmed = "Confirmed"
     /// The database was copied.
     case backedUp = "BackedUp"
+    /// A client has received queues.
+    case leaseGranted = "LeaseGranted"
+    /// A lease has ended, or its client did not receive the queues.
+    case leaseEnded = "LeaseEnded"
+    /// More leases were granted or ended within a minute than have events of their own.
+    case leaseEventsOmitted = "LeaseEventsOmitted"
     /// A request ended a lease.
     case leaseRevoked = "LeaseRevoked"
     /// A request asked for a full reconcile.

@@ -259,4 +259,5 @@ struct SpecReading {
 struct AnyAccount: Accounts {
     func userNumber(_ principal: Principal) -> UInt32? { 0 }
     func groupNumber(_ principal: Principal) -> UInt32? { 0 }
+    func userName(_ number: UInt32) -> String? { nil }
 }

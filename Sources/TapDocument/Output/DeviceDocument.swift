@@ -58,6 +58,11 @@ public struct DeviceDocument: Hashable, Sendable {
         public var detachedQueues: Int?
         /// Open queues that are not leased, or exceed the spec's; `nil` if there are none.
         public var strayQueues: StrayQueues?
+        /// The size in bytes that consumers find, which they may have negotiated otherwise than the spec; `nil` without
+        /// an anchor.
+        public var vnetHeaderSize: Int?
+        /// The offloads that consumers have negotiated, as ethtool(8) shows them; `nil` without an anchor.
+        public var offloads: [String]?
         /// The drift that the last pass left unrepaired.
         public var drift: [DriftDocument]
         /// The failure of the last pass over the device; `nil` if it did not fail.
@@ -81,6 +86,8 @@ public struct DeviceDocument: Hashable, Sendable {
             attachedQueues = link?.tun?.attachedQueues
             detachedQueues = link?.tun?.detachedQueues
             strayQueues = status.strayQueues
+            vnetHeaderSize = link?.tun?.vnetHeaderSize
+            offloads = link?.tun?.offloads?.names
             drift = status.drift.map(DriftDocument.init)
             lastError = status.lastError
             conditions = status.conditions.map(ConditionDocument.init) + [ConditionDocument(leased)]
@@ -159,6 +166,8 @@ extension DeviceDocument.Status: JSONReadable {
         json.member("attachedQueues", attachedQueues)
         json.member("detachedQueues", detachedQueues)
         json.member("strayQueues", strayQueues?.document ?? .null)
+        json.member("vnetHeaderSize", vnetHeaderSize)
+        json.member("offloads", offloads.map { .array($0.map { .string($0) }) } ?? .null)
         json.member("drift", .array(drift.map(\.document)))
         json.member("lastError", lastError)
         json.objects("conditions", conditions) { $1.encode(to: &$0) }
@@ -176,6 +185,8 @@ extension DeviceDocument.Status: JSONReadable {
         attachedQueues = try reader.optional("attachedQueues")
         detachedQueues = try reader.optional("detachedQueues")
         strayQueues = try reader.optional("strayQueues")
+        vnetHeaderSize = try reader.optional("vnetHeaderSize")
+        offloads = try reader.optional("offloads")
         drift = try reader.list("drift")
         lastError = try reader.optional("lastError")
         conditions = try reader.list("conditions")

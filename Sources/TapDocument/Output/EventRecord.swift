@@ -22,6 +22,8 @@ public struct EventRecord: Hashable, Sendable {
     public let message: String
     /// The field that the event concerns; `nil` for most events.
     public let difference: FieldDifference?
+    /// The lease that the event concerns; `nil` for other events.
+    public let lease: EventLease?
     /// The caller whose request caused it; `nil` if the daemon acted by itself.
     public let author: Author?
     /// The revision that the change created; `nil` if it created none.
@@ -29,17 +31,17 @@ public struct EventRecord: Hashable, Sendable {
 
     public init(
         at: Timestamp, device: DeviceName?, severity: Severity = .normal, reason: EventReason, message: String,
-        difference: FieldDifference? = nil, author: Author? = nil, revision: Int? = nil
+        difference: FieldDifference? = nil, lease: EventLease? = nil, author: Author? = nil, revision: Int? = nil
     ) {
         self.init(
             at: at, device: device, severity: OpenEnum(severity), storedReason: reason.rawValue, message: message,
-            difference: difference, author: author, revision: revision)
+            difference: difference, lease: lease, author: author, revision: revision)
     }
 
     /// An event from the database, possibly written by another version.
     public init(
         at: Timestamp, device: DeviceName?, severity: OpenEnum<Severity>, storedReason reason: String, message: String,
-        difference: FieldDifference?, author: Author?, revision: Int?
+        difference: FieldDifference?, lease: EventLease? = nil, author: Author?, revision: Int?
     ) {
         self.at = at
         self.device = device
@@ -47,6 +49,7 @@ public struct EventRecord: Hashable, Sendable {
         self.reason = reason
         self.message = message
         self.difference = difference
+        self.lease = lease
         self.author = author
         self.revision = revision
     }
@@ -59,7 +62,8 @@ extension EventRecord: AnswerDocument {
             "id": JSONValue(id), "time": .string(at.text), "device": JSONValue(device?.text),
             "type": .string(severity.rawValue), "reason": .string(reason), "message": .string(message),
             "field": JSONValue(difference?.field), "wanted": difference?.wanted ?? .null,
-            "observed": difference?.observed ?? .null, "actor": JSONValue(author?.name),
+            "observed": difference?.observed ?? .null, "lease": lease?.document ?? .null,
+            "actor": JSONValue(author?.name),
             "source": JSONValue(author?.source), "requestId": JSONValue(author?.request),
             "revision": JSONValue(revision.map { String($0) }),
         ]
@@ -74,7 +78,8 @@ extension EventRecord: AnswerDocument {
             difference: field.map {
                 FieldDifference(field: $0, wanted: reader.json("wanted"), observed: reader.json("observed"))
             },
-            author: try Author(reader), revision: try reader.optionalRevision("revision"))
+            lease: try reader.optional("lease"), author: try Author(reader),
+            revision: try reader.optionalRevision("revision"))
         id = try reader.optional("id")
     }
 }

@@ -16,12 +16,16 @@ public struct LeaseDocument: Hashable, Sendable {
     public var user: UInt32
     /// Group ID of the peer.
     public var group: UInt32
+    /// The user's name; `nil` if it has none.
+    public var userName: String?
+    /// The process's name at the time of the grant (`/proc/PID/comm`); `nil` if it could not be read.
+    public var command: String?
     /// When the lease was granted.
     public var since: Timestamp
 
     public init(
         id: LeaseIdentifier, device: DeviceName, consumer: ConsumerName?, queues: [Int], process: Int32, user: UInt32,
-        group: UInt32, since: Timestamp
+        group: UInt32, userName: String?, command: String?, since: Timestamp
     ) {
         self.id = id
         self.device = device
@@ -30,6 +34,8 @@ public struct LeaseDocument: Hashable, Sendable {
         self.process = process
         self.user = user
         self.group = group
+        self.userName = userName
+        self.command = command
         self.since = since
     }
 }
@@ -39,7 +45,8 @@ extension LeaseDocument: AnswerDocument {
         [
             "id": .string(id.text), "device": .string(device.text), "consumer": JSONValue(consumer?.text),
             "queues": .array(queues.map { .integer($0) }), "pid": .integer(Int(process)),
-            "uid": .integer(Int(user)), "gid": .integer(Int(group)), "since": .string(since.text),
+            "uid": .integer(Int(user)), "gid": .integer(Int(group)), "userName": JSONValue(userName),
+            "command": JSONValue(command), "since": .string(since.text),
         ]
     }
 
@@ -52,6 +59,8 @@ extension LeaseDocument: AnswerDocument {
         process = try reader.value("pid")
         user = try reader.value("uid")
         group = try reader.value("gid")
+        userName = try reader.optional("userName")
+        command = try reader.optional("command")
         since = try reader.value("since")
     }
 }

@@ -10,6 +10,8 @@ final class Lease: LeaseRecordHolder {
 
     /// What does not change during the lease.
     let record: LeaseRecord
+    /// The queue indexes that were granted, ascending.
+    let granted: [Int]
     /// The open queues, by queue index.
     var queues: [Int: any KernelQueue] = [:]
     /// The client's connection; `nil` until status 101 has been sent.
@@ -20,8 +22,9 @@ final class Lease: LeaseRecordHolder {
     /// Whether the service manager, if there is one, was given all that the next process needs to go on with the lease.
     var isKept = false
 
-    init(_ record: LeaseRecord) {
+    init(_ record: LeaseRecord, of granted: [Int]) {
         self.record = record
+        self.granted = granted
     }
 
     /// The indexes of the leased queues, ascending.

@@ -101,7 +101,8 @@ extension LeaseBroker {
         publish(device.name)
     }
 
-    /// Attaches or detaches a queue that a user has enabled or disabled. Does nothing if the queue is not leased.
+    /// Attaches or detaches a queue that a user has enabled or disabled with `force`. Does nothing if the queue is not
+    /// leased.
     package func setQueue(_ name: DeviceName, _ index: Int, isEnabled: Bool) throws(Refusal) {
         guard let device = devices[name] else { return }
         let before = device.order
@@ -127,7 +128,7 @@ extension LeaseBroker {
     /// Applies a changed device record: ends the leases that are incompatible with it (the change was permitted to end
     /// them) and sets CPUs.
     package func follow(_ record: DeviceRecord) {
-        for lease in devices[record.name]?.leases ?? [] where !lease.canContinue(with: record) { end(lease, .revoked) }
+        for lease in devices[record.name]?.leases ?? [] where !lease.canContinue(with: record) { end(lease, .changed) }
         setReceiveCPUs(of: record.name)
     }
 

@@ -13,7 +13,7 @@ extension LeaseBroker {
         var kept = kernel.restoreKept()
         var broken: [Lease] = []
         for entry in journaled.leases.values {
-            let lease = Lease(entry.record)
+            let lease = Lease(entry.record, of: entry.queues.sorted())
             lease.keptQueues = entry.queues.count
             lease.isKept = true
             if let bundle = kept.bundles.removeValue(forKey: lease.keptName) {
@@ -38,7 +38,7 @@ extension LeaseBroker {
         for device in devices.values { broken += resume(device, journaled.orders[device.name]) }
         for lease in broken {
             log.notice("a lease could not be restored", metadata: lease.metadata)
-            end(lease, .lost)
+            end(lease, .unrestored)
         }
         for name in devices.keys { publish(name) }
         if !connections.isEmpty { log.info("leases restored", metadata: ["count": "\(connections.count)"]) }

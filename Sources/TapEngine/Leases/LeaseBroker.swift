@@ -18,6 +18,10 @@ final class LeaseBroker {
     var isRestored = false
     /// Interfaces that are to be made anew, since a lease was revoked.
     var replacements: [DeviceName: Replacement] = [:]
+    /// Devices whose last lease has ended, until the worker has taken note of it.
+    private var vacated: Set<DeviceName> = []
+    /// The events of leases, for the worker.
+    var history = LeaseHistory()
     /// When the service manager was last asked to close its copies of a device's queues.
     private var copiesClosedAt: [DeviceName: ContinuousClock.Instant] = [:]
     /// The longest time that the service manager needs to close its copies.
@@ -139,7 +143,7 @@ final class LeaseBroker {
         }
         let queues = try request.select(in: view)
         if !request.force { try refuseBesideStrayQueues(of: record, at: namespace, place.index) }
-        let lease = Lease(LeaseRecord(request, of: record.identifier, at: place, since: .now()))
+        let lease = Lease(LeaseRecord(request, of: record.identifier, at: place, since: .now()), of: queues)
         // From here on the device cannot be deleted without force, and these queues cannot be leased again.
         switch snapshots.reserve(LeaseView(lease.record, reserving: queues), in: view) {
         case .reserved: break
@@ -159,31 +163,26 @@ final class LeaseBroker {
         }
     }
 
-    /// Opens the queues for a lease. Disabled queues come last, so that detaching them leaves the others in place.
+    /// Opens the queues for a lease.
     ///
     /// - Returns: The size of the vnet header in bytes; `nil` if there is none.
     private func attach(
         _ queues: [Int], to lease: Lease, of record: DeviceRecord, at namespace: NamespaceState
     ) throws(KernelError) -> Int? {
-        let disabled = queues.filter(record.disabledQueues.contains)
-        let order = queues.filter { !record.disabledQueues.contains($0) } + disabled
         // Updates the order of the queues leased already, to which the kernel appends the new ones.
         for other in devices[lease.device]?.refreshAttachedQueues() ?? [] { finish(other, .lost) }
         // Device-wide settings are set for the first lease only, not while other consumers use the device.
         let isFirst = devices[lease.device] == nil
         let opened = try namespace.kernel.openQueues(
-            of: lease.place.index, QueueOpening(record.spec, count: order.count, setsDevice: isFirst))
+            of: lease.place.index, QueueOpening(record.spec, count: queues.count, setsDevice: isFirst))
         let device = addDevice(lease.device)
         device.add(lease)
-        for (index, queue) in zip(order, opened.queues) {
+        for (index, queue) in zip(queues, opened.queues) {
             lease.queues[index] = queue
             device.attach(index)
         }
-        for index in disabled.reversed() {
-            try lease.queues[index]?.detach()
-            device.detach(index)
-        }
-        metrics.operations.increment(["open_queue"], by: UInt64(order.count))
+        metrics.operations.increment(["open_queue"], by: UInt64(queues.count))
+        if devices[lease.device]?.leases.isEmpty != false { vacated.insert(lease.device) }
         readBack(lease.device)
         return opened.vnetHeaderSize
     }
@@ -231,6 +230,7 @@ final class LeaseBroker {
         CrashPoint.reach(CrashPoint.leaseNoted)
         metrics.leaseHandoffs.increment(["success"])
         log.debug("lease granted", metadata: lease.metadata)
+        history.noteGrant(LeaseView(lease.record, reserving: lease.granted), at: .now)
         publish(name)
     }
 
@@ -262,36 +262,23 @@ final class LeaseBroker {
 
     // MARK: End
 
-    /// Why a lease ends.
-    enum End: String {
-        /// The client disconnected before it received the queues.
-        case unclaimed
-        /// Sending the queues failed.
-        case failed
-        /// The client closed its connection, or its process ended.
-        case closed
-        /// An administrator revoked it, or a change of the device ended it.
-        case revoked
-        /// The queues no longer exist, because their interface is gone.
-        case lost
-    }
-
     /// Ends the lease of a connection that the client has closed, itself or by the end of its process.
     func end(_ connection: any KernelConnection) {
         guard let lease = connections[ObjectIdentifier(connection)] else { return connection.close() }
         end(lease, .closed)
     }
 
-    func end(_ lease: Lease, _ reason: End) {
+    func end(_ lease: Lease, _ cause: LeaseEnd) {
         guard let device = devices[lease.device], device.leases.contains(where: { $0 === lease }) else { return }
         CrashPoint.reach(CrashPoint.leaseEnd)
         // If the last lease ends, the order of the queues does not matter.
         let lost = device.leases.count == 1 ? [] : device.refreshAttachedQueues()
-        finish(lease, reason)
+        finish(lease, cause)
         for other in lost where other !== lease { finish(other, .lost) }
     }
 
-    func finish(_ lease: Lease, _ reason: End) {
+    func finish(_ lease: Lease, _ cause: LeaseEnd) {
+        noteEnd(of: lease, cause)
         // Recorded before anything is undone: a lease in the journal is complete. If the daemon ends here, the next
         // process finds descriptors without a lease, and closes them.
         remember { () throws(KernelError) in try journal.end(lease.id, of: lease.device) }
@@ -300,14 +287,31 @@ final class LeaseBroker {
             remember { () throws(KernelError) in try journal.reorder(lease.device, device.order.known) }
         }
         readBack(lease.device)
-        metrics.leasesEnded.increment([reason.rawValue])
-        log.debug("lease ended", metadata: lease.metadata.merging(["reason": "\(reason)"]) { $1 })
         publish(lease.device)
     }
 
+    /// The devices whose last lease has ended since the last call.
+    func drainVacated() -> Set<DeviceName> {
+        defer { vacated = [] }
+        return vacated
+    }
+
+    /// Counts the end of a lease, and adds it to the history.
+    private func noteEnd(of lease: Lease, _ cause: LeaseEnd) {
+        metrics.leasesEnded.increment([cause.rawValue])
+        log.debug("lease ended", metadata: lease.metadata.merging(["cause": "\(cause)"]) { $1 })
+        history.noteEnd(LeaseView(lease.record, reserving: lease.granted), cause, at: .now)
+    }
+
     /// Ends all leases of a device that is to be deleted or recreated.
-    func endAll(of name: DeviceName) {
-        for lease in devices[name]?.leases ?? [] { end(lease, .revoked) }
+    func endAll(of name: DeviceName, _ cause: LeaseEnd) {
+        for lease in devices[name]?.leases ?? [] { end(lease, cause) }
+    }
+
+    /// Notes the leases that end with the daemon, since no supervisor keeps their descriptors.
+    func stop() {
+        guard kernel.memory == nil else { return }
+        for lease in devices.values.flatMap(\.leases) { noteEnd(of: lease, .stopped) }
     }
 
     /// Detaches and closes the queues and the connection. Detached first, since other processes may hold copies; last
@@ -322,6 +326,12 @@ final class LeaseBroker {
         }
         // Fails if the interface is gone. Without it, a consumer could have the interface removed with its last queue.
         try? lease.queues.values.first?.restoreAccess(to: kernel.daemonUser)
+        // A first lease resets the whole device. Those who stay keep the vnet header size, byte order and offloads,
+        // which they have negotiated themselves.
+        if let device, device.leases.count > 1 {
+            try? lease.queues.values.first?.clearFilters(
+                sendBuffer: snapshots.current.devices[lease.device]?.record.spec.sendBuffer)
+        }
         for queue in lease.queues.values { queue.close() }
         if let count = lease.keptQueues {
             kernel.forget(lease.keptName, queues: count)

@@ -10,8 +10,8 @@ package enum LeaseCommand: Sendable {
     case handOver(LeaseIdentifier, of: DeviceName, vnetHeaderSize: Int?, OwnedDescriptor?)
     /// Ends a lease. The reply is the device whose queues it had.
     case revoke(LeaseIdentifier, Revocation, reply: RevocationReply)
-    /// Attaches or detaches a leased queue, after the change is committed. The reply is `nil` on success, and if the
-    /// queue is not leased.
+    /// Attaches or detaches a leased queue, after the change, which had `force`, is committed. The reply is `nil` on
+    /// success, and if the queue is not leased.
     case setQueue(DeviceName, Int, isEnabled: Bool, reply: @Sendable (Refusal?) -> Void)
 
     /// Whether the command completes an earlier one and must therefore always be accepted: if a `handOver` were

@@ -116,11 +116,17 @@ extension LeaseJournal.Entry {
         else { return nil }
         var consumer: ConsumerName?
         if case .string(let text)? = document["consumer"] { consumer = try? ConsumerName(text) }
+        // Missing in journals of earlier versions.
+        var userName: String?
+        if case .string(let text)? = document["userName"] { userName = text }
+        var command: String?
+        if case .string(let text)? = document["command"] { command = text }
         self.init(
             record: LeaseRecord(
                 id: id, device: device, identifier: identifier,
                 place: LeasePlace(namespace: namespace, index: LinkIndex(rawValue: index)), consumer: consumer,
-                process: process, user: user, group: group, since: Timestamp(microseconds: Int64(since))),
+                process: process, user: user, group: group, userName: userName, command: command,
+                since: Timestamp(microseconds: Int64(since))),
             queues: queues)
     }
 
@@ -130,7 +136,8 @@ extension LeaseJournal.Entry {
             "namespace": .string(String(record.place.namespace, radix: 16)),
             "ifindex": .integer(Int(record.place.index.rawValue)), "consumer": JSONValue(record.consumer?.text),
             "pid": .integer(Int(record.process)), "user": .integer(Int(record.user)),
-            "group": .integer(Int(record.group)), "since": .integer(Int(record.since.microseconds)),
+            "group": .integer(Int(record.group)), "userName": JSONValue(record.userName),
+            "command": JSONValue(record.command), "since": .integer(Int(record.since.microseconds)),
             "queues": .array(queues.map { .integer($0) }),
         ]
     }

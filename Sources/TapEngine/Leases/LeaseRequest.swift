@@ -15,6 +15,9 @@ package struct LeaseRequest: Sendable {
     package let force: Bool
     /// The client process's credentials (`SO_PEERCRED`, unix(7)).
     package let peer: PeerCredentials
+    /// The client's user name and the name of its process; each `nil` if it has none or it could not be read.
+    package let userName: String?
+    package let command: String?
     /// Whether the client's role permits leases of every device.
     package let isAllowedByRole: Bool
     /// Whether the client may see which devices exist.
@@ -22,13 +25,16 @@ package struct LeaseRequest: Sendable {
 
     package init(
         device: DeviceName, consumer: ConsumerName?, queues: [Int]?, force: Bool, peer: PeerCredentials,
-        isAllowedByRole: Bool, mayView: Bool
+        userName: String?,
+        command: String?, isAllowedByRole: Bool, mayView: Bool
     ) {
         self.device = device
         self.consumer = consumer
         self.queues = queues
         self.force = force
         self.peer = peer
+        self.userName = userName
+        self.command = command
         self.isAllowedByRole = isAllowedByRole
         self.mayView = mayView
     }
@@ -46,14 +52,17 @@ package struct LeaseRequest: Sendable {
     /// Selects the queues to lease.
     ///
     /// - Returns: Queue indexes in ascending order, at least one.
-    /// - Throws: `Refusal` if a queue does not exist, is assigned to another consumer, or is leased already, or none is
-    ///   free.
+    /// - Throws: `Refusal` if a queue does not exist, is assigned to another consumer, is leased already or disabled,
+    ///   or none is free.
     func select(in view: DeviceView) throws(Refusal) -> [Int] {
         let record = view.record
         guard let queues else {
             let theirs = record.queues.filter { record.assignments[$0]?.consumer == consumer }
-            let free = theirs.filter { view.lease(of: $0) == nil }
+            let unleased = theirs.filter { view.lease(of: $0) == nil }
+            // A consumer takes each queue that it gets for attached.
+            let free = unleased.filter { !record.disabledQueues.contains($0) }
             guard !free.isEmpty else {
+                if let queue = unleased.first { throw .queueDisabled(device, queue: queue) }
                 if let queue = theirs.first, let lease = view.lease(of: queue) {
                     throw .queueLeased(queue: queue, by: lease)
                 }
@@ -69,6 +78,7 @@ package struct LeaseRequest: Sendable {
                 throw .queueForbidden(device, queue: queue, assignment)
             }
             if let lease = view.lease(of: queue) { throw .queueLeased(queue: queue, by: lease) }
+            if record.disabledQueues.contains(queue) { throw .queueDisabled(device, queue: queue) }
         }
         return queues.sorted()
     }
@@ -80,6 +90,6 @@ extension LeaseRecord {
         self.init(
             id: .random(), device: request.device, identifier: identifier.text, place: place,
             consumer: request.consumer, process: request.peer.process, user: request.peer.user,
-            group: request.peer.group, since: since)
+            group: request.peer.group, userName: request.userName, command: request.command, since: since)
     }
 }

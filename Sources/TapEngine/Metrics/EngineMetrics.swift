@@ -21,7 +21,8 @@ package final class EngineMetrics: Sendable {
         "tapster_lease_handoffs_total", "Lease requests by result.", labels: ["result"],
         known: [["success"], ["refused"]])
     let leasesEnded = Counter(
-        "tapster_leases_ended_total", "Ended leases by reason.", labels: ["reason"])
+        "tapster_leases_ended_total", "Ended leases by reason.", labels: ["reason"],
+        known: LeaseEnd.allCases.map { [$0.rawValue] })
     let lastSuccess = Gauge(
         "tapster_reconcile_last_success_timestamp_seconds", "When the last successful pass ended, in Unix time.")
     /// Set by the worker at the start of a pass.

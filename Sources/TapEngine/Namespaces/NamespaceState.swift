@@ -11,7 +11,7 @@ final class NamespaceState {
     private var freed: Set<String> = []
     /// Devices whose controller is missing or has no free port, with the controller's name.
     private var waiting: [DeviceName: InterfaceName] = [:]
-    /// Anchored devices that have had a consumer (see `ObservedNamespace.anchored`).
+    /// Anchored and single-queue devices that have had a consumer (see `ObservedNamespace.unverified`).
     private var consumed: Set<LinkIndex> = []
 
     init(_ location: NetworkNamespace?, kernel: any KernelNamespace) throws(KernelError) {
@@ -19,6 +19,8 @@ final class NamespaceState {
         self.kernel = kernel
         observed = ObservedNamespace(host: kernel.host, location: location)
         try resync()
+        // Consumers may have come and gone while no daemon ran.
+        observed.unverified = Set(observed.links.filter { $0.tun != nil }.map(\.index))
     }
 
     /// Reads all interfaces and addresses. Afterwards the caller must assign owners again.
@@ -141,8 +143,17 @@ final class NamespaceState {
     }
 
     private func noteConsumers(of link: ObservedLink) {
-        guard let attached = link.tun?.attachedQueues, observed.anchored.contains(link.index) else { return }
-        if attached > 0 {
+        guard let tun = link.tun else { return }
+        let isConsumed: Bool
+        if let attached = tun.attachedQueues {
+            guard observed.anchored.contains(link.index) else { return }
+            isConsumed = attached > 0
+        } else {
+            // The kernel does not report whether the only queue is open, but it gives the interface a carrier then.
+            guard link.up else { return }
+            isConsumed = link.carrier
+        }
+        if isConsumed {
             consumed.insert(link.index)
         } else if consumed.remove(link.index) != nil {
             observed.unverified.insert(link.index)

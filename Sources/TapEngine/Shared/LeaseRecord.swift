@@ -18,6 +18,10 @@ package struct LeaseRecord: Hashable, Sendable {
     let process: Int32
     let user: UInt32
     let group: UInt32
+    /// The user's name; `nil` if it has none.
+    let userName: String?
+    /// The process's name when the lease was requested; `nil` if it could not be read. The process itself sets it.
+    let command: String?
     let since: Timestamp
 }
 

@@ -21,10 +21,7 @@ package struct LeaseView: LeaseRecordHolder, Hashable, Sendable {
     package var indexes: [Int] { queues.keys.sorted() }
 
     /// Describes the holder in messages: consumer, process, user and start.
-    package var holder: String {
-        (record.consumer.map { "'\($0)', " } ?? "") + "pid \(record.process)"
-            + (record.user == 0 ? "" : " of user \(record.user)") + ", since \(record.since.text)"
-    }
+    package var holder: String { record.holder + ", since \(record.since.text)" }
 }
 
 extension LeaseView {
@@ -35,10 +32,19 @@ extension LeaseView {
     }
 }
 
+extension LeaseRecord {
+    /// Describes the holder in messages: consumer, process and user.
+    var holder: String {
+        (consumer.map { "'\($0)', " } ?? "") + "pid \(process)" + (command.map { " (\($0))" } ?? "")
+            + (user == 0 ? "" : " of user \(user)" + (userName.map { " (\($0))" } ?? ""))
+    }
+}
+
 extension LeaseDocument {
     package init(_ lease: LeaseView) {
         self.init(
             id: lease.id, device: lease.device, consumer: lease.consumer, queues: lease.indexes,
-            process: lease.process, user: lease.user, group: lease.group, since: lease.since)
+            process: lease.process, user: lease.user, group: lease.group, userName: lease.userName,
+            command: lease.command, since: lease.since)
     }
 }

@@ -22,6 +22,10 @@ package enum Refusal: Error, Sendable {
     /// The requested queue is assigned to another consumer.
     case queueForbidden(DeviceName, queue: Int, Assignment)
     case queueLeased(queue: Int, by: LeaseView)
+    /// The queue to enable or disable is leased, and `force` was not given.
+    case queueHeld(queue: Int, by: LeaseView)
+    /// The requested queue is disabled; or all free ones are, of which this is the first.
+    case queueDisabled(DeviceName, queue: Int)
     /// No queue is free for this consumer or, without one, for clients that name none.
     case noFreeQueue(DeviceName, consumer: ConsumerName?)
     /// The device has `access: open`, so its queues are not leased.

@@ -30,4 +30,6 @@ final class AccountCache: Accounts {
         known.withLock { $0.groups[principal] = .some(number) }
         return number
     }
+
+    func userName(_ number: UInt32) -> String? { accounts.userName(number) }
 }

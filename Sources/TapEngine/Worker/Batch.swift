@@ -18,7 +18,7 @@ protocol BatchEnvironment: AnyObject {
     /// The device's interface that is to be deleted, and made anew, whatever it is like; `nil`: none.
     func replacedInterface(of record: DeviceRecord) -> LinkIndex?
     /// Ends a device's leases, before its interface is deleted.
-    func endLeases(of name: DeviceName)
+    func endLeases(of name: DeviceName, _ cause: LeaseEnd)
     /// Closes a namespace after an operation on the namespace, rather than on one device, has failed.
     func abandon(_ location: NetworkNamespace?, _ error: KernelError)
 }
@@ -190,7 +190,10 @@ struct Batch {
         for namespace in namespaces.all.values {
             let toDelete = jobs.filter { $0.deletes && $0.namespace === namespace }
             guard !toDelete.isEmpty else { continue }
-            for job in toDelete { environment.endLeases(of: job.name) }
+            for job in toDelete {
+                let isGone = job.view.record.deletionRequestedAt != nil
+                environment.endLeases(of: job.name, isGone ? .deleted : .recreated)
+            }
             for _ in toDelete { CrashPoint.reach(Step.delete.name) }
             let refused = namespace.kernel.delete(toDelete.compactMap(\.index))
             metrics.operations.increment([Step.delete.name], by: UInt64(toDelete.count - refused.count))

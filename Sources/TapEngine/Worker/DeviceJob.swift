@@ -65,6 +65,8 @@ final class DeviceJob {
 
     var name: DeviceName { view.record.name }
     var isOpen: Bool { if case .open = outcome { true } else { false } }
+    /// Whether the kernel has matched this generation before.
+    private var isReached: Bool { view.record.settledGeneration == view.record.generation }
     var isClosed: Bool { if case .closed = outcome { true } else { false } }
     var isSettled: Bool { if case .settled = outcome { true } else { false } }
     /// Whether the kernel matches the spec, and steers packets to no stranger.
@@ -146,7 +148,15 @@ final class DeviceJob {
     /// Ends a group of steps, completed or failed; a `create` among them has set the interface.
     func finishSteps(_ run: StepRun) {
         index = run.index
-        if let failure = run.failure { fail(.kernel(failure)) }
+        guard let failure = run.failure else { return }
+        if case .attach? = run.steps.dropFirst(run.done).first, failure.errno == .busy, isReached,
+            found?.allSatisfy(\.field.isSetByConsumers) == true
+        {
+            // A consumer has the only queue. What it sets is set again when it has gone.
+            outcome = .settled
+        } else {
+            fail(.kernel(failure))
+        }
     }
 
     /// Notes that the claim is in the database.

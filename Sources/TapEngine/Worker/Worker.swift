@@ -29,6 +29,8 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     let metrics: EngineMetrics
     private let log: Logger
     private let onReady: @Sendable () -> Void
+    /// Has events written by another thread.
+    private let record: @Sendable ([EventRecord]) -> Void
 
     let namespaces: NamespaceStates
     let leases: LeaseBroker
@@ -55,7 +57,8 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
 
     init(
         kernel: any Kernel, store: Store, snapshots: SnapshotStore, inbox: WorkerInbox, accounts: any Accounts,
-        survey: HolderSurvey, metrics: EngineMetrics, log: Logger, onReady: @escaping @Sendable () -> Void
+        survey: HolderSurvey, metrics: EngineMetrics, log: Logger, record: @escaping @Sendable ([EventRecord]) -> Void,
+        onReady: @escaping @Sendable () -> Void
     ) {
         self.kernel = kernel
         self.store = store
@@ -66,6 +69,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         self.survey = survey
         self.metrics = metrics
         self.log = log
+        self.record = record
         self.onReady = onReady
         namespaces = NamespaceStates(kernel, statistics: metrics.statistics)
         leases = LeaseBroker(
@@ -98,12 +102,22 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             }
             if snapshots.current.storeFailure != nil { history.expectRecovery() }
             if let due = history.due, due <= .now { writeHistory() }
+            recordLeaseEvents()
         }
+        leases.stop()
         for question in inbox.drain().questions { question(nil) }
         inbox.end()
         leases.endReplacements()
         leases.tellOfLeasesAtStop()
         if history.due != nil { writeHistory() }
+        recordLeaseEvents()
+    }
+
+    private func recordLeaseEvents() {
+        let events = leases.history.drain(at: .now)
+        for event in events { log.log(event) }
+        // After a failure the writer would fail again, until a write of this thread has succeeded.
+        if !events.isEmpty || snapshots.current.storeFailure == nil { record(events) }
     }
 
     /// Waits for events, and performs lease commands, which come before all other work and between batches: clients
@@ -120,7 +134,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         guard inbox.isEmpty, !namespaces.all.values.contains(where: \.hasPendingChanges) else { return .now }
         let soonest = retries.values.map(\.due).reduce(nextResync, min)
         let survey = inbox.isLookRequested ? surveys.due : nil
-        return [history.due, looks.due, survey].compactMap(\.self).reduce(soonest, min)
+        return [history.due, leases.history.due, looks.due, survey].compactMap(\.self).reduce(soonest, min)
     }
 
     /// Reports that the kernel cannot be read, and schedules a full read.
@@ -151,6 +165,8 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         do throws(KernelError) {
             try collectSignals()
             for name in looks.begin(at: began) { leases.readBack(name) }
+            // What a consumer kept changing is repaired at once when it has gone.
+            for name in leases.drainVacated() { budgets[name] = nil }
             let wasOverrun = namespaces.all.values.contains { $0.pendingSignals.wasOverrun }
             if wasOverrun { metrics.overruns.increment([]) }
             isFull = wasOverrun || hasReadFailed || nextResync <= began || work.isLookRequested
@@ -265,14 +281,6 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         return affected.filter { devices[$0] != nil }
     }
 
-    /// The devices that are wanted, or exist, in a namespace other than the daemon's.
-    private func devicesInOtherNamespaces() -> Set<DeviceName> {
-        Set(
-            snapshots.current.devices.values.lazy
-                .filter { $0.record.spec.networkNamespace != nil || $0.record.claim?.namespace != nil }
-                .map(\.record.name))
-    }
-
     private func dueRetries(_ now: ContinuousClock.Instant) -> [DeviceName] {
         retries.filter { $0.value.due <= now }.map(\.key)
     }
@@ -297,7 +305,9 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         where !inbox.isStopping {
             metrics.passDevicesLeft.set(Double(left))
             // Deleting a leased device required `force`, so its leases may end.
-            for view in chunk where view.record.deletionRequestedAt != nil { leases.endAll(of: view.record.name) }
+            for view in chunk where view.record.deletionRequestedAt != nil {
+                leases.endAll(of: view.record.name, .deleted)
+            }
             let batch = Batch(chunk, in: self)
             try batch.run()
             conclude(batch.jobs)
@@ -312,7 +322,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         budgets[name]?.contested(controller: controller, at: .now) ?? []
     }
 
-    func endLeases(of name: DeviceName) { leases.endAll(of: name) }
+    func endLeases(of name: DeviceName, _ cause: LeaseEnd) { leases.endAll(of: name, cause) }
 
     /// Publishes the results of a batch, and adds events and settled generations to the history.
     private func conclude(_ jobs: [DeviceJob]) {
@@ -324,6 +334,9 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             noteStrayQueues(of: job)
             concludeReplacement(of: job)
             if job.isClosed || job.isUneventful { continue }
+            // The batch has read back the interface, and with it dropped the notifications about it: its consumers may
+            // have attached or detached queues meanwhile, or unnoticed before the batch brought it up.
+            leases.look(at: job.name)
             let report = JobReport(job, at: now)
             events += report.events
             note(report.repairs, of: job)
@@ -338,7 +351,6 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         let spec = job.view.record.spec
         for difference in repairs {
             metrics.driftRepairs.increment([difference.field.rawValue])
-            if spec.access == .open, difference.field.isSetByConsumers { continue }
             if spec.isRepairedAlways(difference.field) { continue }
             budgets[job.name, default: RepairBudget()].note(
                 difference.field, controller: job.link?.controller, at: .now)

@@ -12,6 +12,8 @@ package struct QueueChange: Sendable {
     package private(set) var record: DeviceRecord
     /// The event for the history; `nil` if nothing changes.
     package private(set) var event: (reason: EventReason, message: String, at: Timestamp)?
+    /// The queue that is enabled or disabled, which must not be leased without `force`.
+    private(set) var switchedQueue: Int?
 
     private init(_ record: DeviceRecord) {
         before = record
@@ -95,12 +97,13 @@ extension QueueChange {
         guard record.spec.queues.canDisable(queue) else { throw .singleQueue(record.name) }
         var change = QueueChange(record)
         guard enabled == record.disabledQueues.contains(queue) else { return change }
+        change.switchedQueue = queue
         if enabled {
             change.record.disabledQueues.remove(queue)
-            change.setEvent(.queueEnabled, "queue \(queue) was enabled: it is attached while it is leased", at: now)
+            change.setEvent(.queueEnabled, "queue \(queue) was enabled: it can be leased", at: now)
         } else {
             change.record.disabledQueues.insert(queue)
-            change.setEvent(.queueDisabled, "queue \(queue) was disabled: it is detached", at: now)
+            change.setEvent(.queueDisabled, "queue \(queue) was disabled: it is not leased any more", at: now)
         }
         return change
     }
@@ -118,10 +121,17 @@ extension WriteGroup {
 
     /// Writes a change of a device's queues, with its event.
     ///
+    /// - Parameters:
+    ///   - change: The change.
+    ///   - author: Recorded in the history.
+    ///   - force: Whether to enable or disable a queue that is leased.
     /// - Returns: The record after the change.
-    /// - Throws: `Refusal.store`.
-    package mutating func commit(_ change: QueueChange, by author: Author) throws(Refusal) -> DeviceRecord {
+    /// - Throws: `Refusal.queueHeld`, or `Refusal.store`.
+    package mutating func commit(
+        _ change: QueueChange, by author: Author, force: Bool = false
+    ) throws(Refusal) -> DeviceRecord {
         guard let event = change.event else { return change.record }
+        if let queue = change.switchedQueue { try close(queue, of: change.record.name, force: force) }
         let commit = try commit([.queues(change.record, from: change.before)], by: author)
         record(
             EventRecord(
@@ -138,21 +148,5 @@ extension Assignment {
 
     fileprivate var summary: String {
         "assigned to \(consumer)" + (cpus.isEmpty ? "" : " with the CPUs \(cpus.rangeList)")
-    }
-}
-
-extension [Int] {
-    /// Text such as `0-3, 7`; the numbers must be ascending.
-    fileprivate var rangeList: String {
-        var runs: [ClosedRange<Int>] = []
-        for number in self {
-            if let last = runs.last, last.upperBound + 1 == number {
-                runs[runs.count - 1] = last.lowerBound...number
-            } else {
-                runs.append(number...number)
-            }
-        }
-        return runs.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }
-            .joined(separator: ", ")
     }
 }

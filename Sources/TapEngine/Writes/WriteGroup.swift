@@ -184,6 +184,16 @@ package struct WriteGroup: ~Copyable {
             uniquingKeysWith: { $1 })
     }
 
+    /// Closes a device to new leases, so that a queue is not leased until its change is committed.
+    ///
+    /// - Throws: `Refusal.queueHeld` if the queue is leased, unless `force` is given.
+    mutating func close(_ queue: Int, of name: DeviceName, force: Bool) throws(Refusal) {
+        if let lease = snapshots.close([name: { $0.queues[queue] != nil }], force: force) {
+            throw .queueHeld(queue: queue, by: lease)
+        }
+        state.closed.insert(name)
+    }
+
     /// Adds an event to the history.
     package mutating func record(_ event: EventRecord) { state.events.append(event) }
 

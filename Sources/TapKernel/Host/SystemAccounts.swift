@@ -38,13 +38,24 @@ public struct SystemAccounts: Accounts {
         }
     }
 
+    /// By getpwuid_r(3).
+    public func userName(_ number: UInt32) -> String? {
+        Self.search { buffer in
+            var record = unsafe passwd()
+            var found: UnsafeMutablePointer<passwd>?
+            // SAFETY: the record's pointers lead into `buffer`, which outlives the copy of the name.
+            let result = unsafe getpwuid_r(number, &record, &buffer, buffer.count, &found)
+            return unsafe (result, found == nil ? nil : String(cString: record.pw_name))
+        }
+    }
+
     /// Repeats the call with a larger buffer while the last one was too small (ERANGE).
-    private static func search(_ lookUp: (inout [CChar]) -> (result: Int32, number: UInt32?)) -> UInt32? {
+    private static func search<Value>(_ lookUp: (inout [CChar]) -> (result: Int32, value: Value?)) -> Value? {
         var bytes = 1_024
         while bytes <= recordBytesMax {
             var buffer = [CChar](repeating: 0, count: bytes)
             let answer = lookUp(&buffer)
-            if answer.result != ERANGE { return answer.number }
+            if answer.result != ERANGE { return answer.value }
             bytes *= 4
         }
         return nil

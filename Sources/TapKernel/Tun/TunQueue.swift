@@ -194,6 +194,15 @@ final class TunQueue: KernelQueue {
         }
     }
 
+    func clearFilters(sendBuffer: SendBufferBytes?) throws(KernelError) {
+        do throws(Errno) {
+            try systemCall { clinux_tun_clear_filters(number) }
+            try systemCall { clinux_tun_set_send_buffer(number, sendBuffer.map { Int32($0.value) } ?? .max) }
+        } catch {
+            throw KernelError("clear_filters", error)
+        }
+    }
+
     func close() { descriptor = nil }
 
     // MARK: The service manager's copy

@@ -10,14 +10,15 @@ enum EventRow {
     static func append(_ database: Database, _ events: [EventRecord]) throws {
         let statement = try database.cachedStatement(
             sql: """
-                INSERT INTO event (at, device, type, reason, message, field, wanted, observed,
+                INSERT INTO event (at, device, type, reason, message, field, wanted, observed, lease,
                                    actor, source, request, revision)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """)
         for event in events {
             try statement.execute(arguments: [
                 event.at.microseconds, event.device?.text, event.severity.rawValue, event.reason, event.message,
                 event.difference?.field, event.difference?.wanted.text, event.difference?.observed.text,
+                event.lease?.document.text,
                 event.author?.name, event.author?.source, event.author?.request, event.revision,
             ])
             let id = database.lastInsertedRowID
@@ -64,10 +65,14 @@ enum EventRow {
                 field: field, wanted: try JSONValue(parsing: Array(wanted.utf8)),
                 observed: try JSONValue(parsing: Array(observed.utf8)))
         }
+        let lease = try (row["lease"] as String?).map { text in
+            try EventLease(json: try JSONValue(parsing: Array(text.utf8)), at: "")
+        }
         var event = EventRecord(
             at: Timestamp(microseconds: row["at"]), device: try (row["device"] as String?).map { try DeviceName($0) },
             severity: OpenEnum(rawValue: row["type"]), storedReason: row["reason"],
-            message: row["message"], difference: difference, author: Author(row), revision: row["revision"])
+            message: row["message"], difference: difference, lease: lease, author: Author(row),
+            revision: row["revision"])
         event.id = row["id"]
         return event
     }

@@ -6,6 +6,7 @@ import TapCore
 private struct SomeAccounts: Accounts {
     func userNumber(_ principal: Principal) -> UInt32? { number(principal) }
     func groupNumber(_ principal: Principal) -> UInt32? { number(principal) }
+    func userName(_ number: UInt32) -> String? { nil }
 
     private func number(_ principal: Principal) -> UInt32? {
         switch principal {

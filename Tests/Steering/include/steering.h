@@ -17,6 +17,7 @@ int steering_filter_packets(int queue);     // TUNATTACHFILTER: no packet passes
 int steering_limit_sending(int queue);      // TUNSETSNDBUF: 1 byte
 int steering_set_little_endian(int queue);  // TUNSETVNETLE
 int steering_is_little_endian(int queue, int *is_set);
+int steering_set_address(int queue, const uint8_t address[6]);  // SIOCSIFHWADDR
 
 // Reads the limit, in bytes, of packets that were written to a queue and are still in the host (TUNGETSNDBUF).
 int steering_get_send_buffer(int queue, int *bytes);
