@@ -33,6 +33,7 @@ public enum DeviceField: String, CaseIterable, Hashable, Sendable {
     case alias = "link.alias"
     case altNames = "link.altNames"
     case addresses = "link.addresses"
+    case ipv6 = "link.ipv6"
 
     /// Whether consumers of an open device may change it; such repairs do not count as contention.
     public var isSetByConsumers: Bool { self == .vnetHeaderSize || self == .offloads }

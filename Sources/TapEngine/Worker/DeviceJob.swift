@@ -38,6 +38,10 @@ final class DeviceJob {
     private(set) var outcome = Outcome.open
     /// The device's interface as last observed; `nil` if there is none.
     private(set) var link: ObservedLink?
+    /// Whether programs can use the spec's addresses.
+    private(set) var addressUse: AddressUse
+    /// Whether addresses were added again that could not be used.
+    private(set) var renewsAddresses = false
     /// The steps of this round.
     private(set) var steps: [Step] = []
     /// The steps that would repair a device that is not repaired.
@@ -55,6 +59,12 @@ final class DeviceJob {
     init(_ view: DeviceView, claim: Claim?) {
         self.view = view
         self.claim = claim
+        addressUse = Self.useWithoutInterface(of: view)
+    }
+
+    private static func useWithoutInterface(of view: DeviceView) -> AddressUse {
+        let addresses = view.record.spec.link.addresses
+        return addresses.isEmpty ? .usable : .missing(addresses)
     }
 
     var name: DeviceName { view.record.name }
@@ -66,7 +76,10 @@ final class DeviceJob {
         let status = view.status
         return isSettled && found?.isEmpty == true && view.record.settledGeneration == view.record.generation
             && status.observedGeneration == view.record.generation && status.isReady && status.link == link
+            && addressUse.isReady && status[.addressesUsable]?.message == addressUse.message
     }
+    /// Whether the kernel matches the spec and the addresses are usable.
+    var isReady: Bool { isSettled && addressUse.isReady }
     /// Whether it probably failed because another process has the device open.
     var isBusy: Bool {
         switch outcome {
@@ -98,9 +111,14 @@ final class DeviceJob {
     ///   - decision: What to do.
     ///   - namespace: Where to do it; `nil` if nothing is done in the kernel.
     ///   - link: The device's interface now.
+    ///   - addressUse: Whether programs can use its addresses; `nil` if that does not matter any more.
     ///   - isLastRound: Whether no round is left to verify the decision's steps.
-    func beginRound(_ decision: Decision, at namespace: NamespaceState?, link: ObservedLink?, isLastRound: Bool) {
+    func beginRound(
+        _ decision: Decision, at namespace: NamespaceState?, link: ObservedLink?,
+        addressUse: AddressUse? = nil, isLastRound: Bool
+    ) {
         self.link = link
+        if let addressUse { self.addressUse = addressUse }
         self.namespace = namespace
         steps = []
         index = nil
@@ -122,6 +140,7 @@ final class DeviceJob {
             } else {
                 self.steps = steps
                 self.index = index
+                if differences.isEmpty, !steps.isEmpty { renewsAddresses = true }
             }
         }
     }
@@ -155,6 +174,7 @@ final class DeviceJob {
     /// Ends the job, since the namespace cannot be opened.
     func setNamespaceUnavailable(_ failure: NamespaceFailure) {
         (namespace, link) = (nil, nil)
+        addressUse = Self.useWithoutInterface(of: view)
         outcome = .namespaceUnavailable(failure)
     }
 

@@ -34,6 +34,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     private let leases: LeaseBroker
     private var retries: [DeviceName: Retry] = [:]
     private var budgets: [DeviceName: RepairBudget] = [:]
+    private var duplicates = DuplicateRetries()
     /// Devices whose namespace does not exist.
     private var waitingForNamespace: Set<DeviceName> = []
     private var looks = RepeatedLooks()
@@ -155,7 +156,8 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             for name in names { leases.look(at: name) }
             for name in work.names { if let view = snapshots.current.devices[name] { leases.follow(view.record) } }
             if haveMountsChanged, namespaces.closeStale() || !waitingForNamespace.isEmpty {
-                names.formUnion(devicesInOtherNamespaces())
+                let devices = snapshots.current.devices.values
+                names.formUnion(devices.lazy.filter(\.isInOtherNamespace).map(\.record.name))
             }
             haveMountsChanged = false
             names.formUnion(work.names)
@@ -271,14 +273,6 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         return affected.filter { devices[$0] != nil }
     }
 
-    /// The devices that are wanted, or exist, in a namespace other than the daemon's.
-    private func devicesInOtherNamespaces() -> Set<DeviceName> {
-        Set(
-            snapshots.current.devices.values.lazy
-                .filter { $0.record.spec.networkNamespace != nil || $0.record.claim?.namespace != nil }
-                .map(\.record.name))
-    }
-
     private func dueRetries(_ now: ContinuousClock.Instant) -> [DeviceName] {
         retries.filter { $0.value.due <= now }.map(\.key)
     }
@@ -291,6 +285,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             looks.set(name, isNeeded: false)
             retries[name] = nil
             budgets[name] = nil
+            duplicates.forget(name)
             waitingForNamespace.remove(name)
         }
         let views = names.compactMap { devices[$0] }
@@ -316,6 +311,8 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     func contestedFields(of name: DeviceName, controller: LinkIndex?) -> Set<DeviceField> {
         budgets[name]?.contested(controller: controller, at: .now) ?? []
     }
+
+    func retriesDuplicates(of view: DeviceView, at link: ObservedLink?) -> Bool { duplicates.isDue(view, link) }
 
     func endLeases(of name: DeviceName) { leases.endAll(of: name) }
 
@@ -374,6 +371,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             budgets[name] = nil
         case .open, .settled: if !retries.isEmpty { retries[name] = nil }
         }
+        if let due = duplicates.note(job) { retries[name] = Retry(due: due) }
     }
 
     private func retryLater(_ name: DeviceName) {
