@@ -11,6 +11,7 @@ public struct Migration: Sendable {
         Migration("m0003_queues", PackageResources.m0003_queues_sql),
         Migration("m0004_history", PackageResources.m0004_history_sql),
         Migration("m0005_history_order", PackageResources.m0005_history_order_sql),
+        Migration("m0006_ipv6", PackageResources.m0006_ipv6_sql),
         Migration("m0010_event_lease", PackageResources.m0010_event_lease_sql),
     ]
 

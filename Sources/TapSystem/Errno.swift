@@ -13,6 +13,8 @@ public struct Errno: Error, Hashable, Sendable, CustomStringConvertible {
     public static let noPermission = Errno(rawValue: 1)
     /// `ENOENT`.
     public static let noEntry = Errno(rawValue: 2)
+    /// `ESRCH`.
+    public static let noProcess = Errno(rawValue: 3)
     /// `EINTR`.
     public static let interrupted = Errno(rawValue: 4)
     /// `E2BIG`.

@@ -252,7 +252,7 @@ import Testing
             if wanted.carrier != .automatic { #expect(link.carrier == (wanted.carrier == .on)) }
             let addresses = world.kernel.observed.addresses[link.index] ?? []
             #expect(wanted.addresses.allSatisfy { wanted in addresses.contains { $0.address == wanted } })
-            #expect(addresses.filter(\.isOurs).allSatisfy { wanted.addresses.contains($0.address) })
+            #expect(addresses.filter { $0.origin == .tapster }.allSatisfy { wanted.addresses.contains($0.address) })
         }
     }
 
@@ -262,7 +262,7 @@ import Testing
         draft.link.addresses = [try InterfaceAddress("192.0.2.1/24")]
         var world = try world(draft)
         _ = try world.settle()
-        let foreign = ObservedAddress(try InterfaceAddress("192.0.2.9/24"), isOurs: false)
+        let foreign = ObservedAddress(try InterfaceAddress("192.0.2.9/24"), origin: .other)
         world.kernel.changeAddresses("web0") { $0.append(foreign) }
         #expect(try world.settle() == [])
         draft.link.addresses = []
@@ -313,6 +313,9 @@ extension DeviceSpecDraft {
         draft.link.addresses = ["192.0.2.1/24", "192.0.2.2/24", "2001:db8::1/64"]
             .filter { _ in Bool.random(using: &random) }.compactMap { try? InterfaceAddress($0) }
         if draft.kind == .tap, Bool.random(using: &random) { draft.link.controller = try? InterfaceName("br0") }
+        let hasIPv6 = draft.link.addresses.contains(where: \.isIPv6)
+        let policies: [IPv6Policy] = hasIPv6 ? [.stated] : [.stated, .off]
+        draft.link.ipv6 = policies.randomElement(using: &random) ?? .stated
         let carriers = draft.queues.isMultiple ? CarrierPolicy.allCases : [.automatic, .off]
         draft.link.carrier = carriers.randomElement(using: &random) ?? .automatic
         return draft
@@ -337,6 +340,8 @@ extension ObservedLink {
         case 12: altNames.append("theirs")
         case 13: altNames = []
         case 14: set(.gsoMaxBytes(GSOMaxBytes(unchecked: 9_000)))
+        case 16: ip?.ipv6?.acceptsRouterAdvertisements = 2
+        case 17: ip?.acceptsIPv4Redirects = 2
         case 15: set(.gsoIPv4MaxBytes(GSOMaxBytes(unchecked: 9_001)))
         default: break
         }
@@ -347,8 +352,8 @@ extension [ObservedAddress] {
     fileprivate mutating func disturb(using random: inout SeededGenerator) {
         switch Int.random(in: 0..<4, using: &random) {
         case 0: removeAll()
-        case 1: if let left = try? InterfaceAddress("198.51.100.1/24") { append(.init(left, isOurs: true)) }
-        case 2: if let foreign = try? InterfaceAddress("203.0.113.9/24") { append(.init(foreign, isOurs: false)) }
+        case 1: if let left = try? InterfaceAddress("198.51.100.1/24") { append(.init(left, origin: .tapster)) }
+        case 2: if let foreign = try? InterfaceAddress("203.0.113.9/24") { append(.init(foreign, origin: .other)) }
         default: break
         }
     }

@@ -119,17 +119,21 @@ enum AnswerSamples {
     /// With every kind of step.
     static func steps() throws -> [Step] {
         let flags = CreationFlags(try spec())
+        let closed = IPv6Settings(
+            addressGeneration: 1, acceptsRouterAdvertisements: 0, autoconfiguration: 0, acceptsRedirects: 0,
+            isDisabled: 1)
         let change: LinkChange = [
             .name(try DeviceName("web0")), .mtu(.ethernet), .controller(.leave), .alias(nil), .promoteSecondaries,
-            .up(true), .gsoMaxBytes(.standard),
+            .up(true), .gsoMaxBytes(.standard), .ip(IPSettings(acceptsIPv4Redirects: 0, ipv6: closed)),
         ]
         let address = try InterfaceAddress("2001:db8::1/64")
         return [
             .create(flags), .attach(flags, carrier: false), .setOwner(1_000), .setGroup(12),
             .setVnetHeaderSize(.mergeable), .setOffloads([.checksum, .tso4]), .claim(DescriptorSettings(try spec())),
             .persist, .setQueueDiscipline(.noqueue), .setLink(change), .addAltNames([try AlternativeName("b")]),
-            .removeAltNames(["c"]), .addAddress(address), .removeAddress(address), .anchor, .setCarrier(true),
-            .release, .delete, .forget,
+            .removeAltNames(["c"]), .setIPv6(closed), .removeLearnedRoutes,
+            .addAddress(address, detectsDuplicates: true),
+            .removeAddress(address), .anchor, .setCarrier(true), .release, .delete, .forget,
         ]
     }
 
@@ -185,7 +189,7 @@ enum AnswerSamples {
         var tun = ObservedTun(kind: .tun)
         (tun.owner, tun.group, tun.attachedQueues, tun.detachedQueues) = (1_000, 12, 1, 0)
         link.tun = tun
-        let address = ObservedAddress(try InterfaceAddress("192.0.2.1/24"), isOurs: false)
+        let address = ObservedAddress(try InterfaceAddress("192.0.2.1/24"), origin: .other)
         return UnmanagedDocument(
             link, in: try NetworkNamespace("blue"), controller: "br0", addresses: [address],
             holders: [DescriptorHolder(process: 17, user: 64_055, command: "qemu", descriptors: 2)])

@@ -83,7 +83,7 @@ private struct OnlyRoot: Accounts {
             "/spec": "are kind, multiQueue, queues, access, packetInfo, vnetHeader, vnetHeaderSize, offloads, "
                 + "sendBufferBytes, owner, group, napi, napiFrags, networkNamespace, link, adoption, driftPolicy",
             "/spec/link": "are up, mtu, macAddress, txQueueLength, queueDiscipline, controller, alias, altNames, "
-                + "addresses, carrier, gsoMaxBytes, gsoIPv4MaxBytes",
+                + "addresses, duplicateAddressDetection, ipv6, carrier, gsoMaxBytes, gsoIPv4MaxBytes",
         ]
         let expected = known.map {
             FieldIssue(pointer: $0.key + "/x", detail: "is not a field of this object; known \($0.value)")
@@ -123,6 +123,8 @@ private struct OnlyRoot: Accounts {
         draft.link.macAddress = try MACAddress("02:00:00:00:00:01")
         draft.link.queueDiscipline = .kernelDefault
         draft.link.up = false
+        draft.link.ipv6 = .off
+        draft.link.duplicateAddressDetection = false
         draft.link.gsoMaxBytes = try GSOMaxBytes(40_000)
         let spec = try DeviceSpec(draft)
         #expect(try DeviceSpec(stored: try JSONValue(parsing: spec.document.bytes)) == spec)

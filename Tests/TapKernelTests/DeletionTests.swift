@@ -81,15 +81,24 @@ import Testing
             try run("ip", "link", "set", "web0", "up")
             try run("ip", "address", "add", "203.0.113.9/24", "dev", "web0")
             let ours = try ["192.0.2.1/24", "2001:db8::1/64"].map { try InterfaceAddress($0) }
-            var runs = [StepRun(ours.map { .addAddress($0) }, on: try DeviceName("web0"), at: index)]
+            var runs = [
+                StepRun(ours.map { .addAddress($0, detectsDuplicates: true) }, on: try DeviceName("web0"), at: index)
+            ]
             kernel.perform(&runs) { _ in }
             #expect(runs[0].failure == nil)
-            let foreign = ObservedAddress(try InterfaceAddress("203.0.113.9/24"), isOurs: false)
+            let foreign = ObservedAddress(try InterfaceAddress("203.0.113.9/24"), origin: .other)
             let found = try #require(try kernel.addresses()[index])
-            #expect(Set(found) == Set(ours.map { ObservedAddress($0, isOurs: true) } + [foreign]))
+            // Without a carrier the IPv6 address stays tentative.
+            #expect(
+                Set(found.map { ObservedAddress($0.address, origin: $0.origin) })
+                    == Set(ours.map { ObservedAddress($0, origin: .tapster) } + [foreign]))
             // Adding an address twice has no effect, and removing it twice succeeds.
             let removals = ours.map { Step.removeAddress($0) }
-            runs = [StepRun(ours.map { .addAddress($0) } + removals + removals, on: try DeviceName("web0"), at: index)]
+            runs = [
+                StepRun(
+                    ours.map { .addAddress($0, detectsDuplicates: true) } + removals + removals,
+                    on: try DeviceName("web0"), at: index)
+            ]
             kernel.perform(&runs) { _ in }
             #expect(runs[0].failure == nil)
             #expect(try kernel.addresses()[index] == [foreign])

@@ -36,7 +36,7 @@ import Testing
     @Test func writesAddresses() throws {
         // RTM_NEWADDR 20, NLM_F_REQUEST|ACK|CREATE|REPLACE 0x505; ifaddrmsg; IFA_LOCAL 2, IFA_ADDRESS 1, IFA_PROTO 11.
         #expect(
-            Self.bytes(.addAddress(Self.index, try InterfaceAddress("192.0.2.1/24")))
+            Self.bytes(.addAddress(Self.index, try InterfaceAddress("192.0.2.1/24"), detectsDuplicates: true))
                 == Golden.bytes(
                     """
                     30000000 1400 0505 01000000 00000000 02 18 00 00 05000000
@@ -121,6 +121,21 @@ import Testing
                     """))
     }
 
+    @Test func writesIPSettings() {
+        let closed = IPv6Settings(
+            addressGeneration: 1, acceptsRouterAdvertisements: 0, autoconfiguration: 0, acceptsRedirects: 0,
+            isDisabled: 1)
+        // IFLA_AF_SPEC 26; AF_INET 2, IFLA_INET_CONF 1, IPV4_DEVCONF_ACCEPT_REDIRECTS 4; AF_INET6 10,
+        // IFLA_INET6_ADDR_GEN_MODE 8.
+        #expect(
+            Self.bytes(.change(Self.index, [.ip(IPSettings(acceptsIPv4Redirects: 0, ipv6: closed))]))
+                == Golden.bytes(
+                    """
+                    40000000 1300 0500 01000000 00000000 00000000 05000000 00000000 00000000
+                    2000 1a80 1000 0280 0c00 0180 0800 0400 00000000 0c00 0a80 0500 0800 01 000000
+                    """))
+    }
+
     @Test func writesThePromotionOfAddresses() {
         // IFLA_AF_SPEC 26, AF_INET 2, IFLA_INET_CONF 1, all nested; IPV4_DEVCONF_PROMOTE_SECONDARIES 20.
         #expect(
@@ -161,11 +176,11 @@ import Testing
         #expect(found.allSatisfy { $0.0.rawValue == 2 })
         #expect(
             found.map(\.1) == [
-                ObservedAddress(try InterfaceAddress("203.0.113.9/24"), isOurs: false),
+                ObservedAddress(try InterfaceAddress("203.0.113.9/24"), origin: .other),
                 // The local address, not the peer's.
-                ObservedAddress(try InterfaceAddress("198.51.100.1/32"), isOurs: false),
-                ObservedAddress(try InterfaceAddress("192.0.2.1/24"), isOurs: true),
-                ObservedAddress(try InterfaceAddress("2001:db8::1/64"), isOurs: true),
+                ObservedAddress(try InterfaceAddress("198.51.100.1/32"), origin: .other),
+                ObservedAddress(try InterfaceAddress("192.0.2.1/24"), origin: .tapster),
+                ObservedAddress(try InterfaceAddress("2001:db8::1/64"), origin: .tapster, use: .tentative),
             ])
     }
 

@@ -27,6 +27,13 @@ import Testing
         #expect(link.operationalState == .down)
         #expect(!link.carrier)
         #expect(link.attributes == [.gsoMaxBytes(.standard), .gsoIPv4MaxBytes(.standard)])
+        #expect(
+            link.ip
+                == IPSettings(
+                    acceptsIPv4Redirects: 1,
+                    ipv6: IPv6Settings(
+                        addressGeneration: 0, acceptsRouterAdvertisements: 1, autoconfiguration: 1,
+                        acceptsRedirects: 1, isDisabled: 0)))
         let tun = try #require(link.tun)
         #expect(tun.kind == .tap)
         #expect(tun.owner == 1_000)

@@ -75,6 +75,14 @@ import Testing
         INSERT INTO event (id, at, device, type, reason, message, lease)
             VALUES (41, 1, 'web0', 'Normal', 'LeaseGranted', 'x', '{}');
         """,
+        "m0006_ipv6": """
+        UPDATE revision SET current = 5;
+        INSERT INTO device VALUES ('web0', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{"vm":"web"}',
+            '{"queues":4,"link":{"ipv6":"stated"}}', 2, 5, 1, 2, NULL, 2, 2, NULL);
+        INSERT INTO claim VALUES ('web0', 'boot', 7, 'blue', 12, 12, NULL, 0, NULL);
+        INSERT INTO queue_assignment VALUES ('web0', 3, 'vm-42', '[2,3]', 1, NULL);
+        INSERT INTO disabled_queue VALUES ('web0', 1, NULL);
+        """,
     ]
 
     @Test func everySchemaHasContents() {
@@ -105,11 +113,34 @@ import Testing
             #expect(devices.first?.assignments.mapValues(\.consumer.text) == [3: "vm-42"])
             #expect(devices.first?.assignments[3]?.cpus == [2, 3])
             #expect(devices.first?.disabledQueues == (last < 2 ? [] : [1]))
+            #expect(devices.first?.spec.link.ipv6 == (last < 5 ? .kernelDefault : .stated))
             try DatabaseQueue(path: path).read { (database) throws in
                 #expect(try String.fetchAll(database, sql: "PRAGMA integrity_check") == ["ok"])
                 #expect(try Row.fetchAll(database, sql: "PRAGMA foreign_key_check").isEmpty)
                 #expect(try Int.fetchOne(database, sql: "SELECT count(*) FROM queue_assignment") == 1)
             }
+        }
+    }
+
+    /// A device of an earlier version keeps its IPv6, and says so once.
+    @Test func ipv6StaysTheKernels() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/t.db"
+            try fill(path, upTo: 4)
+            for _ in 0..<2 {
+                let store = try Store(path: path)
+                let told = try store.events(after: 0, device: try DeviceName("web0"), limit: 10)
+                    .filter { $0.reason == EventReason.ipv6KernelDefault.rawValue }
+                #expect(told.map(\.severity) == [OpenEnum(.warning)])
+                // A rollback must not turn it off either.
+                guard case .known(_, let earlier) = try store.wantedState(at: 5) else { throw TestFailure("unknown") }
+                #expect(earlier.map(\.spec.link.ipv6) == [.kernelDefault])
+            }
+            let store = try Store(path: path)
+            var record = try #require(try store.load().devices.first)
+            record.labels = .none
+            _ = try store.write { try $0.save(record, revision: $0.nextRevision()) }
+            #expect(try store.load().devices.map(\.spec.link.ipv6) == [.kernelDefault])
         }
     }
 
@@ -128,14 +159,14 @@ import Testing
                 }
                 #expect(devices.map(\.spec.queues.count.value) == queues)
             }
-            #expect(try store.events(after: 0, device: nil, limit: 10).map(\.id) == [41])
+            #expect(try store.events(after: 0, device: nil, limit: 10).map(\.id) == [41, 42])
             #expect(try store.events(after: 0, device: nil, limit: 10).first?.author?.name == "uid:0")
             try store.record {
                 try $0.append(
                     EventRecord(
                         at: Timestamp(microseconds: 2), device: nil, reason: .converged, message: "the next one"))
             }
-            #expect(try store.events(after: 41, device: nil, limit: 10).map(\.id) == [42])
+            #expect(try store.events(after: 42, device: nil, limit: 10).map(\.id) == [43])
             let places = try store.reading.read {
                 try String.fetchAll($0, sql: "SELECT place || ' ' || earlier FROM change ORDER BY revision")
             }

@@ -129,7 +129,8 @@ import Testing
 
     @Test func externalAdditionsStay() async throws {
         try await withDaemon { (daemon) throws in
-            _ = try daemon.create("web0", spec: #"{"link": {"addresses": ["192.0.2.1/24"]}}"#)
+            _ = try daemon.create(
+                "web0", spec: #"{"link": {"ipv6": "kernelDefault", "addresses": ["192.0.2.1/24"]}}"#)
             let consumer = try Consumer("web0")
             try eventually("a link-local address is there") {
                 try Interface("web0")?.linkLocalAddresses.count == 1
@@ -167,7 +168,7 @@ import Testing
 
     @Test func anAddressThatTheKernelRefusesIsRetried() async throws {
         try await withDaemon { (daemon) throws in
-            _ = try daemon.create("web0")
+            _ = try daemon.create("web0", spec: #"{"link": {"ipv6": "kernelDefault"}}"#)
             let knob = "/proc/sys/net/ipv6/conf/web0/disable_ipv6"
             try run("sh", "-c", "echo 1 > \(knob)")
             let patch = #"{"link": {"addresses": ["192.0.2.1/24", "2001:db8::1/64"]}}"#

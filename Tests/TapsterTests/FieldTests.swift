@@ -78,7 +78,7 @@ import Testing
 
     @Test func addressesComeAndGo() async throws {
         try await withDaemon { (daemon) throws in
-            _ = try daemon.create("web0")
+            _ = try daemon.create("web0", spec: #"{"link": {"ipv6": "kernelDefault"}}"#)
             let consumer = try Consumer("web0")
             try eventually("the carrier is on") { try Interface("web0")?.linkLocalAddresses.count == 1 }
             try run("ip", "address", "add", "203.0.113.9/24", "dev", "web0")

@@ -150,6 +150,31 @@ import Testing
         }
     }
 
+    /// The unit's sandbox lets it write these files alone, and the drop-in those of other namespaces.
+    @Test func itSetsWhatGuestsMayConfigure() async throws {
+        try await withSandbox { sandbox throws in
+            let settings = "cd /proc/sys/net/ipv6/conf/web0; cat accept_ra autoconf accept_redirects disable_ipv6"
+            try sandbox.run("systemctl", "start", "tapster")
+            #expect(try sandbox.daemon.create("web0")["status", "phase"] as? String == "Ready")
+            #expect(try sandbox.run("sh", "-c", settings) == "0\n0\n0\n1\n")
+
+            try sandbox.run(
+                "install", "-D", "-m", "644", "-t", "/run/systemd/system/tapster.service.d",
+                "/usr/share/doc/tapster/network-namespaces.conf")
+            try sandbox.run("systemctl", "daemon-reload")
+            #expect(try sandbox.run("systemd-analyze", "verify", "tapster.service") == "")
+            try sandbox.run("ip", "netns", "add", "blue")
+            try sandbox.run("systemctl", "restart", "tapster")
+            #expect(
+                try sandbox.daemon.create("blue0", spec: #"{"networkNamespace": "blue"}"#)["status", "phase"] as? String
+                    == "Ready")
+            #expect(
+                try sandbox.run(
+                    "ip", "netns", "exec", "blue", "sh", "-c", settings.replacingOccurrences(of: "web0", with: "blue0"))
+                    == "0\n0\n0\n1\n")
+        }
+    }
+
     /// systemd keeps the descriptors of leases.
     @Test func leasesSurviveRestartsOfTheService() async throws {
         try await withSandbox { sandbox throws in

@@ -79,6 +79,28 @@ public final class Consumer {
         }
     }
 
+    /// Reads all waiting frames, without their vnet headers.
+    public func frames() -> [[UInt8]] {
+        let header = hasVnetHeader ? max(vnetHeaderSize, 0) : 0
+        var buffer = [UInt8](repeating: 0, count: 2_048)
+        var frames: [[UInt8]] = []
+        while true {
+            let count = read(descriptor, &buffer, buffer.count)
+            guard count > 0 else { return frames }
+            frames.append(Array(buffer[0..<count].dropFirst(header)))
+        }
+    }
+
+    /// Sends a frame to the host.
+    ///
+    /// - Throws: `TestFailure` if the device does not take it.
+    public func send(_ frame: [UInt8]) throws {
+        let bytes = [UInt8](repeating: 0, count: hasVnetHeader ? max(vnetHeaderSize, 0) : 0) + frame
+        guard write(descriptor, bytes, bytes.count) == bytes.count else {
+            throw TestFailure("send: \(String(cString: strerror(errno)))")
+        }
+    }
+
     // MARK: The device
 
     /// What a process without privilege can set for the whole device, and no message shows.

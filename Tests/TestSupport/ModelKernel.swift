@@ -173,6 +173,7 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
         condition.withLock {
             var observed = ObservedNamespace(host: host, links: Array(devices.values))
             observed.anchored = anchors
+            observed.defaults = Self.defaults
             observed.addresses = addressesByLink
             return observed
         }
@@ -251,6 +252,14 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
 
     public func statistics() throws(KernelError) -> any LinkStatisticsSource { counters }
 
+    public func ipDefaults() -> IPSettings? { Self.defaults }
+
+    private static let defaults = IPSettings(
+        acceptsIPv4Redirects: 1,
+        ipv6: IPv6Settings(
+            addressGeneration: 0, acceptsRouterAdvertisements: 1, autoconfiguration: 1, acceptsRedirects: 1,
+            isDisabled: 0))
+
     public func addresses() throws(KernelError) -> [LinkIndex: [ObservedAddress]] {
         condition.withLock { addressesByLink }
     }
@@ -325,7 +334,16 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
         case .setLink(let change): for attribute in change { try apply(attribute, to: &link) }
         case .addAltNames(let names): link.altNames += names.map(\.text)
         case .removeAltNames(let names): link.altNames.removeAll { names.contains($0) }
-        case .addAddress(let address): addressesByLink[index, default: []].append(.init(address, isOurs: true))
+        case .setIPv6(let settings):
+            let mode = link.ip?.ipv6?.addressGeneration
+            link.ip?.ipv6 = settings
+            if let mode { link.ip?.ipv6?.addressGeneration = mode }
+            if settings.isDisabled != 0 { addressesByLink[index]?.removeAll { $0.address.isIPv6 } }
+        // The model learns none.
+        case .removeLearnedRoutes: break
+        case .addAddress(let address, _):
+            guard !address.isIPv6 || link.ip?.ipv6?.isDisabled != 1 else { throw .accessDenied }
+            addressesByLink[index, default: []].append(.init(address, origin: .tapster))
         case .removeAddress(let address): addressesByLink[index]?.removeAll { $0.address == address }
         case .anchor:
             anchors.insert(index)
@@ -347,7 +365,9 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
     private func apply(_ attribute: LinkAttribute, to link: inout ObservedLink) throws(Errno) {
         switch attribute {
         case .name(let name): link.name = name.text
-        case .mtu(let mtu): link.mtu = mtu.value
+        case .mtu(let mtu):
+            if mtu.value < 1_280 { link.ip?.ipv6 = nil } else if link.mtu < 1_280 { link.ip = Self.defaults }
+            link.mtu = mtu.value
         case .macAddress(let address): link.macAddress = address
         case .transmitQueueLength(let length): link.transmitQueueLength = length.value
         case .alias(let alias): link.alias = alias?.text
@@ -355,6 +375,9 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
             guard devices[controller] != nil else { throw .noDevice }
             link.controller = controller
         case .controller(.leave): link.controller = nil
+        case .ip(let settings):
+            link.ip?.acceptsIPv4Redirects = settings.acceptsIPv4Redirects
+            if let ipv6 = settings.ipv6 { link.ip?.ipv6?.addressGeneration = ipv6.addressGeneration }
         // The model never removes an address along with another one.
         case .promoteSecondaries: break
         case .up(let up): link.up = up
@@ -372,6 +395,7 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
         var link = ObservedLink(index: LinkIndex(rawValue: nextIndex), name: name.text)
         link.kind = "tun"
         link.mtu = 1_500
+        link.ip = Self.defaults
         link.transmitQueueLength = 1_000
         link.queueDiscipline = "noop"
         link.attributes = attributes

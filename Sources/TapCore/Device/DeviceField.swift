@@ -33,6 +33,7 @@ public enum DeviceField: String, CaseIterable, Hashable, Sendable {
     case alias = "link.alias"
     case altNames = "link.altNames"
     case addresses = "link.addresses"
+    case ipv6 = "link.ipv6"
 
     /// Whether consumers negotiate it with their guests; it is set again when they have gone.
     public var isSetByConsumers: Bool { self == .vnetHeaderSize || self == .offloads }

@@ -52,6 +52,17 @@ public enum QueueDiscipline: String, CaseIterable, Hashable, Sendable {
     case kernelDefault
 }
 
+/// How far the host uses IPv6 on the interface, and is configured by what a consumer sends.
+public enum IPv6Policy: String, CaseIterable, Hashable, Sendable {
+    /// Only with the spec's addresses. No router advertisement, no autoconfiguration, no redirect, no link-local
+    /// address; IPv6 is off without an IPv6 address in the spec.
+    case stated
+    /// Not at all.
+    case off
+    /// As the kernel and other programs set it.
+    case kernelDefault
+}
+
 /// When the interface has a carrier; without one the kernel sends no packets through it.
 public enum CarrierPolicy: String, CaseIterable, Hashable, Sendable {
     /// While at least one queue is attached. A carrier without a queue would lose all packets.
@@ -97,6 +108,11 @@ public struct LinkSpec: Hashable, Sendable {
     public var altNames: [AlternativeName] = []
     /// The addresses that Tapster maintains, sorted; other addresses of the interface are left alone.
     public var addresses: [InterfaceAddress] = []
+    /// Whether the kernel asks other hosts whether they have an IPv6 address before it uses it (RFC 4862); without,
+    /// an address can be used at once (`IFA_F_NODAD`).
+    public var duplicateAddressDetection = true
+    /// What packets from the consumer may configure on the host.
+    public var ipv6 = IPv6Policy.stated
     /// `IFLA_CARRIER`.
     public var carrier = CarrierPolicy.automatic
     /// The largest packet that the stack hands over unsegmented; `nil`: not managed.

@@ -19,7 +19,7 @@ public struct SpecContradictions: Error, Hashable, Sendable {
 
 extension DeviceSpecDraft {
     /// Below this MTU the kernel removes IPv6 from an interface (`IPV6_MIN_MTU`).
-    private static let ipv6MTUMin = 1_280
+    static let ipv6MTUMin = 1_280
 
     /// Every combination of fields that cannot be fulfilled.
     var contradictions: [SpecContradictions.Contradiction] {
@@ -81,6 +81,12 @@ extension DeviceSpecDraft {
                 .init(
                     .addresses,
                     "duplicate IPv6 address; the kernel accepts each one once, even with different prefix lengths"))
+        }
+        if link.ipv6 == .off, link.addresses.contains(where: \.isIPv6) {
+            found.append(
+                .init(
+                    .ipv6,
+                    "is 'off', but link.addresses has an IPv6 address; use 'stated', or remove the address"))
         }
         if link.mtu.value < Self.ipv6MTUMin, link.addresses.contains(where: \.isIPv6) {
             found.append(

@@ -34,6 +34,8 @@ public struct ObservedLink: Hashable, Sendable {
     public var alias: String?
     /// `IFLA_GROUP`; the kernel's default is zero.
     public var group: UInt32 = 0
+    /// What packets from the interface may configure (`IFLA_AF_SPEC`); `nil` if the kernel does not report it.
+    public var ip: IPSettings?
     /// Attributes that Tapster only compares with a spec and lists; those that this kernel does not have are missing.
     public var attributes: [LinkAttribute] = []
     /// `nil` unless it is a tap or tun device.
@@ -53,8 +55,9 @@ public struct ObservedLink: Hashable, Sendable {
     }
 
     /// A new interface as `TUNSETIFF` makes it (`tun_net_initialize()` in `drivers/net/tun.c`). Its index is 0.
-    init(fresh name: DeviceName, kind: DeviceKind) {
+    init(fresh name: DeviceName, kind: DeviceKind, defaults: IPSettings?) {
         self.init(index: LinkIndex(rawValue: 0), name: name.text)
+        ip = defaults
         mtu = MTU.ethernet.value
         transmitQueueLength = kind == .tap ? 1_000 : 500
         queueDiscipline = "noop"

@@ -1,13 +1,36 @@
 /// An address of an interface as the kernel reports it.
 public struct ObservedAddress: Hashable, Sendable {
+    /// Who has added it (`IFA_PROTO`).
+    public enum Origin: Hashable, Sendable {
+        /// Tapster, which may remove it.
+        case tapster
+        /// The kernel: a link-local address, or one from a router advertisement.
+        case kernel
+        /// Another program.
+        case other
+    }
+
+    /// Whether a program can use the address (bind(2)).
+    public enum Use: Hashable, Sendable {
+        /// It can, also while duplicate address detection still runs (`IFA_F_OPTIMISTIC`, RFC 4429).
+        case usable
+        /// Duplicate address detection has not ended, or has not begun (`IFA_F_TENTATIVE`).
+        case tentative
+        /// Another host has the address (`IFA_F_DADFAILED`). The kernel does not try again.
+        case duplicate
+    }
+
     /// With its prefix length.
     public let address: InterfaceAddress
-    /// Whether it has Tapster's mark (`IFA_PROTO`), so that Tapster may remove it.
-    public let isOurs: Bool
+    /// By whom it was added.
+    public let origin: Origin
+    /// Always `usable` for IPv4.
+    public let use: Use
 
-    public init(_ address: InterfaceAddress, isOurs: Bool) {
+    public init(_ address: InterfaceAddress, origin: Origin, use: Use = .usable) {
         self.address = address
-        self.isOurs = isOurs
+        self.origin = origin
+        self.use = use
     }
 }
 
@@ -21,6 +44,8 @@ public struct ObservedNamespace: Sendable {
     public var anchored: Set<LinkIndex> = []
     /// Interfaces without addresses may be missing.
     public var addresses: [LinkIndex: [ObservedAddress]] = [:]
+    /// The settings that a new interface gets (`net.ipv4.conf.default`, `net.ipv6.conf.default`); `nil` if unknown.
+    public var defaults: IPSettings?
     /// The device to which an interface belongs; only of Tapster's own interfaces.
     public var owners: [LinkIndex: DeviceName] = [:]
     /// Devices whose last consumer has gone and may have changed settings of which the kernel sends no notification.

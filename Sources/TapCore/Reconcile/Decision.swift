@@ -14,8 +14,11 @@ extension WantedDevice {
     /// - Parameters:
     ///   - namespace: The observed state of the namespace in which the device is wanted.
     ///   - contested: Fields that another process changes repeatedly; they are not repaired now.
+    ///   - retriesDuplicates: Whether to add addresses again that another host had.
     /// - Returns: The steps to do, or the reason why there are none.
-    public func decide(in namespace: ObservedNamespace, contested: Set<DeviceField> = []) -> Decision {
+    public func decide(
+        in namespace: ObservedNamespace, contested: Set<DeviceField> = [], retriesDuplicates: Bool = false
+    ) -> Decision {
         let link = ownLink(in: namespace)
         if isDeletionRequested {
             guard let link else { return .act([.forget], differences: [], index: nil) }
@@ -33,7 +36,10 @@ extension WantedDevice {
         }
         if link.index == replaced { return .act([.delete], differences: [], index: link.index) }
         let differences = differences(from: link, in: namespace)
-        guard !differences.isEmpty else { return .settled(link) }
+        guard !differences.isEmpty else {
+            let steps = stepsToRenewAddresses(of: link, in: namespace, retriesDuplicates: retriesDuplicates)
+            return steps.isEmpty ? .settled(link) : .act(steps, differences: [], index: link.index)
+        }
         if recreate, differences.contains(where: \.isSetAtCreation) {
             return .act([.delete], differences: differences, index: link.index)
         }

@@ -130,7 +130,7 @@ extension WantedDevice {
     private static let attributeFields = DeviceField.allCases.filter { field in
         switch field {
         case .mtu, .macAddress, .transmitQueueLength, .up, .queueDiscipline, .carrier, .controller, .alias, .altNames,
-            .addresses:
+            .addresses, .ipv6:
             false
         default: field.rawValue.hasPrefix("link.")
         }
@@ -181,6 +181,7 @@ extension WantedDevice {
             }
             comparison.compare(.controller, spec.draft.link.controller?.text, controller) { .text($0) }
         }
+        if let difference = ipDifference(of: link, in: namespace) { comparison.found.append(difference) }
         let change = addressChange(link, in: namespace)
         if !change.isEmpty {
             let observed = (namespace.addresses[link.index] ?? []).map(\.address)
@@ -191,7 +192,7 @@ extension WantedDevice {
 
     struct AddressChange {
         let missing: [InterfaceAddress]
-        /// Addresses that Tapster has added (`ObservedAddress.isOurs`) and the spec no longer has.
+        /// Addresses that Tapster has added (`ObservedAddress.origin`) and the spec no longer has.
         let stale: [InterfaceAddress]
 
         var isEmpty: Bool { missing.isEmpty && stale.isEmpty }
@@ -201,6 +202,7 @@ extension WantedDevice {
         let observed = namespace.addresses[link.index] ?? []
         return AddressChange(
             missing: spec.draft.link.addresses.filter { wanted in !observed.contains { $0.address == wanted } },
-            stale: observed.filter { $0.isOurs && !spec.draft.link.addresses.contains($0.address) }.map(\.address))
+            stale: observed.filter { $0.origin == .tapster && !spec.draft.link.addresses.contains($0.address) }.map(
+                \.address))
     }
 }

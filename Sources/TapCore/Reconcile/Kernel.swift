@@ -171,6 +171,9 @@ public protocol KernelNamespace: AnyObject {
     /// - Throws: `KernelError` if no socket can be opened.
     func statistics() throws(KernelError) -> any LinkStatisticsSource
 
+    /// The settings that a new interface gets; `nil` if they cannot be read.
+    func ipDefaults() -> IPSettings?
+
     /// Every address of every interface.
     func addresses() throws(KernelError) -> [LinkIndex: [ObservedAddress]]
 

@@ -18,6 +18,8 @@ public enum LinkAttribute: Hashable, Sendable {
     case alias(LinkAlias?)
     /// `IFLA_MASTER`.
     case controller(ControllerChange)
+    /// The part of the settings that rtnetlink can set (`IFLA_INET_CONF`, `IFLA_INET6_ADDR_GEN_MODE`).
+    case ip(IPSettings)
     /// Keeps the other addresses of an IPv4 network when its first one is removed (`IPV4_DEVCONF_PROMOTE_SECONDARIES`).
     case promoteSecondaries
     /// `IFF_UP`, which is part of the message's header (`ifi_flags`).
@@ -40,6 +42,7 @@ extension LinkAttribute {
         case .alias(let alias): (.alias, alias.map { .text($0.text) } ?? .nothing)
         case .controller(.join(let name, _)): (.controller, .text(name.text))
         case .controller(.leave): (.controller, .nothing)
+        case .ip(let settings): (.ipv6, .words(settings.words))
         case .promoteSecondaries: (nil, .bool(true))
         case .up(let up): (.up, .bool(up))
         case .gsoMaxBytes(let size): (.gsoMaxBytes, .integer(size.value))

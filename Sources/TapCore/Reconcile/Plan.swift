@@ -8,8 +8,10 @@ extension WantedDevice {
         steps += stepsToSet(settings)
         // The claim comes first, so that a crash never leaves a persistent device without one.
         steps += [.claim(settings), .persist]
-        let fresh = ObservedLink(fresh: name, kind: spec.kind)
-        let fields = linkFields(differingFrom: fresh, in: namespace)
+        let fresh = ObservedLink(fresh: name, kind: spec.kind, defaults: namespace.defaults)
+        var fields = linkFields(differingFrom: fresh, in: namespace)
+        // Also where the defaults say the same, since they may change meanwhile.
+        if spec.link.ipv6 != .kernelDefault { fields.insert(.ipv6) }
         steps += linkSteps(fields, of: fresh, in: namespace) + nameSteps(fields, of: fresh)
         steps += stepsToAddAddresses(fields, of: fresh, in: namespace)
         return steps + stepsToEndCreation
@@ -41,7 +43,8 @@ extension WantedDevice {
         let fields = Set(differences.map(\.field))
         return descriptorSteps(fields, of: link, isAnchored: namespace.anchored.contains(link.index))
             + stepsToRemoveAddresses(fields, of: link, in: namespace) + linkSteps(fields, of: link, in: namespace)
-            + nameSteps(fields, of: link) + stepsToAddAddresses(fields, of: link, in: namespace)
+            + stepsToForgetLearned(fields, of: link, in: namespace) + nameSteps(fields, of: link)
+            + stepsToAddAddresses(fields, of: link, in: namespace)
             + carrierSteps(differences)
     }
 
@@ -88,9 +91,27 @@ extension WantedDevice {
         }
         // The kernel sets the size for IPv4 along with the general one.
         if fields.contains(.gsoMaxBytes) { fields.insert(.gsoIPv4MaxBytes) }
-        let change = linkChange(fields, in: namespace)
+        // With a larger MTU the kernel makes IPv6 anew.
+        if fields.contains(.mtu), link.ip?.ipv6 == nil { fields.insert(.ipv6) }
+        var change = linkChange(fields, in: namespace)
+        guard fields.contains(.ipv6), let settings = ipSettings(of: link, in: namespace) else {
+            return change.isEmpty ? steps : steps + [.setLink(change)]
+        }
+        // Before the link comes up: an interface that comes up gets a link-local address and sends packets.
+        let isBroughtUp = change.contains(.up(true))
+        change.removeAll { $0 == .up(true) }
         if !change.isEmpty { steps.append(.setLink(change)) }
-        return steps
+        steps.append(.setLink([.ip(settings)]))
+        if let ipv6 = settings.ipv6 { steps.append(.setIPv6(ipv6)) }
+        return isBroughtUp ? steps + [.setLink([.up(true)])] : steps
+    }
+
+    /// Comes after the settings, so that the kernel does not learn them again. Without IPv6 they go by themselves.
+    private func stepsToForgetLearned(
+        _ fields: Set<DeviceField>, of link: ObservedLink, in namespace: ObservedNamespace
+    ) -> [Step] {
+        guard fields.contains(.ipv6), usesClosedIPv6 else { return [] }
+        return learnedAddresses(of: link, in: namespace).map { .removeAddress($0) } + [.removeLearnedRoutes]
     }
 
     /// The attributes that set link fields to their wanted values, on a new or an existing link.
@@ -119,7 +140,7 @@ extension WantedDevice {
         case .gsoIPv4MaxBytes: spec.link.gsoIPv4MaxBytes.map { .gsoIPv4MaxBytes($0) }
         case .device, .kind, .multiQueue, .packetInfo, .vnetHeader, .vnetHeaderSize, .offloads, .networkNamespace,
             .napi, .napiFrags, .sendBuffer, .owner, .group, .persistent, .anchor, .queueDiscipline, .carrier,
-            .controller, .altNames, .addresses:
+            .controller, .altNames, .addresses, .ipv6:
             nil
         }
     }
@@ -150,7 +171,9 @@ extension WantedDevice {
         _ fields: Set<DeviceField>, of link: ObservedLink, in namespace: ObservedNamespace
     ) -> [Step] {
         guard fields.contains(.addresses) else { return [] }
-        return addressChange(link, in: namespace).missing.map { .addAddress($0) }
+        return addressChange(link, in: namespace).missing.map {
+            .addAddress($0, detectsDuplicates: spec.link.duplicateAddressDetection)
+        }
     }
 
     private func carrierSteps(_ differences: [Difference]) -> [Step] {

@@ -57,7 +57,12 @@ public enum Step: Hashable, Sendable {
     case setLink(LinkChange)
     case addAltNames([AlternativeName])
     case removeAltNames([String])
-    case addAddress(InterfaceAddress)
+    /// Writes what rtnetlink cannot set (`IPv6Settings.files`).
+    case setIPv6(IPv6Settings)
+    /// Removes the IPv6 routes that the kernel has made from router advertisements.
+    case removeLearnedRoutes
+    /// Without the detection of duplicates, an IPv6 address can be used at once (`IFA_F_NODAD`).
+    case addAddress(InterfaceAddress, detectsDuplicates: Bool)
     case removeAddress(InterfaceAddress)
     /// Detaches the open descriptor and keeps it open.
     case anchor
@@ -93,6 +98,8 @@ public enum Step: Hashable, Sendable {
         case .setLink: "set_link"
         case .addAltNames: "add_alt_names"
         case .removeAltNames: "remove_alt_names"
+        case .setIPv6: "set_ipv6"
+        case .removeLearnedRoutes: "remove_learned_routes"
         case .addAddress: "add_address"
         case .removeAddress: "remove_address"
         case .anchor: "anchor"

@@ -2,8 +2,11 @@
 public struct Condition: Hashable, Sendable {
     /// The condition's `type` in the API.
     public enum Kind: String, CaseIterable, Hashable, Sendable {
-        /// The kernel matches the newest generation of the spec.
+        /// The kernel matches the newest generation of the spec, and its addresses can be used, or will be once a
+        /// consumer attaches.
         case ready = "Ready"
+        /// Programs can use the spec's addresses.
+        case addressesUsable = "AddressesUsable"
         /// Another process has changed the device, and Tapster has not repaired it.
         case drifted = "Drifted"
         /// Another interface or process prevents the wanted state, or an immutable field differs.

@@ -50,6 +50,11 @@ public enum EventReason: String, CaseIterable, Hashable, Sendable {
     /// The database accepts changes again after it had refused one.
     case databaseRecovered = "DatabaseRecovered"
 
+    /// A device of an earlier version keeps the kernel's settings of IPv6: what a guest sends may configure the host.
+    case ipv6KernelDefault = "IPv6KernelDefault"
+    /// No other host has the device's addresses any more.
+    case addressesUsable = "AddressesUsable"
+
     // Why a device is not ready; the condition `Ready` uses the same words.
 
     /// Another process changes a field repeatedly.
@@ -62,6 +67,10 @@ public enum EventReason: String, CaseIterable, Hashable, Sendable {
     case controllerUnsuitable = "ControllerUnsuitable"
     /// A field has drifted, and the drift policy is `report`.
     case driftReported = "DriftReported"
+    /// The kernel still asks other hosts whether they have an address.
+    case detectingDuplicates = "DetectingDuplicates"
+    /// Another host has an address.
+    case duplicateAddress = "DuplicateAddress"
     /// An interface that Tapster did not make has the name.
     case foreignDevice = "ForeignDevice"
     /// Another device of Tapster has the name.

@@ -125,7 +125,11 @@ struct SpecReading {
     ///   - accounts: Looks up owner and group, which must exist.
     ///   - name: The device's name; `nil` if it is invalid or unknown.
     ///   - isOpen: Whether to ignore unknown fields.
-    init(_ value: JSONValue?, accounts: some Accounts, name: DeviceName? = nil, isOpen: Bool = false) {
+    ///   - ipv6: The default of `link.ipv6`.
+    init(
+        _ value: JSONValue?, accounts: some Accounts, name: DeviceName? = nil, isOpen: Bool = false,
+        ipv6: IPv6Policy = .stated
+    ) {
         var draft = DeviceSpecDraft()
         var reader = ObjectReader(value, at: "/spec", isOpen: isOpen)
         if let kind = reader.word("kind", DeviceKind.self) { draft.kind = kind }
@@ -144,7 +148,7 @@ struct SpecReading {
             try NetworkNamespace(text)
         }
         var link = ObjectReader(reader.value("link"), at: "/spec/link", isOpen: isOpen)
-        draft.link = Self.link(&link, name: name)
+        draft.link = Self.link(&link, name: name, ipv6: ipv6)
         linkKeys = link.keys
         reader.note(link.finish())
         if let adoption = reader.word("adoption", AdoptionPolicy.self) { draft.adoption = adoption }
@@ -162,7 +166,7 @@ struct SpecReading {
         }
     }
 
-    private static func link(_ link: inout ObjectReader, name: DeviceName?) -> LinkSpec {
+    private static func link(_ link: inout ObjectReader, name: DeviceName?, ipv6: IPv6Policy) -> LinkSpec {
         var draft = LinkSpec()
         if let up = link.bool("up") { draft.up = up }
         if let mtu = link.integer("mtu", MTU.self) { draft.mtu = mtu }
@@ -185,6 +189,8 @@ struct SpecReading {
         draft.addresses = link.list("addresses", countMax: InterfaceAddress.countMax) {
             (text) throws(ValidationError) in try InterfaceAddress(text)
         }
+        if let detects = link.bool("duplicateAddressDetection") { draft.duplicateAddressDetection = detects }
+        draft.ipv6 = link.word("ipv6", IPv6Policy.self) ?? ipv6
         if let carrier = link.word("carrier", CarrierPolicy.self) { draft.carrier = carrier }
         draft.gsoMaxBytes = link.integer("gsoMaxBytes", GSOMaxBytes.self, orNull: true)
         draft.gsoIPv4MaxBytes = link.integer("gsoIPv4MaxBytes", GSOMaxBytes.self, orNull: true)

@@ -67,9 +67,12 @@ extension Step {
         case .setLink(let change): .object(change.members)
         case .addAltNames(let names): ["altNames": .array(names.map { .string($0.text) })]
         case .removeAltNames(let names): ["altNames": .array(names.map { .string($0) })]
-        case .addAddress(let address), .removeAddress(let address): ["address": .string(address.description)]
+        case .setIPv6(let settings): ["ipv6": .array(settings.words.map { .string($0) })]
+        case .addAddress(let address, let detectsDuplicates):
+            ["address": .string(address.description), "duplicateAddressDetection": .bool(detectsDuplicates)]
+        case .removeAddress(let address): ["address": .string(address.description)]
         case .setCarrier(let on): ["carrier": .bool(on)]
-        case .claim, .persist, .anchor, .release, .delete, .forget: [:]
+        case .removeLearnedRoutes, .claim, .persist, .anchor, .release, .delete, .forget: [:]
         }
     }
 }

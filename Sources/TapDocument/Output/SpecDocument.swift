@@ -29,11 +29,12 @@ extension DeviceSpec {
         json.member("driftPolicy", draft.driftPolicy.rawValue)
     }
 
-    /// Reads a spec from the database. Owner and group may no longer exist.
+    /// Reads a spec from the database. Owner and group may no longer exist. Versions without `link.ipv6` left IPv6 to
+    /// the kernel.
     ///
     /// - Throws: `InvalidDocument` if the spec is invalid.
     public init(stored document: JSONValue) throws(InvalidDocument) {
-        let reading = SpecReading(document, accounts: AnyAccount())
+        let reading = SpecReading(document, accounts: AnyAccount(), ipv6: .kernelDefault)
         guard let spec = reading.spec else { throw InvalidDocument(reading.issues) }
         self = spec
     }
@@ -49,6 +50,8 @@ extension LinkSpec {
         json.member("altNames", altNames.map(\.text))
         json.member("txQueueLength", transmitQueueLength.value)
         json.member("addresses", addresses.map(\.description))
+        json.member("duplicateAddressDetection", duplicateAddressDetection)
+        json.member("ipv6", ipv6.rawValue)
         json.member("carrier", carrier.rawValue)
         json.member("queueDiscipline", queueDiscipline.rawValue)
         json.member("gsoMaxBytes", gsoMaxBytes?.value)

@@ -31,6 +31,7 @@ final class NamespaceState {
         var fresh = ObservedNamespace(host: kernel.host, location: location, links: try kernel.links())
         fresh.addresses = try kernel.addresses()
         fresh.anchored = kernel.anchored
+        fresh.defaults = kernel.ipDefaults()
         fresh.unverified = observed.unverified
         observed = fresh
         for link in observed.links { noteConsumers(of: link) }

@@ -17,6 +17,8 @@ protocol BatchEnvironment: AnyObject {
     func contestedFields(of name: DeviceName, controller: LinkIndex?) -> Set<DeviceField>
     /// The device's interface that is to be deleted, and made anew, whatever it is like; `nil`: none.
     func replacedInterface(of record: DeviceRecord) -> LinkIndex?
+    /// Whether to add addresses again now that another host had.
+    func retriesDuplicates(of view: DeviceView, at link: ObservedLink?) -> Bool
     /// Ends a device's leases, before its interface is deleted.
     func endLeases(of name: DeviceName, _ cause: LeaseEnd)
     /// Closes a namespace after an operation on the namespace, rather than on one device, has failed.
@@ -121,14 +123,18 @@ struct Batch {
                 let namespace = try namespaces.namespace(at: wanted.spec.networkNamespace)
                 let controller = wanted.spec.link.controller.flatMap { namespace.observed[$0.text]?.index }
                 let contested = environment.contestedFields(of: job.name, controller: controller)
+                let link = wanted.ownLink(in: namespace.observed)
                 let decision =
                     if let gone {
                         wanted.decide(in: namespace.observed.without(gone), contested: contested)
                     } else {
-                        wanted.decide(in: namespace.observed, contested: contested)
+                        wanted.decide(
+                            in: namespace.observed, contested: contested,
+                            retriesDuplicates: round == 1 && environment.retriesDuplicates(of: job.view, at: link))
                     }
-                let link = wanted.ownLink(in: namespace.observed)
-                job.beginRound(decision, at: namespace, link: link, isLastRound: isLast)
+                job.beginRound(
+                    decision, at: namespace, link: link,
+                    addressUse: wanted.addressUse(of: link, in: namespace.observed), isLastRound: isLast)
                 note(link, of: wanted, at: namespace)
             }
         } catch {
@@ -344,7 +350,8 @@ struct Batch {
 extension Step {
     fileprivate var isAboutAddresses: Bool {
         switch self {
-        case .addAddress, .removeAddress: true
+        // The kernel removes addresses when it turns IPv6 off.
+        case .addAddress, .removeAddress, .setIPv6, .removeLearnedRoutes: true
         default: false
         }
     }

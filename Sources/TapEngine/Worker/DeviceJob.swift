@@ -38,6 +38,10 @@ final class DeviceJob {
     private(set) var outcome = Outcome.open
     /// The device's interface as last observed; `nil` if there is none.
     private(set) var link: ObservedLink?
+    /// Whether programs can use the spec's addresses.
+    private(set) var addressUse: AddressUse
+    /// Whether addresses were added again that could not be used.
+    private(set) var renewsAddresses = false
     /// The steps of this round.
     private(set) var steps: [Step] = []
     /// The steps that would repair a device that is not repaired.
@@ -61,6 +65,12 @@ final class DeviceJob {
     init(_ view: DeviceView, claim: Claim?) {
         self.view = view
         self.claim = claim
+        addressUse = Self.useWithoutInterface(of: view)
+    }
+
+    private static func useWithoutInterface(of view: DeviceView) -> AddressUse {
+        let addresses = view.record.spec.link.addresses
+        return addresses.isEmpty ? .usable : .missing(addresses)
     }
 
     var name: DeviceName { view.record.name }
@@ -75,9 +85,12 @@ final class DeviceJob {
     var isUneventful: Bool {
         let status = view.status
         return isSettled && found?.isEmpty == true && view.record.settledGeneration == view.record.generation
-            && status.observedGeneration == view.record.generation && status.isReady == isUsable
+            && status.observedGeneration == view.record.generation && status.isReady == isReady
             && status.link == link && status.strayQueues == strayQueues
+            && status[.addressesUsable]?.message == addressUse.message
     }
+    /// Whether the kernel matches the spec, steers packets to no stray queue, and the addresses can be used.
+    var isReady: Bool { isUsable && addressUse.isReady }
     /// Whether it probably failed because another process has the device open.
     var isBusy: Bool {
         switch outcome {
@@ -109,9 +122,14 @@ final class DeviceJob {
     ///   - decision: What to do.
     ///   - namespace: Where to do it; `nil` if nothing is done in the kernel.
     ///   - link: The device's interface now.
+    ///   - addressUse: Whether programs can use its addresses; `nil` if that does not matter any more.
     ///   - isLastRound: Whether no round is left to verify the decision's steps.
-    func beginRound(_ decision: Decision, at namespace: NamespaceState?, link: ObservedLink?, isLastRound: Bool) {
+    func beginRound(
+        _ decision: Decision, at namespace: NamespaceState?, link: ObservedLink?,
+        addressUse: AddressUse? = nil, isLastRound: Bool
+    ) {
         self.link = link
+        if let addressUse { self.addressUse = addressUse }
         self.namespace = namespace
         steps = []
         index = nil
@@ -133,6 +151,7 @@ final class DeviceJob {
             } else {
                 self.steps = steps
                 self.index = index
+                if differences.isEmpty, !steps.isEmpty { renewsAddresses = true }
             }
         }
     }
@@ -174,6 +193,7 @@ final class DeviceJob {
     /// Ends the job, since the namespace cannot be opened.
     func setNamespaceUnavailable(_ failure: NamespaceFailure) {
         (namespace, link) = (nil, nil)
+        addressUse = Self.useWithoutInterface(of: view)
         outcome = .namespaceUnavailable(failure)
     }
 

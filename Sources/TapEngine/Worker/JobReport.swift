@@ -78,6 +78,7 @@ extension DeviceJob {
         status.observedGeneration = view.record.generation
         status.link = link
         status.lastError = nil
+        let readiness = keepsDuplicate ? (.duplicateAddress, view.status[.ready]?.message ?? "") : readiness
         let reason = readiness?.reason.rawValue ?? "Pending"
         let message = readiness?.message ?? "changes are pending"
         switch outcome {
@@ -85,7 +86,12 @@ extension DeviceJob {
         case .namespaceUnavailable(.unusable(let error)): status.lastError = error.description
         default: break
         }
-        status.set(.ready, holds: isUsable, reason: reason, message: message, at: now)
+        status.set(.ready, holds: isReady, reason: reason, message: message, at: now)
+        if !keepsDuplicate {
+            status.set(
+                .addressesUsable, holds: addressUse == .usable, reason: addressUse.reason, message: addressUse.message,
+                at: now)
+        }
         status.strayQueues = strayQueues
         status.set(
             .strayQueues, holds: strayQueues != nil,
@@ -110,11 +116,25 @@ extension DeviceJob {
         return status
     }
 
+    /// Whether addresses that another host had are tried again: until that has an outcome, the status stays.
+    private var keepsDuplicate: Bool {
+        guard isSettled, case .detecting = addressUse else { return false }
+        return view.status.observedGeneration == view.record.generation && wasDuplicate
+    }
+
+    /// Whether another host had an address in the previous pass.
+    private var wasDuplicate: Bool { view.status[.addressesUsable]?.reason == EventReason.duplicateAddress.rawValue }
+
     /// Why the device is or is not ready; `nil` while the job is open.
     private var readiness: (reason: EventReason, message: String)? {
         switch outcome {
         case .settled where !isUsable: (.strayQueues, strayMessage ?? "")
-        case .settled: (.converged, "the kernel matches the spec")
+        case .settled:
+            switch addressUse {
+            case .usable, .waitingForCarrier, .missing: (.converged, "the kernel matches the spec")
+            case .detecting: (.detectingDuplicates, addressUse.message)
+            case .duplicate: (.duplicateAddress, addressUse.message)
+            }
         case .blocked(let obstacle): (obstacle.reason, obstacle.message(for: view.record.name))
         case .namespaceUnavailable(.missing(let detail)):
             (
@@ -149,9 +169,10 @@ extension DeviceJob {
         }
         switch outcome {
         case .settled:
+            let addresses = addressEvent.map { [event($0.reason, $0.message, $0.severity)] } ?? []
             if view.record.settledGeneration != view.record.generation {
                 let index = link.map { " as interface \($0.index.rawValue)" } ?? ""
-                return [event(.converged, "generation \(view.record.generation) is in the kernel\(index)")]
+                return [event(.converged, "generation \(view.record.generation) is in the kernel\(index)")] + addresses
             }
             if repaired.isEmpty, found?.contains(where: { $0.field == .device }) == true {
                 let index = link.map { " as interface \($0.index.rawValue)" } ?? ""
@@ -161,9 +182,9 @@ extension DeviceJob {
                         isReplacement
                             ? "the interface was deleted and made anew\(index), since a request asked for it"
                             : "the device was missing after a boot or in a new namespace, and was created")
-                ]
+                ] + addresses
             }
-            return repaired
+            return repaired + addresses
         case .blocked, .namespaceUnavailable, .failed:
             let fresh = status.drift.map(\.difference).filter { difference in
                 !view.status.drift.contains { $0.difference == difference }
@@ -199,6 +220,16 @@ extension DeviceJob {
                 EventRecord(at: now, device: name, reason: .strayQueuesGone, message: "the stray queues are gone")
             ]
         default: return []
+        }
+    }
+
+    /// What to tell about the addresses of a settled device; `nil` if nothing is new.
+    private var addressEvent: (reason: EventReason, message: String, severity: EventRecord.Severity)? {
+        switch addressUse {
+        case .duplicate where !wasDuplicate: (.duplicateAddress, addressUse.message, .warning)
+        case .usable where wasDuplicate:
+            (.addressesUsable, "no other host has an address of the device any more", .normal)
+        default: nil
         }
     }
 

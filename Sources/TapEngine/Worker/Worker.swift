@@ -37,6 +37,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     let survey: HolderSurvey
     private var retries: [DeviceName: Retry] = [:]
     private var budgets: [DeviceName: RepairBudget] = [:]
+    private var duplicates = DuplicateRetries()
     /// Devices whose namespace does not exist.
     private var waitingForNamespace: Set<DeviceName> = []
     var looks = RepeatedLooks()
@@ -176,7 +177,8 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             for name in names { leases.look(at: name) }
             for name in work.names { if let view = snapshots.current.devices[name] { leases.follow(view.record) } }
             if haveMountsChanged, namespaces.closeStale() || !waitingForNamespace.isEmpty {
-                names.formUnion(devicesInOtherNamespaces())
+                let devices = snapshots.current.devices.values
+                names.formUnion(devices.lazy.filter(\.isInOtherNamespace).map(\.record.name))
             }
             haveMountsChanged = false
             names.formUnion(work.names)
@@ -294,6 +296,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             forgetStrayQueues(of: name)
             retries[name] = nil
             budgets[name] = nil
+            duplicates.forget(name)
             waitingForNamespace.remove(name)
         }
         let views = names.compactMap { devices[$0] }
@@ -321,6 +324,8 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     func contestedFields(of name: DeviceName, controller: LinkIndex?) -> Set<DeviceField> {
         budgets[name]?.contested(controller: controller, at: .now) ?? []
     }
+
+    func retriesDuplicates(of view: DeviceView, at link: ObservedLink?) -> Bool { duplicates.isDue(view, link) }
 
     func endLeases(of name: DeviceName, _ cause: LeaseEnd) { leases.endAll(of: name, cause) }
 
@@ -381,6 +386,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             budgets[name] = nil
         case .open, .settled: if !retries.isEmpty { retries[name] = nil }
         }
+        if let due = duplicates.note(job) { retries[name] = Retry(due: due) }
     }
 
     private func retryLater(_ name: DeviceName) {

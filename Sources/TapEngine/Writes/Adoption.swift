@@ -62,6 +62,8 @@ extension DeviceSpecDraft {
         offloads = settings.offloads ?? []
         owner = tun.owner.map { .number($0) }
         group = tun.group.map { .number($0) }
+        // Its consumers may need what it has, such as its link-local address.
+        self.link.ipv6 = .kernelDefault
         self.link.up = link.up
         self.link.mtu = try MTU(link.mtu)
         self.link.macAddress = link.macAddress

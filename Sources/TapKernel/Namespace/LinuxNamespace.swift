@@ -240,6 +240,8 @@ final class LinuxNamespace: KernelNamespace {
             try queue(index).reset()
             try queue(index).setOffloads(offloads)
         case .persist: try queue(index).persist()
+        case .setIPv6(let settings): try setIPv6(settings, of: index)
+        case .removeLearnedRoutes: try removeLearnedRoutes(of: index)
         case .anchor:
             try queue(index).setAttached(false)
             if let manager {
@@ -304,8 +306,9 @@ final class LinuxNamespace: KernelNamespace {
             "the bridge already has the kernel's maximum of \(Obstacle.bridgePortsMax) ports"
         case (.setLink(let change), .outOfRange) where change.setsTransmitQueueLength:
             "this kernel accepts only a smaller txQueueLength; some kernels accept at most 32767"
-        case (.addAddress(let address), .noPermission), (.addAddress(let address), .accessDenied):
+        case (.addAddress(let address, _), .noPermission), (.addAddress(let address, _), .accessDenied):
             "the kernel refuses \(address); check whether IPv6 is disabled on the interface (net.ipv6.conf)"
+        case (.setIPv6, _): ipv6Advice(errno)
         case (_, .tooManyOpenFiles): "raise the limit of open files (LimitNOFILE=)"
         case (_, .badMessage): "the kernel accepted the value but reports another one"
         default: nil
@@ -319,8 +322,8 @@ extension Step {
         switch self {
         case .setLink, .setQueueDiscipline, .setCarrier, .addAltNames, .removeAltNames, .addAddress, .removeAddress:
             true
-        case .create, .attach, .setOwner, .setGroup, .setVnetHeaderSize, .setOffloads, .claim, .persist, .anchor,
-            .release, .delete, .forget:
+        case .create, .attach, .setOwner, .setGroup, .setVnetHeaderSize, .setOffloads, .setIPv6,
+            .removeLearnedRoutes, .claim, .persist, .anchor, .release, .delete, .forget:
             false
         }
     }
@@ -335,10 +338,11 @@ extension LinkRequest {
         case .setCarrier(let on): self = .setCarrier(index, on)
         case .addAltNames(let names): self = .addAltNames(index, names.map(\.text))
         case .removeAltNames(let names): self = .removeAltNames(index, names)
-        case .addAddress(let address): self = .addAddress(index, address)
+        case .addAddress(let address, let detectsDuplicates):
+            self = .addAddress(index, address, detectsDuplicates: detectsDuplicates)
         case .removeAddress(let address): self = .removeAddress(index, address)
-        case .create, .attach, .setOwner, .setGroup, .setVnetHeaderSize, .setOffloads, .claim, .persist, .anchor,
-            .release, .delete, .forget:
+        case .create, .attach, .setOwner, .setGroup, .setVnetHeaderSize, .setOffloads, .setIPv6,
+            .removeLearnedRoutes, .claim, .persist, .anchor, .release, .delete, .forget:
             return nil
         }
     }

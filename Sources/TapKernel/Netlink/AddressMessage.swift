@@ -17,21 +17,35 @@ enum AddressMessage {
         let index = LinkIndex(rawValue: try payload.load(Int32.self, at: 4))
         var address: [UInt8]?
         var local: [UInt8]?
-        var isOurs = false
+        let flags = Int32(try payload.load(UInt8.self, at: 2))
+        var origin = ObservedAddress.Origin.other
         try walkAttributes(payload, from: headerBytes) { (type, value) throws(MalformedNetlink) in
             switch type {
             case Int(IFA_ADDRESS): address = value.byteArray()
             // On a link with a peer, `IFA_ADDRESS` is the peer's.
             case Int(IFA_LOCAL): local = value.byteArray()
-            case Int(IFA_PROTO): isOurs = try value.load(UInt8.self) == origin
+            case Int(IFA_PROTO):
+                switch try value.load(UInt8.self) {
+                case Self.origin: origin = .tapster
+                case 1...kernelOriginMax: origin = .kernel
+                default: break
+                }
             default: break
             }
         }
         guard let bytes = local ?? address,
             let found = InterfaceAddress(bytes: bytes, prefixLength: prefixLength)
         else { return nil }
-        return (index, ObservedAddress(found, isOurs: isOurs))
+        return (index, ObservedAddress(found, origin: origin, use: use(flags)))
     }
+
+    private static func use(_ flags: Int32) -> ObservedAddress.Use {
+        if flags & IFA_F_DADFAILED != 0 { return .duplicate }
+        return flags & IFA_F_TENTATIVE != 0 && flags & IFA_F_OPTIMISTIC == 0 ? .tentative : .usable
+    }
+
+    /// `IFAPROT_KERNEL_LL`, the highest of the kernel's own.
+    private static let kernelOriginMax: UInt8 = 3
 
     /// `sizeof(struct ifaddrmsg)`.
     private static let headerBytes = 8

@@ -27,6 +27,7 @@ enum LinkMessage {
                 link.attributes.append(.gsoMaxBytes(GSOMaxBytes(unchecked: Int(try value.load(UInt32.self)))))
             case gsoIPv4MaxSize:
                 link.attributes.append(.gsoIPv4MaxBytes(GSOMaxBytes(unchecked: Int(try value.load(UInt32.self)))))
+            case Int(IFLA_AF_SPEC): link.ip = try IPSettings(value)
             case Int(IFLA_LINKINFO): try decodeInformation(value, into: &link)
             case Int(IFLA_PROP_LIST):
                 try walkAttributes(value) { (type, value) throws(MalformedNetlink) in
@@ -56,6 +57,7 @@ enum LinkMessage {
         case .controller(.join(_, let controller)):
             writer.attribute(Int(IFLA_MASTER), UInt32(bitPattern: controller.rawValue))
         case .controller(.leave): writer.attribute(Int(IFLA_MASTER), UInt32(0))
+        case .ip(let settings): settings.append(to: &writer)
         case .promoteSecondaries: appendPromotion(&writer)
         // Encoded in the header.
         case .up: break

@@ -20,9 +20,13 @@ enum LinkRequest {
     /// `RTM_GETADDR` of every interface.
     case dumpAddresses
     /// `RTM_NEWADDR`.
-    case addAddress(LinkIndex, InterfaceAddress)
+    case addAddress(LinkIndex, InterfaceAddress, detectsDuplicates: Bool)
     /// `RTM_DELADDR`.
     case removeAddress(LinkIndex, InterfaceAddress)
+    /// `RTM_GETROUTE` of the IPv6 routes through an interface.
+    case dumpRoutes(LinkIndex)
+    /// `RTM_DELROUTE` of a route with the body of its `RTM_NEWROUTE`.
+    case removeRoute([UInt8])
     /// `RTM_SETLINK` with `IFLA_GROUP`.
     case setGroup(LinkIndex, UInt32)
     /// `RTM_DELLINK` of all interfaces in a group.
@@ -61,13 +65,21 @@ enum LinkRequest {
         case .dumpAddresses:
             writer.begin(type: UInt16(RTM_GETADDR), flags: UInt16(NLM_F_REQUEST | NLM_F_DUMP), sequence: sequence)
             writer.appendAddress(family: AF_UNSPEC, prefixLength: 0, index: 0)
-        case .addAddress(let index, let address):
+        case .addAddress(let index, let address, let detectsDuplicates):
             begin(&writer, type: RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_REPLACE, sequence: sequence)
-            appendAddress(&writer, index, address)
+            let flags = address.isIPv6 && !detectsDuplicates ? UInt8(IFA_F_NODAD) : 0
+            appendAddress(&writer, index, address, flags: flags)
             writer.attribute(Int(IFA_PROTO), bytes: [AddressMessage.origin])
         case .removeAddress(let index, let address):
             begin(&writer, type: RTM_DELADDR, sequence: sequence)
             appendAddress(&writer, index, address)
+        case .dumpRoutes(let index):
+            writer.begin(type: UInt16(RTM_GETROUTE), flags: UInt16(NLM_F_REQUEST | NLM_F_DUMP), sequence: sequence)
+            writer.appendRoute(family: AF_INET6)
+            writer.attribute(Int(RTA_OIF.rawValue), UInt32(bitPattern: index.rawValue))
+        case .removeRoute(let body):
+            begin(&writer, type: RTM_DELROUTE, sequence: sequence)
+            writer.append(body)
         case .setGroup(let index, let group):
             begin(&writer, type: RTM_SETLINK, sequence: sequence)
             writer.appendInterface(index: index.rawValue)
@@ -79,14 +91,7 @@ enum LinkRequest {
         case .delete(let index):
             begin(&writer, type: RTM_DELLINK, sequence: sequence)
             writer.appendInterface(index: index.rawValue)
-        case .queueDiscipline(let index, .noqueue):
-            let replace = NLM_F_CREATE | NLM_F_REPLACE
-            begin(&writer, type: RTM_NEWQDISC, flags: replace, sequence: sequence)
-            appendTraffic(&writer, index)
-            writer.attribute(Int(TCA_KIND), text: "noqueue")
-        case .queueDiscipline(let index, .kernelDefault):
-            begin(&writer, type: RTM_DELQDISC, sequence: sequence)
-            appendTraffic(&writer, index)
+        case .queueDiscipline(let index, let discipline): begin(&writer, discipline, of: index, sequence: sequence)
         }
         writer.end()
     }
@@ -98,6 +103,20 @@ enum LinkRequest {
         writer.begin(type: UInt16(type), flags: UInt16(NLM_F_REQUEST | NLM_F_ACK | flags), sequence: sequence)
     }
 
+    private func begin(
+        _ writer: inout NetlinkWriter, _ discipline: QueueDiscipline, of index: LinkIndex, sequence: UInt32
+    ) {
+        switch discipline {
+        case .noqueue:
+            begin(&writer, type: RTM_NEWQDISC, flags: NLM_F_CREATE | NLM_F_REPLACE, sequence: sequence)
+            appendTraffic(&writer, index)
+            writer.attribute(Int(TCA_KIND), text: "noqueue")
+        case .kernelDefault:
+            begin(&writer, type: RTM_DELQDISC, sequence: sequence)
+            appendTraffic(&writer, index)
+        }
+    }
+
     private func appendAltNames(_ writer: inout NetlinkWriter, _ index: LinkIndex, _ names: [String]) {
         writer.appendInterface(index: index.rawValue)
         writer.attribute(Int(IFLA_PROP_LIST) | Int(NLA_F_NESTED)) { list in
@@ -105,9 +124,11 @@ enum LinkRequest {
         }
     }
 
-    private func appendAddress(_ writer: inout NetlinkWriter, _ index: LinkIndex, _ address: InterfaceAddress) {
+    private func appendAddress(
+        _ writer: inout NetlinkWriter, _ index: LinkIndex, _ address: InterfaceAddress, flags: UInt8 = 0
+    ) {
         writer.appendAddress(
-            family: address.isIPv6 ? AF_INET6 : AF_INET, prefixLength: UInt8(address.prefixLength),
+            family: address.isIPv6 ? AF_INET6 : AF_INET, prefixLength: UInt8(address.prefixLength), flags: flags,
             index: index.rawValue)
         writer.attribute(Int(IFA_LOCAL), bytes: address.bytes)
         writer.attribute(Int(IFA_ADDRESS), bytes: address.bytes)

@@ -62,6 +62,13 @@ final class NetlinkSocket {
         try dump(.dumpAddresses) { (payload) throws(MalformedNetlink) in try AddressMessage.decode(payload) }
     }
 
+    /// The bodies of the IPv6 routes that the kernel has made from router advertisements.
+    func learnedRoutes(of index: LinkIndex) throws(NetlinkRefusal) -> [[UInt8]] {
+        try dump(.dumpRoutes(index)) { (payload) throws(MalformedNetlink) in
+            try RouteMessage.isLearned(payload) ? payload.byteArray() : nil
+        }
+    }
+
     /// The counters of all interfaces.
     func statistics() throws(NetlinkRefusal) -> [(LinkIndex, LinkStatistics)] {
         try dump(.dumpStatistics) { (payload) throws(MalformedNetlink) in try StatisticsMessage.decode(payload) }

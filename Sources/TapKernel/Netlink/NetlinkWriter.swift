@@ -38,12 +38,23 @@ struct NetlinkWriter {
     }
 
     /// `struct ifaddrmsg`.
-    mutating func appendAddress(family: Int32, prefixLength: UInt8, index: Int32) {
+    mutating func appendAddress(family: Int32, prefixLength: UInt8, flags: UInt8 = 0, index: Int32) {
         append(UInt8(family))
         append(prefixLength)
-        append(UInt16(0))
+        append(flags)
+        append(UInt8(0))
         append(index)
     }
+
+    /// `struct rtmsg` without a filter but the family.
+    mutating func appendRoute(family: Int32) {
+        append(UInt32(family))
+        append(UInt32(0))
+        append(UInt32(0))
+    }
+
+    /// A body that the kernel has sent.
+    mutating func append(_ body: [UInt8]) { bytes += body }
 
     /// `struct if_stats_msg`.
     mutating func appendStatistics(index: UInt32, filter: UInt32) {
