@@ -7,7 +7,7 @@ import Testing
 @Suite(.privileged) struct ConsumerTests {
     @Test func aConsumersChangesAreUndoneWhenItIsGone() async throws {
         try await withDaemon { (daemon) throws in
-            _ = try daemon.create("open0", spec: #"{"access": "open"}"#)
+            _ = try daemon.create("open0", spec: #"{"access": "open", "multiQueue": true}"#)
             let before = try #require(try Interface("open0"))
             let consumer = try Consumer("open0")
             consumer.vnetHeaderSize = 20
@@ -44,7 +44,7 @@ import Testing
     /// However quickly consumers come and go.
     @Test func offloadsAreSetAgainAfterEachConsumer() async throws {
         try await withDaemon { (daemon) throws in
-            _ = try daemon.create("open0", spec: #"{"access": "open"}"#)
+            _ = try daemon.create("open0", spec: #"{"access": "open", "multiQueue": true}"#)
             for _ in 0..<7 {
                 let consumer = try Consumer("open0")
                 consumer.setOffloads([])
@@ -82,7 +82,7 @@ import Testing
 
     @Test func theAnchorPinsTheFlags() async throws {
         try await withDaemon { (daemon) throws in
-            _ = try daemon.create("open0", spec: #"{"access": "open"}"#)
+            _ = try daemon.create("open0", spec: #"{"access": "open", "multiQueue": true}"#)
             let other = try Consumer("open0", vnetHeader: false)
             #expect(try Interface("open0")?.tun("vnet_hdr") == "1")
             other.leave()

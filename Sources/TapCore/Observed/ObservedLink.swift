@@ -39,6 +39,14 @@ public struct ObservedLink: Hashable, Sendable {
     /// `nil` unless it is a tap or tun device.
     public var tun: ObservedTun?
 
+    /// The `kind` of a bridge.
+    static let bridgeKind = "bridge"
+    /// The `kind` of a VRF.
+    static let vrfKind = "vrf"
+
+    /// Whether it can be the controller of a spec.
+    public var canBeStated: Bool { kind == Self.bridgeKind || kind == Self.vrfKind }
+
     /// The attribute of a field in `attributes`; `nil` if the kernel does not have it.
     func attribute(of field: DeviceField) -> LinkAttribute? {
         attributes.first { $0.setting.field == field }

@@ -159,9 +159,9 @@ extension DeviceSpec {
         guard let name = draft.link.controller else { return nil }
         guard let controller = namespace[name.text] else { return .controllerMissing(name) }
         switch controller.kind {
-        case "bridge" where draft.kind == .tap:
+        case ObservedLink.bridgeKind where draft.kind == .tap:
             return namespace.ports(of: controller.index) >= Obstacle.bridgePortsMax ? .controllerFull(name) : nil
-        case "vrf": return nil
+        case ObservedLink.vrfKind: return nil
         default: return .controllerUnsuitable(name, kind: controller.kind)
         }
     }
@@ -172,12 +172,13 @@ extension DeviceSpec {
 
     /// Whether another process has caused the difference, if the spec had been reached.
     ///
-    /// False for a carrier that follows the consumers, for anchors, which are closed with the daemon, and for values
-    /// that the kernel does not report.
+    /// False for a carrier that follows the consumers and an MTU that follows the bridge, for anchors, which are closed
+    /// with the daemon, and for values that the kernel does not report.
     public func isExternalDrift(_ difference: Difference) -> Bool {
         switch difference.field {
         case .anchor: false
         case .carrier: draft.link.carrier != .automatic
+        case .mtu: draft.link.mtuPolicy == .stated
         case .offloads, .vnetHeaderSize: difference.observed != .nothing
         default: difference.observed != .unsupported
         }

@@ -88,15 +88,21 @@ extension WantedDevice {
         }
         // The kernel sets the size for IPv4 along with the general one.
         if fields.contains(.gsoMaxBytes) { fields.insert(.gsoIPv4MaxBytes) }
-        let change = linkChange(fields, in: namespace)
+        let change = linkChange(fields, of: link, in: namespace)
         if !change.isEmpty { steps.append(.setLink(change)) }
         return steps
     }
 
     /// The attributes that set link fields to their wanted values, on a new or an existing link.
-    private func linkChange(_ fields: Set<DeviceField>, in namespace: ObservedNamespace) -> LinkChange {
+    private func linkChange(
+        _ fields: Set<DeviceField>, of link: ObservedLink, in namespace: ObservedNamespace
+    ) -> LinkChange {
         DeviceField.allCases.filter(fields.contains).compactMap { field in
-            field == .controller ? controllerChange(in: namespace) : attribute(of: field)
+            switch field {
+            case .controller: controllerChange(in: namespace)
+            case .mtu: .mtu(mtu(of: link, in: namespace))
+            default: attribute(of: field)
+            }
         }
     }
 
@@ -106,11 +112,11 @@ extension WantedDevice {
         return joining(in: namespace).map { .controller($0) }
     }
 
-    /// The wanted value of a link field; `nil` if it is not managed, or is set by other steps.
+    /// The wanted value of a link field; `nil` if it is not managed, depends on other interfaces, or is set by other
+    /// steps.
     func attribute(of field: DeviceField) -> LinkAttribute? {
         switch field {
         case .name: .name(name)
-        case .mtu: .mtu(spec.link.mtu)
         case .macAddress: macAddress.map { .macAddress($0) }
         case .transmitQueueLength: .transmitQueueLength(spec.link.transmitQueueLength)
         case .up: .up(spec.link.up)
@@ -119,7 +125,7 @@ extension WantedDevice {
         case .gsoIPv4MaxBytes: spec.link.gsoIPv4MaxBytes.map { .gsoIPv4MaxBytes($0) }
         case .device, .kind, .multiQueue, .packetInfo, .vnetHeader, .vnetHeaderSize, .offloads, .networkNamespace,
             .napi, .napiFrags, .sendBuffer, .owner, .group, .persistent, .anchor, .queueDiscipline, .carrier,
-            .controller, .altNames, .addresses:
+            .controller, .mtu, .altNames, .addresses:
             nil
         }
     }

@@ -74,12 +74,15 @@ final class NamespaceState {
         pendingSignals = KernelSignals()
         var affected: Set<DeviceName> = []
         let before = signals.touched.flatMap(names)
-        let namesBefore = signals.touched.map { observed[$0]?.allNames ?? [] }
+        let linksBefore = signals.touched.map { observed[$0] }
         try refresh(Array(signals.touched))
-        for (index, names) in zip(signals.touched, namesBefore) {
+        for (index, link) in zip(signals.touched, linksBefore) {
             if let owner = observed.owners[index] { affected.insert(owner) }
-            // When a controller is renamed, its ports no longer have the controller that they want.
-            if observed.ports(of: index) > 0, observed[index]?.allNames != names {
+            // When a controller is renamed, its ports no longer have the controller that they want. Its MTU may be
+            // followed by its ports.
+            if observed.ports(of: index) > 0,
+                observed[index]?.allNames != link?.allNames || observed[index]?.mtu != link?.mtu
+            {
                 affected.formUnion(
                     observed.links.filter { $0.controller == index }.compactMap { observed.owners[$0.index] })
             }

@@ -40,8 +40,10 @@ package struct UnmanagedDevice: Sendable {
     let host: NamespaceIdentity
     /// The namespace's location; `nil` for the daemon's own.
     package let namespace: NetworkNamespace?
-    /// The name of its bridge or VRF.
+    /// The name of its bridge or VRF, or of the interface of another kind that it belongs to (`IFLA_MASTER`).
     package let controller: String?
+    /// Whether `controller` is of a kind that a spec cannot state, such as a port of Open vSwitch has.
+    package let isControllerForeign: Bool
     /// Its IP addresses.
     package let addresses: [ObservedAddress]
 }

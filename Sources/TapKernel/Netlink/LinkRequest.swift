@@ -84,7 +84,7 @@ enum LinkRequest {
             begin(&writer, type: RTM_NEWQDISC, flags: replace, sequence: sequence)
             appendTraffic(&writer, index)
             writer.attribute(Int(TCA_KIND), text: "noqueue")
-        case .queueDiscipline(let index, .kernelDefault):
+        case .queueDiscipline(let index, .kernelDefault), .queueDiscipline(let index, .unmanaged):
             begin(&writer, type: RTM_DELQDISC, sequence: sequence)
             appendTraffic(&writer, index)
         }
