@@ -19,11 +19,17 @@ public struct WantedDevice: Hashable, Sendable {
     public let isReached: Bool
     /// Whether the request permits deleting and recreating the device (`recreate=true`).
     public let recreate: Bool
+    /// What the kernel matched before `spec`; empty if that is not known.
+    private let earlier: [WantedDevice]
+
+    /// The device with the spec that the kernel matched before, while `spec` is not reached and drift is only reported;
+    /// `nil` if that is not known.
+    var reached: WantedDevice? { earlier.first }
 
     public init(
         name: DeviceName, identifier: DeviceIdentifier, spec: DeviceSpec, isDeletionRequested: Bool = false,
         owner: UInt32? = nil, group: UInt32? = nil, claim: Claim? = nil, isReached: Bool = false,
-        recreate: Bool = false
+        recreate: Bool = false, reached: WantedDevice? = nil
     ) {
         self.name = name
         self.identifier = identifier
@@ -34,6 +40,7 @@ public struct WantedDevice: Hashable, Sendable {
         self.claim = claim
         self.isReached = isReached
         self.recreate = recreate
+        earlier = reached.map { [$0] } ?? []
     }
 
     /// Whether Tapster holds an anchor: a detached descriptor of the device. It costs a descriptor and an RCU wait, so

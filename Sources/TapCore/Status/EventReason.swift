@@ -47,6 +47,8 @@ public enum EventReason: String, CaseIterable, Hashable, Sendable {
     case contested = "Contested"
     /// The bridge has the maximum number of ports.
     case controllerFull = "ControllerFull"
+    /// Another controller does not release the interface.
+    case controllerHeld = "ControllerHeld"
     /// The bridge or VRF does not exist in the namespace.
     case controllerMissing = "ControllerMissing"
     /// The controller is neither a bridge nor a VRF, or the device's kind cannot join it.

@@ -137,7 +137,19 @@ final class DeviceJob {
     /// Ends a group of steps, completed or failed; a `create` among them has set the interface.
     func finishSteps(_ run: StepRun) {
         index = run.index
-        if let failure = run.failure { fail(.kernel(failure)) }
+        guard let failure = run.failure else { return }
+        if failure.errno == .notSupported, let controller = leftController(run) {
+            remaining = found ?? []
+            outcome = .blocked(.controllerHeld(controller.name, kind: controller.kind))
+        } else {
+            fail(.kernel(failure))
+        }
+    }
+
+    /// The controller that the step which failed would have left; `nil` if it would have left none.
+    private func leftController(_ run: StepRun) -> ObservedLink? {
+        guard case .setLink(let change) = run.steps[run.done], change.controller != nil else { return nil }
+        return link?.controller.flatMap { namespace?.observed[$0] }
     }
 
     /// Notes that the claim is in the database.

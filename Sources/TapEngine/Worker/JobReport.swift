@@ -19,7 +19,8 @@ struct JobReport {
     ///   - now: The time of events and of changed conditions.
     init(_ job: DeviceJob, at now: Timestamp) {
         let record = job.view.record
-        let isSettledAnew = job.isSettled && record.settledGeneration != record.generation
+        let isSettledAnew =
+            (job.isSettled || job.leavesOnlyReportedDrift) && record.settledGeneration != record.generation
         repairs = job.repairs
         status = job.status(at: now)
         events = job.events(status, repairs: repairs, at: now)
@@ -46,8 +47,18 @@ extension DeviceJob {
             && record.claim?.host == namespace?.observed.host
     }
 
+    /// The fields that are left as they are, since drift is only reported.
+    private var reportedFields: [DeviceField] {
+        if case .blocked(.reportOnly(let fields)) = outcome { fields } else { [] }
+    }
+
+    /// Whether all that the generation changes is in the kernel, and what differs is drift that is only reported.
+    fileprivate var leavesOnlyReportedDrift: Bool {
+        link != nil && !reportedFields.isEmpty && remaining.allSatisfy { reportedFields.contains($0.field) }
+    }
+
     private func drift(in differences: [Difference]) -> [Difference] {
-        guard wasReached else { return [] }
+        guard wasReached else { return differences.filter { reportedFields.contains($0.field) } }
         // When the daemon ends, its anchors end, and with them a carrier that they kept up.
         let hasLostAnchor = found?.contains { $0.field == .anchor } == true
         return differences.filter {

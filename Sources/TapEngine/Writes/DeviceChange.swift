@@ -71,9 +71,8 @@ extension DeviceChange {
         let isFixedInKernel = old.status[.ready]?.reason == EventReason.immutableField.rawValue
         let recreates = recreate && (!fixed.isEmpty || isFixedInKernel)
         guard recreates || record.spec != input.spec || record.labels != input.labels else { return .nothing(record) }
-        if recreates || record.spec != input.spec { record.generation += 1 }
+        if recreates || record.spec != input.spec { record.beginGeneration(input.spec) }
         if recreates { record.recreateGeneration = record.generation }
-        record.spec = input.spec
         record.labels = input.labels
         record.disabledQueues = record.disabledQueues.filter(input.spec.queues.canDisable)
         record.updatedAt = max(.now(), record.updatedAt)

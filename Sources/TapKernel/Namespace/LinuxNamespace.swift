@@ -302,6 +302,9 @@ final class LinuxNamespace: KernelNamespace {
         case (.addAltNames, .exists): "another interface has one of the names"
         case (.setLink(let change), .full) where change.controller != nil:
             "the bridge already has the kernel's maximum of \(Obstacle.bridgePortsMax) ports"
+        case (.setLink(let change), .busy) where change.controller != nil:
+            "another interface receives the device's packets already, such as a macvlan or an ipvlan on top of it; "
+                + "remove that ('ip -d link')"
         case (.setLink(let change), .outOfRange) where change.setsTransmitQueueLength:
             "this kernel accepts only a smaller txQueueLength; some kernels accept at most 32767"
         case (.addAddress(let address), .noPermission), (.addAddress(let address), .accessDenied):
