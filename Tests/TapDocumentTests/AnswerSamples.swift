@@ -123,8 +123,8 @@ enum AnswerSamples {
             .create(flags), .attach(flags, carrier: false), .setOwner(1_000), .setGroup(12),
             .setVnetHeaderSize(.mergeable), .setOffloads([.checksum, .tso4]), .claim(DescriptorSettings(try spec())),
             .persist, .setQueueDiscipline(.noqueue), .setLink(change), .addAltNames([try AlternativeName("b")]),
-            .removeAltNames(["c"]), .addAddress(address), .removeAddress(address), .anchor, .setCarrier(true),
-            .release, .delete, .forget,
+            .restorePort([.init(.isolated, 1), .init(.cost, 7)]), .removeAltNames(["c"]), .addAddress(address),
+            .removeAddress(address), .anchor, .setCarrier(true), .release, .delete, .forget,
         ]
     }
 

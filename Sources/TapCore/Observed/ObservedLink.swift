@@ -30,6 +30,8 @@ public struct ObservedLink: Hashable, Sendable {
     public var carrier = false
     /// The bridge or VRF to which it belongs (`IFLA_MASTER`).
     public var controller: LinkIndex?
+    /// Of a port of a bridge, what differs from a new port (`IFLA_INFO_SLAVE_DATA`).
+    public var bridgePort: [BridgePortSetting] = []
     /// `IFLA_IFALIAS`.
     public var alias: String?
     /// `IFLA_GROUP`; the kernel's default is zero.

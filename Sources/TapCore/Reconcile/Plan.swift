@@ -89,8 +89,23 @@ extension WantedDevice {
         // The kernel sets the size for IPv4 along with the general one.
         if fields.contains(.gsoMaxBytes) { fields.insert(.gsoIPv4MaxBytes) }
         let change = linkChange(fields, of: link, in: namespace)
-        if !change.isEmpty { steps.append(.setLink(change)) }
-        return steps
+        let settings = settingsToRestore(change, in: namespace)
+        guard !settings.isEmpty else { return steps + (change.isEmpty ? [] : [.setLink(change)]) }
+        // The port forwards only once the link is up. That of a link which is up forwards at once, so the settings
+        // follow in the same send; the flags come first, since nothing among them is refused.
+        let (ups, others) = (change.filter { $0 == .up(true) }, change.filter { $0 != .up(true) })
+        steps += [.setLink(others), .restorePort(settings.filter(\.kind.isFlag))]
+        steps += settings.filter { !$0.kind.isFlag }.map { .restorePort([$0]) }
+        steps += ups.isEmpty ? [] : [.setLink(ups)]
+        return steps.filter { $0 != .restorePort([]) }
+    }
+
+    /// What other programs had set on the port when it was last in the bridge that `change` joins.
+    private func settingsToRestore(_ change: LinkChange, in namespace: ObservedNamespace) -> [BridgePortSetting] {
+        guard case .join(_, let controller)? = change.controller, let port = namespace.rememberedPorts[name],
+            port.controller == namespace[controller]?.name
+        else { return [] }
+        return port.settings
     }
 
     /// The attributes that set link fields to their wanted values, on a new or an existing link.

@@ -26,6 +26,10 @@ public enum EventReason: String, CaseIterable, Hashable, Sendable {
     case driftFound = "DriftFound"
     /// A field had drifted and was repaired.
     case driftRepaired = "DriftRepaired"
+    /// What other programs had set on the port of a bridge was set again, after Tapster had joined the bridge.
+    case portRestored = "PortRestored"
+    /// It could not be set again.
+    case portNotRestored = "PortNotRestored"
     /// A queue was assigned to a consumer.
     case queueAssigned = "QueueAssigned"
     /// A queue's assignment was removed.

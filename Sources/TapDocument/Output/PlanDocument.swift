@@ -65,6 +65,8 @@ extension Step {
         case .setOffloads(let offloads): ["offloads": .array(offloads.names.map { .string($0) })]
         case .setQueueDiscipline(let discipline): ["queueDiscipline": .string(discipline.rawValue)]
         case .setLink(let change): .object(change.members)
+        case .restorePort(let settings):
+            .object(Dictionary(settings.map { ("\($0.kind)", .integer(Int($0.value))) }, uniquingKeysWith: { $1 }))
         case .addAltNames(let names): ["altNames": .array(names.map { .string($0.text) })]
         case .removeAltNames(let names): ["altNames": .array(names.map { .string($0) })]
         case .addAddress(let address), .removeAddress(let address): ["address": .string(address.description)]

@@ -30,6 +30,7 @@ final class NamespaceState {
         fresh.addresses = try kernel.addresses()
         fresh.anchored = kernel.anchored
         fresh.unverified = observed.unverified
+        fresh.keepPorts(of: observed)
         observed = fresh
         for link in observed.links { noteConsumers(of: link) }
     }
@@ -45,6 +46,7 @@ final class NamespaceState {
             observed.insert(link)
             noteConsumers(of: link)
         }
+        for link in found where link.controller != nil { observed.rememberPort(link.index) }
     }
 
     /// Reads links that we have changed from the kernel again. If a port left its controller, the controller counts as
@@ -119,7 +121,15 @@ final class NamespaceState {
     func reservePort(of controller: LinkIndex) { observed.reservePort(of: controller) }
 
     func own(_ index: LinkIndex, _ name: DeviceName) {
-        if observed.owners[index] != name, observed[index] != nil { observed.owners[index] = name }
+        guard observed.owners[index] != name, observed[index] != nil else { return }
+        observed.owners[index] = name
+        observed.rememberPort(index)
+    }
+
+    /// Forgets what the namespace has noted about a deleted device.
+    func forget(_ name: DeviceName) {
+        wait(name, for: nil)
+        observed.forgetPort(of: name)
     }
 
     /// Has the device reconciled when its controller changes; `nil` ends that.

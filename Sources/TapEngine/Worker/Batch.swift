@@ -297,7 +297,7 @@ struct Batch {
                 {
                     namespace.disown([claim.index])
                 }
-                for namespace in namespaces.all.values { namespace.wait(job.name, for: nil) }
+                for namespace in namespaces.all.values { namespace.forget(job.name) }
                 job.close()
             }
         } catch {

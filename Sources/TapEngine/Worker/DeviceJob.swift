@@ -42,6 +42,8 @@ final class DeviceJob {
     private(set) var steps: [Step] = []
     /// The steps that would repair a device that is not repaired.
     private(set) var withheldSteps: [Step] = []
+    /// What the steps of all rounds have set again on the port of a bridge.
+    private(set) var portSettings: [BridgePortSetting] = []
     /// The differences before anything was changed; `nil` until the first decision.
     private(set) var found: [Difference]?
     /// The differences that are left.
@@ -122,6 +124,7 @@ final class DeviceJob {
             } else {
                 self.steps = steps
                 self.index = index
+                for case .restorePort(let settings) in steps { portSettings += settings }
             }
         }
     }

@@ -149,14 +149,16 @@ extension DeviceJob {
                 at: now, device: view.record.name, severity: severity, reason: reason, message: message,
                 difference: difference)
         }
-        let repaired = repairs.map { difference in
-            event(.driftRepaired, message(for: difference), .warning, FieldDifference(difference))
-        }
+        let repaired =
+            repairs.map { difference in
+                event(.driftRepaired, message(for: difference), .warning, FieldDifference(difference))
+            } + portEvents(at: now)
         switch outcome {
         case .settled:
             if view.record.settledGeneration != view.record.generation {
                 let index = link.map { " as interface \($0.index.rawValue)" } ?? ""
                 return [event(.converged, "generation \(view.record.generation) is in the kernel\(index)")]
+                    + portEvents(at: now)
             }
             if repaired.isEmpty, found?.contains(where: { $0.field == .device }) == true {
                 return [
@@ -181,6 +183,35 @@ extension DeviceJob {
             return repaired + found + [event(readiness.reason, readiness.message, .warning)]
         case .open, .closed: return []
         }
+    }
+
+    /// What has been set again on the port of a bridge, and what could not be.
+    private func portEvents(at now: Timestamp) -> [EventRecord] {
+        guard let link, link.controller != nil else { return [] }
+        let restored = portSettings.filter { link.bridgePort.contains($0) }
+        let lost = portSettings.filter { !link.bridgePort.contains($0) }
+        func event(_ reason: EventReason, _ severity: EventRecord.Severity, _ message: String) -> EventRecord {
+            EventRecord(at: now, device: view.record.name, severity: severity, reason: reason, message: message)
+        }
+        func list(_ settings: [BridgePortSetting]) -> String {
+            settings.map(\.description).joined(separator: ", ")
+        }
+        return
+            (restored.isEmpty
+            ? []
+            : [
+                event(
+                    .portRestored, .normal,
+                    "what other programs had set on the port was set again after joining the bridge: \(list(restored))")
+            ])
+            + (lost.isEmpty
+                ? []
+                : [
+                    event(
+                        .portNotRestored, .warning,
+                        "what other programs had set on the port could not be set again after joining the bridge: "
+                            + list(lost))
+                ])
     }
 
     private func message(for difference: Difference) -> String {

@@ -247,7 +247,7 @@ final class LinuxNamespace: KernelNamespace {
             }
             anchored.insert(index)
         // Performed by an rtnetlink message, by the store, or for many devices together.
-        case .create, .setQueueDiscipline, .setLink, .addAltNames, .removeAltNames, .addAddress, .removeAddress,
+        case .create, .setQueueDiscipline, .setLink, .restorePort, .addAltNames, .removeAltNames, .addAddress, .removeAddress,
             .setCarrier, .claim, .forget, .delete:
             throw .invalid
         }
@@ -320,7 +320,8 @@ extension Step {
     /// Whether it is performed by an rtnetlink message.
     fileprivate var isLinkChange: Bool {
         switch self {
-        case .setLink, .setQueueDiscipline, .setCarrier, .addAltNames, .removeAltNames, .addAddress, .removeAddress:
+        case .setLink, .restorePort, .setQueueDiscipline, .setCarrier, .addAltNames, .removeAltNames, .addAddress,
+            .removeAddress:
             true
         case .create, .attach, .setOwner, .setGroup, .setVnetHeaderSize, .setOffloads, .claim, .persist, .anchor,
             .release, .delete, .forget:
@@ -334,6 +335,7 @@ extension LinkRequest {
     fileprivate init?(_ step: Step, on index: LinkIndex) {
         switch step {
         case .setLink(let change): self = .change(index, change)
+        case .restorePort(let settings): self = .setPort(index, settings)
         case .setQueueDiscipline(let discipline): self = .queueDiscipline(index, discipline)
         case .setCarrier(let on): self = .setCarrier(index, on)
         case .addAltNames(let names): self = .addAltNames(index, names.map(\.text))
@@ -353,6 +355,8 @@ extension NetlinkRefusal {
     fileprivate func isHarmless(for step: Step) -> Bool {
         switch step {
         case .removeAddress: errno == .addressNotAvailable
+        // An event says which settings are not there when the port is read back.
+        case .restorePort: true
         // The consumer whose queues should get the carrier has closed them.
         case .setCarrier(true): errno == .noPermission
         default: false
