@@ -10,18 +10,16 @@ import Testing
         "isolated", "on", "learning", "off", "flood", "off", "mcast_flood", "off", "hairpin", "on", "guard", "on",
         "root_block", "on", "neigh_suppress", "on", "cost", "77", "priority", "5",
     ]
-    private static let shown = [
-        "isolated": "1", "learning": "0", "flood": "0", "mcast_flood": "0", "hairpin": "1", "guard": "1",
-        "root_block": "1", "neigh_suppress": "1", "cost": "77", "priority": "5",
-    ]
-
+    /// The settings of `words` by name, as they are set on a port.
     private static func port(_ name: String) throws -> [String: String] {
-        let text = try run("bridge", "-d", "-j", "link", "show", "dev", name)
-        let ports = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [[String: Any]]
-        return (ports?.first ?? [:]).compactMapValues { value in
-            (value as? NSNumber).map { "\($0)" } ?? value as? String
-        }.filter { shown[$0.key] != nil }
+        let shown = try run("bridge", "-d", "link", "show", "dev", name).split(whereSeparator: \.isWhitespace)
+        let pairs = zip(shown, shown.dropFirst()).filter { key, _ in keys.contains(String(key)) }
+        return Dictionary(pairs.map { (String($0), String($1)) }, uniquingKeysWith: { first, _ in first })
     }
+
+    private static let keys = stride(from: 0, to: words.count, by: 2).map { words[$0] }
+    private static let shown = Dictionary(
+        uniqueKeysWithValues: stride(from: 0, to: words.count, by: 2).map { (words[$0], words[$0 + 1]) })
 
     /// Sets everything, and waits until the daemon has seen it.
     private static func prepare(_ daemon: Daemon) throws {

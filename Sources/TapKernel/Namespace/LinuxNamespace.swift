@@ -247,8 +247,8 @@ final class LinuxNamespace: KernelNamespace {
             }
             anchored.insert(index)
         // Performed by an rtnetlink message, by the store, or for many devices together.
-        case .create, .setQueueDiscipline, .setLink, .restorePort, .addAltNames, .removeAltNames, .addAddress, .removeAddress,
-            .setCarrier, .claim, .forget, .delete:
+        case .create, .setQueueDiscipline, .setLink, .restorePort, .addAltNames, .removeAltNames, .addAddress,
+            .removeAddress, .setCarrier, .claim, .forget, .delete:
             throw .invalid
         }
         return index
