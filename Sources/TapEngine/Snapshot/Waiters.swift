@@ -1,6 +1,7 @@
 internal import HashTreeCollections
 internal import Synchronization
 internal import TapCore
+internal import TapStore
 internal import TapSystem
 
 /// Parked requests. Each waits until goals of some devices are reached, or until a deadline.
