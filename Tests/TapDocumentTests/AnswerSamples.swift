@@ -129,7 +129,8 @@ enum AnswerSamples {
     }
 
     static func plan() throws -> PlanDocument {
-        PlanDocument(device: try DeviceName("web0"), steps: try steps(), obstacle: "the name is taken")
+        PlanDocument(device: try DeviceName("web0"), steps: try steps(), obstacle: "the name is taken",
+            effects: ["the MTU of br0 falls from 9000 to 1500"])
     }
 
     static func drifted() throws -> DriftedDevice {

@@ -1,5 +1,5 @@
 /// An Ethernet address (IEEE 802, EUI-48).
-public struct MACAddress: Hashable, Sendable, CustomStringConvertible {
+public struct MACAddress: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// The six bytes, the first on the wire in bits 40 to 47.
     public let rawValue: UInt64
 
@@ -45,6 +45,9 @@ public struct MACAddress: Hashable, Sendable, CustomStringConvertible {
             identifier.version == 8
             ? bits & 0x00FF_FFFF_FFFF | 0xFE00_0000_0000 : bits & 0xFCFF_FFFF_FFFF | 0x0200_0000_0000
     }
+
+    /// The order of the bytes on the wire, by which a bridge chooses its own.
+    public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 
     /// Six bytes, in network order.
     public var bytes: [UInt8] {

@@ -26,6 +26,8 @@ public enum EventReason: String, CaseIterable, Hashable, Sendable {
     case driftFound = "DriftFound"
     /// A field had drifted and was repaired.
     case driftRepaired = "DriftRepaired"
+    /// The MTU or the MAC address of a bridge has changed with the device's joining or leaving.
+    case bridgeChanged = "BridgeChanged"
     /// What other programs had set on the port of a bridge was set again, after Tapster had joined the bridge.
     case portRestored = "PortRestored"
     /// It could not be set again.

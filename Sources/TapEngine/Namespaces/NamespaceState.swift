@@ -81,9 +81,10 @@ final class NamespaceState {
         for (index, link) in zip(signals.touched, linksBefore) {
             if let owner = observed.owners[index] { affected.insert(owner) }
             // When a controller is renamed, its ports no longer have the controller that they want. Its MTU may be
-            // followed by its ports.
+            // followed by its ports, and their status says whose MTU and MAC address it has.
+            let now = observed[index]
             if observed.ports(of: index) > 0,
-                observed[index]?.allNames != link?.allNames || observed[index]?.mtu != link?.mtu
+                now?.allNames != link?.allNames || now?.mtu != link?.mtu || now?.macAddress != link?.macAddress
             {
                 affected.formUnion(
                     observed.links.filter { $0.controller == index }.compactMap { observed.owners[$0.index] })

@@ -42,6 +42,8 @@ final class DeviceJob {
     private(set) var steps: [Step] = []
     /// The steps that would repair a device that is not repaired.
     private(set) var withheldSteps: [Step] = []
+    /// What the steps of all rounds change for others that use the same bridge.
+    private(set) var bridgeEffects: [BridgeEffect] = []
     /// What the steps of all rounds have set again on the port of a bridge.
     private(set) var portSettings: [BridgePortSetting] = []
     /// The differences before anything was changed; `nil` until the first decision.
@@ -68,6 +70,7 @@ final class DeviceJob {
         let status = view.status
         return isSettled && found?.isEmpty == true && view.record.settledGeneration == view.record.generation
             && status.observedGeneration == view.record.generation && status.isReady && status.link == link
+            && (link?.controller == nil || status[.ready]?.message == settledMessage)
     }
     /// Whether it probably failed because another process has the device open.
     var isBusy: Bool {
@@ -124,6 +127,7 @@ final class DeviceJob {
             } else {
                 self.steps = steps
                 self.index = index
+                if let namespace { bridgeEffects += steps.bridgeEffects(on: link, in: namespace.observed) }
                 for case .restorePort(let settings) in steps { portSettings += settings }
             }
         }

@@ -116,10 +116,16 @@ extension DeviceJob {
         return status
     }
 
+    /// What is said of a device that is ready, with what it decides for others that use its bridge.
+    var settledMessage: String {
+        let effects = namespace.flatMap { namespace in link?.effectsOnBridge(in: namespace.observed) } ?? []
+        return (["the kernel matches the spec"] + effects).joined(separator: "; ")
+    }
+
     /// Why the device is or is not ready; `nil` while the job is open.
     private var readiness: (reason: EventReason, message: String)? {
         switch outcome {
-        case .settled: (.converged, "the kernel matches the spec")
+        case .settled: (.converged, settledMessage)
         case .blocked(let obstacle): (obstacle.reason, obstacle.message(for: view.record.name))
         case .namespaceUnavailable(.missing(let detail)):
             (
@@ -185,9 +191,16 @@ extension DeviceJob {
         }
     }
 
-    /// What has been set again on the port of a bridge, and what could not be.
+    /// What has changed for others that use the bridge; what has been set again on its port, and what could not be.
     private func portEvents(at now: Timestamp) -> [EventRecord] {
-        guard let link, link.controller != nil else { return [] }
+        let changed = bridgeEffects.filter { effect in
+            namespace.map { effect.hasHappened(in: $0.observed) } ?? false
+        }.map { effect in
+            EventRecord(
+                at: now, device: view.record.name, severity: .warning, reason: .bridgeChanged,
+                message: "as the device joined or left: \(effect)")
+        }
+        guard let link, link.controller != nil, !portSettings.isEmpty else { return changed }
         let restored = portSettings.filter { link.bridgePort.contains($0) }
         let lost = portSettings.filter { !link.bridgePort.contains($0) }
         func event(_ reason: EventReason, _ severity: EventRecord.Severity, _ message: String) -> EventRecord {
@@ -196,8 +209,8 @@ extension DeviceJob {
         func list(_ settings: [BridgePortSetting]) -> String {
             settings.map(\.description).joined(separator: ", ")
         }
-        return
-            (restored.isEmpty
+        return changed
+            + (restored.isEmpty
             ? []
             : [
                 event(

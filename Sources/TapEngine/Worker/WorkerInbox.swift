@@ -21,6 +21,8 @@ package struct DevicePlan: Sendable {
     package let steps: [Step]
     /// Why the device cannot reach its wanted state; `nil` if it can.
     package var obstacle: String?
+    /// What the steps change for others that use the same bridge.
+    package var effects: [String] = []
 }
 
 /// A tap or tun device that no record claims, and the processes that hold its descriptors, as far as the daemon may see
