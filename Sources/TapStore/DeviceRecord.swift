@@ -23,6 +23,9 @@ public struct DeviceRecord: Hashable, Sendable {
     public var deletionRequestedAt: Timestamp?
     /// The newest generation that was read back from the kernel and found equal.
     public var settledGeneration = 0
+    /// The spec that the kernel matched before the current one, while that is not settled and drift is only reported;
+    /// `nil` if it is not known.
+    public var reachedSpec: DeviceSpec?
     /// The newest generation for which a client allowed the device to be recreated.
     public var recreateGeneration = 0
     /// The interface that Tapster owns for the device; `nil` until it has created or adopted one.
@@ -34,6 +37,14 @@ public struct DeviceRecord: Hashable, Sendable {
 
     /// Whether the current generation may delete and recreate the interface.
     public var recreate: Bool { recreateGeneration > settledGeneration }
+
+    /// Begins a new generation with another spec, or with the same one.
+    public mutating func beginGeneration(_ new: DeviceSpec) {
+        if settledGeneration == generation { reachedSpec = spec }
+        if new.driftPolicy != .report { reachedSpec = nil }
+        generation += 1
+        spec = new
+    }
 
     public init(
         name: DeviceName, identifier: DeviceIdentifier, labels: Labels, spec: DeviceSpec, createdAt: Timestamp

@@ -23,6 +23,7 @@ enum DeviceRow {
         var records: [DeviceRecord] = []
         while let row = try rows.next() { records.append(try decode(row)) }
         try QueueRows.attach(database, to: &records)
+        try ReachedSpecRow.attach(database, to: &records)
         return records
     }
 

@@ -90,6 +90,10 @@ public struct Transaction: ~Copyable {
         try QueueRows.save(database, record, replacing: old)
     }
 
+    /// Stores the spec that the kernel matched before that of the record, or removes it if the record has none. The
+    /// record must be stored already.
+    public func saveReachedSpec(of record: DeviceRecord) throws { try ReachedSpecRow.save(database, record) }
+
     /// Stores the proof that Tapster owns an interface.
     public func claim(_ claim: Claim, for name: DeviceName) throws {
         try ClaimRow.save(database, claim, for: name)

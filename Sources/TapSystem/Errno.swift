@@ -47,6 +47,8 @@ public struct Errno: Error, Hashable, Sendable, CustomStringConvertible {
     public static let tooManySymbolicLinks = Errno(rawValue: 40)
     /// `EXFULL`.
     public static let full = Errno(rawValue: 54)
+    /// `EOPNOTSUPP`.
+    public static let notSupported = Errno(rawValue: 95)
     /// `EADDRNOTAVAIL`.
     public static let addressNotAvailable = Errno(rawValue: 99)
     /// `ENOBUFS`.

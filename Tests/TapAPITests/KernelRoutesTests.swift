@@ -32,6 +32,30 @@ import Testing
         }
     }
 
+    /// A controller of any kind that answers EOPNOTSUPP to a port that is to leave.
+    @Test func aControllerThatReleasesNothingIsNamed() async throws {
+        try await withWorld { (world) throws in
+            _ = try world.send("PUT", "/v1/devices/web0?wait=5s", "{}")
+            world.kernel.own.fail("set_link", with: .notSupported)
+            let index = world.kernel.own.freshIndex()
+            world.kernel.own.change("hsr0") { link in
+                link = ObservedLink(index: index, name: "hsr0")
+                link?.kind = "hsr"
+            }
+            world.kernel.own.change("web0") { $0?.controller = index }
+            func ready() throws -> [String: Any] {
+                let answer = try world.send("GET", "/v1/devices/web0")
+                let conditions = answer["status", "conditions"] as? [[String: Any]]
+                return conditions?.first { $0["type"] as? String == "Ready" } ?? [:]
+            }
+            try eventually("it is named") { try ready()["reason"] as? String == "ControllerHeld" }
+            #expect((try ready()["message"] as? String)?.contains("'hsr0' (hsr)") == true)
+            world.kernel.own.fail("set_link", with: nil)
+            world.kernel.own.change("web0") { $0?.controller = nil }
+            try eventually("it is ready") { try ready()["status"] as? String == "True" }
+        }
+    }
+
     @Test func aReconcileRequestRetriesFailures() async throws {
         try await withWorld { (world) throws in
             world.kernel.own.fail("set_link", with: .noBufferSpace)

@@ -57,6 +57,38 @@ import Testing
         if case .blocked(let obstacle, _, _) = decision { obstacle } else { nil }
     }
 
+    /// A port of Open vSwitch's kernel datapath has the master `ovs-system`, which cannot be left by rtnetlink.
+    @Test func aPortOfOpenVSwitchIsHeld() throws {
+        for controller in [nil, "br0"] {
+            let wanted = try Self.wanted { draft in
+                draft.link.controller = try controller.map { (text) throws(ValidationError) in
+                    try InterfaceName(text)
+                }
+            }
+            let held = Self.link(wanted) { $0.controller = LinkIndex(rawValue: 2) }
+            let switched = Self.other("ovs-system", kind: "openvswitch")
+            #expect(
+                Self.obstacle(Self.decide(wanted, [held, switched]))
+                    == .controllerHeld("ovs-system", kind: "openvswitch"))
+            // Other fields are repaired meanwhile.
+            let drifted = Self.link(wanted) { link in
+                link.controller = LinkIndex(rawValue: 2)
+                link.mtu = 1_400
+            }
+            #expect(
+                Self.decide(wanted, [drifted, switched])
+                    == .act(
+                        [.setLink([.mtu(.ethernet)])],
+                        differences: [Difference(.mtu, wanted: .integer(1_500), observed: .integer(1_400))],
+                        index: Self.index))
+        }
+        let unmanaged = try Self.wanted { $0.link.controllerPolicy = .unmanaged }
+        let held = Self.link(unmanaged) { $0.controller = LinkIndex(rawValue: 2) }
+        for kind in ["openvswitch", "bond", "team", "bridge", "vrf"] {
+            #expect(Self.obstacle(Self.decide(unmanaged, [held, Self.other("any", kind: kind)])) == nil)
+        }
+    }
+
     @Test func withoutAnObstacleItIsSettled() throws {
         let wanted = try Self.wanted()
         #expect(Self.decide(wanted, [Self.link(wanted)]) == .settled(Self.link(wanted)))

@@ -45,6 +45,15 @@ import Testing
         #expect(throws: ValidationError.self) { try MACAddress(text) }
     }
 
+    /// Identifiers of version 4 are those of devices that earlier releases made.
+    @Test func anEarlierDevicesAddressStays() throws {
+        let old = try #require(DeviceIdentifier(text: "0d4f6f27-1d16-4ac4-84c9-af479f79a629"))
+        #expect(MACAddress(derivedFrom: old).description == "8a:cb:96:7f:7d:46")
+        let new = try #require(DeviceIdentifier(text: "0d4f6f27-1d16-8ac4-84c9-af479f79a629"))
+        #expect(MACAddress(derivedFrom: new).description == "fe:cb:96:7f:7d:46")
+        #expect((0..<100).allSatisfy { _ in MACAddress(derivedFrom: .random()).bytes[0] == 0xFE })
+    }
+
     @Test func derivedAddressIsUnicastLocalAndStable() {
         var seen: Set<MACAddress> = []
         for _ in 0..<1_000 {

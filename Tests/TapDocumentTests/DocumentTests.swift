@@ -82,8 +82,8 @@ private struct OnlyRoot: Accounts {
                 + "deletionRequestedAt",
             "/spec": "are kind, multiQueue, queues, access, packetInfo, vnetHeader, vnetHeaderSize, offloads, "
                 + "sendBufferBytes, owner, group, napi, napiFrags, networkNamespace, link, adoption, driftPolicy",
-            "/spec/link": "are up, mtu, macAddress, txQueueLength, queueDiscipline, controller, alias, altNames, "
-                + "addresses, duplicateAddressDetection, ipv6, carrier, gsoMaxBytes, gsoIPv4MaxBytes",
+            "/spec/link": "are up, mtu, mtuPolicy, macAddress, txQueueLength, queueDiscipline, controller, "
+                + "controllerPolicy, alias, altNames, addresses, duplicateAddressDetection, ipv6, carrier, gsoMaxBytes, gsoIPv4MaxBytes",
         ]
         let expected = known.map {
             FieldIssue(pointer: $0.key + "/x", detail: "is not a field of this object; known \($0.value)")

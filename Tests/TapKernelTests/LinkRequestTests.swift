@@ -33,6 +33,19 @@ import Testing
                     """))
     }
 
+    @Test func writesSettingsOfABridgePort() {
+        // ifi_family AF_BRIDGE 7; IFLA_PROTINFO 12, nested; IFLA_BRPORT_ISOLATED 33, _LEARNING 8, _PRIORITY 2, _COST 3.
+        #expect(
+            Self.bytes(
+                .setPort(
+                    Self.index, [.init(.isolated, 1), .init(.learning, 0), .init(.priority, 5), .init(.cost, 300)]))
+                == Golden.bytes(
+                    """
+                    44000000 1300 0500 01000000 00000000 07000000 05000000 00000000 00000000
+                    2400 0c80 0500 2100 01000000 0500 0800 00000000 0600 0200 05000000 0800 0300 2c010000
+                    """))
+    }
+
     @Test func writesAddresses() throws {
         // RTM_NEWADDR 20, NLM_F_REQUEST|ACK|CREATE|REPLACE 0x505; ifaddrmsg; IFA_LOCAL 2, IFA_ADDRESS 1, IFA_PROTO 11.
         #expect(

@@ -83,6 +83,15 @@ import Testing
         INSERT INTO queue_assignment VALUES ('web0', 3, 'vm-42', '[2,3]', 1, NULL);
         INSERT INTO disabled_queue VALUES ('web0', 1, NULL);
         """,
+        "m0007_reached_spec": """
+        UPDATE revision SET current = 5;
+        INSERT INTO device VALUES ('web0', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{"vm":"web"}',
+            '{"queues":4}', 2, 5, 1, 2, NULL, 2, 2, NULL);
+        INSERT INTO claim VALUES ('web0', 'boot', 7, 'blue', 12, 12, NULL, 0, NULL);
+        INSERT INTO queue_assignment VALUES ('web0', 3, 'vm-42', '[2,3]', 1, NULL);
+        INSERT INTO disabled_queue VALUES ('web0', 1, NULL);
+        INSERT INTO reached_spec VALUES ('web0', '{"queues":2}');
+        """,
     ]
 
     @Test func everySchemaHasContents() {
@@ -233,6 +242,8 @@ import Testing
                 "INSERT INTO disabled_queue VALUES ('web0', -1, NULL)",
                 "INSERT INTO disabled_queue VALUES ('web0', 255, NULL)",
                 "INSERT INTO apply_device (revision, device, uid, pruned, assignments) VALUES (1, 'a', 'u', 0, '{}')",
+                "INSERT INTO reached_spec VALUES ('missing', '{}')",
+                "INSERT INTO reached_spec VALUES ('web0', '{')",
                 "INSERT INTO event (at, type, reason, message) VALUES (1, 'Loud', 'a', 'b')",
                 "INSERT INTO event (at, type, reason, message, lease) VALUES (1, 'Normal', 'a', 'b', '{')",
                 "INSERT INTO revision VALUES (2, 1)",

@@ -13,7 +13,8 @@ import Testing
                 try run("ip", ["link", "set", "web0"] + words.split(separator: " ").map(String.init))
             }
             let before = try #require(try Interface("web0"))
-            let spec = #"{"adoption": "compatible", "access": "\#(access)", "link": {"mtu": 9000}}"#
+            let spec =
+                #"{"adoption": "compatible", "access": "\#(access)", "multiQueue": true, "link": {"mtu": 9000}}"#
             #expect(try daemon.create("web0", spec: spec).status == 201)
             let after = try #require(try Interface("web0"))
             #expect(after.index == before.index)
@@ -41,7 +42,8 @@ import Testing
             consumer.vnetHeaderSize = 10
             let before = try #require(try Interface("web0"))
             #expect(before.hasCarrier)
-            _ = try daemon.create("web0", spec: #"{"adoption": "compatible", "access": "open"}"#, wait: "1ms")
+            let spec = #"{"adoption": "compatible", "access": "open", "multiQueue": true}"#
+            _ = try daemon.create("web0", spec: spec, wait: "1ms")
             // While the consumer is attached, its header size is left alone.
             try daemon.waitForReason("InUse", of: "web0")
             let during = try #require(try Interface("web0"))

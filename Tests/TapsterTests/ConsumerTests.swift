@@ -6,7 +6,9 @@ import Testing
 /// Devices that other processes have open and change.
 @Suite(.privileged) struct ConsumerTests {
     /// A guest with a legacy driver wants a smaller header, and no offloads, for as long as it runs: that is no drift.
-    @Test(arguments: [#"{"access": "open"}"#, #"{"access": "open", "queues": 4, "driftPolicy": "report"}"#])
+    @Test(arguments: [
+        #"{"access": "open", "multiQueue": true}"#, #"{"access": "open", "queues": 4, "driftPolicy": "report"}"#,
+    ])
     func whatAConsumerNegotiatesIsItsOwn(spec: String) async throws {
         try await withDaemon { (daemon) throws in
             _ = try daemon.create("open0", spec: spec)
@@ -72,7 +74,8 @@ import Testing
     @Test(
         arguments: Consumer.HiddenSetting.allCases,
         [
-            #"{"access": "open"}"#, #"{"access": "open", "vnetHeader": false, "offloads": []}"#,
+            #"{"access": "open", "multiQueue": true}"#,
+            #"{"access": "open", "multiQueue": true, "vnetHeader": false, "offloads": []}"#,
             #"{"access": "open", "multiQueue": false}"#,
             #"{"access": "open", "multiQueue": false, "vnetHeader": false, "offloads": []}"#,
         ])
@@ -132,7 +135,7 @@ import Testing
     /// However quickly consumers come and go.
     @Test func offloadsAreSetAgainAfterEachConsumer() async throws {
         try await withDaemon { (daemon) throws in
-            _ = try daemon.create("open0", spec: #"{"access": "open"}"#)
+            _ = try daemon.create("open0", spec: #"{"access": "open", "multiQueue": true}"#)
             for _ in 0..<7 {
                 let consumer = try Consumer("open0")
                 consumer.setOffloads([])
@@ -170,7 +173,7 @@ import Testing
 
     @Test func theAnchorPinsTheFlags() async throws {
         try await withDaemon { (daemon) throws in
-            _ = try daemon.create("open0", spec: #"{"access": "open"}"#)
+            _ = try daemon.create("open0", spec: #"{"access": "open", "multiQueue": true}"#)
             let other = try Consumer("open0", vnetHeader: false)
             #expect(try Interface("open0")?.tun("vnet_hdr") == "1")
             other.leave()

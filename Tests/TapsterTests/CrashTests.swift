@@ -50,7 +50,10 @@ import Testing
             names: usual.union(["new0"])),
         Operation(
             name: "create an open one",
-            act: [Request("PUT", "/v1/devices/new0?wait=5s", #"{"spec": {"access": "open", "owner": 7}}"#)],
+            act: [
+                Request(
+                    "PUT", "/v1/devices/new0?wait=5s", #"{"spec": {"access": "open", "multiQueue": true, "owner": 7}}"#)
+            ],
             names: usual.union(["new0"])),
         Operation(
             name: "change the link",
@@ -98,7 +101,7 @@ import Testing
                     "POST", "/v1/apply?prune=true&wait=5s",
                     """
                     {"devices": [{"metadata": {"name": "keep0"}},
-                                 {"metadata": {"name": "keep1"}, "spec": {"access": "open"}}]}
+                                 {"metadata": {"name": "keep1"}, "spec": {"access": "open", "multiQueue": true}}]}
                     """)
             ], names: bystanders),
         Operation(
@@ -176,7 +179,8 @@ import Testing
 
     private static func prepare(_ operation: Operation, _ daemon: Daemon) throws -> String {
         for (name, body) in [
-            ("keep0", "{}"), ("keep1", #"{"spec": {"access": "open"}}"#), ("web0", #"{"spec": {"queues": 4}}"#),
+            ("keep0", "{}"), ("keep1", #"{"spec": {"access": "open", "multiQueue": true}}"#),
+            ("web0", #"{"spec": {"queues": 4}}"#),
         ] {
             let status = try daemon.send("PUT", "/v1/devices/\(name)?wait=10s", json: body).status
             guard status == 201 else { throw TestFailure("\(name) was not made: \(status)") }

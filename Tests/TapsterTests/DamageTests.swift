@@ -247,7 +247,8 @@ final class DamagedWorld {
         daemon = Daemon(stoppedIn: directory, database: databaseApart ? directory + "/db/t.db" : nil)
         database = daemon.database
         try daemon.start(environment: faults.environment)
-        for (name, body) in [("keep0", "{}"), ("keep1", #"{"spec": {"access": "open"}}"#), ("idle0", "{}")] {
+        let open = #"{"spec": {"access": "open", "multiQueue": true}}"#
+        for (name, body) in [("keep0", "{}"), ("keep1", open), ("idle0", "{}")] {
             let answer = try daemon.send("PUT", "/v1/devices/\(name)?wait=10s", json: body)
             guard answer.status == 201 else { throw TestFailure(answer.text) }
         }

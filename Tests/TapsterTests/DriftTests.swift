@@ -58,7 +58,7 @@ import Testing
     /// A new spec is not drift and is applied.
     @Test func reportingDriftStillAppliesNewSpecs() async throws {
         try await withDaemon { (daemon) throws in
-            _ = try daemon.create("web0", spec: #"{"driftPolicy": "report", "access": "open"}"#)
+            _ = try daemon.create("web0", spec: #"{"driftPolicy": "report", "access": "open", "multiQueue": true}"#)
             #expect(try daemon.patch("web0", spec: #"{"link": {"mtu": 9000}}"#).status == 200)
             #expect(try Interface("web0")?.mtu == 9_000)
             // The carrier, which follows the consumers, is not drift either.

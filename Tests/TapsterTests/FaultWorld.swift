@@ -64,7 +64,8 @@ final class FaultWorld {
         faults.disarm()
         let old = Self.old.map { #"{"metadata": {"name": "\#($0)"}, "spec": {"queues": 2}}"# }
         let body = """
-            {"devices": [{"metadata": {"name": "keep0"}}, {"metadata": {"name": "keep1"}, "spec": {"access": "open"}},
+            {"devices": [{"metadata": {"name": "keep0"}},
+                         {"metadata": {"name": "keep1"}, "spec": {"access": "open", "multiQueue": true}},
              \(old.joined(separator: ", "))]}
             """
         let answer = try daemon.send("POST", "/v1/apply?prune=true&wait=10s", json: body)
@@ -105,14 +106,18 @@ final class FaultWorld {
         let specs: [(name: String, spec: String)] = concerned(operation).sorted().enumerated().map { place, name in
             switch operation {
             case .create:
-                (name, #"{"access": "open", "owner": \#(7 + number), "group": 8, "link": {"alias": "n\#(number)"}}"#)
+                (
+                    name,
+                    #"{"access": "open", "multiQueue": true, "owner": \#(7 + number), "group": 8, "#
+                        + #""link": {"alias": "n\#(number)"}}"#
+                )
             case .createElsewhere:
                 (name, #"{"networkNamespace": "/proc/\#(elsewhere[place].identifier)/ns/net"}"#)
             case .changeSettings:
                 (
                     name,
                     #"{"queues": 2, "vnetHeaderSize": \#(20 + 4 * (number % 10)), "offloads": ["checksum"], "#
-                        + #""owner": 7, "access": "open"}"#
+                        + #""owner": 7, "access": "open", "multiQueue": true}"#
                 )
             case .changeLinks:
                 (name, #"{"queues": 2, "link": {"mtu": \#(9_000 + number), "addresses": ["10.9.\#(place).1/24"]}}"#)
@@ -123,7 +128,7 @@ final class FaultWorld {
         if operation == .delete {
             let body =
                 #"{"devices": [{"metadata": {"name": "keep0"}}, {"metadata": {"name": "keep1"}, "#
-                + #""spec": {"access": "open"}}]}"#
+                + #""spec": {"access": "open", "multiQueue": true}}]}"#
             answer = try daemon.send("POST", "/v1/apply?prune=true", json: body)
         } else {
             let devices = specs.map { #"{"metadata": {"name": "\#($0.name)"}, "spec": \#($0.spec)}"# }

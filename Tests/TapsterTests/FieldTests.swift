@@ -192,7 +192,7 @@ import Testing
                 (#"{"group": 4322}"#, "1235", "4322"), (#"{"owner": "root", "group": "root"}"#, "root", "root"),
                 // The daemon's user becomes the owner; the remaining group only restricts who may open it.
                 (#"{"access": "brokered", "owner": null, "group": null}"#, "root", "root"),
-                (#"{"access": "open", "owner": 1234, "group": 4321}"#, "1234", "4321"),
+                (#"{"access": "open", "multiQueue": true, "owner": 1234, "group": 4321}"#, "1234", "4321"),
             ]
             for change in changes {
                 #expect(try daemon.patch("open0", spec: change.patch).status == 200, "\(change.patch)")
@@ -207,7 +207,7 @@ import Testing
 
     @Test(arguments: ["open", "brokered"]) func settingsThatNeedADescriptorChange(access: String) async throws {
         try await withDaemon { (daemon) throws in
-            _ = try daemon.create("web0", spec: #"{"access": "\#(access)"}"#)
+            _ = try daemon.create("web0", spec: #"{"access": "\#(access)", "multiQueue": true}"#)
             let before = try #require(try Interface("web0"))
             #expect(try Consumer.vnetHeaderSize(of: "web0") == 12)
             #expect(try offloads(of: "web0") == [.checksum, .tso4, .tso6])
@@ -225,7 +225,7 @@ import Testing
 
     @Test func aConsumerKeepsItsHeaderUntilItGoes() async throws {
         try await withDaemon { (daemon) throws in
-            _ = try daemon.create("web0", spec: #"{"access": "open"}"#)
+            _ = try daemon.create("web0", spec: #"{"access": "open", "multiQueue": true}"#)
             let consumer = try Consumer("web0")
             try eventually("the consumer is seen") {
                 try daemon.send("GET", "/v1/devices/web0")["status", "attachedQueues"] as? Int == 1

@@ -10,7 +10,7 @@ import Testing
 
     @Test func aGuestOnAnOpenDevice() async throws {
         try await withDaemon { (daemon) throws in
-            try daemon.create("vm0", spec: #"{"queues": 4, "access": "open", \#(Self.link)}"#)
+            try daemon.create("vm0", spec: #"{"queues": 4, "access": "open", "multiQueue": true, \#(Self.link)}"#)
             let guest = try Guest(
                 in: daemon.directory, address: "192.0.2.2/24",
                 command: Guest.virtualMachine(on: "ifname=vm0,script=no,downscript=no,queues=\(Guest.queues)"))

@@ -4,7 +4,7 @@ import Testing
 
 /// Fields that the kernel fixes when a device is created.
 @Suite(.privileged) struct ImmutableFieldTests {
-    private static let start = #"{"access": "open", "owner": 1234, "group": 4321}"#
+    private static let start = #"{"access": "open", "multiQueue": true, "owner": 1234, "group": 4321}"#
 
     @Test func theyAreRefusedWithTheirPlace() async throws {
         try await withDaemon { (daemon) throws in
@@ -75,7 +75,7 @@ import Testing
 
     @Test func aConsumerDoesNotKeepItFromBeingMadeAnew() async throws {
         try await withDaemon { (daemon) throws in
-            _ = try daemon.create("web0", spec: #"{"access": "open"}"#)
+            _ = try daemon.create("web0", spec: #"{"access": "open", "multiQueue": true}"#)
             let before = try #require(try Interface("web0"))
             let consumer = try Consumer("web0")
             #expect(try daemon.patch("web0", spec: #"{"packetInfo": true}"#, recreate: true).status == 200)
@@ -89,7 +89,7 @@ import Testing
     /// An external change must not make Tapster delete a device: that needs a request.
     @Test func nothingIsRecreatedUnasked() async throws {
         try await withDaemon { (daemon) throws in
-            _ = try daemon.create("web0", spec: #"{"access": "open"}"#)
+            _ = try daemon.create("web0", spec: #"{"access": "open", "multiQueue": true}"#)
             let before = try #require(try Interface("web0"))
             let consumer = try Consumer("web0")
             consumer.setOwner(1_234)

@@ -28,7 +28,7 @@ import Testing
             body: #"{"spec": {"kind": "tun"}}"#, queues: 4),
         Statement(
             name: "open", method: "PATCH", target: "/v1/devices/web0?wait=5s",
-            body: #"{"spec": {"access": "open", "owner": 7}}"#,
+            body: #"{"spec": {"access": "open", "multiQueue": true, "owner": 7}}"#,
             queues: 4),
         Statement(
             name: "replace", method: "PUT", target: "/v1/devices/web0?wait=5s", body: #"{"spec": {"queues": 1}}"#,

@@ -293,7 +293,7 @@ import Testing
     @Test func anUnknownQueueOrDeviceIsReported() async throws {
         try await withDaemon { (daemon) throws in
             try daemon.create("web0", spec: #"{"queues": 2}"#)
-            try daemon.create("open0", spec: #"{"access": "open"}"#)
+            try daemon.create("open0", spec: #"{"access": "open", "multiQueue": true}"#)
             #expect(try Self.refusal(daemon, "web1") == (404, "DEVICE_NOT_FOUND"))
             #expect(try Self.refusal(daemon, "web0", "queues=0,2").0 == 404)
             #expect(try Self.refusal(daemon, "web0", "queues=0,0").0 == 400)

@@ -14,7 +14,8 @@ import Testing
             let namespace = isNamed ? NamedNamespace() : NamedNamespace(in: daemon.directory)
             try namespace.make()
             try namespace.ip("link", "add", "br0", "type", "bridge")
-            let more = #", "access": "open", "link": {"controller": "br0", "addresses": ["192.0.2.1/24"]}"#
+            let link = #""link": {"controller": "br0", "addresses": ["192.0.2.1/24"]}"#
+            let more = #", "access": "open", "multiQueue": true, \#(link)"#
             #expect(try daemon.create("web0", spec: Self.spec(namespace, more)).status == 201)
             #expect(try Interface("web0") == nil)
             let made = try #require(try namespace.interface("web0"))
@@ -139,7 +140,7 @@ import Testing
         try await withDaemon { (daemon) throws in
             let places = [NamedNamespace(), NamedNamespace(in: daemon.directory)]
             for place in places { try place.make() }
-            _ = try daemon.create("web0", spec: #"{"access": "open"}"#)
+            _ = try daemon.create("web0", spec: #"{"access": "open", "multiQueue": true}"#)
             let before = daemon.idleDescriptors
             let address = try #require(try Interface("web0")?.macAddress)
             let route: [NamedNamespace?] = [places[0], places[1], nil, places[1]]

@@ -332,6 +332,7 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
         case .setQueueDiscipline(let discipline):
             link.queueDiscipline = discipline == .noqueue ? "noqueue" : "mq"
         case .setLink(let change): for attribute in change { try apply(attribute, to: &link) }
+        case .restorePort(let settings): link.bridgePort += settings
         case .addAltNames(let names): link.altNames += names.map(\.text)
         case .removeAltNames(let names): link.altNames.removeAll { names.contains($0) }
         case .setIPv6(let settings):
@@ -373,8 +374,8 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
         case .alias(let alias): link.alias = alias?.text
         case .controller(.join(_, let controller)):
             guard devices[controller] != nil else { throw .noDevice }
-            link.controller = controller
-        case .controller(.leave): link.controller = nil
+            (link.controller, link.bridgePort) = (controller, [])
+        case .controller(.leave): (link.controller, link.bridgePort) = (nil, [])
         case .ip(let settings):
             link.ip?.acceptsIPv4Redirects = settings.acceptsIPv4Redirects
             if let ipv6 = settings.ipv6 { link.ip?.ipv6?.addressGeneration = ipv6.addressGeneration }

@@ -71,6 +71,7 @@ struct ApplyRoutes: Sendable {
         var inputs: [DeviceInput] = []
         inputs.reserveCapacity(documents.count)
         var places: [DeviceName: Int] = [:]
+        let snapshot = engine.snapshot
         for (place, document) in documents.enumerated() {
             guard issues.count < InvalidDocument.issuesMax else { break }
             if let name = Self.name(document), let other = places.updateValue(place, forKey: name) {
@@ -79,7 +80,7 @@ struct ApplyRoutes: Sendable {
                         pointer: "/devices/\(place)/metadata/name",
                         detail: "duplicate device '\(name)': /devices/\(other) has the same name"))
             }
-            let reading = writes.engine.documents.issues(document)
+            let reading = writes.engine.documents.issues(document, keeping: snapshot)
             issues += reading.issues.map {
                 FieldIssue(pointer: "/devices/\(place)\($0.pointer)", detail: $0.detail)
             }

@@ -84,7 +84,9 @@ struct DeviceRoutes: Sendable {
     @Sendable private func replace(_ call: Call) throws(Problem) {
         let (name, wait, recreate) = (try call.name(), try call.wait(), try call.flag("recreate"))
         let document = try call.document()
-        let input = try refusing { () throws(Refusal) in try writes.engine.documents.input(document, name: name) }
+        let input = try refusing { () throws(Refusal) in
+            try writes.engine.documents.input(document, name: name, keeping: engine.snapshot)
+        }
         let preconditions = Preconditions(call.request)
         try writes.submit(call, name, wait: wait, goal: Self.ready) { (view) throws(Refusal) in
             try preconditions.check(view?.entityTag)

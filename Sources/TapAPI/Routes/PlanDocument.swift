@@ -4,6 +4,6 @@ internal import TapEngine
 
 extension PlanDocument {
     init(_ plan: DevicePlan) {
-        self.init(device: plan.name, steps: plan.steps, obstacle: plan.obstacle)
+        self.init(device: plan.name, steps: plan.steps, obstacle: plan.obstacle, effects: plan.effects)
     }
 }

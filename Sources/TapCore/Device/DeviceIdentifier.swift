@@ -12,12 +12,18 @@ public struct DeviceIdentifier: Hashable, Sendable {
 }
 
 extension DeviceIdentifier {
-    /// A new random UUID, version 4 (RFC 9562, section 5.4).
+    /// A new random UUID, version 8 (RFC 9562, section 5.8), whose meaning an application defines.
+    ///
+    /// Earlier releases made version 4. The version decides how the MAC address is derived
+    /// (`MACAddress.init(derivedFrom:)`), so that a device keeps its address over an upgrade and whatever restores it.
     public static func random() -> DeviceIdentifier {
         DeviceIdentifier(
-            high: .random(in: .min ... .max) & ~0xF000 | 0x4000,
+            high: .random(in: .min ... .max) & ~0xF000 | 0x8000,
             low: .random(in: .min ... .max) & ~(0b11 << 62) | 0b10 << 62)
     }
+
+    /// The version of the UUID.
+    var version: Int { Int(high >> 12 & 0xF) }
 
     /// Lower-case hexadecimal with hyphens, 36 characters.
     public var text: String {

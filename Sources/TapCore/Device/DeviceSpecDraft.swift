@@ -48,8 +48,27 @@ public enum QueueLayout: Hashable, Sendable {
 public enum QueueDiscipline: String, CaseIterable, Hashable, Sendable {
     /// No queueing. The first ifup of a multiqueue device then takes 33 µs instead of 2 to 29 ms and 6.4 MiB.
     case noqueue
-    /// The value of the sysctl `net.core.default_qdisc`.
+    /// The kernel's own choice, by the sysctl `net.core.default_qdisc`. Only `noqueue` is replaced by it: any other
+    /// qdisc that is found stays, since an operator may have set it.
     case kernelDefault
+    /// Never set or removed: that of another program, or the kernel's own choice.
+    case unmanaged
+}
+
+/// Whether Tapster decides to which controller the interface belongs.
+public enum ControllerPolicy: String, CaseIterable, Hashable, Sendable {
+    /// To `LinkSpec.controller`, and to none if that is `nil`.
+    case managed
+    /// Other programs decide: the interface may join, change and leave controllers.
+    case unmanaged
+}
+
+/// Where the MTU comes from.
+public enum MTUPolicy: String, CaseIterable, Hashable, Sendable {
+    /// From `LinkSpec.mtu`.
+    case stated
+    /// From the bridge that the interface belongs to, and from `LinkSpec.mtu` while there is none.
+    case controller
 }
 
 /// How far the host uses IPv6 on the interface, and is configured by what a consumer sends.
@@ -94,6 +113,8 @@ public struct LinkSpec: Hashable, Sendable {
     public var up = true
     /// `IFLA_MTU`.
     public var mtu = MTU.ethernet
+    /// Whether the bridge's MTU is used instead.
+    public var mtuPolicy = MTUPolicy.stated
     /// `nil`: derived from the device's identifier.
     public var macAddress: MACAddress?
     /// `IFLA_TXQLEN`.
@@ -102,6 +123,8 @@ public struct LinkSpec: Hashable, Sendable {
     public var queueDiscipline = QueueDiscipline.noqueue
     /// The bridge or VRF that the interface belongs to (`IFLA_MASTER`); `nil`: none.
     public var controller: InterfaceName?
+    /// If `unmanaged`, `controller` is `nil`.
+    public var controllerPolicy = ControllerPolicy.managed
     /// `IFLA_IFALIAS`; `nil`: none.
     public var alias: LinkAlias?
     /// All alternative names, sorted; any other is removed.

@@ -1,5 +1,5 @@
 /// An Ethernet address (IEEE 802, EUI-48).
-public struct MACAddress: Hashable, Sendable, CustomStringConvertible {
+public struct MACAddress: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// The six bytes, the first on the wire in bits 40 to 47.
     public let rawValue: UInt64
 
@@ -35,10 +35,19 @@ public struct MACAddress: Hashable, Sendable, CustomStringConvertible {
     /// The address of a device whose spec has none: unicast, locally administered, and derived from the identifier
     /// alone, so that a restart or a repair restores it. It is set explicitly, since udev's `MACAddressPolicy=`
     /// rewrites addresses that the kernel generated.
+    ///
+    /// It begins with `fe`: a bridge takes the lowest address of its ports as its own
+    /// (`br_stp_recalculate_bridge_id()` in `net/bridge/br_stp_if.c`), and would change it with a lower one that joins
+    /// or leaves. The addresses of devices of earlier releases begin with any byte, and stay.
     public init(derivedFrom identifier: DeviceIdentifier) {
-        let bits = identifier.high ^ (identifier.low &* 0x9E37_79B9_7F4A_7C15)
-        rawValue = (bits >> 16) & 0xFCFF_FFFF_FFFF | 0x0200_0000_0000
+        let bits = (identifier.high ^ (identifier.low &* 0x9E37_79B9_7F4A_7C15)) >> 16
+        rawValue =
+            identifier.version == 8
+            ? bits & 0x00FF_FFFF_FFFF | 0xFE00_0000_0000 : bits & 0xFCFF_FFFF_FFFF | 0x0200_0000_0000
     }
+
+    /// The order of the bytes on the wire, by which a bridge chooses its own.
+    public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 
     /// Six bytes, in network order.
     public var bytes: [UInt8] {

@@ -73,7 +73,14 @@ extension DeviceSpecDraft {
                 .init(
                     .carrier,
                     "'on' needs a second queue that keeps the carrier, which a device with multiQueue: false cannot "
-                        + "have"))
+                        + "have; set multiQueue to true"))
+        }
+        if link.controllerPolicy == .unmanaged, let controller = link.controller {
+            found.append(
+                .init(
+                    .controller,
+                    "is '\(controller.text)', but with controllerPolicy 'unmanaged' other programs choose the "
+                        + "controller; leave one of the two out"))
         }
         let hosts = link.addresses.filter(\.isIPv6).map(\.bytes)
         if Set(hosts).count < hosts.count {

@@ -30,6 +30,8 @@ public struct ObservedLink: Hashable, Sendable {
     public var carrier = false
     /// The bridge or VRF to which it belongs (`IFLA_MASTER`).
     public var controller: LinkIndex?
+    /// Of a port of a bridge, what differs from a new port (`IFLA_INFO_SLAVE_DATA`).
+    public var bridgePort: [BridgePortSetting] = []
     /// `IFLA_IFALIAS`.
     public var alias: String?
     /// `IFLA_GROUP`; the kernel's default is zero.
@@ -40,6 +42,14 @@ public struct ObservedLink: Hashable, Sendable {
     public var attributes: [LinkAttribute] = []
     /// `nil` unless it is a tap or tun device.
     public var tun: ObservedTun?
+
+    /// The `kind` of a bridge.
+    static let bridgeKind = "bridge"
+    /// The `kind` of a VRF.
+    static let vrfKind = "vrf"
+
+    /// Whether it can be the controller of a spec.
+    public var canBeStated: Bool { kind == Self.bridgeKind || kind == Self.vrfKind }
 
     /// The attribute of a field in `attributes`; `nil` if the kernel does not have it.
     func attribute(of field: DeviceField) -> LinkAttribute? {

@@ -50,6 +50,8 @@ public struct ObservedNamespace: Sendable {
     public var owners: [LinkIndex: DeviceName] = [:]
     /// Devices whose last consumer has gone and may have changed settings of which the kernel sends no notification.
     public var unverified: Set<LinkIndex> = []
+    /// What other programs have set on devices' ports of bridges.
+    public private(set) var rememberedPorts: [DeviceName: RememberedPort] = [:]
     private var byIndex: [LinkIndex: ObservedLink] = [:]
     private var indexByName: [String: LinkIndex] = [:]
     private var portsByController: [LinkIndex: Int] = [:]
@@ -77,6 +79,26 @@ public struct ObservedNamespace: Sendable {
     public func ports(of controller: LinkIndex) -> Int {
         (portsByController[controller] ?? 0) + (reservedPorts[controller] ?? 0)
     }
+
+    /// Notes what other programs have set on the port of a device that belongs to a bridge. A device that has left its
+    /// bridge, or is gone, keeps what was noted.
+    public mutating func rememberPort(_ index: LinkIndex) {
+        guard let owner = owners[index], let link = byIndex[index], let controller = link.controller,
+            let bridge = byIndex[controller], bridge.kind == ObservedLink.bridgeKind
+        else { return }
+        let port = RememberedPort(controller: bridge.name, settings: link.bridgePort)
+        if port.settings.isEmpty {
+            rememberedPorts[owner] = nil
+        } else if rememberedPorts[owner] != port {
+            rememberedPorts[owner] = port
+        }
+    }
+
+    /// Forgets the port of a device that is deleted.
+    public mutating func forgetPort(of device: DeviceName) { rememberedPorts[device] = nil }
+
+    /// Takes over what an earlier observation has noted.
+    public mutating func keepPorts(of earlier: ObservedNamespace) { rememberedPorts = earlier.rememberedPorts }
 
     /// Counts a port before it joins, so that two plans of a batch do not use the last free place of a bridge.
     public mutating func reservePort(of controller: LinkIndex) { reservedPorts[controller, default: 0] += 1 }

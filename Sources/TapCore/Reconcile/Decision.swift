@@ -95,15 +95,27 @@ extension WantedDevice {
         }
         let steps = stepsToCreate(in: namespace)
         // After a reboot, or in a recreated namespace, a missing device is not drift.
-        if isReached, replaced == nil, claim?.host == namespace.host {
-            if spec.driftPolicy == .report {
+        if replaced == nil, claim?.host == namespace.host {
+            if spec.driftPolicy == .report, isReached || reached != nil && !recreate {
                 return .blocked(.reportOnly([.device]), differences: [missing], steps: steps)
             }
-            if contested.contains(.device) {
+            if isReached, contested.contains(.device) {
                 return .blocked(.contested([.device]), differences: [missing], steps: steps)
             }
         }
         return .act(steps, differences: [missing], index: nil)
+    }
+
+    /// Drift that the drift policy leaves as it is. Before the spec is reached, that is what differed in the same way
+    /// from the one that was reached before: a change of other fields does not repair it.
+    private func reportedDrift(
+        among differences: [Difference], of link: ObservedLink, in namespace: ObservedNamespace
+    ) -> [Difference] {
+        guard spec.driftPolicy == .report, isReached || reached != nil else { return [] }
+        let drift = differences.filter { spec.isExternalDrift($0) && !spec.isRepairedAlways($0.field) }
+        guard !isReached, let reached, !drift.isEmpty else { return drift }
+        let earlier = Set(reached.differences(from: link, in: namespace))
+        return drift.filter(earlier.contains)
     }
 
     /// The fields that prevent the adoption of an existing interface.
@@ -133,10 +145,8 @@ extension WantedDevice {
         var open = differences
         withhold(open.filter { $0.observed == .unsupported }) { .unsupported($0) }
         open.removeAll { withheld.contains($0) }
-        if isReached, spec.driftPolicy == .report {
-            withhold(open.filter { spec.isExternalDrift($0) && !spec.isRepairedAlways($0.field) }) { .reportOnly($0) }
-            open.removeAll { withheld.contains($0) }
-        }
+        withhold(reportedDrift(among: open, of: link, in: namespace)) { .reportOnly($0) }
+        open.removeAll { withheld.contains($0) }
         if let attached = link.tun?.attachedQueues, attached > 0 {
             withhold(open.filter { $0.field.isSetByConsumers }) { .inUse($0) }
             open.removeAll { withheld.contains($0) }
@@ -148,7 +158,9 @@ extension WantedDevice {
             }
             open.removeAll { withheld.contains($0) }
         }
-        if open.contains(where: { $0.field == .controller }), let refusal = spec.controllerObstacle(in: namespace) {
+        if open.contains(where: { $0.field == .controller }),
+            let refusal = link.heldBy(in: namespace) ?? spec.controllerObstacle(in: namespace)
+        {
             withhold(open.filter { $0.field == .controller }) { _ in refusal }
             open.removeAll { withheld.contains($0) }
         }
@@ -160,15 +172,29 @@ extension WantedDevice {
     }
 }
 
+extension ObservedLink {
+    /// Controllers of this kind do not release a port by rtnetlink: they have no `ndo_del_slave()`
+    /// (`net/openvswitch/vport-internal_dev.c`), and the kernel answers EOPNOTSUPP.
+    private static let holdingKind = "openvswitch"
+
+    /// The controller that does not let the interface leave; `nil` if there is none.
+    public func heldBy(in namespace: ObservedNamespace) -> Obstacle? {
+        guard let controller = controller.flatMap({ namespace[$0] }), controller.kind == Self.holdingKind else {
+            return nil
+        }
+        return .controllerHeld(controller.name, kind: controller.kind)
+    }
+}
+
 extension DeviceSpec {
     /// Why the device cannot join its controller; `nil` if it can, or if it has none.
     public func controllerObstacle(in namespace: ObservedNamespace) -> Obstacle? {
         guard let name = draft.link.controller else { return nil }
         guard let controller = namespace[name.text] else { return .controllerMissing(name) }
         switch controller.kind {
-        case "bridge" where draft.kind == .tap:
+        case ObservedLink.bridgeKind where draft.kind == .tap:
             return namespace.ports(of: controller.index) >= Obstacle.bridgePortsMax ? .controllerFull(name) : nil
-        case "vrf": return nil
+        case ObservedLink.vrfKind: return nil
         default: return .controllerUnsuitable(name, kind: controller.kind)
         }
     }
@@ -179,12 +205,13 @@ extension DeviceSpec {
 
     /// Whether another process has caused the difference, if the spec had been reached.
     ///
-    /// False for a carrier that follows the consumers, for what consumers negotiate, for anchors, which are closed with
-    /// the daemon, and for values that the kernel does not report.
+    /// False for a carrier that follows the consumers, an MTU that follows the bridge, what consumers negotiate, anchors,
+    /// which are closed with the daemon, and values that the kernel does not report.
     public func isExternalDrift(_ difference: Difference) -> Bool {
         switch difference.field {
         case .anchor, .offloads, .vnetHeaderSize: false
         case .carrier: draft.link.carrier != .automatic
+        case .mtu: draft.link.mtuPolicy == .stated
         default: difference.observed != .unsupported
         }
     }

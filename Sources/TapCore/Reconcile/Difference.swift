@@ -72,7 +72,7 @@ extension WantedDevice {
     }
 
     private func compareLink(_ link: ObservedLink, in namespace: ObservedNamespace, _ comparison: inout Comparison) {
-        compareAttributes(link, &comparison)
+        compareAttributes(link, in: namespace, &comparison)
         compareControllerAndAddresses(link, in: namespace, &comparison)
     }
 
@@ -136,8 +136,10 @@ extension WantedDevice {
         }
     }
 
-    private func compareAttributes(_ link: ObservedLink, _ comparison: inout Comparison) {
-        comparison.compare(.mtu, spec.draft.link.mtu.value, link.mtu) { .integer($0) }
+    private func compareAttributes(
+        _ link: ObservedLink, in namespace: ObservedNamespace, _ comparison: inout Comparison
+    ) {
+        comparison.compare(.mtu, mtu(of: link, in: namespace).value, link.mtu) { .integer($0) }
         if let macAddress { comparison.compare(.macAddress, macAddress, link.macAddress) { .text("\($0)") } }
         comparison.compare(
             .transmitQueueLength, spec.draft.link.transmitQueueLength.value, link.transmitQueueLength
@@ -154,6 +156,7 @@ extension WantedDevice {
         }
         switch spec.draft.link.queueDiscipline {
         case .noqueue: comparison.compare(.queueDiscipline, "noqueue", link.queueDiscipline) { .text($0) }
+        case .unmanaged: break
         case .kernelDefault:
             // Any other than `noqueue` is accepted, since the operator may have set a qdisc.
             if link.queueDiscipline == "noqueue" {
@@ -171,7 +174,7 @@ extension WantedDevice {
     private func compareControllerAndAddresses(
         _ link: ObservedLink, in namespace: ObservedNamespace, _ comparison: inout Comparison
     ) {
-        if spec.draft.link.controller != nil || link.controller != nil {
+        if spec.draft.link.controllerPolicy == .managed, spec.draft.link.controller != nil || link.controller != nil {
             let controller = link.controller.map { index in
                 // The spec may use an alternative name of the controller.
                 if let wanted = spec.draft.link.controller, namespace[wanted.text]?.index == index {
@@ -188,6 +191,20 @@ extension WantedDevice {
             let kept = observed.filter { spec.draft.link.addresses.contains($0) || change.stale.contains($0) }
             comparison.compare(.addresses, spec.draft.link.addresses, kept.sorted()) { .words($0.map(\.description)) }
         }
+    }
+
+    /// The wanted MTU: the bridge's if the device follows it, as far as the device's kind permits.
+    ///
+    /// A VRF's MTU does not bind its members, so it is not followed.
+    func mtu(of link: ObservedLink, in namespace: ObservedNamespace) -> MTU {
+        guard spec.draft.link.mtuPolicy == .controller else { return spec.draft.link.mtu }
+        let controller =
+            switch spec.draft.link.controllerPolicy {
+            case .managed: spec.draft.link.controller.flatMap { namespace[$0.text] }
+            case .unmanaged: link.controller.flatMap { namespace[$0] }
+            }
+        guard let controller, controller.kind == ObservedLink.bridgeKind else { return spec.draft.link.mtu }
+        return MTU(unchecked: min(max(controller.mtu, MTU.bounds.lowerBound), spec.draft.kind.mtuMax))
     }
 
     struct AddressChange {

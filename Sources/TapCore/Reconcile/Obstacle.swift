@@ -12,6 +12,8 @@ public enum Obstacle: Hashable, Sendable {
     case controllerUnsuitable(InterfaceName, kind: String?)
     /// The bridge has the maximum number of ports.
     case controllerFull(InterfaceName)
+    /// The interface belongs to another one, which does not release it by rtnetlink.
+    case controllerHeld(String, kind: String?)
     /// The running kernel does not support the fields.
     case unsupported([DeviceField])
     /// An attached consumer has changed settings of the whole device.

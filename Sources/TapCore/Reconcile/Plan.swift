@@ -93,17 +93,29 @@ extension WantedDevice {
         if fields.contains(.gsoMaxBytes) { fields.insert(.gsoIPv4MaxBytes) }
         // With a larger MTU the kernel makes IPv6 anew.
         if fields.contains(.mtu), link.ip?.ipv6 == nil { fields.insert(.ipv6) }
-        var change = linkChange(fields, in: namespace)
-        guard fields.contains(.ipv6), let settings = ipSettings(of: link, in: namespace) else {
-            return change.isEmpty ? steps : steps + [.setLink(change)]
-        }
-        // Before the link comes up: an interface that comes up gets a link-local address and sends packets.
-        let isBroughtUp = change.contains(.up(true))
-        change.removeAll { $0 == .up(true) }
-        if !change.isEmpty { steps.append(.setLink(change)) }
-        steps.append(.setLink([.ip(settings)]))
-        if let ipv6 = settings.ipv6 { steps.append(.setIPv6(ipv6)) }
-        return isBroughtUp ? steps + [.setLink([.up(true)])] : steps
+        let change = linkChange(fields, of: link, in: namespace)
+        let ip = fields.contains(.ipv6) ? ipSettings(of: link, in: namespace) : nil
+        let port = settingsToRestore(change, in: namespace)
+        guard ip != nil || !port.isEmpty else { return steps + (change.isEmpty ? [] : [.setLink(change)]) }
+        // An interface that comes up gets a link-local address and sends packets, and a port forwards. That of a link
+        // which is up forwards at once, so its settings follow in the same send; the flags come first, since nothing
+        // among them is refused.
+        let (ups, others) = (change.filter { $0 == .up(true) }, change.filter { $0 != .up(true) })
+        if !others.isEmpty { steps.append(.setLink(others)) }
+        let flags = port.filter(\.kind.isFlag)
+        if !flags.isEmpty { steps.append(.restorePort(flags)) }
+        steps += port.filter { !$0.kind.isFlag }.map { .restorePort([$0]) }
+        if let ip { steps.append(.setLink([.ip(ip)])) }
+        if let ipv6 = ip?.ipv6 { steps.append(.setIPv6(ipv6)) }
+        return steps + (ups.isEmpty ? [] : [.setLink(ups)])
+    }
+
+    /// What other programs had set on the port when it was last in the bridge that `change` joins.
+    private func settingsToRestore(_ change: LinkChange, in namespace: ObservedNamespace) -> [BridgePortSetting] {
+        guard case .join(_, let controller)? = change.controller, let port = namespace.rememberedPorts[name],
+            port.controller == namespace[controller]?.name
+        else { return [] }
+        return port.settings
     }
 
     /// Comes after the settings, so that the kernel does not learn them again. Without IPv6 they go by themselves.
@@ -115,9 +127,15 @@ extension WantedDevice {
     }
 
     /// The attributes that set link fields to their wanted values, on a new or an existing link.
-    private func linkChange(_ fields: Set<DeviceField>, in namespace: ObservedNamespace) -> LinkChange {
+    private func linkChange(
+        _ fields: Set<DeviceField>, of link: ObservedLink, in namespace: ObservedNamespace
+    ) -> LinkChange {
         DeviceField.allCases.filter(fields.contains).compactMap { field in
-            field == .controller ? controllerChange(in: namespace) : attribute(of: field)
+            switch field {
+            case .controller: controllerChange(in: namespace)
+            case .mtu: .mtu(mtu(of: link, in: namespace))
+            default: attribute(of: field)
+            }
         }
     }
 
@@ -127,11 +145,11 @@ extension WantedDevice {
         return joining(in: namespace).map { .controller($0) }
     }
 
-    /// The wanted value of a link field; `nil` if it is not managed, or is set by other steps.
+    /// The wanted value of a link field; `nil` if it is not managed, depends on other interfaces, or is set by other
+    /// steps.
     func attribute(of field: DeviceField) -> LinkAttribute? {
         switch field {
         case .name: .name(name)
-        case .mtu: .mtu(spec.link.mtu)
         case .macAddress: macAddress.map { .macAddress($0) }
         case .transmitQueueLength: .transmitQueueLength(spec.link.transmitQueueLength)
         case .up: .up(spec.link.up)
@@ -140,7 +158,7 @@ extension WantedDevice {
         case .gsoIPv4MaxBytes: spec.link.gsoIPv4MaxBytes.map { .gsoIPv4MaxBytes($0) }
         case .device, .kind, .multiQueue, .packetInfo, .vnetHeader, .vnetHeaderSize, .offloads, .networkNamespace,
             .napi, .napiFrags, .sendBuffer, .owner, .group, .persistent, .anchor, .queueDiscipline, .carrier,
-            .controller, .altNames, .addresses, .ipv6:
+            .controller, .mtu, .altNames, .addresses, .ipv6:
             nil
         }
     }

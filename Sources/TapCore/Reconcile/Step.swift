@@ -55,6 +55,8 @@ public enum Step: Hashable, Sendable {
     case setQueueDiscipline(QueueDiscipline)
     /// Sends one message, of which the kernel changes the MTU first, then the controller, and brings the link up last.
     case setLink(LinkChange)
+    /// Sets again what other programs had set on the port of a bridge that the device has joined.
+    case restorePort([BridgePortSetting])
     case addAltNames([AlternativeName])
     case removeAltNames([String])
     /// Writes what rtnetlink cannot set (`IPv6Settings.files`).
@@ -96,6 +98,7 @@ public enum Step: Hashable, Sendable {
         case .persist: "persist"
         case .setQueueDiscipline: "set_queue_discipline"
         case .setLink: "set_link"
+        case .restorePort: "restore_port"
         case .addAltNames: "add_alt_names"
         case .removeAltNames: "remove_alt_names"
         case .setIPv6: "set_ipv6"

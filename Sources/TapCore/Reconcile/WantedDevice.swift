@@ -21,11 +21,17 @@ public struct WantedDevice: Hashable, Sendable {
     public let recreate: Bool
     /// The interface that is to be deleted, and made anew, whatever it is like; `nil`: none.
     public let replaced: LinkIndex?
+    /// What the kernel matched before `spec`; empty if that is not known.
+    private let earlier: [WantedDevice]
+
+    /// The device with the spec that the kernel matched before, while `spec` is not reached and drift is only reported;
+    /// `nil` if that is not known.
+    var reached: WantedDevice? { earlier.first }
 
     public init(
         name: DeviceName, identifier: DeviceIdentifier, spec: DeviceSpec, isDeletionRequested: Bool = false,
         owner: UInt32? = nil, group: UInt32? = nil, claim: Claim? = nil, isReached: Bool = false,
-        recreate: Bool = false, replaced: LinkIndex? = nil
+        recreate: Bool = false, replaced: LinkIndex? = nil, reached: WantedDevice? = nil
     ) {
         self.name = name
         self.identifier = identifier
@@ -37,6 +43,7 @@ public struct WantedDevice: Hashable, Sendable {
         self.isReached = isReached
         self.recreate = recreate
         self.replaced = replaced
+        earlier = reached.map { [$0] } ?? []
     }
 
     /// Whether Tapster holds an anchor: a detached descriptor of the device. It costs a descriptor and an RCU wait, so

@@ -35,6 +35,12 @@ public enum EventReason: String, CaseIterable, Hashable, Sendable {
     case driftRepaired = "DriftRepaired"
     /// The stray queues of a device are gone.
     case strayQueuesGone = "StrayQueuesGone"
+    /// The MTU or the MAC address of a bridge has changed with the device's joining or leaving.
+    case bridgeChanged = "BridgeChanged"
+    /// What other programs had set on the port of a bridge was set again, after Tapster had joined the bridge.
+    case portRestored = "PortRestored"
+    /// It could not be set again.
+    case portNotRestored = "PortNotRestored"
     /// A queue was assigned to a consumer.
     case queueAssigned = "QueueAssigned"
     /// A queue's assignment was removed.
@@ -61,6 +67,8 @@ public enum EventReason: String, CaseIterable, Hashable, Sendable {
     case contested = "Contested"
     /// The bridge has the maximum number of ports.
     case controllerFull = "ControllerFull"
+    /// Another controller does not release the interface.
+    case controllerHeld = "ControllerHeld"
     /// The bridge or VRF does not exist in the namespace.
     case controllerMissing = "ControllerMissing"
     /// The controller is neither a bridge nor a VRF, or the device's kind cannot join it.

@@ -22,20 +22,25 @@ public struct DeviceInput: Hashable, Sendable {
     ///   - document: The request's body.
     ///   - accounts: Looks up owner and group, which must exist.
     ///   - pathName: The name in the path; the body may omit the name, but must not have a different one.
+    ///   - existing: The spec of the device of a name; `nil` if there is none. Fields that are fixed at creation and
+    ///     that the body omits are taken from it, instead of the defaults.
     /// - Throws: `InvalidDocument` with every mistake.
     public init(
-        _ document: JSONValue, accounts: some Accounts, pathName: DeviceName? = nil
+        _ document: JSONValue, accounts: some Accounts, pathName: DeviceName? = nil,
+        existing: (DeviceName) -> DeviceSpec? = { _ in nil }
     ) throws(InvalidDocument) {
         var root = ObjectReader(document, at: "")
         guard root.issues.isEmpty else { throw InvalidDocument(root.issues) }
         let metadata = MetadataReading(root.value("metadata"), pathName: pathName)
         root.note(metadata.issues)
-        let reading = SpecReading(root.value("spec"), accounts: accounts, name: metadata.name ?? pathName)
+        let name = metadata.name ?? pathName
+        let reading = SpecReading(
+            root.value("spec"), accounts: accounts, name: name, existing: name.flatMap(existing))
         root.note(reading.issues)
         // A client may send back a document that it read, with its status, which is read-only.
         root.skip(["status"])
         let issues = root.finish()
-        guard issues.isEmpty, let spec = reading.spec, let name = metadata.name ?? pathName else {
+        guard issues.isEmpty, let spec = reading.spec, let name else {
             throw InvalidDocument(issues)
         }
         self.name = name
@@ -124,17 +129,21 @@ struct SpecReading {
     ///   - value: The member `spec`.
     ///   - accounts: Looks up owner and group, which must exist.
     ///   - name: The device's name; `nil` if it is invalid or unknown.
+    ///   - existing: The device's spec, for omitted fields that are fixed at creation; `nil` if there is no device.
     ///   - isOpen: Whether to ignore unknown fields.
     ///   - ipv6: The default of `link.ipv6`.
     init(
-        _ value: JSONValue?, accounts: some Accounts, name: DeviceName? = nil, isOpen: Bool = false,
-        ipv6: IPv6Policy = .stated
+        _ value: JSONValue?, accounts: some Accounts, name: DeviceName? = nil, existing: DeviceSpec? = nil,
+        isOpen: Bool = false, ipv6: IPv6Policy = .stated
     ) {
-        var draft = DeviceSpecDraft()
+        var draft = DeviceSpecDraft(existing)
         var reader = ObjectReader(value, at: "/spec", isOpen: isOpen)
         if let kind = reader.word("kind", DeviceKind.self) { draft.kind = kind }
-        if let layout = Self.layout(&reader) { draft.queues = layout }
+        let (multiQueue, queues) = (reader.bool("multiQueue"), reader.integer("queues", QueueCount.self))
         if let access = reader.word("access", DeviceAccess.self) { draft.access = access }
+        // Programs that open a device by name with one queue do not set IFF_MULTI_QUEUE, such as QEMU with `ifname=`.
+        let isMultipleByDefault = existing?.queues.isMultiple ?? (draft.access == .brokered)
+        draft.queues = Self.layout(&reader, multiQueue, queues, isMultipleByDefault)
         if let packetInfo = reader.bool("packetInfo") { draft.packetInfo = packetInfo }
         if let vnetHeader = reader.bool("vnetHeader") { draft.vnetHeader = vnetHeader }
         if let size = reader.integer("vnetHeaderSize", VnetHeaderSize.self) { draft.vnetHeaderSize = size }
@@ -144,9 +153,11 @@ struct SpecReading {
         draft.group = Self.principal(&reader, "group", "group") { accounts.groupNumber($0) }
         if let napi = reader.bool("napi") { draft.napi = napi }
         if let napiFrags = reader.bool("napiFrags") { draft.napiFrags = napiFrags }
-        draft.networkNamespace = reader.text("networkNamespace", orNull: true) { (text) throws(ValidationError) in
+        let keepsNamespace = !reader.has("networkNamespace")
+        let namespace = reader.text("networkNamespace", orNull: true) { (text) throws(ValidationError) in
             try NetworkNamespace(text)
         }
+        if !keepsNamespace { draft.networkNamespace = namespace }
         var link = ObjectReader(reader.value("link"), at: "/spec/link", isOpen: isOpen)
         draft.link = Self.link(&link, name: name, ipv6: ipv6)
         linkKeys = link.keys
@@ -170,6 +181,7 @@ struct SpecReading {
         var draft = LinkSpec()
         if let up = link.bool("up") { draft.up = up }
         if let mtu = link.integer("mtu", MTU.self) { draft.mtu = mtu }
+        if let policy = link.word("mtuPolicy", MTUPolicy.self) { draft.mtuPolicy = policy }
         draft.macAddress = link.text("macAddress", orNull: true) { (text) throws(ValidationError) in
             try MACAddress(text)
         }
@@ -181,6 +193,7 @@ struct SpecReading {
             guard text != name?.text else { throw ValidationError("a device cannot be its own controller") }
             return try InterfaceName(text)
         }
+        if let policy = link.word("controllerPolicy", ControllerPolicy.self) { draft.controllerPolicy = policy }
         draft.alias = link.text("alias", orNull: true) { (text) throws(ValidationError) in try LinkAlias(text) }
         draft.altNames = link.list("altNames", countMax: AlternativeName.countMax) { (text) throws(ValidationError) in
             guard text != name?.text else { throw ValidationError("'\(text)' is the device's own name") }
@@ -197,12 +210,15 @@ struct SpecReading {
         return draft
     }
 
-    private static func layout(_ reader: inout ObjectReader) -> QueueLayout? {
-        let multiQueue = reader.bool("multiQueue")
-        let queues = reader.integer("queues", QueueCount.self)
-        guard multiQueue == false else { return queues.map { .multiple($0) } }
-        if let queues, queues != .one {
-            reader.note("queues", "is \(queues.value), but a device with multiQueue: false has exactly one")
+    private static func layout(
+        _ reader: inout ObjectReader, _ multiQueue: Bool?, _ queues: QueueCount?, _ isMultipleByDefault: Bool
+    ) -> QueueLayout {
+        let count = queues ?? .one
+        guard multiQueue == false || multiQueue == nil && !isMultipleByDefault && count == .one else {
+            return .multiple(count)
+        }
+        if count != .one {
+            reader.note("queues", "is \(count.value), but a device with multiQueue: false has exactly one")
         }
         return .single
     }
@@ -258,6 +274,18 @@ struct SpecReading {
             return nil
         }
         return principal
+    }
+}
+
+extension DeviceSpecDraft {
+    /// The defaults, but for fields that are fixed at creation, which an existing device keeps.
+    fileprivate init(_ existing: DeviceSpec?) {
+        self.init()
+        guard let existing else { return }
+        kind = existing.kind
+        networkNamespace = existing.networkNamespace
+        packetInfo = existing.packetInfo
+        vnetHeader = existing.vnetHeader
     }
 }
 

@@ -8,11 +8,14 @@ public struct PlanDocument: Hashable, Sendable {
     public var steps: [PlanStep]
     /// Why no step is possible; `nil` if there is no obstacle.
     public var obstacle: String?
+    /// What the steps change for others, such as the MTU of a bridge.
+    public var effects: [String]
 
-    public init(device: DeviceName, steps: [Step], obstacle: String?) {
+    public init(device: DeviceName, steps: [Step], obstacle: String?, effects: [String] = []) {
         self.device = device
         self.steps = steps.map(PlanStep.init)
         self.obstacle = obstacle
+        self.effects = effects
     }
 }
 
@@ -33,6 +36,7 @@ extension PlanDocument: AnswerDocument {
     public var document: JSONValue {
         [
             "device": .string(device.text), "steps": .array(steps.map(\.document)), "obstacle": JSONValue(obstacle),
+            "effects": .array(effects.map { .string($0) }),
         ]
     }
 
@@ -41,6 +45,7 @@ extension PlanDocument: AnswerDocument {
         device = try reader.value("device")
         steps = try reader.value("steps")
         obstacle = try reader.optional("obstacle")
+        effects = try reader.optional("effects") ?? []
     }
 }
 
@@ -65,6 +70,8 @@ extension Step {
         case .setOffloads(let offloads): ["offloads": .array(offloads.names.map { .string($0) })]
         case .setQueueDiscipline(let discipline): ["queueDiscipline": .string(discipline.rawValue)]
         case .setLink(let change): .object(change.members)
+        case .restorePort(let settings):
+            .object(Dictionary(settings.map { ("\($0.kind)", .integer(Int($0.value))) }, uniquingKeysWith: { $1 }))
         case .addAltNames(let names): ["altNames": .array(names.map { .string($0.text) })]
         case .removeAltNames(let names): ["altNames": .array(names.map { .string($0) })]
         case .setIPv6(let settings): ["ipv6": .array(settings.words.map { .string($0) })]

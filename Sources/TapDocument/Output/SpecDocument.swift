@@ -44,8 +44,10 @@ extension LinkSpec {
     fileprivate func encode(to json: inout some JSONSink) {
         json.member("up", up)
         json.member("mtu", mtu.value)
+        json.member("mtuPolicy", mtuPolicy.rawValue)
         json.member("macAddress", macAddress?.description)
         json.member("controller", controller?.text)
+        json.member("controllerPolicy", controllerPolicy.rawValue)
         json.member("alias", alias?.text)
         json.member("altNames", altNames.map(\.text))
         json.member("txQueueLength", transmitQueueLength.value)

@@ -33,6 +33,7 @@ final class NamespaceState {
         fresh.anchored = kernel.anchored
         fresh.defaults = kernel.ipDefaults()
         fresh.unverified = observed.unverified
+        fresh.keepPorts(of: observed)
         observed = fresh
         for link in observed.links { noteConsumers(of: link) }
     }
@@ -48,6 +49,7 @@ final class NamespaceState {
             observed.insert(link)
             noteConsumers(of: link)
         }
+        for link in found where link.controller != nil { observed.rememberPort(link.index) }
     }
 
     /// Reads links that we have changed from the kernel again. If a port left its controller, the controller counts as
@@ -77,12 +79,16 @@ final class NamespaceState {
         pendingSignals = KernelSignals()
         var affected: Set<DeviceName> = []
         let before = signals.touched.flatMap(names)
-        let namesBefore = signals.touched.map { observed[$0]?.allNames ?? [] }
+        let linksBefore = signals.touched.map { observed[$0] }
         try refresh(Array(signals.touched))
-        for (index, names) in zip(signals.touched, namesBefore) {
+        for (index, link) in zip(signals.touched, linksBefore) {
             if let owner = observed.owners[index] { affected.insert(owner) }
-            // When a controller is renamed, its ports no longer have the controller that they want.
-            if observed.ports(of: index) > 0, observed[index]?.allNames != names {
+            // When a controller is renamed, its ports no longer have the controller that they want. Its MTU may be
+            // followed by its ports, and their status says whose MTU and MAC address it has.
+            let now = observed[index]
+            if observed.ports(of: index) > 0,
+                now?.allNames != link?.allNames || now?.mtu != link?.mtu || now?.macAddress != link?.macAddress
+            {
                 affected.formUnion(
                     observed.links.filter { $0.controller == index }.compactMap { observed.owners[$0.index] })
             }
@@ -119,7 +125,15 @@ final class NamespaceState {
     func reservePort(of controller: LinkIndex) { observed.reservePort(of: controller) }
 
     func own(_ index: LinkIndex, _ name: DeviceName) {
-        if observed.owners[index] != name, observed[index] != nil { observed.owners[index] = name }
+        guard observed.owners[index] != name, observed[index] != nil else { return }
+        observed.owners[index] = name
+        observed.rememberPort(index)
+    }
+
+    /// Forgets what the namespace has noted about a deleted device.
+    func forget(_ name: DeviceName) {
+        wait(name, for: nil)
+        observed.forgetPort(of: name)
     }
 
     /// Has the device reconciled when its controller changes; `nil` ends that.

@@ -1,6 +1,7 @@
 internal import HashTreeCollections
 internal import Synchronization
 internal import TapCore
+internal import TapStore
 internal import TapSystem
 
 /// Parked requests. Each waits until goals of some devices are reached, or until a deadline.
@@ -14,7 +15,7 @@ package struct Waiters {
 
     /// What a parked request waits for.
     package enum Goal: Sendable {
-        /// The device is Ready in this generation or a later one.
+        /// The device is Ready in this generation or a later one, or all that differs is drift that is only reported.
         case ready(generation: Int)
         /// The device no longer exists.
         case gone
@@ -123,7 +124,11 @@ extension Waiters.Goal {
         switch self {
         case .ready(let generation):
             guard let view else { return false }
-            return view.phase == .ready && view.status.observedGeneration >= generation ? true : nil
+            guard view.status.observedGeneration >= generation else { return nil }
+            // What is left is drift that the device's policy leaves as it is.
+            let isReported = view.status[.ready]?.reason == EventReason.driftReported.rawValue
+            let isApplied = view.phase == .degraded && isReported && view.record.settledGeneration >= generation
+            return view.phase == .ready || isApplied ? true : nil
         case .gone: return view == nil ? true : nil
         }
     }

@@ -66,8 +66,11 @@ struct Batch {
             let name = job.name
             switch job.outcome {
             case .open:
+                let steps = planned(job)
+                let effects = job.namespace.map { steps.bridgeEffects(on: job.link, in: $0.observed) } ?? []
                 return DevicePlan(
-                    name: name, steps: planned(job), obstacle: controllerObstacle(job)?.message(for: name))
+                    name: name, steps: steps, obstacle: controllerObstacle(job)?.message(for: name),
+                    effects: effects.map(\.description))
             case .blocked(let obstacle):
                 return DevicePlan(name: name, steps: [], obstacle: obstacle.message(for: name))
             case .namespaceUnavailable(.missing(let detail)): return DevicePlan(name: name, steps: [], obstacle: detail)
@@ -299,7 +302,9 @@ struct Batch {
                     gone.append(job.name)
                     try transaction.append(
                         EventRecord(
-                            at: .now(), device: job.name, reason: .deleted, message: "the device was deleted"))
+                            at: .now(), device: job.name, reason: .deleted,
+                            message: (["the device was deleted"] + job.bridgeEffects.map(\.description))
+                                .joined(separator: "; ")))
                 }
             } committed: {
                 snapshots.remove(gone, revision: revision)
@@ -310,7 +315,7 @@ struct Batch {
                 {
                     namespace.disown([claim.index])
                 }
-                for namespace in namespaces.all.values { namespace.wait(job.name, for: nil) }
+                for namespace in namespaces.all.values { namespace.forget(job.name) }
                 job.close()
             }
         } catch {
@@ -336,7 +341,7 @@ struct Batch {
                 }
                 if hasAddresses { signals.readdressed.subtract(touched) }
                 namespace.pendingSignals.merge(signals)
-                try namespace.readBack(touched)
+                try namespace.readBack(touched + affected.flatMap { $0.bridgeEffects.map(\.bridge) })
                 if hasAddresses { try namespace.refreshAddresses() }
             } catch {
                 guard location != nil else { throw error }

@@ -46,6 +46,10 @@ final class DeviceJob {
     private(set) var steps: [Step] = []
     /// The steps that would repair a device that is not repaired.
     private(set) var withheldSteps: [Step] = []
+    /// What the steps of all rounds change for others that use the same bridge.
+    private(set) var bridgeEffects: [BridgeEffect] = []
+    /// What the steps of all rounds have set again on the port of a bridge.
+    private(set) var portSettings: [BridgePortSetting] = []
     /// The differences before anything was changed; `nil` until the first decision.
     private(set) var found: [Difference]?
     /// The differences that are left.
@@ -88,6 +92,7 @@ final class DeviceJob {
             && status.observedGeneration == view.record.generation && status.isReady == isReady
             && status.link == link && status.strayQueues == strayQueues
             && status[.addressesUsable]?.message == addressUse.message
+            && (link?.controller == nil || status[.ready]?.message == settledMessage)
     }
     /// Whether the kernel matches the spec, steers packets to no stray queue, and the addresses can be used.
     var isReady: Bool { isUsable && addressUse.isReady }
@@ -152,6 +157,8 @@ final class DeviceJob {
                 self.steps = steps
                 self.index = index
                 if differences.isEmpty, !steps.isEmpty { renewsAddresses = true }
+                if let namespace { bridgeEffects += steps.bridgeEffects(on: link, in: namespace.observed) }
+                for case .restorePort(let settings) in steps { portSettings += settings }
             }
         }
     }
@@ -173,9 +180,18 @@ final class DeviceJob {
         {
             // A consumer has the only queue. What it sets is set again when it has gone.
             outcome = .settled
+        } else if failure.errno == .notSupported, let controller = leftController(run) {
+            remaining = found ?? []
+            outcome = .blocked(.controllerHeld(controller.name, kind: controller.kind))
         } else {
             fail(.kernel(failure))
         }
+    }
+
+    /// The controller that the step which failed would have left; `nil` if it would have left none.
+    private func leftController(_ run: StepRun) -> ObservedLink? {
+        guard case .setLink(let change) = run.steps[run.done], change.controller != nil else { return nil }
+        return link?.controller.flatMap { namespace?.observed[$0] }
     }
 
     /// Notes that the claim is in the database.

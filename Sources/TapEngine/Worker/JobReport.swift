@@ -19,7 +19,8 @@ struct JobReport {
     ///   - now: The time of events and of changed conditions.
     init(_ job: DeviceJob, at now: Timestamp) {
         let record = job.view.record
-        let isSettledAnew = job.isSettled && record.settledGeneration != record.generation
+        let isSettledAnew =
+            (job.isSettled || job.leavesOnlyReportedDrift) && record.settledGeneration != record.generation
         repairs = job.repairs
         status = job.status(at: now)
         events = job.events(status, repairs: repairs, at: now) + job.strayEvents(at: now)
@@ -46,8 +47,18 @@ extension DeviceJob {
             && record.claim?.host == namespace?.observed.host
     }
 
+    /// The fields that are left as they are, since drift is only reported.
+    private var reportedFields: [DeviceField] {
+        if case .blocked(.reportOnly(let fields)) = outcome { fields } else { [] }
+    }
+
+    /// Whether all that the generation changes is in the kernel, and what differs is drift that is only reported.
+    fileprivate var leavesOnlyReportedDrift: Bool {
+        link != nil && !reportedFields.isEmpty && remaining.allSatisfy { reportedFields.contains($0.field) }
+    }
+
     private func drift(in differences: [Difference]) -> [Difference] {
-        guard wasReached else { return [] }
+        guard wasReached else { return differences.filter { reportedFields.contains($0.field) } }
         // When the daemon ends, its anchors end, and with them a carrier that they kept up.
         let hasLostAnchor = found?.contains { $0.field == .anchor } == true
         return differences.filter {
@@ -125,13 +136,19 @@ extension DeviceJob {
     /// Whether another host had an address in the previous pass.
     private var wasDuplicate: Bool { view.status[.addressesUsable]?.reason == EventReason.duplicateAddress.rawValue }
 
+    /// What is said of a device that is ready, with what it decides for others that use its bridge.
+    var settledMessage: String {
+        let effects = namespace.flatMap { namespace in link?.effectsOnBridge(in: namespace.observed) } ?? []
+        return (["the kernel matches the spec"] + effects).joined(separator: "; ")
+    }
+
     /// Why the device is or is not ready; `nil` while the job is open.
     private var readiness: (reason: EventReason, message: String)? {
         switch outcome {
         case .settled where !isUsable: (.strayQueues, strayMessage ?? "")
         case .settled:
             switch addressUse {
-            case .usable, .waitingForCarrier, .missing: (.converged, "the kernel matches the spec")
+            case .usable, .waitingForCarrier, .missing: (.converged, settledMessage)
             case .detecting: (.detectingDuplicates, addressUse.message)
             case .duplicate: (.duplicateAddress, addressUse.message)
             }
@@ -164,15 +181,17 @@ extension DeviceJob {
                 at: now, device: view.record.name, severity: severity, reason: reason, message: message,
                 difference: difference)
         }
-        let repaired = repairs.map { difference in
-            event(.driftRepaired, message(for: difference), .warning, FieldDifference(difference))
-        }
+        let repaired =
+            repairs.map { difference in
+                event(.driftRepaired, message(for: difference), .warning, FieldDifference(difference))
+            } + portEvents(at: now)
         switch outcome {
         case .settled:
             let addresses = addressEvent.map { [event($0.reason, $0.message, $0.severity)] } ?? []
             if view.record.settledGeneration != view.record.generation {
                 let index = link.map { " as interface \($0.index.rawValue)" } ?? ""
                 return [event(.converged, "generation \(view.record.generation) is in the kernel\(index)")] + addresses
+                    + portEvents(at: now)
             }
             if repaired.isEmpty, found?.contains(where: { $0.field == .device }) == true {
                 let index = link.map { " as interface \($0.index.rawValue)" } ?? ""
@@ -231,6 +250,42 @@ extension DeviceJob {
             (.addressesUsable, "no other host has an address of the device any more", .normal)
         default: nil
         }
+    }
+
+    /// What has changed for others that use the bridge; what has been set again on its port, and what could not be.
+    private func portEvents(at now: Timestamp) -> [EventRecord] {
+        let changed = bridgeEffects.filter { effect in
+            namespace.map { effect.hasHappened(in: $0.observed) } ?? false
+        }.map { effect in
+            EventRecord(
+                at: now, device: view.record.name, severity: .warning, reason: .bridgeChanged,
+                message: "as the device joined or left: \(effect)")
+        }
+        guard let link, link.controller != nil, !portSettings.isEmpty else { return changed }
+        let restored = portSettings.filter { link.bridgePort.contains($0) }
+        let lost = portSettings.filter { !link.bridgePort.contains($0) }
+        func event(_ reason: EventReason, _ severity: EventRecord.Severity, _ message: String) -> EventRecord {
+            EventRecord(at: now, device: view.record.name, severity: severity, reason: reason, message: message)
+        }
+        func list(_ settings: [BridgePortSetting]) -> String {
+            settings.map(\.description).joined(separator: ", ")
+        }
+        return changed
+            + (restored.isEmpty
+            ? []
+            : [
+                event(
+                    .portRestored, .normal,
+                    "what other programs had set on the port was set again after joining the bridge: \(list(restored))")
+            ])
+            + (lost.isEmpty
+                ? []
+                : [
+                    event(
+                        .portNotRestored, .warning,
+                        "what other programs had set on the port could not be set again after joining the bridge: "
+                            + list(lost))
+                ])
     }
 
     private func message(for difference: Difference) -> String {

@@ -5,7 +5,7 @@ extension Obstacle {
     /// Whether another interface or an external change conflicts with the spec (condition `Conflict`).
     var isConflict: Bool {
         switch self {
-        case .foreignDevice, .nameTaken, .immutable, .contested: true
+        case .foreignDevice, .nameTaken, .immutable, .contested, .controllerHeld: true
         case .controllerMissing, .controllerUnsuitable, .controllerFull, .unsupported, .inUse, .reportOnly: false
         }
     }
@@ -19,6 +19,7 @@ extension Obstacle {
         case .controllerMissing: .controllerMissing
         case .controllerUnsuitable: .controllerUnsuitable
         case .controllerFull: .controllerFull
+        case .controllerHeld: .controllerHeld
         case .unsupported: .unsupported
         case .inUse: .inUse
         case .reportOnly: .driftReported
@@ -55,12 +56,24 @@ extension Obstacle {
                 + "exists"
         case .controllerUnsuitable(let controller, let kind):
             return
-                "link.controller is '\(controller)', which is \(kind.map { "a \($0)" } ?? "not a virtual interface"); "
-                + "a tap can join a bridge or a VRF, a tun only a VRF"
+                "link.controller is '\(controller)', which is "
+                + "\(kind.map { "of the kind '\($0)'" } ?? "not a virtual interface"); a tap can join a bridge or a "
+                + "VRF, a tun only a VRF. For any other, set link.controllerPolicy to 'unmanaged' and let its own "
+                + "program add the interface (for Open vSwitch: 'ovs-vsctl add-port')"
         case .controllerFull(let controller):
             return
                 "the bridge '\(controller)' has \(Obstacle.bridgePortsMax) ports, the kernel's limit; use another "
                 + "bridge"
+        case .controllerHeld(let controller, "openvswitch"):
+            return
+                "the interface is a port of Open vSwitch ('\(controller)'), and only Open vSwitch can remove it: "
+                + "'ovs-vsctl del-port \(name)'. To leave it there, set link.controllerPolicy to 'unmanaged' and "
+                + "link.controller to null"
+        case .controllerHeld(let controller, let kind):
+            return
+                "the interface belongs to '\(controller)' (\(kind ?? "no virtual interface")), which does not release "
+                + "it; remove it by that program's own means, or set link.controllerPolicy to 'unmanaged' and "
+                + "link.controller to null"
         case .unsupported(let fields):
             return
                 "the running kernel does not support \(list(fields)); set it to null, or run a kernel that supports "

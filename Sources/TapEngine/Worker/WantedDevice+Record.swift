@@ -15,23 +15,32 @@ extension WantedDevice {
         _ record: DeviceRecord, claim: Claim?, accounts: any Accounts, daemon: (user: UInt32, group: UInt32),
         replaced: LinkIndex?
     ) throws(ValidationError) {
-        var owner: UInt32?
-        var group: UInt32?
-        switch record.spec.access {
-        case .brokered: (owner, group) = (daemon.user, daemon.group)
-        case .open:
-            if let principal = record.spec.owner {
-                owner = accounts.userNumber(principal)
-                if owner == nil { throw ValidationError("the owner '\(principal)' no longer exists on this host") }
-            }
-            if let principal = record.spec.group {
-                group = accounts.groupNumber(principal)
-                if group == nil { throw ValidationError("the group '\(principal)' no longer exists on this host") }
-            }
+        let isReached = record.settledGeneration == record.generation
+        let (owner, group) = try Self.resolve(record.spec, accounts, daemon)
+        var reached: WantedDevice?
+        if !isReached, let spec = record.reachedSpec, let principals = try? Self.resolve(spec, accounts, daemon) {
+            reached = WantedDevice(
+                name: record.name, identifier: record.identifier, spec: spec, owner: principals.owner,
+                group: principals.group, claim: claim)
         }
         self.init(
             name: record.name, identifier: record.identifier, spec: record.spec,
             isDeletionRequested: record.deletionRequestedAt != nil, owner: owner, group: group, claim: claim,
-            isReached: record.settledGeneration == record.generation, recreate: record.recreate, replaced: replaced)
+            isReached: isReached, recreate: record.recreate, replaced: replaced, reached: reached)
+    }
+
+    private static func resolve(
+        _ spec: DeviceSpec, _ accounts: any Accounts, _ daemon: (user: UInt32, group: UInt32)
+    ) throws(ValidationError) -> (owner: UInt32?, group: UInt32?) {
+        guard spec.access == .open else { return (daemon.user, daemon.group) }
+        let owner = spec.owner.flatMap { accounts.userNumber($0) }
+        if let principal = spec.owner, owner == nil {
+            throw ValidationError("the owner '\(principal)' no longer exists on this host")
+        }
+        let group = spec.group.flatMap { accounts.groupNumber($0) }
+        if let principal = spec.group, group == nil {
+            throw ValidationError("the group '\(principal)' no longer exists on this host")
+        }
+        return (owner, group)
     }
 }

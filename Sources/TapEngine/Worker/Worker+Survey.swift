@@ -58,9 +58,10 @@ extension Worker {
             namespace.observed.links.filter { link in
                 link.tun != nil && namespace.observed.owners[link.index] == nil
             }.map { link in
-                UnmanagedDevice(
+                let controller = link.controller.flatMap { namespace.observed[$0] }
+                return UnmanagedDevice(
                     link: link, host: namespace.observed.host, namespace: namespace.location,
-                    controller: link.controller.flatMap { namespace.observed[$0]?.name },
+                    controller: controller?.name, isControllerForeign: controller?.canBeStated == false,
                     addresses: namespace.observed.addresses[link.index] ?? [])
             }
         }

@@ -21,6 +21,8 @@ package struct DevicePlan: Sendable {
     package let steps: [Step]
     /// Why the device cannot reach its wanted state; `nil` if it can.
     package var obstacle: String?
+    /// What the steps change for others that use the same bridge.
+    package var effects: [String] = []
 }
 
 /// A tap or tun device that no record claims, and the processes that hold its descriptors, as far as the daemon may see
@@ -40,8 +42,10 @@ package struct UnmanagedDevice: Sendable {
     let host: NamespaceIdentity
     /// The namespace's location; `nil` for the daemon's own.
     package let namespace: NetworkNamespace?
-    /// The name of its bridge or VRF.
+    /// The name of its bridge or VRF, or of the interface of another kind that it belongs to (`IFLA_MASTER`).
     package let controller: String?
+    /// Whether `controller` is of a kind that a spec cannot state, such as a port of Open vSwitch has.
+    package let isControllerForeign: Bool
     /// Its IP addresses.
     package let addresses: [ObservedAddress]
 }

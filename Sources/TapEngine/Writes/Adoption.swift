@@ -69,7 +69,13 @@ extension DeviceSpecDraft {
         self.link.macAddress = link.macAddress
         self.link.transmitQueueLength = try TransmitQueueLength(link.transmitQueueLength)
         self.link.queueDiscipline = link.queueDiscipline == "noqueue" ? .noqueue : .kernelDefault
-        self.link.controller = try device.controller.map { (text) throws(ValidationError) in try InterfaceName(text) }
+        if device.isControllerForeign {
+            self.link.controllerPolicy = .unmanaged
+        } else {
+            self.link.controller = try device.controller.map { (text) throws(ValidationError) in
+                try InterfaceName(text)
+            }
+        }
         self.link.alias = try link.alias.map { (text) throws(ValidationError) in try LinkAlias(text) }
         var names: [AlternativeName] = []
         for name in link.altNames { names.append(try AlternativeName(name)) }

@@ -72,9 +72,8 @@ extension DeviceChange {
         let hasStrangers = (old.status.strayQueues?.attached ?? 0) > 0
         let recreates = recreate && (!fixed.isEmpty || isFixedInKernel || hasStrangers)
         guard recreates || record.spec != input.spec || record.labels != input.labels else { return .nothing(record) }
-        if recreates || record.spec != input.spec { record.generation += 1 }
+        if recreates || record.spec != input.spec { record.beginGeneration(input.spec) }
         if recreates { record.recreateGeneration = record.generation }
-        record.spec = input.spec
         record.labels = input.labels
         record.disabledQueues = record.disabledQueues.filter(input.spec.queues.canDisable)
         record.updatedAt = max(.now(), record.updatedAt)

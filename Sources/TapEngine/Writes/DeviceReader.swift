@@ -1,5 +1,7 @@
+internal import HashTreeCollections
 package import TapCore
 package import TapDocument
+internal import TapStore
 
 /// Parses device documents, and checks them against this host's kernel and accounts.
 package struct DeviceReader: Sendable {
@@ -11,18 +13,25 @@ package struct DeviceReader: Sendable {
     /// - Parameters:
     ///   - document: The JSON document.
     ///   - name: The name in the request's path, if any, which the document's name must equal.
+    ///   - snapshot: The devices whose fixed fields a document may omit; `nil` if they get their defaults.
     /// - Returns: The device.
     /// - Throws: `Refusal.invalidDocument` with all mistakes.
-    package func input(_ document: JSONValue, name: DeviceName? = nil) throws(Refusal) -> DeviceInput {
-        let reading = issues(document, name: name)
+    package func input(
+        _ document: JSONValue, name: DeviceName? = nil, keeping snapshot: Snapshot? = nil
+    ) throws(Refusal) -> DeviceInput {
+        let reading = issues(document, name: name, keeping: snapshot)
         guard let input = reading.input else { throw .invalidDocument(InvalidDocument(reading.issues).issues) }
         return input
     }
 
     /// Parses a device. Returns it, or all mistakes: errors in the document, and what this kernel does not support.
-    package func issues(_ document: JSONValue, name: DeviceName? = nil) -> (input: DeviceInput?, issues: [FieldIssue]) {
+    package func issues(
+        _ document: JSONValue, name: DeviceName? = nil, keeping snapshot: Snapshot? = nil
+    ) -> (input: DeviceInput?, issues: [FieldIssue]) {
         do throws(InvalidDocument) {
-            let input = try DeviceInput(document, accounts: accounts, pathName: name)
+            let input = try DeviceInput(document, accounts: accounts, pathName: name) { name in
+                snapshot?.devices[name]?.record.spec
+            }
             let refusals = features.refusals(of: input.spec)
             guard refusals.isEmpty else {
                 return (nil, refusals.map { FieldIssue(pointer: $0.field.pointer, detail: $0.detail) })

@@ -154,19 +154,18 @@ extension TrialRecord.Device {
 
     private func reversal(of current: DeviceRecord, to before: TrialRecord.Before) -> DeviceChange {
         var record = current
-        // A new generation also if only the deletion is undone: the worker may have deleted the interface, which is not
-        // drift.
+        // A new generation also if only the deletion is undone.
         if record.spec != before.spec || record.deletionRequestedAt != nil {
-            record.generation += 1
-            if !before.spec.immutableFieldsDiffering(from: record.spec).isEmpty {
-                record.recreateGeneration = record.generation
-            }
+            let fixed = before.spec.immutableFieldsDiffering(from: record.spec)
+            record.beginGeneration(before.spec)
+            if !fixed.isEmpty { record.recreateGeneration = record.generation }
+            // The worker may have deleted the interface, which is not drift.
+            if record.deletionRequestedAt != nil { record.reachedSpec = nil }
         }
         // Restores only the `disabled` marks that the change removed; others may have been changed since.
         record.disabledQueues = current.disabledQueues
             .union(before.disabledQueues.filter { !current.spec.queues.canDisable($0) })
             .filter(before.spec.queues.canDisable)
-        record.spec = before.spec
         record.labels = before.labels
         record.deletionRequestedAt = nil
         record.updatedAt = max(.now(), record.updatedAt)

@@ -242,6 +242,7 @@ extension Transaction {
             return record
         case .update(let record, let old):
             try saveQueues(of: record, replacing: old)
+            if record.reachedSpec != old.reachedSpec { try saveReachedSpec(of: record) }
             return try save(record, revision: revision)
         case .restore(let record):
             // The worker may have deleted the device's row and its queues' rows already.

@@ -249,8 +249,8 @@ final class LinuxNamespace: KernelNamespace {
             }
             anchored.insert(index)
         // Performed by an rtnetlink message, by the store, or for many devices together.
-        case .create, .setQueueDiscipline, .setLink, .addAltNames, .removeAltNames, .addAddress, .removeAddress,
-            .setCarrier, .claim, .forget, .delete:
+        case .create, .setQueueDiscipline, .setLink, .restorePort, .addAltNames, .removeAltNames, .addAddress,
+            .removeAddress, .setCarrier, .claim, .forget, .delete:
             throw .invalid
         }
         return index
@@ -304,6 +304,9 @@ final class LinuxNamespace: KernelNamespace {
         case (.addAltNames, .exists): "another interface has one of the names"
         case (.setLink(let change), .full) where change.controller != nil:
             "the bridge already has the kernel's maximum of \(Obstacle.bridgePortsMax) ports"
+        case (.setLink(let change), .busy) where change.controller != nil:
+            "another interface receives the device's packets already, such as a macvlan or an ipvlan on top of it; "
+                + "remove that ('ip -d link')"
         case (.setLink(let change), .outOfRange) where change.setsTransmitQueueLength:
             "this kernel accepts only a smaller txQueueLength; some kernels accept at most 32767"
         case (.addAddress(let address, _), .noPermission), (.addAddress(let address, _), .accessDenied):
@@ -320,7 +323,8 @@ extension Step {
     /// Whether it is performed by an rtnetlink message.
     fileprivate var isLinkChange: Bool {
         switch self {
-        case .setLink, .setQueueDiscipline, .setCarrier, .addAltNames, .removeAltNames, .addAddress, .removeAddress:
+        case .setLink, .restorePort, .setQueueDiscipline, .setCarrier, .addAltNames, .removeAltNames, .addAddress,
+            .removeAddress:
             true
         case .create, .attach, .setOwner, .setGroup, .setVnetHeaderSize, .setOffloads, .setIPv6,
             .removeLearnedRoutes, .claim, .persist, .anchor, .release, .delete, .forget:
@@ -334,6 +338,7 @@ extension LinkRequest {
     fileprivate init?(_ step: Step, on index: LinkIndex) {
         switch step {
         case .setLink(let change): self = .change(index, change)
+        case .restorePort(let settings): self = .setPort(index, settings)
         case .setQueueDiscipline(let discipline): self = .queueDiscipline(index, discipline)
         case .setCarrier(let on): self = .setCarrier(index, on)
         case .addAltNames(let names): self = .addAltNames(index, names.map(\.text))
@@ -354,6 +359,8 @@ extension NetlinkRefusal {
     fileprivate func isHarmless(for step: Step) -> Bool {
         switch step {
         case .removeAddress: errno == .addressNotAvailable
+        // An event says which settings are not there when the port is read back.
+        case .restorePort: true
         // The consumer whose queues should get the carrier has closed them.
         case .setCarrier(true): errno == .noPermission
         default: false

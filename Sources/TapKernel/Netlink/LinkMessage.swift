@@ -106,11 +106,14 @@ enum LinkMessage {
     private static let interfaceBytes = 16
 
     private static func decodeInformation(_ span: RawSpan, into link: inout ObservedLink) throws(MalformedNetlink) {
+        var isPort = false
         try walkAttributes(span) { (type, value) throws(MalformedNetlink) in
-            // The kernel writes the kind before the data.
+            // The kernel writes the kinds before the data.
             switch type {
             case Int(IFLA_INFO_KIND): link.kind = value.text()
             case Int(IFLA_INFO_DATA) where link.kind == "tun": link.tun = try decodeTun(value)
+            case Int(IFLA_INFO_SLAVE_KIND): isPort = value.text() == "bridge"
+            case Int(IFLA_INFO_SLAVE_DATA) where isPort: link.bridgePort = try BridgePortMessage.decode(value)
             default: break
             }
         }

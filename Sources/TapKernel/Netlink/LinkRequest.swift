@@ -11,6 +11,8 @@ enum LinkRequest {
     case dumpStatistics
     /// `RTM_SETLINK`.
     case change(LinkIndex, LinkChange)
+    /// `RTM_SETLINK` of the family `AF_BRIDGE`.
+    case setPort(LinkIndex, [BridgePortSetting])
     /// `RTM_SETLINK` with `IFLA_CARRIER`.
     case setCarrier(LinkIndex, Bool)
     /// `RTM_NEWLINKPROP`.
@@ -52,6 +54,10 @@ enum LinkRequest {
         case .change(let index, let change):
             begin(&writer, type: RTM_SETLINK, sequence: sequence)
             LinkMessage.append(change, to: index, &writer)
+        case .setPort(let index, let settings):
+            begin(&writer, type: RTM_SETLINK, sequence: sequence)
+            writer.appendInterface(family: AF_BRIDGE, index: index.rawValue)
+            BridgePortMessage.append(settings, &writer)
         case .setCarrier(let index, let on):
             begin(&writer, type: RTM_SETLINK, sequence: sequence)
             writer.appendInterface(index: index.rawValue)
@@ -111,7 +117,7 @@ enum LinkRequest {
             begin(&writer, type: RTM_NEWQDISC, flags: NLM_F_CREATE | NLM_F_REPLACE, sequence: sequence)
             appendTraffic(&writer, index)
             writer.attribute(Int(TCA_KIND), text: "noqueue")
-        case .kernelDefault:
+        case .kernelDefault, .unmanaged:
             begin(&writer, type: RTM_DELQDISC, sequence: sequence)
             appendTraffic(&writer, index)
         }

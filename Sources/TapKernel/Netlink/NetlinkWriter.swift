@@ -28,8 +28,10 @@ struct NetlinkWriter {
     }
 
     /// `struct ifinfomsg`.
-    mutating func appendInterface(index: Int32, flags: UInt32 = 0, change: UInt32 = 0) {
-        append(UInt8(AF_UNSPEC))
+    mutating func appendInterface(
+        family: Int32 = AF_UNSPEC, index: Int32, flags: UInt32 = 0, change: UInt32 = 0
+    ) {
+        append(UInt8(family))
         append(UInt8(0))
         append(UInt16(0))
         append(index)
