@@ -11,6 +11,7 @@ public struct Migration: Sendable {
         Migration("m0003_queues", PackageResources.m0003_queues_sql),
         Migration("m0004_history", PackageResources.m0004_history_sql),
         Migration("m0005_history_order", PackageResources.m0005_history_order_sql),
+        Migration("m0008_claim_inode", PackageResources.m0008_claim_inode_sql),
     ]
 
     private init(_ identifier: String, _ bytes: [UInt8]) {

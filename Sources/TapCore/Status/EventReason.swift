@@ -26,6 +26,8 @@ public enum EventReason: String, CaseIterable, Hashable, Sendable {
     case driftFound = "DriftFound"
     /// A field had drifted and was repaired.
     case driftRepaired = "DriftRepaired"
+    /// The interface with the number of the device's own was found to be another one.
+    case interfaceReplaced = "InterfaceReplaced"
     /// A queue was assigned to a consumer.
     case queueAssigned = "QueueAssigned"
     /// A queue's assignment was removed.

@@ -153,7 +153,8 @@ final class LeaseBroker {
         // Device-wide settings are set for the first lease only, not while other consumers use the device.
         let isFirst = devices[lease.device] == nil
         let opened = try namespace.kernel.openQueues(
-            of: lease.place.index, QueueOpening(record.spec, count: order.count, setsDevice: isFirst))
+            of: lease.place.index,
+            QueueOpening(record.spec, inode: record.claim?.inode, count: order.count, setsDevice: isFirst))
         let device = addDevice(lease.device)
         device.add(lease)
         for (index, queue) in zip(order, opened.queues) {

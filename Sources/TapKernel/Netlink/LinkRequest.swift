@@ -7,6 +7,8 @@ enum LinkRequest {
     case dump
     /// `RTM_GETLINK` of one.
     case get(LinkIndex)
+    /// `RTM_GETLINK` of one in another namespace (`IFLA_TARGET_NETNSID`).
+    case getElsewhere(LinkMove)
     /// `RTM_GETSTATS` of every interface, with `IFLA_STATS_LINK_64` only.
     case dumpStatistics
     /// `RTM_SETLINK`.
@@ -29,6 +31,8 @@ enum LinkRequest {
     case deleteGroup(UInt32)
     /// `RTM_DELLINK`.
     case delete(LinkIndex)
+    /// `RTM_DELLINK` in another namespace (`IFLA_TARGET_NETNSID`).
+    case deleteElsewhere(LinkMove)
     /// `RTM_NEWQDISC` at the root, or `RTM_DELQDISC` of the root, after which the kernel uses its default.
     case queueDiscipline(LinkIndex, QueueDiscipline)
 
@@ -41,6 +45,10 @@ enum LinkRequest {
         case .get(let index):
             writer.begin(type: UInt16(RTM_GETLINK), flags: UInt16(NLM_F_REQUEST), sequence: sequence)
             writer.appendInterface(index: index.rawValue)
+            writer.attribute(Int(IFLA_EXT_MASK), Self.withoutStatistics)
+        case .getElsewhere(let place):
+            writer.begin(type: UInt16(RTM_GETLINK), flags: UInt16(NLM_F_REQUEST), sequence: sequence)
+            append(&writer, place)
             writer.attribute(Int(IFLA_EXT_MASK), Self.withoutStatistics)
         case .dumpStatistics:
             writer.begin(type: UInt16(RTM_GETSTATS), flags: UInt16(NLM_F_REQUEST | NLM_F_DUMP), sequence: sequence)
@@ -79,6 +87,9 @@ enum LinkRequest {
         case .delete(let index):
             begin(&writer, type: RTM_DELLINK, sequence: sequence)
             writer.appendInterface(index: index.rawValue)
+        case .deleteElsewhere(let place):
+            begin(&writer, type: RTM_DELLINK, sequence: sequence)
+            append(&writer, place)
         case .queueDiscipline(let index, .noqueue):
             let replace = NLM_F_CREATE | NLM_F_REPLACE
             begin(&writer, type: RTM_NEWQDISC, flags: replace, sequence: sequence)
@@ -96,6 +107,12 @@ enum LinkRequest {
 
     private func begin(_ writer: inout NetlinkWriter, type: some BinaryInteger, flags: Int32 = 0, sequence: UInt32) {
         writer.begin(type: UInt16(type), flags: UInt16(NLM_F_REQUEST | NLM_F_ACK | flags), sequence: sequence)
+    }
+
+    private func append(_ writer: inout NetlinkWriter, _ place: LinkMove) {
+        writer.appendInterface(index: place.index.rawValue)
+        // Later headers also call it IFLA_TARGET_NETNSID.
+        writer.attribute(Int(IFLA_IF_NETNSID), UInt32(bitPattern: place.namespace))
     }
 
     private func appendAltNames(_ writer: inout NetlinkWriter, _ index: LinkIndex, _ names: [String]) {

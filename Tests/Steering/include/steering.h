@@ -18,5 +18,8 @@ int steering_limit_sending(int queue);      // TUNSETSNDBUF: 1 byte
 int steering_set_little_endian(int queue);  // TUNSETVNETLE
 int steering_is_little_endian(int queue, int *is_set);
 
+// Any ioctl of a queue, with a value or a pointer as its argument.
+int steering_control(int queue, unsigned long request, unsigned long argument);
+
 // Reads the limit, in bytes, of packets that were written to a queue and are still in the host (TUNGETSNDBUF).
 int steering_get_send_buffer(int queue, int *bytes);
