@@ -71,8 +71,8 @@ import Testing
     @Test func writesRequestsAboutOtherNamespaces() {
         let place = LinkMove(namespace: 3, index: LinkIndex(rawValue: 9))
         var writer = NetlinkWriter()
-        LinkRequest.getElsewhere(place).encode(into: &writer, sequence: 1)
-        LinkRequest.deleteElsewhere(place).encode(into: &writer, sequence: 2)
+        LinkRequest.get(place.index, in: place.namespace).encode(into: &writer, sequence: 1)
+        LinkRequest.delete(place.index, in: place.namespace).encode(into: &writer, sequence: 2)
         // RTM_GETLINK 18, NLM_F_REQUEST; IFLA_TARGET_NETNSID 46; IFLA_EXT_MASK 29. RTM_DELLINK 17, NLM_F_ACK too.
         #expect(
             writer.bytes

@@ -268,6 +268,8 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
         condition.withLock { devices[link.index].map { _ in inodes[link.index] ?? UInt64(link.index.rawValue) } }
     }
 
+    public func finishRemoval(of index: LinkIndex) {}
+
     public func link(movedTo place: LinkMove) throws(KernelError) -> ObservedLink? { nil }
 
     public func delete(movedTo place: LinkMove) throws(KernelError) {}

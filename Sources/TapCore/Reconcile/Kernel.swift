@@ -178,6 +178,10 @@ public protocol KernelNamespace: AnyObject {
     /// - Returns: `nil` if there is no such link, or the daemon cannot read a sysfs that shows its namespace.
     func inode(of link: ObservedLink, expecting expected: UInt64?) -> UInt64?
 
+    /// Waits until the kernel has removed a link that it does not list any more, and has sent the notifications about
+    /// it: a link that is moved is no longer listed for some milliseconds before the kernel says where it went.
+    func finishRemoval(of index: LinkIndex)
+
     /// A link that was moved from this namespace to another one, which need not be open.
     ///
     /// - Returns: `nil` if it is no longer there.

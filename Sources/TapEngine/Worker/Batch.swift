@@ -107,7 +107,8 @@ struct Batch {
         } catch {
             return job.fail(.invalid(error))
         }
-        noteMove(of: job)
+        // A failure to read notifications is reported by the next pass.
+        try? noteMove(of: job)
         do throws(NamespaceFailure) {
             if let (decision, namespace) = try decideOnLeaving(wanted, ignoring: gone) {
                 job.beginRound(
@@ -134,11 +135,16 @@ struct Batch {
         }
     }
 
-    private func noteMove(of job: DeviceJob) {
+    /// Notes where the device's interface was moved to, if it was.
+    private func noteMove(of job: DeviceJob) throws(KernelError) {
         guard job.move == nil, let claim = job.claim, let namespace = namespaces.all[claim.namespace],
-            namespace.observed.host == claim.host, let place = namespace.move(of: claim.index)
+            namespace.observed.host == claim.host
         else { return }
-        job.setMove(DeviceJob.Move(place: place))
+        if !claim.isLost, namespace.observed[claim.index] == nil {
+            namespace.kernel.finishRemoval(of: claim.index)
+            namespace.receive(try namespace.kernel.signals())
+        }
+        if let place = namespace.move(of: claim.index) { job.setMove(DeviceJob.Move(place: place)) }
     }
 
     private func wanted(_ job: DeviceJob) throws(ValidationError) -> WantedDevice {

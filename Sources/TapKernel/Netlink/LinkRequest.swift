@@ -5,10 +5,8 @@ internal import TapCore
 enum LinkRequest {
     /// `RTM_GETLINK` of every interface.
     case dump
-    /// `RTM_GETLINK` of one.
-    case get(LinkIndex)
-    /// `RTM_GETLINK` of one in another namespace (`IFLA_TARGET_NETNSID`).
-    case getElsewhere(LinkMove)
+    /// `RTM_GETLINK` of one; `in`: of another namespace with this number (`IFLA_TARGET_NETNSID`).
+    case get(LinkIndex, in: Int32? = nil)
     /// `RTM_GETSTATS` of every interface, with `IFLA_STATS_LINK_64` only.
     case dumpStatistics
     /// `RTM_SETLINK`.
@@ -29,10 +27,8 @@ enum LinkRequest {
     case setGroup(LinkIndex, UInt32)
     /// `RTM_DELLINK` of all interfaces in a group.
     case deleteGroup(UInt32)
-    /// `RTM_DELLINK`.
-    case delete(LinkIndex)
-    /// `RTM_DELLINK` in another namespace (`IFLA_TARGET_NETNSID`).
-    case deleteElsewhere(LinkMove)
+    /// `RTM_DELLINK`; `in` as for `get`.
+    case delete(LinkIndex, in: Int32? = nil)
     /// `RTM_NEWQDISC` at the root, or `RTM_DELQDISC` of the root, after which the kernel uses its default.
     case queueDiscipline(LinkIndex, QueueDiscipline)
 
@@ -42,13 +38,9 @@ enum LinkRequest {
             writer.begin(type: UInt16(RTM_GETLINK), flags: UInt16(NLM_F_REQUEST | NLM_F_DUMP), sequence: sequence)
             writer.appendInterface(index: 0)
             writer.attribute(Int(IFLA_EXT_MASK), Self.withoutStatistics)
-        case .get(let index):
+        case .get(let index, let namespace):
             writer.begin(type: UInt16(RTM_GETLINK), flags: UInt16(NLM_F_REQUEST), sequence: sequence)
-            writer.appendInterface(index: index.rawValue)
-            writer.attribute(Int(IFLA_EXT_MASK), Self.withoutStatistics)
-        case .getElsewhere(let place):
-            writer.begin(type: UInt16(RTM_GETLINK), flags: UInt16(NLM_F_REQUEST), sequence: sequence)
-            append(&writer, place)
+            append(&writer, index, in: namespace)
             writer.attribute(Int(IFLA_EXT_MASK), Self.withoutStatistics)
         case .dumpStatistics:
             writer.begin(type: UInt16(RTM_GETSTATS), flags: UInt16(NLM_F_REQUEST | NLM_F_DUMP), sequence: sequence)
@@ -84,12 +76,9 @@ enum LinkRequest {
             begin(&writer, type: RTM_DELLINK, sequence: sequence)
             writer.appendInterface(index: 0)
             writer.attribute(Int(IFLA_GROUP), group)
-        case .delete(let index):
+        case .delete(let index, let namespace):
             begin(&writer, type: RTM_DELLINK, sequence: sequence)
-            writer.appendInterface(index: index.rawValue)
-        case .deleteElsewhere(let place):
-            begin(&writer, type: RTM_DELLINK, sequence: sequence)
-            append(&writer, place)
+            append(&writer, index, in: namespace)
         case .queueDiscipline(let index, .noqueue):
             let replace = NLM_F_CREATE | NLM_F_REPLACE
             begin(&writer, type: RTM_NEWQDISC, flags: replace, sequence: sequence)
@@ -109,10 +98,10 @@ enum LinkRequest {
         writer.begin(type: UInt16(type), flags: UInt16(NLM_F_REQUEST | NLM_F_ACK | flags), sequence: sequence)
     }
 
-    private func append(_ writer: inout NetlinkWriter, _ place: LinkMove) {
-        writer.appendInterface(index: place.index.rawValue)
+    private func append(_ writer: inout NetlinkWriter, _ index: LinkIndex, in namespace: Int32?) {
+        writer.appendInterface(index: index.rawValue)
         // Later headers also call it IFLA_TARGET_NETNSID.
-        writer.attribute(Int(IFLA_IF_NETNSID), UInt32(bitPattern: place.namespace))
+        if let namespace { writer.attribute(Int(IFLA_IF_NETNSID), UInt32(bitPattern: namespace)) }
     }
 
     private func appendAltNames(_ writer: inout NetlinkWriter, _ index: LinkIndex, _ names: [String]) {

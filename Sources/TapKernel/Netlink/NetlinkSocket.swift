@@ -105,7 +105,9 @@ final class NetlinkSocket {
     }
 
     /// An interface in another namespace; `nil` if it does not exist.
-    func get(_ place: LinkMove) throws(NetlinkRefusal) -> ObservedLink? { try get([.getElsewhere(place)]).first }
+    func get(_ place: LinkMove) throws(NetlinkRefusal) -> ObservedLink? {
+        try get([.get(place.index, in: place.namespace)]).first
+    }
 
     private func get(_ batch: [LinkRequest]) throws(NetlinkRefusal) -> [ObservedLink] {
         var links: [ObservedLink] = []
