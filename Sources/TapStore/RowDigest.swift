@@ -1,7 +1,10 @@
 /// A row's checksum: SQLite does not notice when the disk changes bytes within a value.
 enum RowDigest {
     /// 64-bit FNV-1a over the values, each with a terminator; signed, as SQLite stores integers.
-    static func of(_ values: String?...) -> Int64 {
+    static func of(_ values: String?...) -> Int64 { of(values) }
+
+    /// The same over an array.
+    static func of(_ values: [String?]) -> Int64 {
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325
         func add(_ byte: UInt8) { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
         for value in values {

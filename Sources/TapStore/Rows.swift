@@ -8,13 +8,13 @@ enum DeviceRow {
     enum Column: Int {
         case name, uid, labels, spec, generation, revision, createdAt, updatedAt, deletionRequestedAt, settledGeneration
         case recreateGeneration, digest
-        case bootID, namespaceCookie, namespace, ifindex, vnetHeaderSize, offloads, isLost, claimDigest
+        case bootID, namespaceCookie, namespace, ifindex, vnetHeaderSize, offloads, isLost, claimDigest, inode
     }
 
     private static let select = """
         SELECT name, uid, labels, spec, generation, revision, created_at, updated_at, deletion_requested_at,
                settled_generation, recreate_generation, device.digest, boot_id, namespace_cookie, namespace, ifindex,
-               vnet_header_size, offloads, is_lost, claim.digest
+               vnet_header_size, offloads, is_lost, claim.digest, inode
         FROM device LEFT JOIN claim ON claim.device = device.name
         """
 
@@ -126,13 +126,14 @@ enum ClaimRow {
         let statement = try database.cachedStatement(
             sql: """
                 INSERT OR REPLACE INTO claim (device, boot_id, namespace_cookie, namespace, ifindex,
-                                              vnet_header_size, offloads, is_lost, digest)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                                              vnet_header_size, offloads, is_lost, digest, inode)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """)
         try statement.execute(arguments: [
             name.text, claim.host.boot, Int64(bitPattern: claim.host.namespace), claim.namespace?.text,
             claim.index.rawValue, claim.settings.vnetHeaderSize?.value,
             claim.settings.offloads.map { Int64($0.rawValue) }, claim.isLost, claim.digest(of: name.text),
+            claim.inode.map(Int64.init(bitPattern:)),
         ])
     }
 
@@ -146,6 +147,7 @@ enum ClaimRow {
                 vnetHeaderSize: try row.optional(.vnetHeaderSize, Int.self).map { try VnetHeaderSize($0) },
                 offloads: row.optional(.offloads, UInt32.self).map(Offloads.init(rawValue:))))
         claim.isLost = row[.isLost]
+        claim.inode = row.optional(.inode, Int64.self).map(UInt64.init(bitPattern:))
         try RowDigest.check(row.optional(.claimDigest, Int64.self), is: claim.digest(of: name))
         return claim
     }
@@ -153,9 +155,12 @@ enum ClaimRow {
 
 extension Claim {
     fileprivate func digest(of name: String) -> Int64 {
-        RowDigest.of(
+        let values = [
             name, host.boot, "\(host.namespace)", namespace?.text, "\(index.rawValue)",
-            settings.vnetHeaderSize.map { "\($0.value)" }, settings.offloads.map { "\($0.rawValue)" }, "\(isLost)")
+            settings.vnetHeaderSize.map { "\($0.value)" }, settings.offloads.map { "\($0.rawValue)" }, "\(isLost)",
+        ]
+        // Rows of earlier versions have no inode, and a digest of the other values.
+        return RowDigest.of(values + (inode.map { ["\($0)"] } ?? []))
     }
 }
 

@@ -69,6 +69,10 @@ int steering_filter_addresses(int queue) {
     return ioctl(queue, TUNSETTXFILTER, &filter) == 1 ? 0 : -1;
 }
 
+int steering_control(int queue, unsigned long request, unsigned long argument) {
+    return ioctl(queue, request, argument);
+}
+
 int steering_filter_packets(int queue) {
     struct sock_filter drop = {.code = BPF_RET | BPF_K, .k = 0};
     struct sock_fprog program = {.len = 1, .filter = &drop};

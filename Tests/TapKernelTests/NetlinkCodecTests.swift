@@ -60,6 +60,38 @@ import Testing
                     "28000000 1200 0103 04030201 00000000 00000000 00000000 00000000 00000000 0800 1d00 08000000"))
     }
 
+    /// An `RTM_DELLINK`: `struct ifinfomsg`, and IFLA_NEW_NETNSID 45 and IFLA_NEW_IFINDEX 49 if it was moved.
+    @Test func readsAMove() throws {
+        let head = "00000100 05000000 00000000 00000000"
+        func move(_ text: String) throws -> LinkMove? { try LinkMessage.move(Golden.bytes(text).span.bytes) }
+        #expect(try move(head) == nil)
+        #expect(
+            try move(head + " 0800 2d00 03000000 0800 3100 09000000")
+                == LinkMove(namespace: 3, index: LinkIndex(rawValue: 9)))
+        #expect(
+            try move(head + " 0800 2d00 03000000") == LinkMove(namespace: 3, index: LinkIndex(rawValue: 5)))
+        // When a port leaves a bridge, there is an RTM_DELLINK of AF_BRIDGE.
+        #expect(try LinkMessage.isAboutLink(Golden.bytes(head).span.bytes))
+        #expect(try !LinkMessage.isAboutLink(Golden.bytes("07" + head.dropFirst(2)).span.bytes))
+    }
+
+    @Test func writesRequestsAboutOtherNamespaces() {
+        let place = LinkMove(namespace: 3, index: LinkIndex(rawValue: 9))
+        var writer = NetlinkWriter()
+        LinkRequest.get(place.index, in: place.namespace).encode(into: &writer, sequence: 1)
+        LinkRequest.delete(place.index, in: place.namespace).encode(into: &writer, sequence: 2)
+        // RTM_GETLINK 18, NLM_F_REQUEST; IFLA_TARGET_NETNSID 46; IFLA_EXT_MASK 29. RTM_DELLINK 17, NLM_F_ACK too.
+        #expect(
+            writer.bytes
+                == Golden.bytes(
+                    """
+                    30000000 1200 0100 01000000 00000000 00000000 09000000 00000000 00000000
+                    0800 2e00 03000000 0800 1d00 08000000
+                    28000000 1100 0500 02000000 00000000 00000000 09000000 00000000 00000000
+                    0800 2e00 03000000
+                    """))
+    }
+
     @Test func writesALinkChange() throws {
         let change: LinkChange = [
             .mtu(try MTU(9_000)), .macAddress(try MACAddress("02:00:00:00:00:01")), .up(true),

@@ -92,6 +92,16 @@ import Testing
         INSERT INTO disabled_queue VALUES ('web0', 1, NULL);
         INSERT INTO reached_spec VALUES ('web0', '{"queues":2}');
         """,
+        "m0008_claim_inode": """
+        UPDATE revision SET current = 5;
+        INSERT INTO device VALUES ('web0', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{"vm":"web"}',
+            '{"queues":4}', 2, 5, 1, 2, NULL, 2, 2, NULL);
+        INSERT INTO claim VALUES ('web0', 'boot', 7, 'blue', 12, 12, NULL, 0, NULL, -1);
+        INSERT INTO queue_assignment VALUES ('web0', 3, 'vm-42', '[2,3]', 1, NULL);
+        INSERT INTO disabled_queue VALUES ('web0', 1, NULL);
+        INSERT INTO change VALUES (5, 1, 1, 'uid:0', 'pid 1', 'r', 1, 0);
+        INSERT INTO device_version VALUES (5, 'web0', 3, '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{}', '{"queues":2}');
+        """,
     ]
 
     @Test func everySchemaHasContents() {
@@ -119,6 +129,7 @@ import Testing
             #expect(devices.map(\.name.text) == ["web0"])
             #expect(devices.first?.spec.queues.count.value == 4)
             #expect(devices.first?.claim?.index == LinkIndex(rawValue: 12))
+            #expect(devices.first?.claim?.inode == (Migration.all[last].identifier < "m0008" ? nil : .max))
             #expect(devices.first?.assignments.mapValues(\.consumer.text) == [3: "vm-42"])
             #expect(devices.first?.assignments[3]?.cpus == [2, 3])
             #expect(devices.first?.disabledQueues == (last < 2 ? [] : [1]))
@@ -233,7 +244,7 @@ import Testing
                 "INSERT INTO device VALUES ('a', '\(Self.uid)', '{}', '{}', 1, 1, 1, 1, NULL, 0, 0, NULL)",
                 "INSERT INTO device VALUES ('a', '\(other)', '{', '{}', 1, 1, 1, 1, NULL, 0, 0, NULL)",
                 "INSERT INTO device VALUES ('a', '\(other)', '{}', '{}', 1, 1, 1, 1, NULL, 2, 0, NULL)",
-                "INSERT INTO claim VALUES ('missing', 'b', 1, NULL, 1, 12, 0, 0, NULL)",
+                "INSERT INTO claim VALUES ('missing', 'b', 1, NULL, 1, 12, 0, 0, NULL, NULL)",
                 "INSERT INTO queue_assignment VALUES ('missing', 0, 'c', '[]', 1, NULL)",
                 "INSERT INTO queue_assignment VALUES ('web0', 255, 'c', '[]', 1, NULL)",
                 "INSERT INTO queue_assignment VALUES ('web0', 0, '', '[]', 1, NULL)",

@@ -20,6 +20,26 @@ public final class Consumer {
         }
     }
 
+    /// Makes a persistent tap with a number of our choice (`TUNSETIFINDEX`), as CRIU does for the devices that it
+    /// restores; `namespace` is another one than the thread's.
+    public static func make(_ name: String, index: Int, in namespace: NamedNamespace? = nil) throws {
+        let descriptor = clinux_open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK, 0)
+        defer { close(descriptor) }
+        var index = UInt32(index)
+        guard
+            withUnsafeMutablePointer(
+                to: &index,
+                {
+                    steering_control(descriptor, 0x4004_54DA, UInt(bitPattern: $0))
+                }) == 0,
+            clinux_tun_set_interface(
+                descriptor, name, UInt16(IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE | IFF_VNET_HDR)) == 0,
+            clinux_tun_set_persist(descriptor, 1) == 0
+        else { throw TestFailure("make \(name): \(String(cString: strerror(errno)))") }
+        // An interface that is moved keeps its number if it is free.
+        if let namespace { try run("ip", "link", "set", name, "netns", namespace.location) }
+    }
+
     /// Wraps a queue that was received from another process.
     public init(owning descriptor: Int32) {
         self.descriptor = descriptor
@@ -98,6 +118,43 @@ public final class Consumer {
         let bytes = [UInt8](repeating: 0, count: hasVnetHeader ? max(vnetHeaderSize, 0) : 0) + frame
         guard write(descriptor, bytes, bytes.count) == bytes.count else {
             throw TestFailure("send: \(String(cString: strerror(errno)))")
+        }
+    }
+
+    /// Reads all waiting frames.
+    public func frames() -> [[UInt8]] {
+        let header = hasVnetHeader ? max(vnetHeaderSize, 0) : 0
+        var buffer = [UInt8](repeating: 0, count: 4_096)
+        var frames: [[UInt8]] = []
+        while true {
+            let count = read(descriptor, &buffer, buffer.count)
+            guard count > 0 else { return frames }
+            frames.append(Array(buffer[0..<count].dropFirst(header)))
+        }
+    }
+
+    /// Writes a frame, to be received by the host.
+    public func write(_ frame: [UInt8]) throws {
+        let bytes = [UInt8](repeating: 0, count: hasVnetHeader ? max(vnetHeaderSize, 0) : 0) + frame
+        guard Glibc.write(descriptor, bytes, bytes.count) == bytes.count else {
+            throw TestFailure("write a frame: \(String(cString: strerror(errno)))")
+        }
+    }
+
+    /// Calls ioctl(2) with a value.
+    ///
+    /// - Returns: Whether the kernel allowed it.
+    @discardableResult
+    public func control(_ number: UInt, _ value: UInt) -> Bool { steering_control(descriptor, number, value) >= 0 }
+
+    /// Calls ioctl(2) with a pointer to a copy of these bytes.
+    ///
+    /// - Returns: Whether the kernel allowed it.
+    @discardableResult
+    public func control(_ number: UInt, _ bytes: [UInt8]) -> Bool {
+        var bytes = bytes
+        return bytes.withUnsafeMutableBytes {
+            steering_control(descriptor, number, UInt(bitPattern: $0.baseAddress)) >= 0
         }
     }
 

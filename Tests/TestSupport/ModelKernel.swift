@@ -144,6 +144,9 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
     private var condition: NSCondition { signal.condition }
     private var devices: [LinkIndex: ObservedLink] = [:]
     private var settings: [LinkIndex: DescriptorSettings] = [:]
+    /// Those of links that replaced others.
+    private var inodes: [LinkIndex: UInt64] = [:]
+    private var nextInode: UInt64 = 1 << 32
     private var addressesByLink: [LinkIndex: [ObservedAddress]] = [:]
     private var held: Set<LinkIndex> = []
     private var dumps = 0
@@ -207,6 +210,18 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
         }
     }
 
+    /// Replaces a link by another one with the same number, as another process can (`TUNSETIFINDEX`).
+    public func replace(_ link: ObservedLink) {
+        condition.withLock {
+            nextInode += 1
+            devices[link.index] = link
+            inodes[link.index] = nextInode
+            (heard.touched, heard.removed) = (heard.touched.union([link.index]), heard.removed.union([link.index]))
+            signal.isSet = true
+            condition.signal()
+        }
+    }
+
     /// A number that no link has had before.
     public func freshIndex() -> LinkIndex {
         condition.withLock {
@@ -249,6 +264,16 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
     public func links(at indexes: [LinkIndex], outOf count: Int) throws(KernelError) -> [ObservedLink] {
         condition.withLock { indexes.compactMap { devices[$0] } }
     }
+
+    public func inode(of link: ObservedLink, expecting expected: UInt64?) -> UInt64? {
+        condition.withLock { devices[link.index].map { _ in inodes[link.index] ?? UInt64(link.index.rawValue) } }
+    }
+
+    public func finishRemoval(of index: LinkIndex) {}
+
+    public func link(movedTo place: LinkMove) throws(KernelError) -> ObservedLink? { nil }
+
+    public func delete(movedTo place: LinkMove) throws(KernelError) {}
 
     public func statistics() throws(KernelError) -> any LinkStatisticsSource { counters }
 
@@ -435,6 +460,7 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
         anchors.remove(index)
         for other in devices.keys where devices[other]?.controller == index { devices[other]?.controller = nil }
         heard.touched.insert(index)
+        heard.removed.insert(index)
     }
 }
 

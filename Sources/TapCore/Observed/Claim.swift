@@ -41,6 +41,9 @@ public struct Claim: Hashable, Sendable {
     public let namespace: NetworkNamespace?
     /// The interface's number, unique within `host`.
     public let index: LinkIndex
+    /// The inode of the interface's directory in sysfs, which no other interface gets before the next boot, even if it
+    /// gets the same number; `nil` if the daemon could not read it.
+    public var inode: UInt64?
     /// The settings made through a descriptor, as read back where the kernel reports them.
     public let settings: DescriptorSettings
     /// Whether the interface was found missing. Another interface may have its number now; the claim only records that
@@ -48,11 +51,13 @@ public struct Claim: Hashable, Sendable {
     public var isLost = false
 
     public init(
-        host: NamespaceIdentity, namespace: NetworkNamespace? = nil, index: LinkIndex, settings: DescriptorSettings
+        host: NamespaceIdentity, namespace: NetworkNamespace? = nil, index: LinkIndex, inode: UInt64? = nil,
+        settings: DescriptorSettings
     ) {
         self.host = host
         self.namespace = namespace
         self.index = index
+        self.inode = inode
         self.settings = settings
     }
 }

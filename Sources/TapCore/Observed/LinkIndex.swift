@@ -1,4 +1,5 @@
-/// The kernel's number for an interface (ifindex). Unique within a network namespace, and reused only after wrapping.
+/// The kernel's number for an interface (ifindex). Unique within a network namespace. Another
+/// interface can get the number of one that is gone (`TUNSETIFINDEX`).
 public struct LinkIndex: RawRepresentable, Hashable, Comparable, Sendable {
     /// `ifi_index` (rtnetlink(7)).
     public let rawValue: Int32

@@ -83,12 +83,16 @@ public struct QueueOpening: Hashable, Sendable {
     public let settings: DescriptorSettings?
     /// For each queue; `nil`: the kernel's default, which is unlimited.
     public let sendBuffer: SendBufferBytes?
+    /// The inode of the device's interface (see `KernelNamespace.inode`); `nil` if unknown.
+    public let inode: UInt64?
 
     /// - Parameters:
     ///   - spec: The device's.
+    ///   - inode: That of its claim.
     ///   - count: How many queues to open.
     ///   - setsDevice: Whether to set the settings that belong to the whole device.
-    public init(_ spec: DeviceSpec, count: Int, setsDevice: Bool) {
+    public init(_ spec: DeviceSpec, inode: UInt64? = nil, count: Int, setsDevice: Bool) {
+        self.inode = inode
         flags = CreationFlags(spec)
         self.count = count
         carrier = spec.link.carrier != .off

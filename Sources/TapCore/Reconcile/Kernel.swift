@@ -4,6 +4,10 @@ public import TapSystem
 public struct KernelSignals: Hashable, Sendable {
     /// Links for which there was a notification.
     public var touched: Set<LinkIndex> = []
+    /// Links that were removed. Another link may have the number now.
+    public var removed: Set<LinkIndex> = []
+    /// Those of them that were moved to another namespace.
+    public var moved: [LinkIndex: LinkMove] = [:]
     /// Links whose addresses were added or removed.
     public var readdressed: Set<LinkIndex> = []
     /// For each touched link, the fewest attached queues in any notification. A queue that was detached and attached
@@ -17,6 +21,8 @@ public struct KernelSignals: Hashable, Sendable {
     /// Adds later notifications.
     public mutating func merge(_ other: KernelSignals) {
         touched.formUnion(other.touched)
+        removed.formUnion(other.removed)
+        for index in other.removed { moved[index] = other.moved[index] }
         readdressed.formUnion(other.readdressed)
         fewestQueues.merge(other.fewestQueues, uniquingKeysWith: min)
         wasOverrun = wasOverrun || other.wasOverrun
@@ -165,6 +171,30 @@ public protocol KernelNamespace: AnyObject {
     /// The existing ones of the given interfaces. `count` is the approximate number of all interfaces in the namespace,
     /// by which the call chooses between single requests and a dump.
     func links(at indexes: [LinkIndex], outOf count: Int) throws(KernelError) -> [ObservedLink]
+
+    /// The inode of a link's directory in sysfs (`/sys/class/net/NAME`). It stays when the link is renamed, and no
+    /// other link gets it before the next boot.
+    ///
+    /// - Parameters:
+    ///   - link: The link as just read.
+    ///   - expected: The likely inode, for which one system call suffices.
+    /// - Returns: `nil` if there is no such link, or the daemon cannot read a sysfs that shows its namespace.
+    func inode(of link: ObservedLink, expecting expected: UInt64?) -> UInt64?
+
+    /// Waits until the kernel has removed a link that it does not list any more, and has sent the notifications about
+    /// it: a link that is moved is no longer listed for some milliseconds before the kernel says where it went.
+    func finishRemoval(of index: LinkIndex)
+
+    /// A link that was moved from this namespace to another one, which need not be open.
+    ///
+    /// - Returns: `nil` if it is no longer there.
+    /// - Throws: `KernelError` if the daemon has no right over the other namespace, or the kernel does not support it.
+    func link(movedTo place: LinkMove) throws(KernelError) -> ObservedLink?
+
+    /// Deletes a link that was moved from this namespace to another one. One that does not exist is not an error.
+    ///
+    /// - Throws: `KernelError` as `link(movedTo:)` does.
+    func delete(movedTo place: LinkMove) throws(KernelError)
 
     /// A source of the interfaces' counters with a socket of its own, usable on any thread while this object is busy.
     ///

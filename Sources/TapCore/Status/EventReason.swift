@@ -41,6 +41,8 @@ public enum EventReason: String, CaseIterable, Hashable, Sendable {
     case portRestored = "PortRestored"
     /// It could not be set again.
     case portNotRestored = "PortNotRestored"
+    /// The interface with the number of the device's own was found to be another one.
+    case interfaceReplaced = "InterfaceReplaced"
     /// A queue was assigned to a consumer.
     case queueAssigned = "QueueAssigned"
     /// A queue's assignment was removed.

@@ -53,7 +53,7 @@ extension LeaseBroker {
     /// whether it is persistent, and the kernel reports no change of an interface that is down.
     func readBack(_ name: DeviceName) {
         guard let record = snapshots.current.devices[name]?.record, let place = LeasePlace(record.claim) else { return }
-        namespace(of: record)?.pendingSignals.touched.insert(place.index)
+        namespace(of: record)?.touch(place.index)
     }
 
     /// Reads which queues of a leased device are attached, after a kernel notification or a full read. Consumers may
@@ -86,7 +86,7 @@ extension LeaseBroker {
                 try? namespace.refresh([index])
             } else if device.order.attached != attachedBefore {
                 // The queues change faster than we read. Whether others are attached is left to the next look.
-                namespace.pendingSignals.touched.insert(index)
+                namespace.touch(index)
             } else {
                 // Another process has queues attached, such as a consumer whose lease was revoked; or no longer has.
                 device.notice(foreignQueues: attached != device.order.attached.count)

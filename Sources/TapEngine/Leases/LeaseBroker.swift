@@ -174,7 +174,8 @@ final class LeaseBroker {
         // Device-wide settings are set for the first lease only, not while other consumers use the device.
         let isFirst = devices[lease.device] == nil
         let opened = try namespace.kernel.openQueues(
-            of: lease.place.index, QueueOpening(record.spec, count: queues.count, setsDevice: isFirst))
+            of: lease.place.index,
+            QueueOpening(record.spec, inode: record.claim?.inode, count: queues.count, setsDevice: isFirst))
         let device = addDevice(lease.device)
         device.add(lease)
         for (index, queue) in zip(queues, opened.queues) {

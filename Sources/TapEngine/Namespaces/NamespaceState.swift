@@ -6,7 +6,13 @@ final class NamespaceState {
     let kernel: any KernelNamespace
     private(set) var observed: ObservedNamespace
     /// Kernel notifications that have not been processed yet.
-    var pendingSignals = KernelSignals()
+    private(set) var pendingSignals = KernelSignals()
+    /// Interfaces that were proven to be those of their claims, and not reported as removed since.
+    private var proven: Set<LinkIndex> = []
+    /// Our interfaces that were reported as removed; others may have their numbers.
+    private var removed: Set<LinkIndex> = []
+    /// Where our interfaces were moved to that have not been deleted there.
+    private var moves: [LinkIndex: LinkMove] = [:]
     /// Interface names that our own changes have freed; other devices may wait for them.
     private var freed: Set<String> = []
     /// Devices whose controller is missing or has no free port, with the controller's name.
@@ -22,6 +28,21 @@ final class NamespaceState {
         // Consumers may have come and gone while no daemon ran.
         observed.unverified = Set(observed.links.filter { $0.tun != nil }.map(\.index))
     }
+
+    /// Adds notifications of the kernel to the pending ones.
+    func receive(_ signals: KernelSignals) {
+        pendingSignals.merge(signals)
+        if signals.wasOverrun { proven = [] }
+        guard !signals.removed.isEmpty else { return }
+        proven.subtract(signals.removed)
+        for index in signals.removed where observed.owners[index] != nil {
+            removed.insert(index)
+            moves[index] = signals.moved[index]
+        }
+    }
+
+    /// Has a link read again, as after a notification.
+    func touch(_ index: LinkIndex) { pendingSignals.touched.insert(index) }
 
     /// Reads all interfaces and addresses. Afterwards the caller must assign owners again.
     func resync() throws(KernelError) {
@@ -60,7 +81,7 @@ final class NamespaceState {
         for link in before {
             freed.formUnion(Set(link.allNames).subtracting(observed[link.index]?.allNames ?? []))
             guard let controller = link.controller, observed[link.index]?.controller != controller else { continue }
-            pendingSignals.touched.insert(controller)
+            touch(controller)
         }
     }
 
@@ -136,6 +157,25 @@ final class NamespaceState {
         observed.forgetPort(of: name)
     }
 
+    /// Whether the interface was proven to be that of its claim (see `ClaimCheck`).
+    func isProven(_ index: LinkIndex) -> Bool { proven.contains(index) }
+
+    /// Whether the kernel has reported that our interface with this number was removed.
+    func wasRemoved(_ index: LinkIndex) -> Bool { removed.contains(index) }
+
+    /// Notes that the interface is that of its claim.
+    func prove(_ index: LinkIndex) {
+        proven.insert(index)
+        removed.remove(index)
+        moves[index] = nil
+    }
+
+    /// Where our interface with this number was moved to; `nil` if it was not.
+    func move(of index: LinkIndex) -> LinkMove? { moves[index] }
+
+    /// Forgets a moved interface.
+    func endMove(of index: LinkIndex) { moves[index] = nil }
+
     /// Has the device reconciled when its controller changes; `nil` ends that.
     func wait(_ name: DeviceName, for controller: InterfaceName?) {
         if waiting[name] != controller { waiting[name] = controller }
@@ -151,6 +191,8 @@ final class NamespaceState {
         for index in indexes {
             observed.owners[index] = nil
             consumed.remove(index)
+            proven.remove(index)
+            removed.remove(index)
             observed.unverified.remove(index)
             kernel.abandon(index)
         }

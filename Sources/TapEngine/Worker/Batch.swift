@@ -51,7 +51,10 @@ struct Batch {
         for round in 1...Self.roundsMax {
             for job in jobs where job.isOpen { decide(job, round: round) }
             guard jobs.contains(where: \.isOpen) else { break }
-            for job in jobs { announce(job) }
+            for job in jobs {
+                deleteMoved(job)
+                announce(job)
+            }
             perform()
             try verify()
         }
@@ -107,14 +110,14 @@ struct Batch {
         let isLast = round == Self.roundsMax
         let wanted: WantedDevice
         do throws(ValidationError) {
-            wanted = try WantedDevice(
-                job.view.record, claim: job.claim, accounts: environment.accounts,
-                daemon: (kernel.daemonUser, kernel.daemonGroup),
+            wanted = try self.wanted(job,
                 replaced: environment.replacedInterface(of: job.view.record))
         } catch {
             return job.fail(.invalid(error))
         }
         if wanted.replaced != nil { job.noteReplacement() }
+        // A failure to read notifications is reported by the next pass.
+        try? noteMove(of: job)
         do throws(NamespaceFailure) {
             if let (decision, namespace) = try decideOnLeaving(wanted, ignoring: gone) {
                 job.beginRound(
@@ -143,6 +146,24 @@ struct Batch {
         } catch {
             job.setNamespaceUnavailable(error)
         }
+    }
+
+    /// Notes where the device's interface was moved to, if it was.
+    private func noteMove(of job: DeviceJob) throws(KernelError) {
+        guard job.move == nil, let claim = job.claim, let namespace = namespaces.all[claim.namespace],
+            namespace.observed.host == claim.host
+        else { return }
+        if !claim.isLost, namespace.observed[claim.index] == nil {
+            namespace.kernel.finishRemoval(of: claim.index)
+            namespace.receive(try namespace.kernel.signals())
+        }
+        if let place = namespace.move(of: claim.index) { job.setMove(DeviceJob.Move(place: place)) }
+    }
+
+    private func wanted(_ job: DeviceJob) throws(ValidationError) -> WantedDevice {
+        try WantedDevice(
+            job.view.record, claim: job.claim, accounts: environment.accounts,
+            daemon: (kernel.daemonUser, kernel.daemonGroup))
     }
 
     /// Decides on a device that is to be deleted or moved to another namespace; `nil` if no interface is left to
@@ -185,6 +206,27 @@ struct Batch {
     }
 
     // MARK: Change
+
+    /// Deletes an interface that another process has moved to another namespace, where it would have the MAC address of
+    /// the one that takes its place, and be in no list. With `driftPolicy` `report` it stays until the device is
+    /// deleted.
+    private func deleteMoved(_ job: DeviceJob) {
+        guard job.creates || job.forgets, var move = job.move, let claim = job.claim,
+            let namespace = namespaces.all[claim.namespace], let wanted = try? wanted(job)
+        else { return }
+        do throws(KernelError) {
+            // It may have been moved on, or its new number may be another interface's.
+            if let link = try namespace.kernel.link(movedTo: move.place), wanted.resembles(link) {
+                try namespace.kernel.delete(movedTo: move.place)
+                move.isDeleted = true
+            }
+        } catch {
+            metrics.countRefusal(error)
+            move.failure = error
+        }
+        job.setMove(move)
+        namespace.endMove(of: claim.index)
+    }
 
     /// Kernel, then database, then kernel: a device becomes persistent only after its claim is committed.
     private func perform() {
@@ -304,7 +346,7 @@ struct Batch {
                         EventRecord(
                             at: .now(), device: job.name, reason: .deleted,
                             message: (["the device was deleted"] + job.bridgeEffects.map(\.description))
-                                .joined(separator: "; ")))
+                                .joined(separator: "; ") + (job.move.map { "; it \($0.message)" } ?? "")))
                 }
             } committed: {
                 snapshots.remove(gone, revision: revision)
@@ -340,8 +382,10 @@ struct Batch {
                     $0.steps.contains(where: \.isAboutAddresses) || !$0.view.record.spec.link.addresses.isEmpty
                 }
                 if hasAddresses { signals.readdressed.subtract(touched) }
-                namespace.pendingSignals.merge(signals)
+                namespace.receive(signals)
                 try namespace.readBack(touched + affected.flatMap { $0.bridgeEffects.map(\.bridge) })
+                // Another process may have given the number of a removed interface to its own.
+                for index in signals.removed where namespace.observed[index] != nil { namespace.touch(index) }
                 if hasAddresses { try namespace.refreshAddresses() }
             } catch {
                 guard location != nil else { throw error }

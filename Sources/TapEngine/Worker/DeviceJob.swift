@@ -62,6 +62,17 @@ final class DeviceJob {
     private(set) var strayQueues: StrayQueues?
     /// Whether an event may say that stray queues have appeared, have been attached, or are gone.
     private(set) var mayTellOfStrays = false
+    /// Where the device's interface was moved to; `nil` if it was not.
+    private(set) var move: Move?
+
+    /// An interface that another process has moved to another namespace.
+    struct Move: Equatable {
+        let place: LinkMove
+        /// Whether it has been deleted there.
+        var isDeleted = false
+        /// Why it could not be deleted.
+        var failure: KernelError?
+    }
 
     /// - Parameters:
     ///   - view: The device.
@@ -106,6 +117,7 @@ final class DeviceJob {
     }
     var deletes: Bool { isOpen && steps == [.delete] }
     var forgets: Bool { isOpen && steps == [.forget] }
+    var creates: Bool { if isOpen, case .create = steps.first { true } else { false } }
 
     var stepsBeforeClaim: ArraySlice<Step> { deletes ? [] : steps.prefix { !$0.isForStore } }
     var stepsAfterClaim: ArraySlice<Step> { steps.drop { !$0.isForStore }.dropFirst() }
@@ -114,9 +126,16 @@ final class DeviceJob {
     var claimToCommit: Claim? {
         guard isOpen, let index, let namespace else { return nil }
         for case .claim(let settings) in steps {
-            return Claim(host: namespace.observed.host, namespace: namespace.location, index: index, settings: settings)
+            return Claim(
+                host: namespace.observed.host, namespace: namespace.location, index: index,
+                inode: inode(of: index, at: namespace), settings: settings)
         }
         return nil
+    }
+
+    private func inode(of index: LinkIndex, at namespace: NamespaceState) -> UInt64? {
+        if let claim, !claim.isLost, claim.index == index, let inode = claim.inode { return inode }
+        return namespace.kernel.inode(of: ObservedLink(index: index, name: name.text), expecting: nil)
     }
 
     // MARK: Transitions
@@ -198,6 +217,7 @@ final class DeviceJob {
     func commit(_ claim: Claim) {
         self.claim = claim
         namespace?.own(claim.index, name)
+        namespace?.prove(claim.index)
         namespace?.trustSettings(of: claim.index)
     }
 
@@ -220,6 +240,9 @@ final class DeviceJob {
     func endRound() { if !isOpen { index = nil } }
 
     func noteReplacement() { isReplacement = true }
+
+    /// Notes where the interface was moved to.
+    func setMove(_ move: Move) { self.move = move }
 
     func setHolders(_ holders: [DescriptorHolder]) { self.holders = holders }
 

@@ -209,10 +209,7 @@ extension DeviceJob {
                 !view.status.drift.contains { $0.difference == difference }
             }
             let found = fresh.map { difference in
-                let what = difference.field == .device ? "removed" : "changed"
-                return event(
-                    .driftFound, "\(difference.field.rawValue) was \(what) outside Tapster", .warning,
-                    FieldDifference(difference))
+                event(.driftFound, messageAboutFound(difference), .warning, FieldDifference(difference))
             }
             let old = view.status[.ready]
             guard let readiness, old?.reason != readiness.reason.rawValue || old?.message != readiness.message else {
@@ -293,13 +290,30 @@ extension DeviceJob {
             return "\(difference.field.rawValue) was changed outside Tapster and has been repaired"
         }
         let index = link.map { " as interface \($0.index.rawValue)" } ?? ""
-        return "the device was removed outside Tapster and has been created again\(index)"
+        guard let move else { return "the device was removed outside Tapster and has been created again\(index)" }
+        return "the device \(move.message). It has been created again\(index)"
+    }
+
+    private func messageAboutFound(_ difference: Difference) -> String {
+        if difference.field == .device, let move { return "the device \(move.message)" }
+        let what = difference.field == .device ? "removed" : "changed"
+        return "\(difference.field.rawValue) was \(what) outside Tapster"
     }
 
     private func message(for failure: Failure) -> String {
         let message = failure.message
         guard !holders.isEmpty else { return message }
         return "\(message); held open by \(holders.map(\.summary).joined(separator: ", "))"
+    }
+}
+
+extension DeviceJob.Move {
+    /// What has happened to the device, and what to do if its interface is still there.
+    package var message: String {
+        let what = "was moved outside Tapster to network namespace \(place.namespace) of 'ip netns list-id'"
+        if isDeleted { return what + ", and deleted there" }
+        let rest = failure.map { "could not be deleted there (\($0))" } ?? "may still be there"
+        return what + ", and \(rest), as interface \(place.index.rawValue); delete it or move it back"
     }
 }
 

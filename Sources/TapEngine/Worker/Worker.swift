@@ -27,7 +27,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     let inbox: WorkerInbox
     let accounts: AccountCache
     let metrics: EngineMetrics
-    private let log: Logger
+    let log: Logger
     private let onReady: @Sendable () -> Void
     /// Has events written by another thread.
     private let record: @Sendable ([EventRecord]) -> Void
@@ -48,7 +48,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     private var haveMountsChanged = false
     /// Whether the last read of the kernel failed: the observed state may then be outdated.
     private var hasReadFailed = false
-    private var history = History()
+    var history = History()
     private let ended = DispatchSemaphore(value: 0)
 
     private struct Retry {
@@ -214,7 +214,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     private func collectSignals() throws(KernelError) {
         for (location, namespace) in namespaces.all {
             do throws(KernelError) {
-                namespace.pendingSignals.merge(try namespace.kernel.signals())
+                namespace.receive(try namespace.kernel.signals())
                 leases.noteFewestQueues(in: namespace)
             } catch {
                 guard location != nil else { throw error }
@@ -253,13 +253,8 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         }
         // A failure is reported when a device in the namespace is reconciled.
         for location in needed { _ = try? namespaces.namespace(at: location) }
-        // Interfaces are assigned to their devices before any decision, so that no device adopts another's interface.
-        // Two locations may refer to one namespace.
-        let namespacesByHost = Dictionary(grouping: namespaces.all.values, by: \.observed.host)
-        for view in devices.values {
-            guard let claim = view.record.claim, !claim.isLost else { continue }
-            for namespace in namespacesByHost[claim.host] ?? [] { namespace.own(claim.index, view.record.name) }
-        }
+        checkClaims(of: devices.values)
+        assignInterfaces()
         leases.restore()
         hasReadFailed = false
         waitingForNamespace.formIntersection(devices.keys)
@@ -299,7 +294,9 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             duplicates.forget(name)
             waitingForNamespace.remove(name)
         }
-        let views = names.compactMap { devices[$0] }
+        checkClaims(of: names.lazy.compactMap { devices[$0] })
+        let current = snapshots.current.devices
+        let views = names.compactMap { current[$0] }
         let deletions = views.filter { $0.record.deletionRequestedAt != nil }
         let others = views.filter { $0.record.deletionRequestedAt == nil }
         var left = views.count

@@ -23,6 +23,20 @@ extension LinuxNamespace {
         }
     }
 
+    func finishRemoval(of index: LinkIndex) {
+        // The kernel takes its lock for network configuration, also if there is no such link.
+        _ = netlink.change([.change(index, [])])
+    }
+
+    func link(movedTo place: LinkMove) throws(KernelError) -> ObservedLink? {
+        do throws(NetlinkRefusal) { return try netlink.get(place) } catch { throw KernelError("observe", error) }
+    }
+
+    func delete(movedTo place: LinkMove) throws(KernelError) {
+        guard let refusal = netlink.change([.delete(place.index, in: place.namespace)])[0], refusal.errno != .noDevice else { return }
+        throw KernelError(Step.delete.name, refusal)
+    }
+
     /// Moves the devices to a group of their own and deletes the group in one call: deleted one by one, each would wait
     /// 16 to 25 ms for the kernel's RCU readers.
     ///

@@ -10,6 +10,12 @@ extension LinuxNamespace {
         do throws(Errno) { name = try self.name(of: index) } catch { throw KernelError("open_queue", error) }
         var queues: [TunQueue] = []
         do throws(Errno) {
+            // Another interface may have got the number.
+            if let own = opening.inode, let found = inode(of: ObservedLink(index: index, name: name), expecting: own),
+                found != own
+            {
+                throw .noDevice
+            }
             for _ in 0..<opening.count {
                 queues.append(
                     try TunQueue(attachingTo: name, flags: opening.flags, carrier: opening.carrier, in: handle))

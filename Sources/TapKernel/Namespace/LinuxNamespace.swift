@@ -16,8 +16,8 @@ final class LinuxNamespace: KernelNamespace {
     private let manager: ServiceManager?
     /// Anchors, and the descriptors that the plans in progress use.
     private var held: [LinkIndex: TunQueue] = [:]
-    /// The queues' files; `nil` until the first use.
-    private var queueFiles: QueueFiles?
+    /// The interfaces' files; `nil` until the first use.
+    private var files: InterfaceFiles?
 
     /// - Parameters:
     ///   - location: The namespace's name or path; `nil` for the daemon's own.
@@ -71,12 +71,33 @@ final class LinuxNamespace: KernelNamespace {
 
     func setReceiveCPUs(_ cpus: [Int], of index: LinkIndex, at kernelIndex: Int) throws(KernelError) {
         do throws(Errno) {
-            if queueFiles == nil { queueFiles = try QueueFiles(in: handle) }
-            try queueFiles?.setReceiveCPUs(cpus, of: try name(of: index), index: index, at: kernelIndex)
+            try interfaceFiles().setReceiveCPUs(cpus, of: try name(of: index), index: index, at: kernelIndex)
         } catch {
-            throw KernelError("set_receive_cpus", error, advice: QueueFiles.advice(error))
+            throw KernelError("set_receive_cpus", error, advice: InterfaceFiles.advice(error))
         }
     }
+
+    private func interfaceFiles() throws(Errno) -> InterfaceFiles {
+        if let files { return files }
+        let opened = try InterfaceFiles(in: handle)
+        files = opened
+        return opened
+    }
+
+    func inode(of link: ObservedLink, expecting expected: UInt64?) -> UInt64? {
+        guard let files = try? interfaceFiles() else { return nil }
+        if let expected, files.inode(of: link.name) == expected { return expected }
+        // It may have been renamed since it was read, and another one may have its name.
+        for _ in 0..<Self.renamesMax {
+            guard let name = try? name(of: link.index) else { return nil }
+            let inode = files.inode(of: name)
+            if files.index(of: name) == link.index, (try? self.name(of: link.index)) == name { return inode }
+        }
+        return nil
+    }
+
+    /// How often an interface is looked up again that is renamed meanwhile.
+    private static let renamesMax = 3
 
     func leave() {
         for index in held.keys { abandon(index) }

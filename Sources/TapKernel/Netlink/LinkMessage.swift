@@ -5,7 +5,7 @@ internal import TapCore
 enum LinkMessage {
     /// Decodes an `RTM_NEWLINK`; `nil` for another family's view of a link, such as a bridge's.
     static func decode(_ payload: RawSpan) throws(MalformedNetlink) -> ObservedLink? {
-        guard try payload.load(UInt8.self) == UInt8(AF_UNSPEC) else { return nil }
+        guard try isAboutLink(payload) else { return nil }
         let flags = try payload.load(UInt32.self, at: 8)
         var link = ObservedLink(index: try index(payload), name: "")
         link.up = flags & 1 != 0  // IFF_UP
@@ -37,6 +37,27 @@ enum LinkMessage {
             }
         }
         return link
+    }
+
+    /// Whether a message is about the link itself, not about another family's view of it: when a port leaves a bridge,
+    /// there is an `RTM_DELLINK` of `AF_BRIDGE`.
+    static func isAboutLink(_ payload: RawSpan) throws(MalformedNetlink) -> Bool {
+        try payload.load(UInt8.self) == UInt8(AF_UNSPEC)
+    }
+
+    /// Where the link of an `RTM_DELLINK` was moved to; `nil` if it was deleted.
+    static func move(_ payload: RawSpan) throws(MalformedNetlink) -> LinkMove? {
+        var namespace: Int32?
+        // Kernels before 4.16 do not report the number, which stays the same unless it is taken.
+        var index = try index(payload)
+        try walkAttributes(payload, from: interfaceBytes) { (type, value) throws(MalformedNetlink) in
+            switch type {
+            case Int(IFLA_NEW_NETNSID): namespace = try value.load(Int32.self)
+            case Int(IFLA_NEW_IFINDEX): index = LinkIndex(rawValue: try value.load(Int32.self))
+            default: break
+            }
+        }
+        return namespace.map { LinkMove(namespace: $0, index: index) }
     }
 
     /// Appends the body of an `RTM_SETLINK`.

@@ -66,6 +66,10 @@ final class LinkMonitor {
                     if Self.types.contains(type) {
                         let index = try LinkMessage.index(payload)
                         signals.touched.insert(index)
+                        if type == Int32(RTM_DELLINK), try LinkMessage.isAboutLink(payload) {
+                            signals.removed.insert(index)
+                            signals.moved[index] = try LinkMessage.move(payload)
+                        }
                         if type == Int32(RTM_NEWLINK), let count = try LinkMessage.attachedQueues(payload) {
                             signals.fewestQueues[index] = min(signals.fewestQueues[index] ?? count, count)
                         }

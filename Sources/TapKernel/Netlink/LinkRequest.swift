@@ -5,8 +5,8 @@ internal import TapCore
 enum LinkRequest {
     /// `RTM_GETLINK` of every interface.
     case dump
-    /// `RTM_GETLINK` of one.
-    case get(LinkIndex)
+    /// `RTM_GETLINK` of one; `in`: of another namespace with this number (`IFLA_TARGET_NETNSID`).
+    case get(LinkIndex, in: Int32? = nil)
     /// `RTM_GETSTATS` of every interface, with `IFLA_STATS_LINK_64` only.
     case dumpStatistics
     /// `RTM_SETLINK`.
@@ -33,8 +33,8 @@ enum LinkRequest {
     case setGroup(LinkIndex, UInt32)
     /// `RTM_DELLINK` of all interfaces in a group.
     case deleteGroup(UInt32)
-    /// `RTM_DELLINK`.
-    case delete(LinkIndex)
+    /// `RTM_DELLINK`; `in` as for `get`.
+    case delete(LinkIndex, in: Int32? = nil)
     /// `RTM_NEWQDISC` at the root, or `RTM_DELQDISC` of the root, after which the kernel uses its default.
     case queueDiscipline(LinkIndex, QueueDiscipline)
 
@@ -44,9 +44,9 @@ enum LinkRequest {
             writer.begin(type: UInt16(RTM_GETLINK), flags: UInt16(NLM_F_REQUEST | NLM_F_DUMP), sequence: sequence)
             writer.appendInterface(index: 0)
             writer.attribute(Int(IFLA_EXT_MASK), Self.withoutStatistics)
-        case .get(let index):
+        case .get(let index, let namespace):
             writer.begin(type: UInt16(RTM_GETLINK), flags: UInt16(NLM_F_REQUEST), sequence: sequence)
-            writer.appendInterface(index: index.rawValue)
+            append(&writer, index, in: namespace)
             writer.attribute(Int(IFLA_EXT_MASK), Self.withoutStatistics)
         case .dumpStatistics:
             writer.begin(type: UInt16(RTM_GETSTATS), flags: UInt16(NLM_F_REQUEST | NLM_F_DUMP), sequence: sequence)
@@ -94,9 +94,9 @@ enum LinkRequest {
             begin(&writer, type: RTM_DELLINK, sequence: sequence)
             writer.appendInterface(index: 0)
             writer.attribute(Int(IFLA_GROUP), group)
-        case .delete(let index):
+        case .delete(let index, let namespace):
             begin(&writer, type: RTM_DELLINK, sequence: sequence)
-            writer.appendInterface(index: index.rawValue)
+            append(&writer, index, in: namespace)
         case .queueDiscipline(let index, let discipline): begin(&writer, discipline, of: index, sequence: sequence)
         }
         writer.end()
@@ -121,6 +121,12 @@ enum LinkRequest {
             begin(&writer, type: RTM_DELQDISC, sequence: sequence)
             appendTraffic(&writer, index)
         }
+    }
+
+    private func append(_ writer: inout NetlinkWriter, _ index: LinkIndex, in namespace: Int32?) {
+        writer.appendInterface(index: index.rawValue)
+        // Later headers also call it IFLA_TARGET_NETNSID.
+        if let namespace { writer.attribute(Int(IFLA_IF_NETNSID), UInt32(bitPattern: namespace)) }
     }
 
     private func appendAltNames(_ writer: inout NetlinkWriter, _ index: LinkIndex, _ names: [String]) {

@@ -106,21 +106,32 @@ final class NetlinkSocket {
         var links: [ObservedLink] = []
         for start in stride(from: 0, to: indexes.count, by: Self.requestsPerSendMax) {
             let batch = indexes[start..<min(start + Self.requestsPerSendMax, indexes.count)]
-            let first = try send(batch.map { .get($0) })
-            var left = batch.count
-            try receive { (header, payload) throws(NetlinkRefusal) in
-                // Modular distance: skips answers to requests before this batch.
-                guard header.sequence &- first < UInt32(batch.count) else { return false }
-                left -= 1
-                if Int32(header.type) == NLMSG_ERROR {
-                    if let refusal = try Self.refusal(payload), refusal.errno != .noDevice { throw refusal }
-                } else if let link = try Self.parse({ () throws(MalformedNetlink) in
-                    try LinkMessage.decode(payload)
-                }) {
-                    links.append(link)
-                }
-                return left == 0
+            links += try get(batch.map { .get($0) })
+        }
+        return links
+    }
+
+    /// An interface in another namespace; `nil` if it does not exist.
+    func get(_ place: LinkMove) throws(NetlinkRefusal) -> ObservedLink? {
+        try get([.get(place.index, in: place.namespace)]).first
+    }
+
+    private func get(_ batch: [LinkRequest]) throws(NetlinkRefusal) -> [ObservedLink] {
+        var links: [ObservedLink] = []
+        let first = try send(batch)
+        var left = batch.count
+        try receive { (header, payload) throws(NetlinkRefusal) in
+            // Modular distance: skips answers to requests before this batch.
+            guard header.sequence &- first < UInt32(batch.count) else { return false }
+            left -= 1
+            if Int32(header.type) == NLMSG_ERROR {
+                if let refusal = try Self.refusal(payload), refusal.errno != .noDevice { throw refusal }
+            } else if let link = try Self.parse({ () throws(MalformedNetlink) in
+                try LinkMessage.decode(payload)
+            }) {
+                links.append(link)
             }
+            return left == 0
         }
         return links
     }

@@ -19,5 +19,8 @@ int steering_set_little_endian(int queue);  // TUNSETVNETLE
 int steering_is_little_endian(int queue, int *is_set);
 int steering_set_address(int queue, const uint8_t address[6]);  // SIOCSIFHWADDR
 
+// Any ioctl of a queue, with a value or a pointer as its argument.
+int steering_control(int queue, unsigned long request, unsigned long argument);
+
 // Reads the limit, in bytes, of packets that were written to a queue and are still in the host (TUNGETSNDBUF).
 int steering_get_send_buffer(int queue, int *bytes);
