@@ -116,7 +116,9 @@ final class NamespaceState {
     func reservePort(of controller: LinkIndex) { observed.reservePort(of: controller) }
 
     func own(_ index: LinkIndex, _ name: DeviceName) {
-        if observed.owners[index] != name, observed[index] != nil { observed.owners[index] = name }
+        guard observed.owners[index] != name, let link = observed[index] else { return }
+        observed.owners[index] = name
+        kernel.mark(link)
     }
 
     /// Has the device reconciled when its controller changes; `nil` ends that.
@@ -129,7 +131,7 @@ final class NamespaceState {
         observed.unverified.remove(index)
     }
 
-    /// Removes ownership of interfaces that are gone or no longer ours, and closes their anchors.
+    /// Removes ownership of interfaces that are gone or no longer ours, with their marks and anchors.
     func disown(_ indexes: [LinkIndex]) {
         for index in indexes {
             observed.owners[index] = nil
