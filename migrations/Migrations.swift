@@ -12,9 +12,9 @@ public struct Migration: Sendable {
         Migration("m0004_history", PackageResources.m0004_history_sql),
         Migration("m0005_history_order", PackageResources.m0005_history_order_sql),
         Migration("m0006_ipv6", PackageResources.m0006_ipv6_sql),
-        Migration("m0010_event_lease", PackageResources.m0010_event_lease_sql),
         Migration("m0007_reached_spec", PackageResources.m0007_reached_spec_sql),
         Migration("m0008_claim_inode", PackageResources.m0008_claim_inode_sql),
+        Migration("m0010_event_lease", PackageResources.m0010_event_lease_sql),
     ]
 
     private init(_ identifier: String, _ bytes: [UInt8]) {

@@ -18,6 +18,7 @@ public final class LinuxKernel: Kernel {
     private let loop: EventLoop
     private let boot: String
     private let manager: ServiceManager?
+    private let marks: InterfaceMarks?
     /// Descriptors from the service manager that are not taken over yet, by name.
     private var kept: [String: OwnedDescriptor] = [:]
     /// The connections that are not closed yet, by descriptor.
@@ -25,12 +26,16 @@ public final class LinuxKernel: Kernel {
 
     /// - Parameters:
     ///   - manager: The service manager that keeps descriptors; `nil` if there is none.
+    ///   - marks: Where the interfaces in the daemon's own network namespace are marked; `nil` if they are not.
     ///   - kept: The descriptors that it has kept, by name.
     /// - Throws: `KernelError` if a file in `/proc` or `/dev/net/tun` cannot be used.
-    public init(manager: ServiceManager? = nil, kept: [String: OwnedDescriptor] = [:]) throws(KernelError) {
+    public init(
+        manager: ServiceManager? = nil, marks: InterfaceMarks? = nil, kept: [String: OwnedDescriptor] = [:]
+    ) throws(KernelError) {
         var kept = kept
         memory = manager.map { MemoryFile(&kept, manager: $0) }
         self.manager = manager
+        self.marks = marks
         self.kept = kept
         do throws(Errno) {
             loop = try EventLoop()
@@ -48,7 +53,8 @@ public final class LinuxKernel: Kernel {
 
     /// Opens the namespace and has `wait` watch its link monitor.
     public func open(_ location: NetworkNamespace?) throws(NamespaceFailure) -> any KernelNamespace {
-        let namespace = try LinuxNamespace(location, boot: boot, manager: manager, kept: &kept)
+        let namespace = try LinuxNamespace(
+            location, boot: boot, manager: manager, marks: location == nil ? marks : nil, kept: &kept)
         do throws(Errno) {
             try loop.watch(namespace.monitorNumber)
         } catch {

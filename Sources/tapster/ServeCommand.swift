@@ -52,7 +52,10 @@ struct ServeCommand: ParsableCommand {
 
         try attempt { () throws(HTTPServerError) in try HTTPLibrary.check() }
         let store = try attempt { () throws(StoreError) in try Store(path: configuration.database) }
-        let kernel = try attempt { () throws(KernelError) in try LinuxKernel(manager: manager, kept: kept) }
+        let marks = interfaceMarks(configuration, log)
+        let kernel = try attempt { () throws(KernelError) in
+            try LinuxKernel(manager: manager, marks: marks, kept: kept)
+        }
         // Drops these references, so that a descriptor closes as soon as `kernel` drops its own.
         kept = [:]
         let service = try attempt { () throws(StoreError) in
@@ -119,6 +122,15 @@ struct ServeCommand: ParsableCommand {
             return try ServiceManager(path: ProcessInfo.processInfo.environment["NOTIFY_SOCKET"], stored: names)
         } catch {
             log.warning("no service manager listens on NOTIFY_SOCKET", metadata: ["error": "\(error)"])
+            return nil
+        }
+    }
+
+    /// Marks of interfaces, if the socket is at its default place: udev's rules look beside it.
+    private func interfaceMarks(_ configuration: Configuration, _ log: Logger) -> InterfaceMarks? {
+        guard configuration.socket == Setting.socket.fallback else { return nil }
+        do throws(KernelError) { return try InterfaceMarks(folder: InterfaceMarks.defaultFolder) } catch {
+            log.warning("udev's rules cannot recognize Tapster's interfaces", metadata: ["error": "\(error)"])
             return nil
         }
     }

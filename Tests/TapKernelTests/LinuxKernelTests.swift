@@ -96,6 +96,37 @@ import Testing
         }
     }
 
+    @Test func aMarkIsThereFromBeforeTheInterfaceToAfterIt() async throws {
+        try await inNamespace {
+            try withTemporaryDirectory { directory in
+                let folder = directory + "/marks"
+                func marks() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: folder).sorted() }
+                _ = try InterfaceMarks(folder: folder)
+                #expect(FileManager.default.createFile(atPath: folder + "/stale", contents: nil))
+                let kernel = try LinuxKernel(marks: try InterfaceMarks(folder: folder)).open(nil)
+                #expect(try marks() == [])
+
+                let wanted = try Self.settle(try Self.wanted(), kernel)
+                #expect(try marks() == ["web0"])
+                let link = try #require(wanted.ownLink(in: try Self.observe(kernel)))
+
+                try run("ip", "tuntap", "add", "foreign", "mode", "tap")
+                let foreign = try Self.wanted("foreign")
+                #expect(throws: KernelError.self) {
+                    try Self.perform([.create(CreationFlags(foreign.spec))], on: foreign.name, at: nil, kernel)
+                }
+                #expect(try marks() == ["web0"])
+
+                try FileManager.default.removeItem(atPath: folder + "/web0")
+                kernel.mark(link)
+                #expect(try marks() == ["web0"])
+                #expect(kernel.delete([link.index]) == [:])
+                kernel.abandon(link.index)
+                #expect(try marks() == [])
+            }
+        }
+    }
+
     @Test func aNewAnchorTakesOverWithoutAFlap() async throws {
         try await inNamespace {
             var draft = DeviceSpecDraft()

@@ -1,7 +1,6 @@
 import CLinux
 import Foundation
 import Glibc
-import Glibc
 import TestSupport
 import Testing
 

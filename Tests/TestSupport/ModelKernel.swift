@@ -322,6 +322,8 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
         }
     }
 
+    public func mark(_ link: ObservedLink) {}
+
     public func abandon(_ index: LinkIndex) {
         condition.withLock { close(index) }
     }

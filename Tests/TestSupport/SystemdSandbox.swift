@@ -14,17 +14,27 @@ public final class SystemdSandbox {
     /// The daemon inside, started and stopped by systemd.
     public let daemon: Daemon
 
+    /// udev, NetworkManager, libvirt and Open vSwitch, unpacked by `scripts/setup test`.
+    private static let neighbours = URL(fileURLWithPath: #filePath).appending(path: "../../../.build-tools/neighbours")
+        .standardizedFileURL.path
+    /// Whether they are there.
+    public static let hasNeighbours = access(neighbours, F_OK) == 0
+
     /// Boots the system.
     ///
-    /// - Parameter directory: An existing directory.
+    /// - Parameters:
+    ///   - directory: An existing directory.
+    ///   - hasNeighbours: Whether it has udev, which is started, NetworkManager, libvirt and Open vSwitch.
     /// - Throws: `TestFailure` if it does not come up.
-    public init(in directory: String) throws {
+    public init(in directory: String, hasNeighbours: Bool = false) throws {
         self.directory = directory
         let boot = URL(fileURLWithPath: #filePath).appending(path: "../../Systemd/boot").standardizedFileURL.path
         let log = directory + "/boot"
         let script = try ChildProcess(
             // If this process is killed, the whole system ends.
-            "setpriv", ["--pdeathsig", "TERM", "--", boot, directory, Daemon.binary], output: log)
+            "setpriv",
+            ["--pdeathsig", "TERM", "--", boot, directory, Daemon.binary] + (hasNeighbours ? [Self.neighbours] : []),
+            output: log)
         self.script = script
         do {
             try eventually("systemd is up", within: 60) {
@@ -101,5 +111,12 @@ extension Trait where Self == ConditionTrait {
     /// Runs only where systemd can be booted in namespaces of its own.
     public static var systemd: Self {
         .enabled(if: Privileged.isAvailable && SystemdSandbox.isAvailable, "needs root, /dev/net/tun and systemd")
+    }
+
+    /// Runs only where other managers of interfaces can be started beside Tapster.
+    public static var neighbours: Self {
+        .enabled(
+            if: Privileged.isAvailable && SystemdSandbox.isAvailable && SystemdSandbox.hasNeighbours,
+            "needs root, /dev/net/tun, systemd and what scripts/setup unpacks")
     }
 }

@@ -224,8 +224,11 @@ public protocol KernelNamespace: AnyObject {
     /// - Returns: The devices that still exist, with the reason.
     func delete(_ indexes: [LinkIndex]) -> [LinkIndex: KernelError]
 
+    /// Shows the host's other programs that the interface is Tapster's. `create` does that too.
+    func mark(_ link: ObservedLink)
+
     /// Closes the descriptor that an unfinished plan has left open. The kernel removes the device if it is not
-    /// persistent yet.
+    /// persistent yet. Ends its mark.
     func abandon(_ index: LinkIndex)
 
     /// Opens queues for a consumer and attaches them; after an error none is open.

@@ -146,9 +146,10 @@ final class NamespaceState {
     func reservePort(of controller: LinkIndex) { observed.reservePort(of: controller) }
 
     func own(_ index: LinkIndex, _ name: DeviceName) {
-        guard observed.owners[index] != name, observed[index] != nil else { return }
+        guard observed.owners[index] != name, let link = observed[index] else { return }
         observed.owners[index] = name
         observed.rememberPort(index)
+        kernel.mark(link)
     }
 
     /// Forgets what the namespace has noted about a deleted device.
@@ -186,7 +187,7 @@ final class NamespaceState {
         observed.unverified.remove(index)
     }
 
-    /// Removes ownership of interfaces that are gone or no longer ours, and closes their anchors.
+    /// Removes ownership of interfaces that are gone or no longer ours, with their marks and anchors.
     func disown(_ indexes: [LinkIndex]) {
         for index in indexes {
             observed.owners[index] = nil

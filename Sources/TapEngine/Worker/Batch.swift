@@ -110,8 +110,7 @@ struct Batch {
         let isLast = round == Self.roundsMax
         let wanted: WantedDevice
         do throws(ValidationError) {
-            wanted = try self.wanted(job,
-                replaced: environment.replacedInterface(of: job.view.record))
+            wanted = try self.wanted(job)
         } catch {
             return job.fail(.invalid(error))
         }
@@ -163,7 +162,8 @@ struct Batch {
     private func wanted(_ job: DeviceJob) throws(ValidationError) -> WantedDevice {
         try WantedDevice(
             job.view.record, claim: job.claim, accounts: environment.accounts,
-            daemon: (kernel.daemonUser, kernel.daemonGroup))
+            daemon: (kernel.daemonUser, kernel.daemonGroup),
+            replaced: environment.replacedInterface(of: job.view.record))
     }
 
     /// Decides on a device that is to be deleted or moved to another namespace; `nil` if no interface is left to

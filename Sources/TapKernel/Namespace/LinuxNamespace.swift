@@ -14,6 +14,7 @@ final class LinuxNamespace: KernelNamespace {
     let netlink: NetlinkSocket
     private let monitor: LinkMonitor
     private let manager: ServiceManager?
+    private let marks: InterfaceMarks?
     /// Anchors, and the descriptors that the plans in progress use.
     private var held: [LinkIndex: TunQueue] = [:]
     /// The interfaces' files; `nil` until the first use.
@@ -23,10 +24,12 @@ final class LinuxNamespace: KernelNamespace {
     ///   - location: The namespace's name or path; `nil` for the daemon's own.
     ///   - boot: The current boot's identifier (`/proc/sys/kernel/random/boot_id`).
     ///   - manager: The service manager that stores copies of anchors; `nil` if there is none.
+    ///   - marks: Where Tapster's interfaces are marked; `nil` if they are not.
     ///   - kept: Descriptors of an earlier process, by name; the anchors of this namespace are removed from it.
     /// - Throws: `NamespaceFailure`.
     init(
-        _ location: NetworkNamespace?, boot: String, manager: ServiceManager?, kept: inout [String: OwnedDescriptor]
+        _ location: NetworkNamespace?, boot: String, manager: ServiceManager?, marks: InterfaceMarks?,
+        kept: inout [String: OwnedDescriptor]
     ) throws(NamespaceFailure) {
         var handle: NamespaceHandle?
         if let location { handle = try NamespaceHandle(location) }
@@ -43,6 +46,7 @@ final class LinuxNamespace: KernelNamespace {
         }
         self.handle = handle
         self.manager = manager
+        self.marks = marks
         restoreAnchors(from: &kept)
     }
 
@@ -100,7 +104,7 @@ final class LinuxNamespace: KernelNamespace {
     private static let renamesMax = 3
 
     func leave() {
-        for index in held.keys { abandon(index) }
+        for index in held.keys { release(index) }
     }
 
     /// The link monitor's descriptor, for the event loop.
@@ -244,15 +248,12 @@ final class LinuxNamespace: KernelNamespace {
 
     private func perform(_ step: Step, name: DeviceName, index: LinkIndex?) throws(Errno) -> LinkIndex? {
         if case .create(let flags) = step {
-            let queue = try TunQueue(creating: name, flags: flags, in: handle)
-            let created = try self.index(of: name.text)
-            held[created] = queue
-            return created
+            return try create(name, flags)
         }
         guard let index else { throw .noDevice }
         switch step {
         case .attach(let flags, let carrier): try attach(to: index, flags, carrier: carrier)
-        case .release: abandon(index)
+        case .release: release(index)
         case .setOwner(let user): try queue(index).setOwner(user)
         case .setGroup(let group): try queue(index).setGroup(group)
         case .setVnetHeaderSize(let size): try queue(index).setVnetHeaderSize(size)
@@ -277,6 +278,24 @@ final class LinuxNamespace: KernelNamespace {
         return index
     }
 
+    private func create(_ name: DeviceName, _ flags: CreationFlags) throws(Errno) -> LinkIndex {
+        marks?.add(name.text)
+        do throws(Errno) {
+            let queue = try TunQueue(creating: name, flags: flags, in: handle)
+            let index = try index(of: name.text)
+            held[index] = queue
+            marks?.add(name.text, of: index)
+            return index
+        } catch {
+            marks?.remove(name.text)
+            throw error
+        }
+    }
+
+    func mark(_ link: ObservedLink) {
+        marks?.add(link.name, of: link.index)
+    }
+
     private func attach(to index: LinkIndex, _ flags: CreationFlags, carrier: Bool) throws(Errno) {
         let name = try name(of: index)
         let queue = try TunQueue(attachingTo: name, flags: flags, carrier: carrier, in: handle)
@@ -287,6 +306,11 @@ final class LinuxNamespace: KernelNamespace {
     }
 
     func abandon(_ index: LinkIndex) {
+        marks?.remove(index)
+        release(index)
+    }
+
+    private func release(_ index: LinkIndex) {
         held.removeValue(forKey: index)?.forget()
         anchored.remove(index)
     }
