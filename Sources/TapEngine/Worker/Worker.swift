@@ -15,6 +15,8 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     static let resyncSeconds = 60.0
     /// The delay of the next full read after a failed read.
     static let failedReadRetryMilliseconds = 250
+    /// The delay of the next full read while the daemon lacks a capability.
+    static let missingAbilityRetrySeconds = 5.0
     /// The most devices in a batch. Each holds a descriptor until the batch's claims are committed, and a stop waits
     /// for the current batch.
     static let batchDevicesMax = 512
@@ -152,10 +154,11 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             hadWork = isFull
             var names = try isFull ? resync(atFailed: work.retriesFailed) : refreshPending()
             read = .now
+            if isFull || !retries.isEmpty { checkAbilities() }
             for name in names { leases.look(at: name) }
             for name in work.names { if let view = snapshots.current.devices[name] { leases.follow(view.record) } }
             if haveMountsChanged, namespaces.closeStale() || !waitingForNamespace.isEmpty {
-                names.formUnion(devicesInOtherNamespaces())
+                names.formUnion(snapshots.current.devicesInOtherNamespaces)
             }
             haveMountsChanged = false
             names.formUnion(work.names)
@@ -218,7 +221,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             if let namespace = view.record.claim?.namespace { needed.insert(namespace) }
         }
         namespaces.closeAll(but: needed)
-        _ = try daemonNamespace()
+        _ = try namespaces.ownNamespace()
         nextResync = .now + .seconds(Self.resyncSeconds * Double.random(in: 0.8...1.2))
         for (location, namespace) in namespaces.all {
             do throws(KernelError) {
@@ -246,17 +249,6 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         return atFailed || retries.isEmpty ? all : all.subtracting(retries.keys)
     }
 
-    private func daemonNamespace() throws(KernelError) -> NamespaceState {
-        do throws(NamespaceFailure) {
-            return try namespaces.namespace(at: nil)
-        } catch {
-            switch error {
-            case .unusable(let error): throw error
-            case .missing(let detail): throw KernelError("open_namespace", .noEntry, advice: detail)
-            }
-        }
-    }
-
     private func refreshPending() throws(KernelError) -> Set<DeviceName> {
         let devices = snapshots.current.devices
         var affected: Set<DeviceName> = []
@@ -271,12 +263,13 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         return affected.filter { devices[$0] != nil }
     }
 
-    /// The devices that are wanted, or exist, in a namespace other than the daemon's.
-    private func devicesInOtherNamespaces() -> Set<DeviceName> {
-        Set(
-            snapshots.current.devices.values.lazy
-                .filter { $0.record.spec.networkNamespace != nil || $0.record.claim?.namespace != nil }
-                .map(\.record.name))
+    /// Publishes what keeps the daemon from managing interfaces, and looks again soon while there is something.
+    private func checkAbilities() {
+        let missing = namespaces.missingAbility()
+        if missing != nil { nextResync = min(nextResync, .now + .seconds(Self.missingAbilityRetrySeconds)) }
+        guard missing?.description != snapshots.current.missingAbility else { return }
+        if let missing { log.error("interfaces cannot be managed", metadata: ["error": "\(missing)"]) }
+        snapshots.setMissingAbility(missing?.description)
     }
 
     private func dueRetries(_ now: ContinuousClock.Instant) -> [DeviceName] {

@@ -5,6 +5,7 @@ package import TapDocument
 package struct DeviceReader: Sendable {
     let accounts: any Accounts
     let features: KernelFeatures
+    let processors: any ProcessorSource
 
     /// Parses a device.
     ///
@@ -23,7 +24,7 @@ package struct DeviceReader: Sendable {
     package func issues(_ document: JSONValue, name: DeviceName? = nil) -> (input: DeviceInput?, issues: [FieldIssue]) {
         do throws(InvalidDocument) {
             let input = try DeviceInput(document, accounts: accounts, pathName: name)
-            let refusals = features.refusals(of: input.spec)
+            let refusals = features.refusals(of: input.spec) + input.spec.impossibleNames
             guard refusals.isEmpty else {
                 return (nil, refusals.map { FieldIssue(pointer: $0.field.pointer, detail: $0.detail) })
             }
@@ -31,5 +32,18 @@ package struct DeviceReader: Sendable {
         } catch {
             return (nil, error.issues)
         }
+    }
+
+    /// Checks the CPUs of an assignment.
+    ///
+    /// - Throws: `Refusal.invalidDocument` if the host does not have them, or they are offline.
+    package func check(_ cpus: [CPUNumber]) throws(Refusal) {
+        guard !cpus.isEmpty, let online = processors.online() else { return }
+        let issues = cpus.enumerated().filter { !online.contains($0.element.value) }.map { place, cpu in
+            FieldIssue(
+                pointer: "/cpus/\(place)",
+                detail: "CPU \(cpu.value) is not online on this host; online are \(online.sorted().rangeList)")
+        }
+        if !issues.isEmpty { throw .invalidDocument(issues) }
     }
 }

@@ -143,7 +143,7 @@ extension Assignment {
 
 extension [Int] {
     /// Text such as `0-3, 7`; the numbers must be ascending.
-    fileprivate var rangeList: String {
+    var rangeList: String {
         var runs: [ClosedRange<Int>] = []
         for number in self {
             if let last = runs.last, last.upperBound + 1 == number {
