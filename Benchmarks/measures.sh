@@ -6,6 +6,8 @@ reconciles=20
 repair_devices=30
 hostile_clients=200
 hostile_seconds=3
+viewers=100
+unmanaged_taps=10
 idle_seconds=4
 wrk_seconds=3
 put_clients=32
@@ -412,6 +414,42 @@ measure_hostile() {
     row "GET of one device beside $hostile_clients hostile clients, p99; floor: alone" \
         "$(calculate '%.3f ms' "$b")" "$(calculate '%.3f ms' "$a")" "$(calculate '%.2f' "$b / $a")" \
         "≤ 2, $(judge "$b / $a <= 2")"
+}
+
+# Repairs and leases beside viewers that ask the dearest question again as soon as they have the answer.
+measure_viewers() {
+    local run first taps=$((devices / runs / 2)) number p50 _
+    local repairs=() repairs_alone=() leases_alone=() leases_beside=()
+    ((taps <= repair_devices)) || taps=$repair_devices
+    start_settled_daemon
+    for ((number = 0; number < unmanaged_taps; number++)); do inside ip tuntap add dev "u$number" mode tap; done
+    for ((run = 1; run <= runs; run++)); do
+        progress "$run" "$runs"
+        first=$(((run - 1) * 2 * taps))
+        read -r p50 _ < <(inside "$build/repair" "$first" "$taps")
+        repairs_alone+=("$p50")
+        read -r p50 _ < <("$build/lease_each" "$socket" "$taps" "$queues")
+        leases_alone+=("$p50")
+        sleep "$settle_seconds"
+        "$build/viewers" "$socket" /v1/unmanaged "$viewers" >"$dir/viewers" &
+        viewer=$!
+        sleep "$settle_seconds"
+        read -r p50 _ < <(inside "$build/repair" "$((first + taps))" "$taps")
+        repairs+=("$p50")
+        read -r p50 _ < <("$build/lease_each" "$socket" "$taps" "$queues")
+        leases_beside+=("$p50")
+        stop "$viewer"
+        viewer=
+        (($(<"$dir/viewers") >= viewers)) || fail "the viewers got only $(<"$dir/viewers") answers"
+    done
+    end_fresh_daemon
+    row_beside_viewers "repair of a field" "$(median "${repairs[@]}")" "$(median "${repairs_alone[@]}")"
+    row_beside_viewers "lease of $queues queues" "$(median "${leases_beside[@]}")" "$(median "${leases_alone[@]}")"
+}
+
+row_beside_viewers() {
+    row "$1 beside $viewers viewers of unmanaged taps, p50; floor: alone" "$(calculate '%.3f ms' "$2")" \
+        "$(calculate '%.3f ms' "$3")" "$(calculate '%.2f' "$2 / $3")" "≤ 2, $(judge "$2 / $3 <= 2")"
 }
 
 # ---- Memory and processor time

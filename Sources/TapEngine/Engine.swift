@@ -48,7 +48,8 @@ package final class Engine: ChangeFeed {
         snapshots = SnapshotStore(onChange: onChange)
         inbox = WorkerInbox(waker: kernel.waker)
         userNames = UserNames(accounts)
-        documents = DeviceReader(accounts: accounts, features: kernel.features)
+        documents = DeviceReader(
+            accounts: accounts, features: kernel.features, processors: kernel.processors)
         let (devices, revision) = try store.load()
         snapshots.load(devices, revision: revision)
         writes = WriteQueue(store: store, snapshots: snapshots, inbox: inbox, metrics: metrics)

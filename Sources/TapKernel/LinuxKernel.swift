@@ -161,6 +161,9 @@ public final class LinuxKernel: Kernel {
     /// Searches `/proc/PID/fdinfo` of all processes that the daemon may read.
     public var holders: any DescriptorHolderSource { ProcessTable() }
 
+    /// Reads sysfs.
+    public var processors: any ProcessorSource { OnlineProcessors() }
+
     private static func bootIdentifier() throws(Errno) -> String {
         let file = try FileDescriptor(opening: "/proc/sys/kernel/random/boot_id", flags: O_RDONLY)
         var bytes = [UInt8](repeating: 0, count: 64)

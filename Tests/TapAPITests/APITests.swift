@@ -118,6 +118,14 @@ import Yams
         ("PATCH", "/v1/devices/web0", #"{"spec": {"link": {"macAdress": null}}}"#, 422, "INVALID_DOCUMENT"),
         ("PATCH", "/v1/devices/web0", "{}", 404, "DEVICE_NOT_FOUND"),
         ("GET", "/v1/devices/sixteen-bytes-xx", nil, 404, "DEVICE_NOT_FOUND"),
+        ("PATCH", "/v1/devices/sixteen-bytes-xx", "{}", 404, "DEVICE_NOT_FOUND"),
+        ("PUT", "/v1/devices/sixteen-bytes-xx", "{}", 422, "INVALID_DOCUMENT"),
+        ("PUT", "/v1/devices/all", "{}", 422, "INVALID_DOCUMENT"),
+        ("PUT", "/v1/devices/tap%25d", "{}", 422, "INVALID_DOCUMENT"),
+        ("POST", "/v1/devices", #"{"metadata": {"name": "tap%d"}}"#, 422, "INVALID_DOCUMENT"),
+        ("POST", "/v1/devices", #"{"metadata": {"name": "a b"}}"#, 422, "INVALID_DOCUMENT"),
+        ("POST", "/v1/apply", #"{"devices": [{"metadata": {"name": "sixteen-bytes-xx"}}]}"#, 422, "INVALID_DOCUMENT"),
+        ("POST", "/v1/apply?dryRun=true", #"{"devices": [{"metadata": {"name": "default"}}]}"#, 422, "INVALID_DOCUMENT"),
         ("DELETE", "/v1/devices/web0", nil, 404, "DEVICE_NOT_FOUND"),
         ("GET", "/v1/nothing", nil, 404, "ROUTE_NOT_FOUND"),
         ("BREW", "/v1/devices", nil, 405, "METHOD_NOT_ALLOWED"),
@@ -282,6 +290,7 @@ import Yams
             let answer = try world.send("GET", "/readyz?verbose")
             #expect(answer.status == 200)
             #expect(answer.text.contains("[+] kernel ok"))
+            #expect(answer.text.contains("[+] privileges ok"))
             #expect(answer.headers["content-type"]?.hasPrefix("text/plain") == true)
         }
     }
@@ -428,5 +437,39 @@ extension World {
     /// Every route, as `METHOD pattern`.
     var routes: [String] {
         (service.api as? RoutedHandler)?.router.routes.map { "\($0.method) \($0.pattern)" } ?? []
+    }
+
+    /// Names that no interface and no namespace can have. The kernel's part is in `ImpossibleNameTests`.
+    @Test(arguments: [
+        (#"{"link": {"controller": "br%d"}}"#, "/spec/link/controller"),
+        (#"{"link": {"controller": "all"}}"#, "/spec/link/controller"),
+        (#"{"link": {"controller": "default"}}"#, "/spec/link/controller"),
+        (#"{"link": {"controller": "à"}}"#, "/spec/link/controller"),
+        (#"{"link": {"altNames": ["lo"]}}"#, "/spec/link/altNames"),
+        (#"{"link": {"altNames": ["br0"], "controller": "br0"}}"#, "/spec/link/altNames"),
+        (#"{"networkNamespace": "/run/netns/"}"#, "/spec/networkNamespace"),
+        (#"{"networkNamespace": "/\#(String(repeating: "n", count: 256))"}"#, "/spec/networkNamespace"),
+    ])
+    func namesThatCannotBeAreRefused(spec: String, pointer: String) async throws {
+        try await withWorld { (world) throws in
+            let answer = try world.send("PUT", "/v1/devices/web0", #"{"spec": \#(spec)}"#)
+            #expect(answer.status == 422)
+            #expect(answer.pointers == [pointer])
+            #expect(try world.send("PUT", "/v1/devices/web0", "{}").status == 201)
+            #expect(try world.send("PATCH", "/v1/devices/web0", #"{"spec": \#(spec)}"#).pointers == [pointer])
+        }
+    }
+
+    @Test func theReasonWhyNothingCanBeManagedIsShown() async throws {
+        try await withWorld { (world) throws in
+            world.kernel.own.take(KernelError("change_links", .noPermission, advice: "a capability is missing"))
+            _ = try world.send("POST", "/v1/reconcile?wait=10s")
+            let answer = try world.send("GET", "/readyz")
+            #expect(answer.status == 503)
+            #expect(answer.text.contains("[-] privileges change_links failed with EPERM: a capability is missing"))
+            world.kernel.own.take(nil)
+            _ = try world.send("POST", "/v1/reconcile?wait=10s")
+            #expect(try world.send("GET", "/readyz").status == 200)
+        }
     }
 }

@@ -255,4 +255,20 @@ import Testing
             #expect(try world.send("DELETE", path + "/assignment", headers: ["If-Match": tag]).status == 204)
         }
     }
+
+    @Test func cpusThatAreNotThereAreRefused() async throws {
+        try await withWorld { (world) throws in
+            world.kernel.modelProcessors.set([0, 1, 3])
+            try world.state("web0", queues: 4)
+            let one = try world.send(
+                "PUT", "/v1/devices/web0/queues/0/assignment", #"{"consumer": "vm", "cpus": [1, 2, 64]}"#)
+            #expect(one.status == 422)
+            #expect(one.pointers == ["/cpus/1", "/cpus/2"])
+            #expect((one["errors", "0", "detail"] as? String)?.contains("online are 0-1, 3") == true)
+            let free = #"{"consumer": "vm", "count": 2, "cpus": [4]}"#
+            #expect(try world.send("POST", "/v1/devices/web0/assignments", free).pointers == ["/cpus/0"])
+            let right = #"{"consumer": "vm", "cpus": [0, 3]}"#
+            #expect(try world.send("PUT", "/v1/devices/web0/queues/0/assignment", right).status == 201)
+        }
+    }
 }

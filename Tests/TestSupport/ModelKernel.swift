@@ -116,8 +116,23 @@ public final class ModelKernel: Kernel, @unchecked Sendable {
     /// One process holds every interface.
     public var holders: any DescriptorHolderSource { modelHolders }
 
+    /// CPUs that are online; `nil`: they cannot be read.
+    public var processors: any ProcessorSource { modelProcessors }
+
+    /// Every CPU is online until a test says otherwise.
+    public let modelProcessors = ModelProcessors()
+
     /// Counts the searches.
     public let modelHolders = ModelHolders()
+}
+
+/// The CPUs of the in-memory kernel's host.
+public final class ModelProcessors: ProcessorSource {
+    private let numbers = Mutex<Set<Int>?>(nil)
+
+    public func set(_ online: Set<Int>) { numbers.withLock { $0 = online } }
+
+    public func online() -> Set<Int>? { numbers.withLock(\.self) }
 }
 
 /// Who holds the descriptors of the in-memory kernel.
@@ -150,6 +165,7 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
     private var addressesByLink: [LinkIndex: [ObservedAddress]] = [:]
     private var held: Set<LinkIndex> = []
     private var dumps = 0
+    private var missing: KernelError?
     private var anchors: Set<LinkIndex> = []
     private var nextIndex: Int32 = 2
     private var heard = KernelSignals()
@@ -257,6 +273,12 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
             return Array(devices.values)
         }
     }
+
+    /// What a test says is missing.
+    public func missingAbility() -> KernelError? { condition.withLock { missing } }
+
+    /// Takes an ability from the daemon, or gives it back.
+    public func take(_ ability: KernelError?) { condition.withLock { missing = ability } }
 
     /// The number of full reads so far.
     public var dumpCount: Int { condition.withLock { dumps } }

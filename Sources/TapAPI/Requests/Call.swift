@@ -161,6 +161,15 @@ struct Call: Sendable {
         }
     }
 
+    /// The device name in the path of a request that creates the device.
+    ///
+    /// - Throws: `Refusal.invalidDocument`, as for a name in the body.
+    func nameToCreate() throws(Problem) -> DeviceName {
+        do throws(ValidationError) { return try DeviceName(parameter(.name)) } catch {
+            throw .refused(.invalidDocument([FieldIssue(pointer: "/metadata/name", detail: error.detail)]))
+        }
+    }
+
     /// The device in the path, from a snapshot.
     ///
     /// - Throws: `Problem.invalidName`, `Refusal.deviceNotFound`.

@@ -82,7 +82,7 @@ struct DeviceRoutes: Sendable {
     }
 
     @Sendable private func replace(_ call: Call) throws(Problem) {
-        let (name, wait, recreate) = (try call.name(), try call.wait(), try call.flag("recreate"))
+        let (name, wait, recreate) = (try call.nameToCreate(), try call.wait(), try call.flag("recreate"))
         let document = try call.document()
         let input = try refusing { () throws(Refusal) in
             try writes.engine.documents.input(document, name: name, keeping: engine.snapshot)

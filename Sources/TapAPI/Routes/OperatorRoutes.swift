@@ -42,6 +42,7 @@ struct OperatorRoutes: Sendable {
         let snapshot = engine.health
         let checks = [
             ("kernel", snapshot.workerFailure),
+            ("privileges", snapshot.missingAbility),
             ("database", snapshot.storeFailure),
             ("reconciled", snapshot.isReady ? nil : "the first pass over the kernel is not complete"),
         ]

@@ -97,6 +97,7 @@ struct QueueRoutes: Sendable {
 
     @Sendable private func assign(_ call: Call) throws(Problem) {
         let input = try call.input { (document) throws(InvalidDocument) in try AssignmentInput(document) }
+        try refusing { () throws(Refusal) in try engine.documents.check(input.cpus) }
         try change(call) { (record, group, _) throws(Refusal) in
             let index = try Self.index(call, of: record)
             try Preconditions(call.request).check(record.assignments[index]?.entityTag)
@@ -121,6 +122,7 @@ struct QueueRoutes: Sendable {
 
     @Sendable private func assignFree(_ call: Call) throws(Problem) {
         let input = try call.input { (document) throws(InvalidDocument) in try FreeQueuesInput(document) }
+        try refusing { () throws(Refusal) in try engine.documents.check(input.assignment.cpus) }
         try change(call) { (record, group, idempotent) throws(Refusal) in
             let (change, queues) = try QueueChange.assign(
                 free: input.count, of: record, leases: engine.snapshot.devices[record.name]?.leases ?? [],

@@ -45,7 +45,8 @@ public protocol Waker: Sendable {
     func wake()
 }
 
-/// The kernel as the worker uses it. Everything but `waker` and `holders` is used on the worker's thread only.
+/// The kernel as the worker uses it. Everything but `waker`, `holders` and `processors` is used on the worker's thread
+/// only.
 public protocol Kernel: AnyObject {
     /// May be used on any thread.
     var waker: any Waker { get }
@@ -99,6 +100,14 @@ public protocol Kernel: AnyObject {
 
     /// May be used on any thread.
     var holders: any DescriptorHolderSource { get }
+    /// May be used on any thread.
+    var processors: any ProcessorSource { get }
+}
+
+/// The CPUs of the host.
+public protocol ProcessorSource: Sendable {
+    /// The numbers of the CPUs that are online; `nil` if they cannot be read. It does not wait.
+    func online() -> Set<Int>?
 }
 
 /// Finds who holds descriptors of tap and tun devices.
@@ -159,6 +168,10 @@ public protocol KernelNamespace: AnyObject {
 
     /// Whether the location still refers to this namespace.
     var isCurrent: Bool { get }
+
+    /// Why the daemon can manage no interface in this namespace: a capability or `/dev/net/tun` is missing. `nil` if it
+    /// can.
+    func missingAbility() -> KernelError?
 
     /// The notifications since the last call. Does not wait.
     ///

@@ -6,6 +6,8 @@ final class NamespaceStates {
     private let kernel: any Kernel
     private let statistics: StatisticsSources
     private(set) var all: [NetworkNamespace?: NamespaceState] = [:]
+    /// Why the last attempt to open a namespace failed.
+    private var failures: [NetworkNamespace: KernelError] = [:]
 
     /// - Parameters:
     ///   - kernel: Opens namespaces.
@@ -18,7 +20,12 @@ final class NamespaceStates {
     /// Returns the namespace at a location, opening it if necessary.
     func namespace(at location: NetworkNamespace?) throws(NamespaceFailure) -> NamespaceState {
         if let state = all[location] { return state }
-        let namespace = try kernel.open(location)
+        if let location { failures[location] = nil }
+        let namespace: any KernelNamespace
+        do throws(NamespaceFailure) { namespace = try kernel.open(location) } catch {
+            if let location, case .unusable(let error) = error { failures[location] = error }
+            throw error
+        }
         do throws(KernelError) {
             let state = try NamespaceState(location, kernel: namespace)
             // A namespace is usable without its counters; a scrape reports that they are missing.
@@ -30,8 +37,8 @@ final class NamespaceStates {
         }
     }
 
-    /// The daemon's own namespace.
-    func daemonNamespace() throws(KernelError) -> NamespaceState {
+    /// Returns the daemon's own namespace, opening it if necessary.
+    func ownNamespace() throws(KernelError) -> NamespaceState {
         do throws(NamespaceFailure) {
             return try namespace(at: nil)
         } catch {
@@ -40,6 +47,13 @@ final class NamespaceStates {
             case .missing(let detail): throw KernelError("open_namespace", .noEntry, advice: detail)
             }
         }
+    }
+
+    /// Why the daemon can manage no interface in one of the namespaces; `nil` if it can in all.
+    func missingAbility() -> KernelError? {
+        // EPERM: setns(2) needs CAP_SYS_ADMIN over the namespace. A file that cannot be opened concerns its device alone.
+        all.values.lazy.compactMap { $0.kernel.missingAbility() }.first
+            ?? failures.values.first { $0.errno == .noPermission }
     }
 
     /// Closes a namespace. Our descriptors would keep a deleted namespace alive.
@@ -60,5 +74,6 @@ final class NamespaceStates {
     /// Closes the namespaces that no device needs; never the daemon's own.
     func closeAll(but needed: Set<NetworkNamespace>) {
         for case let location? in all.keys where !needed.contains(location) { close(location) }
+        failures = failures.filter { needed.contains($0.key) }
     }
 }

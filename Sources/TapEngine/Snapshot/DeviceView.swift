@@ -55,8 +55,6 @@ package final class DeviceView: Sendable {
             wasRelabelled: wasRelabelled || record.map { $0.labels != self.record.labels } ?? false)
     }
 
-    /// Whether it is wanted, or exists, in a namespace other than the daemon's.
-    var isInOtherNamespace: Bool { record.spec.networkNamespace != nil || record.claim?.namespace != nil }
 
     /// Whether its document equals that of another version.
     func hasSameDocument(as other: DeviceView) -> Bool {

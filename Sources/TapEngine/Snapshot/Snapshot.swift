@@ -13,9 +13,21 @@ package struct Snapshot: Sendable {
     package var isReady = false
     /// Why the kernel cannot be read; `nil` if it can.
     package var workerFailure: String?
+    /// Why the daemon can manage no interface, in its own or in a wanted namespace; `nil` if it can.
+    package var missingAbility: String?
     /// Why the last write to the database failed; `nil` if it succeeded.
     package var storeFailure: String?
 
     /// Whether `/readyz` succeeds.
-    package var isHealthy: Bool { isReady && workerFailure == nil && storeFailure == nil }
+    package var isHealthy: Bool {
+        isReady && workerFailure == nil && missingAbility == nil && storeFailure == nil
+    }
+
+    /// The devices that are wanted, or exist, in a namespace other than the daemon's.
+    var devicesInOtherNamespaces: Set<DeviceName> {
+        Set(
+            devices.values.lazy
+                .filter { $0.record.spec.networkNamespace != nil || $0.record.claim?.namespace != nil }
+                .map(\.record.name))
+    }
 }

@@ -63,6 +63,8 @@ final class SnapshotStore: ChangeFeed {
 
     func setStoreFailure(_ failure: String?) { state.withLock { $0.snapshot.storeFailure = failure } }
 
+    func setMissingAbility(_ reason: String?) { state.withLock { $0.snapshot.missingAbility = reason } }
+
     func setWorkerFailure(_ failure: String?) { state.withLock { $0.snapshot.workerFailure = failure } }
 
     /// Publishes committed records; the status stays.

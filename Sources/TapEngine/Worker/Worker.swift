@@ -15,6 +15,8 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     static let resyncSeconds = 60.0
     /// The delay of the next full read after a failed read.
     static let failedReadRetryMilliseconds = 250
+    /// The delay of the next full read while the daemon lacks a capability.
+    static let missingAbilityRetrySeconds = 5.0
     /// The most devices in a batch. Each holds a descriptor until the batch's claims are committed, and a stop waits
     /// for the current batch.
     static let batchDevicesMax = 512
@@ -174,11 +176,11 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             hadWork = isFull
             var names = try isFull ? resync(atFailed: work.retriesFailed) : refreshPending()
             read = .now
+            if isFull || !retries.isEmpty { checkAbilities() }
             for name in names { leases.look(at: name) }
             for name in work.names { if let view = snapshots.current.devices[name] { leases.follow(view.record) } }
             if haveMountsChanged, namespaces.closeStale() || !waitingForNamespace.isEmpty {
-                let devices = snapshots.current.devices.values
-                names.formUnion(devices.lazy.filter(\.isInOtherNamespace).map(\.record.name))
+                names.formUnion(snapshots.current.devicesInOtherNamespaces)
             }
             haveMountsChanged = false
             names.formUnion(work.names)
@@ -241,7 +243,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             if let namespace = view.record.claim?.namespace { needed.insert(namespace) }
         }
         namespaces.closeAll(but: needed)
-        _ = try namespaces.daemonNamespace()
+        _ = try namespaces.ownNamespace()
         nextResync = .now + .seconds(Self.resyncSeconds * Double.random(in: 0.8...1.2))
         for (location, namespace) in namespaces.all {
             do throws(KernelError) {
@@ -276,6 +278,15 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             }
         }
         return affected.filter { devices[$0] != nil }
+    }
+
+    /// Publishes what keeps the daemon from managing interfaces, and looks again soon while there is something.
+    private func checkAbilities() {
+        let missing = namespaces.missingAbility()
+        if missing != nil { nextResync = min(nextResync, .now + .seconds(Self.missingAbilityRetrySeconds)) }
+        guard missing?.description != snapshots.current.missingAbility else { return }
+        if let missing { log.error("interfaces cannot be managed", metadata: ["error": "\(missing)"]) }
+        snapshots.setMissingAbility(missing?.description)
     }
 
     private func dueRetries(_ now: ContinuousClock.Instant) -> [DeviceName] {

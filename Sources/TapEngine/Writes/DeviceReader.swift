@@ -7,6 +7,7 @@ internal import TapStore
 package struct DeviceReader: Sendable {
     let accounts: any Accounts
     let features: KernelFeatures
+    let processors: any ProcessorSource
 
     /// Parses a device.
     ///
@@ -32,7 +33,7 @@ package struct DeviceReader: Sendable {
             let input = try DeviceInput(document, accounts: accounts, pathName: name) { name in
                 snapshot?.devices[name]?.record.spec
             }
-            let refusals = features.refusals(of: input.spec)
+            let refusals = features.refusals(of: input.spec) + input.spec.impossibleNames
             guard refusals.isEmpty else {
                 return (nil, refusals.map { FieldIssue(pointer: $0.field.pointer, detail: $0.detail) })
             }
@@ -40,5 +41,18 @@ package struct DeviceReader: Sendable {
         } catch {
             return (nil, error.issues)
         }
+    }
+
+    /// Checks the CPUs of an assignment.
+    ///
+    /// - Throws: `Refusal.invalidDocument` if the host does not have them, or they are offline.
+    package func check(_ cpus: [CPUNumber]) throws(Refusal) {
+        guard !cpus.isEmpty, let online = processors.online() else { return }
+        let issues = cpus.enumerated().filter { !online.contains($0.element.value) }.map { place, cpu in
+            FieldIssue(
+                pointer: "/cpus/\(place)",
+                detail: "CPU \(cpu.value) is not online on this host; online are \(online.sorted().rangeList)")
+        }
+        if !issues.isEmpty { throw .invalidDocument(issues) }
     }
 }

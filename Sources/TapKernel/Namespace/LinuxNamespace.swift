@@ -112,6 +112,21 @@ final class LinuxNamespace: KernelNamespace {
 
     var isCurrent: Bool { handle?.isCurrent ?? true }
 
+    func missingAbility() -> KernelError? {
+        if handle == nil {
+            do throws(Errno) { _ = try TunQueue.features() } catch {
+                return KernelError("open_tun", error, advice: TunQueue.advice(error))
+            }
+        }
+        // A change of no interface. The kernel checks the capability first, over the user namespace that owns the network
+        // namespace (`rtnetlink_rcv_msg()`), and refuses the request itself only then, with EINVAL.
+        let refusal = netlink.change([.change(LinkIndex(rawValue: 0), [])]).first ?? nil
+        guard let refusal, refusal.errno == .noPermission else { return nil }
+        return KernelError(
+            "change_links", refusal.errno,
+            advice: "the daemon lacks CAP_NET_ADMIN over \(handle == nil ? "its" : "a wanted") network namespace")
+    }
+
     func signals() throws(KernelError) -> KernelSignals {
         var signals = KernelSignals()
         do throws(Errno) { try monitor.drain(into: &signals) } catch { throw KernelError("wait", error) }
