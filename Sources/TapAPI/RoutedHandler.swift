@@ -69,7 +69,7 @@ struct RoutedHandler: HTTPHandler {
         let identifier = request?.head.identifier ?? HTTPRequest.newIdentifier()
         var response = Problem.rejected(rejection, limits: limits)
             .response(path: request?.head.path ?? "", requestIdentifier: identifier)
-        response.headers.append("X-Request-Id", identifier)
+        response.requestIdentifier = identifier
         return response
     }
 
@@ -83,7 +83,7 @@ struct RoutedHandler: HTTPHandler {
         }
         var response = problem.response(path: head.path, requestIdentifier: head.identifier)
         metrics.requests.increment(method: "other", route: "other", code: response.status)
-        response.headers.append("X-Request-Id", head.identifier)
+        response.requestIdentifier = head.identifier
         return response
     }
 

@@ -9,9 +9,10 @@ public struct HTTPRequest: Sendable {
 
     /// A new identifier. It must be unique, not secret: a random number for each process, and a counter.
     public static func newIdentifier() -> String {
-        identifierPrefix + String(identifierCount.add(1, ordering: .relaxed).newValue)
+        identifierPrefix + String(identifierCount.add(1, ordering: .relaxed).newValue, radix: 36)
     }
 
-    private static let identifierPrefix = String(UInt32.random(in: (1 << 28)...UInt32.max), radix: 16) + "-"
+    /// Short, so that the identifiers of a process have at most 15 bytes, which need no allocation, for a long time.
+    private static let identifierPrefix = String(UInt32.random(in: (1 << 28)...UInt32.max), radix: 36) + "-"
     private static let identifierCount = Atomic<UInt64>(0)
 }

@@ -37,7 +37,7 @@ struct Call: Sendable {
     /// Counts the response and adds `X-Request-Id`.
     private func finished(_ response: HTTPResponse) -> HTTPResponse {
         var response = response
-        response.headers.append("X-Request-Id", request.head.identifier)
+        response.requestIdentifier = request.head.identifier
         metrics.requests.increment(method: request.head.method, route: route, code: response.status)
         metrics.requestDuration.observe(request.head.received.duration(to: .now))
         return response
