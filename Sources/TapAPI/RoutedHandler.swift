@@ -20,16 +20,15 @@ struct RoutedHandler: HTTPHandler {
                     throw .bodyTooLarge(bytesMax: route.bodyBytesMax)
                 }
                 let call = Call(
-                    request: request, exchange: exchange, route: route.pattern, places: route.places,
-                    metrics: metrics, identity: identity)
+                    request: request, exchange: exchange, route: route, metrics: metrics, identity: identity)
                 do throws(Problem) { try follow(route, call) } catch { call.fail(error) }
             case .otherMethods(let allowed):
                 throw .methodNotAllowed(method: request.head.method, allowed: allowed)
             case .options(let allowed):
-                let call = Call(
-                    request: request, exchange: exchange, route: "other", places: [:], metrics: metrics,
-                    identity: identity)
-                call.answer(HTTPResponse(status: 204, headers: ["Allow": allowed.joined(separator: ", ")]))
+                var response = HTTPResponse(status: 204, headers: ["Allow": allowed.joined(separator: ", ")])
+                response.requestIdentifier = request.head.identifier
+                metrics.count(response.status, to: request.head, metrics.requests.other)
+                exchange.respond(response)
             case .none:
                 throw router.notFound(request.head.path)
             }
@@ -49,7 +48,7 @@ struct RoutedHandler: HTTPHandler {
     private func follow(_ route: Route, _ call: Call) throws(Problem) {
         guard call.identity.allows(route.permission) else { throw .denied(.forbidden(route.permission, call.identity)) }
         let query = call.request.head.query
-        if let unknown = query.keys.first(where: { !route.parameters.contains($0) }) {
+        if !query.isEmpty, let unknown = query.keys.first(where: { !route.parameters.contains($0) }) {
             throw .invalidParameter(
                 name: unknown,
                 detail: "is not a parameter of this request; known: "
@@ -82,7 +81,7 @@ struct RoutedHandler: HTTPHandler {
             refusals.record(Identity.source(of: origin), problem.words.code, problem.words.detail)
         }
         var response = problem.response(path: head.path, requestIdentifier: head.identifier)
-        metrics.requests.increment(method: "other", route: "other", code: response.status)
+        metrics.requests.other.increment(method: "other", code: response.status)
         response.requestIdentifier = head.identifier
         return response
     }

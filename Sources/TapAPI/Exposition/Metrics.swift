@@ -31,6 +31,12 @@ final class Metrics: Sendable {
         self.droppedLogLines = droppedLogLines
     }
 
+    /// Counts the response to a request that reached a route, and its duration.
+    func count(_ status: Int, to head: RequestHead, _ responses: ResponseCounter) {
+        responses.increment(method: head.method, code: status)
+        requestDuration.observe(head.received.duration(to: .now))
+    }
+
     private let started = Date().timeIntervalSince1970
 
     /// Values sampled at scrape time.

@@ -121,7 +121,7 @@ package final class Gauge: Instrument {
 package final class Histogram: Instrument {
     private struct State {
         var counts: [UInt64]
-        var sum = 0.0
+        var sum = Duration.zero
     }
 
     /// The metric name.
@@ -129,6 +129,7 @@ package final class Histogram: Instrument {
     /// The `# HELP` text.
     package let help: String
     private let bounds: [Double]
+    private let limits: [Duration]
     private let state: Mutex<State>
 
     package init(
@@ -138,16 +139,16 @@ package final class Histogram: Instrument {
         self.name = name
         self.help = help
         self.bounds = bounds
+        limits = bounds.map { .seconds($0) }
         state = Mutex(State(counts: Array(repeating: 0, count: bounds.count + 1)))
     }
 
     /// Counts a duration in its bucket.
     package func observe(_ duration: Duration) {
-        let seconds = duration.inSeconds
-        let bucket = bounds.firstIndex { seconds <= $0 } ?? bounds.count
+        let bucket = limits.firstIndex { duration <= $0 } ?? limits.count
         state.withLock { state in
             state.counts[bucket] += 1
-            state.sum += seconds
+            state.sum += duration
         }
     }
 
@@ -160,7 +161,7 @@ package final class Histogram: Instrument {
             total += count
             samples.append(.init(suffix: "_bucket", labels: [("le", bound)], value: .integer(total)))
         }
-        samples.append(.init(suffix: "_sum", value: .real(state.sum)))
+        samples.append(.init(suffix: "_sum", value: .real(state.sum.inSeconds)))
         samples.append(.init(suffix: "_count", value: .integer(total)))
         return MetricFamily(name: name, help: help, kind: .histogram, samples: samples)
     }
