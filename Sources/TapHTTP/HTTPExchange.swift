@@ -37,14 +37,15 @@ public import TapSystem
     }
 
     private let state = Mutex(State.open)
-    var incoming = Incoming()
+    var incoming: Incoming
     // SAFETY: valid until the library reports the request completed; `finish` is called before that.
     private let connection: OpaquePointer
     let client: ClientConnection
 
-    init(_ connection: OpaquePointer, client: ClientConnection) {
+    init(_ connection: OpaquePointer, client: ClientConnection, _ incoming: consuming Incoming) {
         unsafe self.connection = connection
         self.client = client
+        self.incoming = incoming
     }
 
     /// The client that sent the request.

@@ -1,7 +1,7 @@
 /// Header fields of a response, in the order in which they are sent.
 public struct HTTPHeaders: Sendable {
-    /// Names, which are case-insensitive, and values, which are sent unchanged (RFC 9110, section 5). Several fields may
-    /// have the same name.
+    /// Names, which are case-insensitive, and values, which are sent unchanged (RFC 9110, section 5). Several fields
+    /// may have the same name.
     public private(set) var fields: [(String, String)]
 
     /// Adds a field at the end; fields of the same name stay.

@@ -196,22 +196,22 @@ public final class HTTPServer: Sendable {
         guard let client = unsafe client(of: connection) else { return nil }
         unsafe identify(client, connection)
         client.expect(.slowBody, within: limits.bodySecondsMax, crowded: limits.crowdedSecondsMax)
-        let exchange = unsafe HTTPExchange(connection, client: client)
+        var incoming = HTTPExchange.Incoming()
         do throws(HTTPRejection) {
             let parts = try unsafe RequestParts(
                 line, of: connection, targetBytes: client.targetBytes, fieldsMax: limits.headersMax)
             let head = RequestHead(parts, try client.takeTarget())
-            exchange.incoming.request = HTTPRequest(head: head)
+            incoming.request = HTTPRequest(head: head)
             let framing = try RequestFraming(
                 head.parts.fields, authority: head.target.authority, isHTTP10: head.parts.isHTTP10,
                 bodyBytesMax: limits.bodyBytesMax)
             // Ends the connection after a chunked request, since the library accepts malformed chunks without reporting
             // them, and other parsers may read these differently.
-            exchange.incoming.closes = framing.isChunked
+            incoming.closes = framing.isChunked
         } catch {
-            exchange.incoming.rejection = error
+            incoming.rejection = error
         }
-        return exchange
+        return unsafe HTTPExchange(connection, client: client, incoming)
     }
 
     /// Called with each message that the library logs. If the message means that the library is about to refuse a

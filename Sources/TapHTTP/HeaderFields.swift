@@ -59,14 +59,16 @@ struct HeaderFields: Sendable {
     }
 
     /// The value of a field, whose name is given in lower case; of a repeated field, the last value.
-    subscript(name: String) -> String? {
+    subscript(name: StaticString) -> String? {
+        guard mayHave(name) else { return nil }
         var last: Range<Int>?
         forEachValue(name) { last = $0 }
         return last.map { String(decoding: text[$0], as: UTF8.self) }
     }
 
     /// For a field that must not be repeated: the number of its occurrences, and the bytes of the first value.
-    func only(_ name: String) -> (count: Int, value: ArraySlice<UInt8>?) {
+    func only(_ name: StaticString) -> (count: Int, value: ArraySlice<UInt8>?) {
+        guard mayHave(name) else { return (0, nil) }
         var (count, first): (Int, Range<Int>?) = (0, nil)
         forEachValue(name) { value in
             if count == 0 { first = value }
@@ -76,21 +78,28 @@ struct HeaderFields: Sendable {
     }
 
     /// The bytes of the value of each field with that name.
-    func values(_ name: String) -> [ArraySlice<UInt8>] {
+    func values(_ name: StaticString) -> [ArraySlice<UInt8>] {
+        guard mayHave(name) else { return [] }
         var values: [ArraySlice<UInt8>] = []
         forEachValue(name) { values.append(text[$0]) }
         return values
     }
 
+    @inline(__always) private func mayHave(_ name: StaticString) -> Bool {
+        nameLengths & Self.bit(name.utf8CodeUnitCount) != 0
+    }
+
     /// Calls `body` with the place of each value in `text`.
-    private func forEachValue(_ name: String, _ body: (Range<Int>) -> Void) {
-        guard nameLengths & Self.bit(name.utf8.count) != 0 else { return }
+    private func forEachValue(_ name: StaticString, _ body: (Range<Int>) -> Void) {
+        // SAFETY: the bytes of a literal live forever.
+        let name = unsafe UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
         var start = 0
         while start < text.count {
-            let nameEnd = start + name.utf8.count
-            // The first field with a shorter name may be the last: `nameEnd` may be beyond the text.
+            let nameEnd = start + name.count
+            // The field may be shorter than `name`, and the last one.
             let isNamed =
-                nameEnd < text.count && text[nameEnd] == Self.colon && text[start..<nameEnd].elementsEqual(name.utf8)
+                nameEnd < text.count && text[nameEnd] == Self.colon
+                && name.indices.allSatisfy { unsafe text[start + $0] == name[$0] }
             var end = isNamed ? nameEnd : start
             while text[end] != Self.lineFeed { end += 1 }
             if isNamed { body(nameEnd + 1..<end) }

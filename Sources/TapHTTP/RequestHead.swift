@@ -25,10 +25,10 @@ public final class RequestHead: Sendable {
     }
 
     /// The value of a header field, whose name is given in lower case; of a repeated field, the last value.
-    public func header(_ name: String) -> String? { parts.fields[name] }
+    public func header(_ name: StaticString) -> String? { parts.fields[name] }
 
     /// The values of a list field, those of all its lines joined by commas (RFC 9110, section 5.3).
-    public func list(_ name: String) -> String? {
+    public func list(_ name: StaticString) -> String? {
         let values = parts.fields.values(name)
         return values.isEmpty ? nil : values.map { String(decoding: $0, as: UTF8.self) }.joined(separator: ",")
     }
@@ -48,7 +48,7 @@ struct RequestFraming {
     let isChunked: Bool
 
     /// Fields that must not be repeated: parsers differ on whether the first or the last counts (RFC 9110, 5.3).
-    private static let singular = ["authorization", "content-type", "idempotency-key"]
+    private static let singular: [StaticString] = ["authorization", "content-type", "idempotency-key"]
 
     /// - Throws: `HTTPRejection` if the request is ambiguous, has an unknown transfer coding, or too large a body. The
     ///   library accepts such requests.

@@ -30,8 +30,11 @@ struct RequestParts {
         if !Self.isLibraryStrict {
             try unsafe LenientHead(line, of: connection, targetBytes: targetBytes).check()
         }
-        method = unsafe String(cString: line.method)
-        guard !method.isEmpty, method.utf8.allSatisfy(HeaderFields.isTokenByte) else { throw .malformedRequest }
+        let method = unsafe UnsafeRawBufferPointer(start: line.method, count: strlen(line.method))
+        guard unsafe !method.isEmpty, unsafe method.allSatisfy(HeaderFields.isTokenByte) else {
+            throw .malformedRequest
+        }
+        self.method = unsafe String(decoding: method, as: UTF8.self)
         isHTTP10 = unsafe strcmp(line.version, "HTTP/1.0") == 0
         fields = try unsafe HeaderFields(of: connection, fieldsMax: fieldsMax)
     }

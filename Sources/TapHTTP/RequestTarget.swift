@@ -27,8 +27,13 @@ struct RequestTarget: Sendable {
     }
 
     private init?(decoding text: UnsafeRawBufferPointer, parametersMax: Int) {
-        // A target has no blanks and no fragment.
-        guard unsafe text.allSatisfy({ $0 > 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "#") }) else { return nil }
+        // Nearly all targets are ASCII without percent signs.
+        var isPlain = true
+        for unsafe byte in unsafe text {
+            // A target has no blanks and no fragment.
+            guard byte > 0x20, byte != 0x7F, byte != UInt8(ascii: "#") else { return nil }
+            if byte >= 0x80 || byte == UInt8(ascii: "%") { isPlain = false }
+        }
         var rest = unsafe text[...]
         if unsafe text.first != UInt8(ascii: "/"),
             let scheme = Self.schemes.first(where: { unsafe rest.starts(with: $0) })
@@ -46,7 +51,10 @@ struct RequestTarget: Sendable {
         guard
             unsafe path.first == UInt8(ascii: "/") || text.elementsEqual("*".utf8)
                 || (path.isEmpty && authority != nil),
-            let segments = unsafe Self.segments(path), let text = unsafe Self.text(path)
+            let segments = unsafe Self.segments(path, isPlain: isPlain),
+            // Validating takes several times as long.
+            let text = isPlain
+                ? unsafe String(decoding: path, as: UTF8.self) : unsafe String(validating: path, as: UTF8.self)
         else { return nil }
         self.path = text
         self.segments = segments
@@ -58,23 +66,18 @@ struct RequestTarget: Sendable {
         self.query = query
     }
 
-    private static func text(_ path: Slice<UnsafeRawBufferPointer>) -> String? {
-        // Validating takes several times as long, and nearly all paths are ASCII.
-        unsafe path.allSatisfy { $0 < 0x80 }
-            ? unsafe String(decoding: path, as: UTF8.self) : unsafe String(validating: path, as: UTF8.self)
-    }
-
-    private static func segments(_ path: Slice<UnsafeRawBufferPointer>) -> [String]? {
+    /// - Parameter isPlain: Whether the path is ASCII and has no percent signs.
+    private static func segments(_ path: Slice<UnsafeRawBufferPointer>, isPlain: Bool) -> [String]? {
         var segments: [String] = []
         segments.reserveCapacity(8)
         var start = unsafe path.first == UInt8(ascii: "/") ? path.startIndex + 1 : path.startIndex
         guard unsafe start < path.endIndex else { return [] }
         while unsafe start <= path.endIndex {
             let end = unsafe path[start...].firstIndex(of: UInt8(ascii: "/")) ?? path.endIndex
-            guard let segment = unsafe percentDecoded(path[start..<end]),
+            let raw = unsafe path[start..<end]
+            guard let segment = isPlain ? unsafe String(decoding: raw, as: UTF8.self) : unsafe percentDecoded(raw),
                 segment.utf8.count > 2 || segment != "." && segment != "..",
-                // Only a decoded slash can be in a segment, and decoding makes it shorter.
-                segment.utf8.count == end - start || !segment.utf8.contains(UInt8(ascii: "/"))
+                isPlain || !segment.utf8.contains(UInt8(ascii: "/"))
             else { return nil }
             segments.append(segment)
             start = end + 1

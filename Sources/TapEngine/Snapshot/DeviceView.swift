@@ -1,4 +1,3 @@
-internal import Synchronization
 package import TapCore
 internal import TapDocument
 package import TapSystem
@@ -19,7 +18,7 @@ package final class DeviceView: Sendable {
     /// Whether its labels may have changed since its creation.
     let wasRelabelled: Bool
     /// Rendered on first use, since most versions are replaced before they are read.
-    private let rendered = AtomicLazyReference<SharedBytes>()
+    private let rendered = LazyBytes()
 
     package init(
         record: DeviceRecord, status: DeviceStatus = DeviceStatus(), leases: [LeaseView] = [],
@@ -36,8 +35,7 @@ package final class DeviceView: Sendable {
 
     /// The device's JSON document.
     package var body: SharedBytes {
-        // Of threads that render it at the same time, all use the result of the first.
-        rendered.load() ?? rendered.storeIfNil(SharedBytes(DeviceDocument(self).bytes))
+        rendered.bytes { SharedBytes(DeviceDocument(self).bytes) }
     }
 
     /// A new version with some parts replaced.
