@@ -10,6 +10,22 @@ struct RoutedHandler: HTTPHandler {
     let metrics: Metrics
     let refusals: RefusalLog
 
+    init(
+        router: Router, authenticator: Authenticator, mode: Authenticator.Mode, metrics: Metrics, refusals: RefusalLog
+    ) {
+        self.router = router
+        self.authenticator = authenticator
+        self.mode = mode
+        self.metrics = metrics
+        self.refusals = refusals
+        metrics.requests.add(router.routes.map(\.responses))
+    }
+
+    func forOneThread() -> any HTTPHandler {
+        RoutedHandler(
+            router: router.copy(), authenticator: authenticator, mode: mode, metrics: metrics, refusals: refusals)
+    }
+
     func handle(_ request: HTTPRequest, _ exchange: HTTPExchange) {
         do throws(Problem) {
             let identity = try identify(request.head, exchange)
@@ -20,14 +36,16 @@ struct RoutedHandler: HTTPHandler {
                     throw .bodyTooLarge(bytesMax: route.bodyBytesMax)
                 }
                 let call = Call(
-                    request: request, exchange: exchange, route: route, metrics: metrics, identity: identity)
+                    request: request, exchange: exchange, route: route, identity: identity)
                 do throws(Problem) { try follow(route, call) } catch { call.fail(error) }
             case .otherMethods(let allowed):
                 throw .methodNotAllowed(method: request.head.method, allowed: allowed)
             case .options(let allowed):
                 var response = HTTPResponse(status: 204, headers: ["Allow": allowed.joined(separator: ", ")])
                 response.requestIdentifier = request.head.identifier
-                metrics.count(response.status, to: request.head, metrics.requests.other)
+                metrics.requests.other.count(
+                    method: request.head.method, code: response.status,
+                    duration: request.head.received.duration(to: .now))
                 exchange.respond(response)
             case .none:
                 throw router.notFound(request.head.path)
@@ -48,13 +66,15 @@ struct RoutedHandler: HTTPHandler {
     private func follow(_ route: Route, _ call: Call) throws(Problem) {
         guard call.identity.allows(route.permission) else { throw .denied(.forbidden(route.permission, call.identity)) }
         let query = call.request.head.query
-        if !query.isEmpty, let unknown = query.keys.first(where: { !route.parameters.contains($0) }) {
-            throw .invalidParameter(
-                name: unknown,
-                detail: "is not a parameter of this request; known: "
-                    + (route.parameters.isEmpty ? "none" : route.parameters.sorted().joined(separator: ", ")))
+        if !query.isEmpty {
+            if let unknown = query.keys.first(where: { !route.parameters.contains($0) }) {
+                throw .invalidParameter(
+                    name: unknown,
+                    detail: "is not a parameter of this request; known: "
+                        + (route.parameters.isEmpty ? "none" : route.parameters.sorted().joined(separator: ", ")))
+            }
+            _ = try call.wait()
         }
-        _ = try call.wait()
         if case .json = route.answers, let accept = call.request.head.list("accept"),
             AcceptHeader(accept).quality(of: "application/json") == 0
         {
@@ -81,7 +101,7 @@ struct RoutedHandler: HTTPHandler {
             refusals.record(Identity.source(of: origin), problem.words.code, problem.words.detail)
         }
         var response = problem.response(path: head.path, requestIdentifier: head.identifier)
-        metrics.requests.other.increment(method: "other", code: response.status)
+        metrics.requests.other.count(method: "other", code: response.status, duration: nil)
         response.requestIdentifier = head.identifier
         return response
     }

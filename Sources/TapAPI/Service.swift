@@ -45,7 +45,6 @@ public final class Service: Sendable {
         let refusals = RefusalLog(log)
         let routes = AllRoutes(
             engine: engine, authenticator: authenticator, watchers: watchers, scrapes: scrapes, metrics: metrics)
-        metrics.requests.add((routes.api + routes.health).map(\.responses))
         api = RoutedHandler(
             router: Router(routes: routes.api), authenticator: authenticator, mode: .authenticated, metrics: metrics,
             refusals: refusals)

@@ -37,6 +37,8 @@ final class ClientConnection: @unchecked Sendable {
     let socket: Int32
     /// To whom the connection is attributed.
     let owner: ConnectionOwner
+    /// The index of the server's thread that serves the connection.
+    let thread: Int
     /// The target of the request that arrives; moved from here to its head.
     var target = Result<RequestTarget, HTTPRejection>.failure(.malformedRequest)
     var targetBytes = 0
@@ -44,9 +46,10 @@ final class ClientConnection: @unchecked Sendable {
     private let peer: HTTPOrigin
     private let state: Mutex<State>
 
-    init(socket: Int32, origin: HTTPOrigin, owner: ConnectionOwner) {
+    init(socket: Int32, origin: HTTPOrigin, owner: ConnectionOwner, thread: Int) {
         self.socket = socket
         self.owner = owner
+        self.thread = thread
         peer = origin
         state = Mutex(State(isAuthenticated: owner == .privileged))
     }

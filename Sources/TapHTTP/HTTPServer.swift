@@ -12,6 +12,9 @@ public final class HTTPServer: Sendable {
     private let limits: HTTPLimits
     private let handler: any HTTPHandler
     private let clients: ClientConnections
+    /// Of each of the library's threads.
+    private let handlers: [any HTTPHandler]
+    private let threads = Mutex<[pthread_t]>([])
     private let isStopping = Atomic(false)
     private let bodyBytes = Atomic(0)
     // SAFETY: the library's handle; `MHD_stop_daemon` is called once, since `stop` takes the handle first.
@@ -29,6 +32,7 @@ public final class HTTPServer: Sendable {
         self.listener = listener
         self.limits = limits
         self.handler = handler
+        handlers = (0..<limits.threads).map { _ in handler.forOneThread() }
         clients = ClientConnections(limits: limits, onCutOff: { handler.wasCutOff($0) })
     }
 
@@ -136,13 +140,26 @@ public final class HTTPServer: Sendable {
         if unsafe listener.tls?.clientAuthorities != nil, let session = unsafe tapster_mhd_tls_session(connection) {
             unsafe tapster_gnutls_verify_clients(OpaquePointer(session))
         }
-        let client = ClientConnection(socket: socket, origin: origin, owner: owner)
+        let client = ClientConnection(socket: socket, origin: origin, owner: owner, thread: threadIndex())
         client.expect(.slowHeaders, within: limits.headerSecondsMax, crowded: limits.crowdedSecondsMax)
         guard clients.insert(client) else {
             refuse(socket)
             return nil
         }
         return client
+    }
+
+    /// The index of this thread, which serves the connections that it accepts. Any index would do: it is only faster if
+    /// each thread has its own.
+    private func threadIndex() -> Int {
+        threads.withLock { threads in
+            let thread = pthread_self()
+            if let index = threads.firstIndex(of: thread) { return index }
+            // `add` calls from other threads.
+            guard threads.count < handlers.count else { return 0 }
+            threads.append(thread)
+            return threads.count - 1
+        }
     }
 
     /// Answers at once: the library would wait for a request first, and the connection would count until then.
@@ -243,7 +260,7 @@ public final class HTTPServer: Sendable {
         if let rejection = exchange.incoming.rejection {
             refusal = handler.refuse(rejection, exchange.incoming.request, limits: limits)
         } else if let head = exchange.incoming.request?.head,
-            let response = handler.rejectEarly(head, exchange)
+            let response = handlers[exchange.client.thread].rejectEarly(head, exchange)
         {
             refusal = response
         } else {
@@ -285,7 +302,7 @@ public final class HTTPServer: Sendable {
                 exchange.respond(handler.refuse(rejection, exchange.incoming.request, limits: limits))
             } else if let request = exchange.incoming.request {
                 exchange.incoming.request = nil
-                handler.handle(request, exchange)
+                handlers[exchange.client.thread].handle(request, exchange)
             }
         }
         switch exchange.takeOrSuspend() {

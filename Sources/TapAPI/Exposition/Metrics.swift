@@ -16,11 +16,9 @@ final class Metrics: Sendable {
         known: HTTPRejection.allCases.map { [$0.rawValue] } + HTTPCutOff.allCases.map { [$0.rawValue] })
     let watchersDropped = Counter(
         "tapster_watch_dropped_total", "Watches ended by the server, by reason.", labels: ["reason"])
-    let requests = RequestCounter()
+    let requests: RequestCounter
     let watchers = Gauge("tapster_watchers", "Open watch streams.")
-    let requestDuration = Histogram(
-        "tapster_http_request_duration_seconds",
-        "Time from the header fields of a request to its response, including waits.")
+    let requestDurations: RequestDurations
 
     private let droppedLogLines: @Sendable () -> UInt64
 
@@ -29,12 +27,8 @@ final class Metrics: Sendable {
     ) {
         self.engine = engine
         self.droppedLogLines = droppedLogLines
-    }
-
-    /// Counts the response to a request that reached a route, and its duration.
-    func count(_ status: Int, to head: RequestHead, _ responses: ResponseCounter) {
-        responses.increment(method: head.method, code: status)
-        requestDuration.observe(head.received.duration(to: .now))
+        requests = RequestCounter()
+        requestDurations = RequestDurations(of: requests)
     }
 
     private let started = Date().timeIntervalSince1970

@@ -1,7 +1,7 @@
 internal import Synchronization
 internal import TapEngine
 
-/// Counts the responses of one route.
+/// Counts the responses of one route, and how long they took.
 final class ResponseCounter: Sendable {
     struct Count: Sendable {
         let method: String
@@ -9,16 +9,12 @@ final class ResponseCounter: Sendable {
         var value: UInt64
     }
 
-    let route: String
-    // Searched from the first to the last: a route has one or two methods and few codes.
-    private let counts = Mutex<[Count]>([])
+    struct State: Sendable {
+        // Searched from the first to the last: a route has one or two methods and few codes.
+        var counts: [Count] = []
+        var durations = Durations()
 
-    init(route: String) {
-        self.route = route
-    }
-
-    func increment(method: String, code: Int) {
-        counts.withLock { counts in
+        mutating func increment(method: String, code: Int) {
             if let index = counts.firstIndex(where: { $0.code == code && $0.method == method }) {
                 counts[index].value += 1
             } else {
@@ -27,11 +23,26 @@ final class ResponseCounter: Sendable {
         }
     }
 
-    /// The responses counted so far.
-    var current: [Count] { counts.withLock { $0 } }
+    let route: String
+    private let state = Mutex(State())
+
+    init(route: String) {
+        self.route = route
+    }
+
+    /// - Parameter duration: Zero is counted too; `nil` is not.
+    func count(method: String, code: Int, duration: Duration?) {
+        state.withLock { state in
+            state.increment(method: method, code: code)
+            if let duration { state.durations.insert(duration) }
+        }
+    }
+
+    /// What was counted so far.
+    var current: State { state.withLock { $0 } }
 }
 
-/// Counts all requests, by the counters of their routes.
+/// All requests, counted at their routes.
 final class RequestCounter: Instrument {
     private struct Key: Hashable {
         let method: String
@@ -47,10 +58,15 @@ final class RequestCounter: Instrument {
     /// Adds the counters of routes; several routes may have the same pattern.
     func add(_ counters: [ResponseCounter]) { self.counters.withLock { $0 += counters } }
 
+    private var all: [ResponseCounter] { counters.withLock { $0 } + [other] }
+
+    /// The durations of all requests that reached a route.
+    var durations: Durations { all.reduce(into: Durations()) { $0.add($1.current.durations) } }
+
     var family: MetricFamily {
         var values: [Key: UInt64] = [:]
-        for counter in counters.withLock({ $0 }) + [other] {
-            for count in counter.current {
+        for counter in all {
+            for count in counter.current.counts {
                 values[Key(method: count.method, route: counter.route, code: count.code), default: 0] += count.value
             }
         }
@@ -64,5 +80,20 @@ final class RequestCounter: Instrument {
                     labels: [("method", key.method), ("route", key.route), ("code", String(key.code))],
                     value: .integer(value))
             })
+    }
+}
+
+/// How long the requests took, by the counters of their routes.
+final class RequestDurations: Instrument {
+    private let requests: RequestCounter
+
+    init(of requests: RequestCounter) {
+        self.requests = requests
+    }
+
+    var family: MetricFamily {
+        requests.durations.family(
+            name: "tapster_http_request_duration_seconds",
+            help: "Time from the header fields of a request to its response, including waits.")
     }
 }

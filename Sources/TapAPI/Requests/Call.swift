@@ -14,7 +14,6 @@ struct Call: Sendable {
     let request: HTTPRequest
     let exchange: HTTPExchange
     let route: Route
-    let metrics: Metrics
     let identity: Identity
 
     /// The caller, for the history.
@@ -35,7 +34,8 @@ struct Call: Sendable {
     /// Counts the response and adds `X-Request-Id`.
     private func finished(_ response: consuming HTTPResponse) -> HTTPResponse {
         response.requestIdentifier = request.head.identifier
-        metrics.count(response.status, to: request.head, route.responses)
+        route.responses.count(
+            method: request.head.method, code: response.status, duration: request.head.received.duration(to: .now))
         return response
     }
 
