@@ -134,6 +134,10 @@ static enum MHD_Result tapster_mhd_add_field(
     return MHD_YES;
 }
 
+static inline size_t tapster_mhd_count_fields(struct MHD_Connection *connection) {
+    return (size_t)MHD_get_connection_values_n(connection, MHD_HEADER_KIND, NULL, NULL);
+}
+
 // Reads at most `max` header fields, in the order of the request.
 static inline size_t tapster_mhd_read_fields(
     struct MHD_Connection *connection, struct tapster_mhd_field *fields, size_t max) {

@@ -10,6 +10,22 @@ struct RoutedHandler: HTTPHandler {
     let metrics: Metrics
     let refusals: RefusalLog
 
+    init(
+        router: Router, authenticator: Authenticator, mode: Authenticator.Mode, metrics: Metrics, refusals: RefusalLog
+    ) {
+        self.router = router
+        self.authenticator = authenticator
+        self.mode = mode
+        self.metrics = metrics
+        self.refusals = refusals
+        metrics.requests.add(router.routes.map(\.responses))
+    }
+
+    func forOneThread() -> any HTTPHandler {
+        RoutedHandler(
+            router: router.copy(), authenticator: authenticator, mode: mode, metrics: metrics, refusals: refusals)
+    }
+
     func handle(_ request: HTTPRequest, _ exchange: HTTPExchange) {
         do throws(Problem) {
             let identity = try identify(request.head, exchange)
@@ -20,16 +36,17 @@ struct RoutedHandler: HTTPHandler {
                     throw .bodyTooLarge(bytesMax: route.bodyBytesMax)
                 }
                 let call = Call(
-                    request: request, exchange: exchange, route: route.pattern, places: route.places,
-                    metrics: metrics, identity: identity)
+                    request: request, exchange: exchange, route: route, identity: identity)
                 do throws(Problem) { try follow(route, call) } catch { call.fail(error) }
             case .otherMethods(let allowed):
                 throw .methodNotAllowed(method: request.head.method, allowed: allowed)
             case .options(let allowed):
-                let call = Call(
-                    request: request, exchange: exchange, route: "other", places: [:], metrics: metrics,
-                    identity: identity)
-                call.answer(HTTPResponse(status: 204, headers: ["Allow": allowed.joined(separator: ", ")]))
+                var response = HTTPResponse(status: 204, headers: ["Allow": allowed.joined(separator: ", ")])
+                response.requestIdentifier = request.head.identifier
+                metrics.requests.other.count(
+                    method: request.head.method, code: response.status,
+                    duration: request.head.received.duration(to: .now))
+                exchange.respond(response)
             case .none:
                 throw router.notFound(request.head.path)
             }
@@ -49,13 +66,15 @@ struct RoutedHandler: HTTPHandler {
     private func follow(_ route: Route, _ call: Call) throws(Problem) {
         guard call.identity.allows(route.permission) else { throw .denied(.forbidden(route.permission, call.identity)) }
         let query = call.request.head.query
-        if let unknown = query.keys.first(where: { !route.parameters.contains($0) }) {
-            throw .invalidParameter(
-                name: unknown,
-                detail: "is not a parameter of this request; known: "
-                    + (route.parameters.isEmpty ? "none" : route.parameters.sorted().joined(separator: ", ")))
+        if !query.isEmpty {
+            if let unknown = query.keys.first(where: { !route.parameters.contains($0) }) {
+                throw .invalidParameter(
+                    name: unknown,
+                    detail: "is not a parameter of this request; known: "
+                        + (route.parameters.isEmpty ? "none" : route.parameters.sorted().joined(separator: ", ")))
+            }
+            _ = try call.wait()
         }
-        _ = try call.wait()
         if case .json = route.answers, let accept = call.request.head.list("accept"),
             AcceptHeader(accept).quality(of: "application/json") == 0
         {
@@ -69,7 +88,7 @@ struct RoutedHandler: HTTPHandler {
         let identifier = request?.head.identifier ?? HTTPRequest.newIdentifier()
         var response = Problem.rejected(rejection, limits: limits)
             .response(path: request?.head.path ?? "", requestIdentifier: identifier)
-        response.headers.append("X-Request-Id", identifier)
+        response.requestIdentifier = identifier
         return response
     }
 
@@ -82,8 +101,8 @@ struct RoutedHandler: HTTPHandler {
             refusals.record(Identity.source(of: origin), problem.words.code, problem.words.detail)
         }
         var response = problem.response(path: head.path, requestIdentifier: head.identifier)
-        metrics.requests.increment(method: "other", route: "other", code: response.status)
-        response.headers.append("X-Request-Id", head.identifier)
+        metrics.requests.other.count(method: "other", code: response.status, duration: nil)
+        response.requestIdentifier = head.identifier
         return response
     }
 

@@ -2,7 +2,14 @@ internal import Glibc
 internal import Synchronization
 internal import TapSystem
 
-/// A client's connection and the deadline of its next step: to send the headers or the body, or to read the response.
+/// A request from its last byte to the end of its response.
+protocol RequestInProgress: AnyObject, Sendable {
+    /// Answers with `refusal` if there is no answer yet, and ends a stream.
+    func stop(_ refusal: HTTPResponse)
+}
+
+/// A client's connection, its request in progress, and the deadline of its next step: to send the headers or the body,
+/// or to read the response.
 ///
 /// The library's own time-out is off: it counts inactivity only, so one byte every few seconds would hold a connection
 /// forever.
@@ -10,7 +17,8 @@ final class ClientConnection: @unchecked Sendable {
     // Unchecked: `target` and `targetBytes` are accessed by the connection's own thread alone.
 
     private struct State {
-        var origin: HTTPOrigin
+        var certificate: HTTPClientCertificate?
+        var request: (any RequestInProgress)?
         var isAuthenticated: Bool
         var stage = HTTPCutOff.slowHeaders
         /// When the present stage began, in nanoseconds of the monotonic clock.
@@ -19,32 +27,65 @@ final class ClientConnection: @unchecked Sendable {
         /// The deadline that applies while half of the connections are in use.
         var crowdedDeadline = Int64.max
         var wasOverdue = false
+
+        mutating func clearDeadline() {
+            deadline = .max
+            crowdedDeadline = .max
+        }
     }
 
     let socket: Int32
     /// To whom the connection is attributed.
     let owner: ConnectionOwner
-    /// The target of the current request.
+    /// The index of the server's thread that serves the connection.
+    let thread: Int
+    /// The target of the request that arrives; moved from here to its head.
     var target = Result<RequestTarget, HTTPRejection>.failure(.malformedRequest)
     var targetBytes = 0
+    /// The client, without its certificate.
+    private let peer: HTTPOrigin
     private let state: Mutex<State>
 
-    init(socket: Int32, origin: HTTPOrigin, owner: ConnectionOwner) {
+    init(socket: Int32, origin: HTTPOrigin, owner: ConnectionOwner, thread: Int) {
         self.socket = socket
         self.owner = owner
-        state = Mutex(State(origin: origin, isAuthenticated: owner == .privileged))
+        self.thread = thread
+        peer = origin
+        state = Mutex(State(isAuthenticated: owner == .privileged))
     }
 
     /// The client. Its certificate is known from the first request on.
-    var origin: HTTPOrigin { state.withLock { $0.origin } }
+    var origin: HTTPOrigin {
+        guard case .network(var peer) = peer else { return peer }
+        peer.certificate = state.withLock { $0.certificate }
+        return .network(peer)
+    }
 
-    func add(_ certificate: HTTPClientCertificate) {
+    func add(_ certificate: HTTPClientCertificate) { state.withLock { $0.certificate = certificate } }
+
+    /// The target of the request that arrives.
+    func takeTarget() throws(HTTPRejection) -> RequestTarget {
+        try exchange(&target, with: .failure(.malformedRequest)).get()
+    }
+
+    /// The request is complete, and waits for its response without a deadline.
+    ///
+    /// - Parameter isStopping: Called in the same step, so that a server that stops, which first says so and then asks
+    ///   each client for its request, finds the request if it is not refused here.
+    /// - Returns: False if the server is stopping: a connection suspended from then on would never be resumed.
+    func begin(_ request: any RequestInProgress, unless isStopping: () -> Bool) -> Bool {
         state.withLock { state in
-            guard case .network(var peer) = state.origin else { return }
-            peer.certificate = certificate
-            state.origin = .network(peer)
+            state.clearDeadline()
+            guard !isStopping() else { return false }
+            state.request = request
+            return true
         }
     }
+
+    /// The response was sent, or could not be.
+    func end() { state.withLock { $0.request = nil } }
+
+    var request: (any RequestInProgress)? { state.withLock { $0.request } }
 
     /// Sets the deadline of the client's next step.
     ///
@@ -85,12 +126,7 @@ final class ClientConnection: @unchecked Sendable {
     /// Whether the client missed a deadline and was cut off.
     var wasOverdue: Bool { state.withLock { $0.wasOverdue } }
 
-    func clearDeadline() {
-        state.withLock { state in
-            state.deadline = .max
-            state.crowdedDeadline = .max
-        }
-    }
+    func clearDeadline() { state.withLock { $0.clearDeadline() } }
 
     /// Whether the deadline was missed. `isCrowded` says whether the shorter one applies to an authenticated client, or
     /// to another.

@@ -15,6 +15,8 @@ final class ClientConnections: @unchecked Sendable {
     // Unchecked: all variables are accessed only with `condition` locked.
     private let condition = NSCondition()
     private var open: [ObjectIdentifier: ClientConnection] = [:]
+    /// Those that made way. Until the library closes them, they may still have a request in progress.
+    private var displaced: [ObjectIdentifier: ClientConnection] = [:]
     /// Whether the thread sleeps until there is a connection. Otherwise it checks the deadlines every second, and a new
     /// connection wakes it only while half of the connections are in use.
     private var isIdle = false
@@ -86,6 +88,7 @@ final class ClientConnections: @unchecked Sendable {
         }
         guard let connection = found?.connection else { return false }
         forget(connection)
+        displaced[ObjectIdentifier(connection)] = connection
         connection.cutOff(.displaced, onCutOff)
         return true
     }
@@ -109,7 +112,15 @@ final class ClientConnections: @unchecked Sendable {
     /// Called before the library closes the socket: the kernel may give its number to another connection, which this
     /// server must not shut down.
     func remove(_ connection: ClientConnection) {
-        condition.withLock { forget(connection) }
+        condition.withLock {
+            forget(connection)
+            displaced[ObjectIdentifier(connection)] = nil
+        }
+    }
+
+    /// The requests in progress.
+    var requests: [any RequestInProgress] {
+        condition.withLock { open.values.compactMap(\.request) + displaced.values.compactMap(\.request) }
     }
 
     private func forget(_ connection: ClientConnection) {

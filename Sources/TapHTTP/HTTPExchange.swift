@@ -3,7 +3,7 @@ internal import Synchronization
 public import TapSystem
 
 /// One request and its response. Until the response is given the connection is suspended and needs no thread.
-@safe public final class HTTPExchange: @unchecked Sendable {
+@safe public final class HTTPExchange: RequestInProgress, @unchecked Sendable {
     // Unchecked: only the connection's own thread accesses `incoming`, since the library calls for one connection from
     // one thread; all else is constant or in a mutex.
 
@@ -37,16 +37,15 @@ public import TapSystem
     }
 
     private let state = Mutex(State.open)
-    var incoming = Incoming()
+    var incoming: Incoming
     // SAFETY: valid until the library reports the request completed; `finish` is called before that.
     private let connection: OpaquePointer
-    private let server: HTTPServer
     let client: ClientConnection
 
-    init(_ connection: OpaquePointer, server: HTTPServer, client: ClientConnection) {
+    init(_ connection: OpaquePointer, client: ClientConnection, _ incoming: consuming Incoming) {
         unsafe self.connection = connection
-        self.server = server
         self.client = client
+        self.incoming = incoming
     }
 
     /// The client that sent the request.
@@ -73,7 +72,7 @@ public import TapSystem
     ///   - taker: Called once, with the connected socket, or with `nil` if the client disconnected before it got the
     ///     response.
     public func upgrade(_ response: HTTPResponse, taker: @escaping @Sendable (OwnedDescriptor?) -> Void) {
-        let upgrade = HTTPUpgrade(headers: response.headers, taker: taker)
+        let upgrade = HTTPUpgrade(headers: response.allHeaders, taker: taker)
         if !answer(.upgrade(upgrade)) { upgrade.take(nil) }
     }
 
@@ -94,9 +93,8 @@ public import TapSystem
     /// Returns the answer if there is one; otherwise suspends the connection.
     func takeOrSuspend() -> Answer? {
         state.withLock { state in
-            switch state {
+            switch exchange(&state, with: .finished) {
             case .answered(let answer):
-                state = .finished
                 switch answer {
                 case .response(let response): if let stream = response.stream { state = .streaming(stream) }
                 case .upgrade(let upgrade): self.incoming.upgrade = upgrade
@@ -106,18 +104,16 @@ public import TapSystem
                 state = .parked
                 unsafe MHD_suspend_connection(connection)
                 return nil
-            case .parked, .streaming, .finished: return nil
+            case let last:
+                state = last
+                return nil
             }
         }
     }
 
     /// Called when the request is complete or its connection is gone; a later answer is ignored.
     func finish() {
-        let last = state.withLock { state in
-            defer { state = .finished }
-            return state
-        }
-        switch last {
+        switch state.withLock({ exchange(&$0, with: .finished) }) {
         case .answered(.upgrade(let upgrade)): upgrade.take(nil)
         case .answered(.response(let response)): response.stream?.finish()
         case .streaming(let stream): stream.finish()
@@ -126,7 +122,6 @@ public import TapSystem
         incoming.upgrade?.take(nil)
     }
 
-    /// Answers with `refusal` if there is no answer yet, and ends a stream.
     func stop(_ refusal: HTTPResponse) {
         respond(refusal)
         switch state.withLock({ $0 }) {

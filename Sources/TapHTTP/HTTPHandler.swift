@@ -14,11 +14,17 @@ public protocol HTTPHandler: Sendable {
     /// - Returns: The rejection; `nil` to accept the request.
     func rejectEarly(_ head: RequestHead, _ exchange: HTTPExchange) -> HTTPResponse?
 
+    /// A handler with the same effects, for the connections of one thread. Threads that use the same objects wait for
+    /// one another, since each counts its references to them.
+    func forOneThread() -> any HTTPHandler
+
     /// Called when a connection was cut off, with the reason, on the deadline thread or that of another connection.
     func wasCutOff(_ reason: HTTPCutOff)
 }
 
 extension HTTPHandler {
+    public func forOneThread() -> any HTTPHandler { self }
+
     /// Accepts all requests.
     public func rejectEarly(_ head: RequestHead, _ exchange: HTTPExchange) -> HTTPResponse? { nil }
 }

@@ -9,9 +9,26 @@ public struct HTTPRequest: Sendable {
 
     /// A new identifier. It must be unique, not secret: a random number for each process, and a counter.
     public static func newIdentifier() -> String {
-        identifierPrefix + String(identifierCount.add(1, ordering: .relaxed).newValue)
+        var rest = identifierCount.add(1, ordering: .relaxed).newValue
+        // Hexadecimal digits, from the last to the first: `String(_:radix:)` takes several times as long.
+        return unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 32) { text in
+            var start = text.count
+            repeat {
+                start -= 1
+                unsafe text[start] = digits[Int(rest & 15)]
+                rest >>= 4
+            } while rest > 0
+            for byte in identifierPrefix.reversed() {
+                start -= 1
+                unsafe text[start] = byte
+            }
+            return unsafe String(decoding: text[start...], as: UTF8.self)
+        }
     }
 
-    private static let identifierPrefix = String(UInt32.random(in: (1 << 28)...UInt32.max), radix: 16) + "-"
+    /// Short, so that the identifiers of a process have at most 15 bytes, which need no allocation, for a long time.
+    private static let identifierPrefix = Array(
+        (String(UInt32.random(in: (1 << 28)...UInt32.max), radix: 36) + "-").utf8)
+    private static let digits = Array("0123456789abcdef".utf8)
     private static let identifierCount = Atomic<UInt64>(0)
 }

@@ -7,6 +7,9 @@ public struct HTTPResponse: Sendable {
     public var status: Int
     /// The header fields, without those that the library adds (`Date`, `Content-Length`, `Connection`).
     public var headers: HTTPHeaders
+    /// The value of `X-Request-Id`, which follows the other header fields. Not among these, since each response gets it
+    /// last, and the array would have to grow.
+    public var requestIdentifier: String?
     /// Sent instead of the body, unless `nil`.
     public var stream: HTTPStream?
     private let makeBody: @Sendable () -> HTTPBody
@@ -31,11 +34,16 @@ public struct HTTPResponse: Sendable {
 }
 
 extension HTTPResponse {
+    /// With `X-Request-Id`.
+    var allHeaders: HTTPHeaders { requestIdentifier.map { headers + [Self.identifierField: $0] } ?? headers }
+
+    static let identifierField = "X-Request-Id"
+
     /// The bytes of the whole response, with `Connection: close`.
     var closingBytes: [UInt8] {
         let body = body
-        let fields = headers + ["Date": Self.date(), "Content-Length": "\(body.count)", "Connection": "close"]
-        let head = "HTTP/1.1 \(status) \r\n" + fields.fields.map { "\($0.name): \($0.value)\r\n" }.joined() + "\r\n"
+        let fields = allHeaders + ["Date": Self.date(), "Content-Length": "\(body.count)", "Connection": "close"]
+        let head = "HTTP/1.1 \(status) \r\n" + fields.fields.map { "\($0): \($1)\r\n" }.joined() + "\r\n"
         return Array(head.utf8) + body.bytes
     }
 

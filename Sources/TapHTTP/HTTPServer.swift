@@ -8,17 +8,14 @@ internal import TapSystem
 
 /// An HTTP server: libmicrohttpd with epoll, a few threads, and a handler that may respond at any time.
 public final class HTTPServer: Sendable {
-    /// The requests in progress, from their last byte to the end of their response.
-    private struct RequestsInProgress {
-        var isStopping = false
-        var exchanges: [ObjectIdentifier: HTTPExchange] = [:]
-    }
-
     private let listener: HTTPListener
     private let limits: HTTPLimits
     private let handler: any HTTPHandler
     private let clients: ClientConnections
-    private let inProgress = Mutex(RequestsInProgress())
+    /// Of each of the library's threads.
+    private let handlers: [any HTTPHandler]
+    private let threads = Mutex<[pthread_t]>([])
+    private let isStopping = Atomic(false)
     private let bodyBytes = Atomic(0)
     // SAFETY: the library's handle; `MHD_stop_daemon` is called once, since `stop` takes the handle first.
     private let daemon = Mutex<Handle?>(nil)
@@ -35,6 +32,7 @@ public final class HTTPServer: Sendable {
         self.listener = listener
         self.limits = limits
         self.handler = handler
+        handlers = (0..<limits.threads).map { _ in handler.forOneThread() }
         clients = ClientConnections(limits: limits, onCutOff: { handler.wasCutOff($0) })
     }
 
@@ -111,11 +109,8 @@ public final class HTTPServer: Sendable {
         guard let handle = daemon.withLock({ $0.take() }) else { return }
         // The library must not be stopped while connections are suspended. `MHD_quiesce_daemon`, which stops listening,
         // is not called before: its threads would race for the socket and abort the process.
-        let unanswered = inProgress.withLock { requests in
-            requests.isStopping = true
-            return Array(requests.exchanges.values)
-        }
-        for exchange in unanswered { exchange.stop(handler.refuse(.stopping, nil, limits: limits)) }
+        isStopping.store(true, ordering: .relaxed)
+        for request in clients.requests { request.stop(handler.refuse(.stopping, nil, limits: limits)) }
         waitForAnswers()
         unsafe MHD_stop_daemon(handle.pointer)
         clients.stop()
@@ -128,7 +123,7 @@ public final class HTTPServer: Sendable {
     /// not read delays this by at most `HTTPLimits.stopMillisecondsMax`.
     private func waitForAnswers() {
         let deadline = ContinuousClock.now + .milliseconds(limits.stopMillisecondsMax)
-        while ContinuousClock.now < deadline, inProgress.withLock({ !$0.exchanges.isEmpty }) {
+        while ContinuousClock.now < deadline, !clients.requests.isEmpty {
             Thread.sleep(forTimeInterval: 0.002)
         }
     }
@@ -145,13 +140,26 @@ public final class HTTPServer: Sendable {
         if unsafe listener.tls?.clientAuthorities != nil, let session = unsafe tapster_mhd_tls_session(connection) {
             unsafe tapster_gnutls_verify_clients(OpaquePointer(session))
         }
-        let client = ClientConnection(socket: socket, origin: origin, owner: owner)
+        let client = ClientConnection(socket: socket, origin: origin, owner: owner, thread: threadIndex())
         client.expect(.slowHeaders, within: limits.headerSecondsMax, crowded: limits.crowdedSecondsMax)
         guard clients.insert(client) else {
             refuse(socket)
             return nil
         }
         return client
+    }
+
+    /// The index of this thread, which serves the connections that it accepts. Any index would do: it is only faster if
+    /// each thread has its own.
+    private func threadIndex() -> Int {
+        threads.withLock { threads in
+            let thread = pthread_self()
+            if let index = threads.firstIndex(of: thread) { return index }
+            // `add` calls from other threads.
+            guard threads.count < handlers.count else { return 0 }
+            threads.append(thread)
+            return threads.count - 1
+        }
     }
 
     /// Answers at once: the library would wait for a request first, and the connection would count until then.
@@ -205,23 +213,22 @@ public final class HTTPServer: Sendable {
         guard let client = unsafe client(of: connection) else { return nil }
         unsafe identify(client, connection)
         client.expect(.slowBody, within: limits.bodySecondsMax, crowded: limits.crowdedSecondsMax)
-        let exchange = unsafe HTTPExchange(connection, server: self, client: client)
+        var incoming = HTTPExchange.Incoming()
         do throws(HTTPRejection) {
             let parts = try unsafe RequestParts(
                 line, of: connection, targetBytes: client.targetBytes, fieldsMax: limits.headersMax)
-            let target = try client.target.get()
-            exchange.incoming.request = HTTPRequest(
-                head: RequestHead(
-                    method: parts.method, target: target, fields: parts.fields, isHTTP10: parts.isHTTP10))
+            let head = RequestHead(parts, try client.takeTarget())
+            incoming.request = HTTPRequest(head: head)
             let framing = try RequestFraming(
-                parts.fields, authority: target.authority, isHTTP10: parts.isHTTP10, bodyBytesMax: limits.bodyBytesMax)
+                head.parts.fields, authority: head.target.authority, isHTTP10: head.parts.isHTTP10,
+                bodyBytesMax: limits.bodyBytesMax)
             // Ends the connection after a chunked request, since the library accepts malformed chunks without reporting
             // them, and other parsers may read these differently.
-            exchange.incoming.closes = framing.isChunked
+            incoming.closes = framing.isChunked
         } catch {
-            exchange.incoming.rejection = error
+            incoming.rejection = error
         }
-        return exchange
+        return unsafe HTTPExchange(connection, client: client, incoming)
     }
 
     /// Called with each message that the library logs. If the message means that the library is about to refuse a
@@ -253,7 +260,7 @@ public final class HTTPServer: Sendable {
         if let rejection = exchange.incoming.rejection {
             refusal = handler.refuse(rejection, exchange.incoming.request, limits: limits)
         } else if let head = exchange.incoming.request?.head,
-            let response = handler.rejectEarly(head, exchange)
+            let response = handlers[exchange.client.thread].rejectEarly(head, exchange)
         {
             refusal = response
         } else {
@@ -289,13 +296,13 @@ public final class HTTPServer: Sendable {
     func proceed(_ exchange: HTTPExchange, _ connection: OpaquePointer) -> MHD_Result {
         if !exchange.incoming.isHandled {
             exchange.incoming.isHandled = true
-            exchange.client.clearDeadline()
-            if !register(exchange) { exchange.incoming.rejection = .stopping }
+            let isAccepted = exchange.client.begin(exchange, unless: { isStopping.load(ordering: .relaxed) })
+            if !isAccepted { exchange.incoming.rejection = .stopping }
             if let rejection = exchange.incoming.rejection {
                 exchange.respond(handler.refuse(rejection, exchange.incoming.request, limits: limits))
             } else if let request = exchange.incoming.request {
                 exchange.incoming.request = nil
-                handler.handle(request, exchange)
+                handlers[exchange.client.thread].handle(request, exchange)
             }
         }
         switch exchange.takeOrSuspend() {
@@ -310,17 +317,11 @@ public final class HTTPServer: Sendable {
 
     func complete(_ exchange: HTTPExchange) {
         exchange.finish()
-        bodyBytes.subtract(exchange.incoming.countedBytes, ordering: .relaxed)
-        inProgress.withLock { _ = $0.exchanges.removeValue(forKey: ObjectIdentifier(exchange)) }
+        let bytes = exchange.incoming.countedBytes
+        // Most requests have no body, and all threads share the counter.
+        if bytes > 0 { bodyBytes.subtract(bytes, ordering: .relaxed) }
+        exchange.client.end()
         exchange.client.expect(.idle, within: limits.headerSecondsMax, crowded: limits.crowdedSecondsMax)
-    }
-
-    /// - Returns: False if the server is stopping: a connection suspended from then on would never be resumed.
-    private func register(_ exchange: HTTPExchange) -> Bool {
-        inProgress.withLock { requests in
-            if !requests.isStopping { requests.exchanges[ObjectIdentifier(exchange)] = exchange }
-            return !requests.isStopping
-        }
     }
 
     private func queue(_ upgrade: HTTPUpgrade, for exchange: HTTPExchange, on connection: OpaquePointer) -> MHD_Result {
@@ -331,7 +332,7 @@ public final class HTTPServer: Sendable {
             let made = unsafe MHD_create_response_for_upgrade(
                 upgradeCallback, Unmanaged.passUnretained(upgrade).toOpaque())
         else { return .NO }
-        unsafe Self.add(upgrade.headers, to: made, closes: false)
+        for (name, value) in upgrade.headers.fields { unsafe Self.add(name, value, to: made) }
         let result = unsafe tapster_queue_response(connection, UInt32(MHD_HTTP_SWITCHING_PROTOCOLS), made)
         unsafe MHD_destroy_response(made)
         return result
@@ -349,23 +350,23 @@ public final class HTTPServer: Sendable {
                 unsafe self.response(response.body)
             }
         guard let made = unsafe made else { return .NO }
-        unsafe Self.add(
-            response.headers, to: made, closes: exchange.incoming.closes || exchange.incoming.rejection != nil)
+        for (name, value) in response.headers.fields { unsafe Self.add(name, value, to: made) }
+        if let identifier = response.requestIdentifier {
+            unsafe Self.add(HTTPResponse.identifierField, identifier, to: made)
+        }
+        if exchange.incoming.closes || exchange.incoming.rejection != nil {
+            unsafe Self.add("Connection", "close", to: made)
+        }
         let result = unsafe tapster_queue_response(connection, UInt32(response.status), made)
         unsafe MHD_destroy_response(made)
         return result
     }
 
-    private static func add(
-        _ headers: HTTPHeaders, to response: OpaquePointer, closes: Bool
-    ) {
-        for field in headers.fields {
-            // Passing a `String` to C directly costs an allocation each time; `withCString` does not.
-            unsafe field.name.withCString { name in
-                unsafe field.value.withCString { value in _ = unsafe MHD_add_response_header(response, name, value) }
-            }
+    private static func add(_ name: String, _ value: String, to response: OpaquePointer) {
+        // Passing a `String` to C directly costs an allocation each time; `withCString` does not.
+        unsafe name.withCString { name in
+            unsafe value.withCString { value in _ = unsafe MHD_add_response_header(response, name, value) }
         }
-        if closes { unsafe MHD_add_response_header(response, "Connection", "close") }
     }
 
     private func response(_ body: HTTPBody) -> OpaquePointer? {

@@ -2,13 +2,9 @@ internal import CMicroHTTPD
 
 /// The header fields of a request. Their strings are made on demand: most requests need few.
 struct HeaderFields: Sendable {
-    private struct Field {
-        let name: Range<Int>
-        let value: Range<Int>
-    }
-
-    private var bytes: [UInt8] = []
-    private var fields: [Field] = []
+    /// The fields one after the other, each as its name in lower case, a colon, its value, and LF. It is unambiguous: a
+    /// name has no colon, and a value no LF.
+    private var text: [UInt8] = []
     /// Bit n is set if a name has n bytes, or 63 or more. Most questions are about fields that are not there.
     private var nameLengths: UInt64 = 0
 
@@ -20,16 +16,17 @@ struct HeaderFields: Sendable {
     ///   - fieldsMax: The largest number of fields.
     /// - Throws: `.tooManyHeaders`, and the errors of `append`.
     init(of connection: OpaquePointer, fieldsMax: Int) throws(HTTPRejection) {
-        self = try unsafe withUnsafeTemporaryAllocation(of: tapster_mhd_field.self, capacity: fieldsMax + 1) {
+        let count = unsafe tapster_mhd_count_fields(connection)
+        guard count <= fieldsMax else { throw .tooManyHeaders }
+        self = try unsafe withUnsafeTemporaryAllocation(of: tapster_mhd_field.self, capacity: count) {
             found throws(HTTPRejection) in
             // SAFETY: `tapster_mhd_read_fields` writes at most `found.count` fields; the library keeps their texts
             // alive until the request is complete.
             let count = unsafe tapster_mhd_read_fields(connection, found.baseAddress, found.count)
-            guard count <= fieldsMax else { throw .tooManyHeaders }
             var fields = HeaderFields()
-            unsafe fields.bytes.reserveCapacity(
-                found[..<count].reduce(0) { unsafe $0 + $1.name_bytes + $1.value_bytes })
-            fields.fields.reserveCapacity(count)
+            var bytes = 0
+            for index in 0..<count { bytes += unsafe found[index].name_bytes + found[index].value_bytes + 2 }
+            fields.text.reserveCapacity(bytes)
             for index in 0..<count {
                 let field = unsafe found[index]
                 try unsafe fields.append(
@@ -50,48 +47,70 @@ struct HeaderFields: Sendable {
             throw .malformedRequest
         }
         // Blanks around a value are not part of it, but some versions of the library include them.
-        var trimmed = unsafe value[...]
-        while let first = unsafe trimmed.first, Self.isBlank(first) { unsafe trimmed.removeFirst() }
-        while let last = unsafe trimmed.last, Self.isBlank(last) { unsafe trimmed.removeLast() }
-        let start = bytes.count
-        unsafe bytes.append(contentsOf: name)
-        let middle = bytes.count
-        unsafe bytes.append(contentsOf: trimmed)
-        fields.append(Field(name: start..<middle, value: middle..<bytes.count))
-        nameLengths |= Self.bit(middle - start)
+        var (start, end) = (0, value.count)
+        while start < end, unsafe Self.isBlank(value[start]) { start += 1 }
+        while start < end, unsafe Self.isBlank(value[end - 1]) { end -= 1 }
+        // Field names are ASCII and case-insensitive (RFC 9110, section 5.1).
+        for unsafe byte in unsafe name { text.append(asciiLowercase(byte)) }
+        text.append(Self.colon)
+        unsafe text.append(contentsOf: value[start..<end])
+        text.append(Self.lineFeed)
+        nameLengths |= Self.bit(name.count)
     }
 
     /// The value of a field, whose name is given in lower case; of a repeated field, the last value.
-    subscript(name: String) -> String? {
+    subscript(name: StaticString) -> String? {
         guard mayHave(name) else { return nil }
-        return fields.last { isNamed($0, name) }.map { String(decoding: bytes[$0.value], as: UTF8.self) }
+        var last: Range<Int>?
+        forEachValue(name) { last = $0 }
+        return last.map { String(decoding: text[$0], as: UTF8.self) }
     }
 
     /// For a field that must not be repeated: the number of its occurrences, and the bytes of the first value.
-    func only(_ name: String) -> (count: Int, value: ArraySlice<UInt8>?) {
+    func only(_ name: StaticString) -> (count: Int, value: ArraySlice<UInt8>?) {
         guard mayHave(name) else { return (0, nil) }
-        var (count, first): (Int, Field?) = (0, nil)
-        for field in fields where isNamed(field, name) {
-            if count == 0 { first = field }
+        var (count, first): (Int, Range<Int>?) = (0, nil)
+        forEachValue(name) { value in
+            if count == 0 { first = value }
             count += 1
         }
-        return (count, first.map { bytes[$0.value] })
+        return (count, first.map { text[$0] })
     }
 
     /// The bytes of the value of each field with that name.
-    func values(_ name: String) -> [ArraySlice<UInt8>] {
-        mayHave(name) ? fields.lazy.filter { isNamed($0, name) }.map { bytes[$0.value] } : []
+    func values(_ name: StaticString) -> [ArraySlice<UInt8>] {
+        guard mayHave(name) else { return [] }
+        var values: [ArraySlice<UInt8>] = []
+        forEachValue(name) { values.append(text[$0]) }
+        return values
     }
+
+    @inline(__always) private func mayHave(_ name: StaticString) -> Bool {
+        nameLengths & Self.bit(name.utf8CodeUnitCount) != 0
+    }
+
+    /// Calls `body` with the place of each value in `text`.
+    private func forEachValue(_ name: StaticString, _ body: (Range<Int>) -> Void) {
+        // SAFETY: the bytes of a literal live forever.
+        let name = unsafe UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
+        var start = 0
+        while start < text.count {
+            let nameEnd = start + name.count
+            // The field may be shorter than `name`, and the last one.
+            let isNamed =
+                nameEnd < text.count && text[nameEnd] == Self.colon
+                && name.indices.allSatisfy { unsafe text[start + $0] == name[$0] }
+            var end = isNamed ? nameEnd : start
+            while text[end] != Self.lineFeed { end += 1 }
+            if isNamed { body(nameEnd + 1..<end) }
+            start = end + 1
+        }
+    }
+
+    private static let colon = UInt8(ascii: ":")
+    private static let lineFeed = UInt8(ascii: "\n")
 
     private static func bit(_ length: Int) -> UInt64 { 1 << UInt64(min(length, 63)) }
-
-    private func mayHave(_ name: String) -> Bool { nameLengths & Self.bit(name.utf8.count) != 0 }
-
-    /// Field names are ASCII and case-insensitive (RFC 9110, section 5.1).
-    private func isNamed(_ field: Field, _ lowercase: String) -> Bool {
-        field.name.count == lowercase.utf8.count
-            && zip(field.name, lowercase.utf8).allSatisfy { asciiLowercase(bytes[$0]) == $1 }
-    }
 
     static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 

@@ -1,38 +1,35 @@
 /// The request line and the header fields, read once from the library.
 public final class RequestHead: Sendable {
     /// Case-sensitive (RFC 9110, section 9.1).
-    public let method: String
+    public var method: String { parts.method }
     /// The undecoded path.
-    public let path: String
+    public var path: String { target.path }
     /// The path's segments, each percent-decoded.
-    public let segments: [String]
+    public var segments: [String] { target.segments }
     /// The query's parameters, decoded; of a repeated parameter, the last value.
-    public let query: [String: String]
+    public var query: [String: String] { target.query }
     /// False for HTTP/1.0, whose `Upgrade` field must be ignored (RFC 9110, section 7.8).
-    public let canUpgrade: Bool
+    public var canUpgrade: Bool { !parts.isHTTP10 }
     /// The time at which the headers were complete.
     public let received = ContinuousClock.now
     /// `X-Request-Id` of the client if it is 1 to 64 ASCII letters, digits, `-` and `_`; otherwise a generated one.
     public let identifier: String
 
-    private let fields: HeaderFields
+    let parts: RequestParts
+    let target: RequestTarget
 
-    init(method: String, target: RequestTarget, fields: HeaderFields, isHTTP10: Bool) {
-        self.method = method
-        canUpgrade = !isHTTP10
-        path = target.path
-        segments = target.segments
-        query = target.query
-        self.fields = fields
-        identifier = Self.identifier(fields["x-request-id"])
+    init(_ parts: consuming RequestParts, _ target: consuming RequestTarget) {
+        identifier = Self.identifier(parts.fields["x-request-id"])
+        self.parts = parts
+        self.target = target
     }
 
     /// The value of a header field, whose name is given in lower case; of a repeated field, the last value.
-    public func header(_ name: String) -> String? { fields[name] }
+    public func header(_ name: StaticString) -> String? { parts.fields[name] }
 
     /// The values of a list field, those of all its lines joined by commas (RFC 9110, section 5.3).
-    public func list(_ name: String) -> String? {
-        let values = fields.values(name)
+    public func list(_ name: StaticString) -> String? {
+        let values = parts.fields.values(name)
         return values.isEmpty ? nil : values.map { String(decoding: $0, as: UTF8.self) }.joined(separator: ",")
     }
 
@@ -51,7 +48,7 @@ struct RequestFraming {
     let isChunked: Bool
 
     /// Fields that must not be repeated: parsers differ on whether the first or the last counts (RFC 9110, 5.3).
-    private static let singular = ["authorization", "content-type", "idempotency-key"]
+    private static let singular: [StaticString] = ["authorization", "content-type", "idempotency-key"]
 
     /// - Throws: `HTTPRejection` if the request is ambiguous, has an unknown transfer coding, or too large a body. The
     ///   library accepts such requests.

@@ -1,4 +1,5 @@
 internal import CMicroHTTPD
+internal import Glibc
 
 /// The texts of a request line, each NUL-terminated, in the library's memory, which is valid until the request is
 /// complete.
@@ -15,6 +16,8 @@ struct RequestParts {
     let isHTTP10: Bool
     let fields: HeaderFields
 
+    private static let isLibraryStrict = tapster_mhd_is_strict() != 0
+
     /// - Parameters:
     ///   - line: The request line, as the library parsed it.
     ///   - connection: The library's connection with the request.
@@ -24,12 +27,15 @@ struct RequestParts {
     init(
         _ line: RequestLine, of connection: OpaquePointer, targetBytes: Int, fieldsMax: Int
     ) throws(HTTPRejection) {
-        if tapster_mhd_is_strict() == 0 {
+        if !Self.isLibraryStrict {
             try unsafe LenientHead(line, of: connection, targetBytes: targetBytes).check()
         }
-        method = unsafe String(cString: line.method)
-        guard !method.isEmpty, method.utf8.allSatisfy(HeaderFields.isTokenByte) else { throw .malformedRequest }
-        isHTTP10 = unsafe String(cString: line.version) == "HTTP/1.0"
+        let method = unsafe UnsafeRawBufferPointer(start: line.method, count: strlen(line.method))
+        guard unsafe !method.isEmpty, unsafe method.allSatisfy(HeaderFields.isTokenByte) else {
+            throw .malformedRequest
+        }
+        self.method = unsafe String(decoding: method, as: UTF8.self)
+        isHTTP10 = unsafe strcmp(line.version, "HTTP/1.0") == 0
         fields = try unsafe HeaderFields(of: connection, fieldsMax: fieldsMax)
     }
 }

@@ -18,17 +18,22 @@ struct RequestTarget: Sendable {
     ///   parsers resolve. `.malformedRequest` if it has white space, which some parsers take for a separator of the
     ///   request line.
     init(_ text: UnsafeRawBufferPointer, parametersMax: Int) throws(HTTPRejection) {
-        // A space, VT, FF, CR.
-        guard unsafe !text.contains(where: { $0 == 0x20 || 0x0B...0x0D ~= $0 }) else { throw .malformedRequest }
         guard let target = unsafe RequestTarget(decoding: text, parametersMax: parametersMax) else {
-            throw .malformedTarget
+            // A space, VT, FF, CR.
+            let hasBlank = unsafe text.contains { $0 == 0x20 || 0x0B...0x0D ~= $0 }
+            throw hasBlank ? .malformedRequest : .malformedTarget
         }
         self = target
     }
 
     private init?(decoding text: UnsafeRawBufferPointer, parametersMax: Int) {
-        // A target has no fragment.
-        guard unsafe text.allSatisfy({ $0 > 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "#") }) else { return nil }
+        // Nearly all targets are ASCII without percent signs.
+        var isPlain = true
+        for unsafe byte in unsafe text {
+            // A target has no blanks and no fragment.
+            guard byte > 0x20, byte != 0x7F, byte != UInt8(ascii: "#") else { return nil }
+            if byte >= 0x80 || byte == UInt8(ascii: "%") { isPlain = false }
+        }
         var rest = unsafe text[...]
         if unsafe text.first != UInt8(ascii: "/"),
             let scheme = Self.schemes.first(where: { unsafe rest.starts(with: $0) })
@@ -46,7 +51,10 @@ struct RequestTarget: Sendable {
         guard
             unsafe path.first == UInt8(ascii: "/") || text.elementsEqual("*".utf8)
                 || (path.isEmpty && authority != nil),
-            let segments = unsafe Self.segments(path), let text = unsafe String(validating: path, as: UTF8.self)
+            let segments = unsafe Self.segments(path, isPlain: isPlain),
+            // Validating takes several times as long.
+            let text = isPlain
+                ? unsafe String(decoding: path, as: UTF8.self) : unsafe String(validating: path, as: UTF8.self)
         else { return nil }
         self.path = text
         self.segments = segments
@@ -58,15 +66,18 @@ struct RequestTarget: Sendable {
         self.query = query
     }
 
-    private static func segments(_ path: Slice<UnsafeRawBufferPointer>) -> [String]? {
+    /// - Parameter isPlain: Whether the path is ASCII and has no percent signs.
+    private static func segments(_ path: Slice<UnsafeRawBufferPointer>, isPlain: Bool) -> [String]? {
         var segments: [String] = []
         segments.reserveCapacity(8)
         var start = unsafe path.first == UInt8(ascii: "/") ? path.startIndex + 1 : path.startIndex
         guard unsafe start < path.endIndex else { return [] }
         while unsafe start <= path.endIndex {
             let end = unsafe path[start...].firstIndex(of: UInt8(ascii: "/")) ?? path.endIndex
-            guard let segment = unsafe percentDecoded(path[start..<end]),
-                segment.utf8.count > 2 || segment != "." && segment != "..", !segment.utf8.contains(UInt8(ascii: "/"))
+            let raw = unsafe path[start..<end]
+            guard let segment = isPlain ? unsafe String(decoding: raw, as: UTF8.self) : unsafe percentDecoded(raw),
+                segment.utf8.count > 2 || segment != "." && segment != "..",
+                isPlain || !segment.utf8.contains(UInt8(ascii: "/"))
             else { return nil }
             segments.append(segment)
             start = end + 1

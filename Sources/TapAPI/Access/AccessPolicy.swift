@@ -42,12 +42,17 @@ public final class AccessPolicy: Sendable {
     /// Number of valid and expired tokens.
     public var tokensCount: Int { tokens.count }
 
+    /// Whether a process has all permissions, whatever the rules.
+    static func isPrivileged(_ peer: PeerCredentials, daemonUser: UInt32) -> Bool {
+        peer.user == 0 || peer.user == daemonUser
+    }
+
     /// Permissions of a process: root and the daemon's user have all; others have the union of the roles of their user
     /// and of all their groups.
     ///
     /// - Returns: `nil` if no rule matches and there is no fallback role.
     func permissions(of peer: PeerCredentials, daemonUser: UInt32) -> Permissions? {
-        if peer.user == 0 || peer.user == daemonUser { return Role.admin.permissions }
+        if Self.isPrivileged(peer, daemonUser: daemonUser) { return Role.admin.permissions }
         var roles = peers.users[peer.user] ?? []
         if !peers.groups.isEmpty {
             for group in [peer.group] + peer.supplementaryGroups { roles.formUnion(peers.groups[group] ?? []) }

@@ -16,11 +16,9 @@ final class Metrics: Sendable {
         known: HTTPRejection.allCases.map { [$0.rawValue] } + HTTPCutOff.allCases.map { [$0.rawValue] })
     let watchersDropped = Counter(
         "tapster_watch_dropped_total", "Watches ended by the server, by reason.", labels: ["reason"])
-    let requests = RequestCounter()
+    let requests: RequestCounter
     let watchers = Gauge("tapster_watchers", "Open watch streams.")
-    let requestDuration = Histogram(
-        "tapster_http_request_duration_seconds",
-        "Time from the header fields of a request to its response, including waits.")
+    let requestDurations: RequestDurations
 
     private let droppedLogLines: @Sendable () -> UInt64
 
@@ -29,6 +27,8 @@ final class Metrics: Sendable {
     ) {
         self.engine = engine
         self.droppedLogLines = droppedLogLines
+        requests = RequestCounter()
+        requestDurations = RequestDurations(of: requests)
     }
 
     private let started = Date().timeIntervalSince1970

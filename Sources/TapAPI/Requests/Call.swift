@@ -13,10 +13,7 @@ struct Call: Sendable {
 
     let request: HTTPRequest
     let exchange: HTTPExchange
-    let route: String
-    /// The index of each path parameter's segment.
-    let places: [PathParameter: Int]
-    let metrics: Metrics
+    let route: Route
     let identity: Identity
 
     /// The caller, for the history.
@@ -24,7 +21,7 @@ struct Call: Sendable {
         Author(name: identity.name, source: identity.source, request: request.head.identifier)
     }
 
-    func answer(_ response: HTTPResponse) {
+    func answer(_ response: consuming HTTPResponse) {
         exchange.respond(finished(response))
     }
 
@@ -35,11 +32,10 @@ struct Call: Sendable {
     }
 
     /// Counts the response and adds `X-Request-Id`.
-    private func finished(_ response: HTTPResponse) -> HTTPResponse {
-        var response = response
-        response.headers.append("X-Request-Id", request.head.identifier)
-        metrics.requests.increment(method: request.head.method, route: route, code: response.status)
-        metrics.requestDuration.observe(request.head.received.duration(to: .now))
+    private func finished(_ response: consuming HTTPResponse) -> HTTPResponse {
+        response.requestIdentifier = request.head.identifier
+        route.responses.count(
+            method: request.head.method, code: response.status, duration: request.head.received.duration(to: .now))
         return response
     }
 
@@ -135,8 +131,8 @@ struct Call: Sendable {
     /// The path segment of a parameter. A parameter that the route's pattern does not have is a programming error;
     /// release builds return an empty text.
     func parameter(_ parameter: PathParameter) -> String {
-        guard let place = places[parameter] else {
-            assertionFailure("\(route) has no {\(parameter.rawValue)}")
+        guard let place = route.place(of: parameter) else {
+            assertionFailure("\(route.pattern) has no {\(parameter.rawValue)}")
             return ""
         }
         return request.head.segments[place]

@@ -27,9 +27,11 @@ final class Route: Sendable {
     /// Query parameter that all writes accept, even those that never wait, so that clients need not distinguish them.
     static let wait = "wait"
 
+    /// Counts its responses.
+    let responses: ResponseCounter
     private let segments: [String]
     /// Index of the path segment of each parameter.
-    let places: [PathParameter: Int]
+    private let places: [(parameter: PathParameter, index: Int)]
 
     init(
         _ method: String, _ pattern: String, _ permission: Permission, parameters: Set<String> = [],
@@ -44,10 +46,14 @@ final class Route: Sendable {
         self.answers = answers
         self.handler = handler
         segments = pattern.split(separator: "/").map { String($0) }
-        places = Dictionary(
-            segments.enumerated().compactMap { place, segment in PathParameter(segment: segment).map { ($0, place) } },
-            uniquingKeysWith: { first, _ in first })
+        places = segments.enumerated().compactMap { index, segment in
+            PathParameter(segment: segment).map { ($0, index) }
+        }
+        responses = ResponseCounter(route: pattern)
     }
+
+    /// The index of the path segment of a parameter; `nil` if the pattern does not have it.
+    func place(of parameter: PathParameter) -> Int? { places.first { $0.parameter == parameter }?.index }
 
     func matches(_ path: [String]) -> Bool {
         path.count == segments.count

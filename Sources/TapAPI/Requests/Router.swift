@@ -15,6 +15,15 @@ struct Router: Sendable {
     private static let namedMax = 8
 
     let routes: [Route]
+    private let makeRoutes: @Sendable () -> [Route]
+
+    /// - Parameter routes: Evaluated for each copy, so that a copy has routes of its own.
+    init(routes: @autoclosure @escaping @Sendable () -> [Route]) {
+        makeRoutes = routes
+        self.routes = routes()
+    }
+
+    func copy() -> Router { Router(routes: makeRoutes()) }
 
     func notFound(_ path: String) -> Problem {
         .routeNotFound(path: path, known: routes.count <= Self.namedMax ? routes.map(\.pattern) : [])

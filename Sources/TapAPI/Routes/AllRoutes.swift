@@ -1,16 +1,16 @@
 internal import TapEngine
 
 /// Every route of the API.
-struct AllRoutes {
-    let api: [Route]
-    /// Health and metrics only, for listeners without authentication.
-    let health: [Route]
+struct AllRoutes: Sendable {
+    let engine: Engine
+    let authenticator: Authenticator
+    let watchers: Watchers
+    let scrapes: Scrapes
+    let metrics: Metrics
 
-    init(engine: Engine, authenticator: Authenticator, watchers: Watchers, scrapes: Scrapes, metrics: Metrics) {
+    var api: [Route] {
         let writes = DeviceWrites(engine: engine)
-        let operatorRoutes = OperatorRoutes(engine: engine, scrapes: scrapes)
-        api =
-            DeviceRoutes(engine: engine, writes: writes).routes
+        return DeviceRoutes(engine: engine, writes: writes).routes
             + QueueRoutes(engine: engine, writes: writes).routes
             + LeaseRoutes(engine: engine).routes
             + ApplyRoutes(engine: engine, writes: writes).routes
@@ -19,6 +19,10 @@ struct AllRoutes {
             + KernelRoutes(engine: engine, writes: writes).routes
             + WatchRoutes(engine: engine, watchers: watchers, authenticator: authenticator, metrics: metrics).routes
             + operatorRoutes.routes
-        health = operatorRoutes.healthRoutes(metrics: .open)
     }
+
+    /// Health and metrics only, for listeners without authentication.
+    var health: [Route] { operatorRoutes.healthRoutes(metrics: .open) }
+
+    private var operatorRoutes: OperatorRoutes { OperatorRoutes(engine: engine, scrapes: scrapes) }
 }

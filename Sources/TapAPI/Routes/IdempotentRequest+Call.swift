@@ -27,7 +27,7 @@ extension IdempotentRequest {
     func remember(_ response: HTTPResponse, in group: inout WriteGroup) throws(Refusal) {
         try remember(
             status: response.status,
-            headers: Dictionary(response.headers.fields.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 }),
+            headers: Dictionary(response.headers.fields, uniquingKeysWith: { $1 }),
             body: response.body.bytes, in: &group)
     }
 }

@@ -93,7 +93,7 @@ extension RequestHead {
         canUpgrade && tokens("connection").contains("upgrade") && tokens("upgrade").contains(name)
     }
 
-    private func tokens(_ field: String) -> [String] {
+    private func tokens(_ field: StaticString) -> [String] {
         (header(field) ?? "").split(separator: ",").map { $0.lowercased().filter { $0 != " " && $0 != "\t" } }
     }
 }

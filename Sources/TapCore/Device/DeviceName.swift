@@ -12,7 +12,7 @@ public struct DeviceName: Hashable, Comparable, Sendable, CustomStringConvertibl
     /// - Throws: `ValidationError` if the kernel would refuse, truncate or expand (`%d`) the name, or if it needs
     ///   quoting.
     public init(_ text: String) throws(ValidationError) {
-        let bytes = text.utf8
+        let bytes = text.utf8.span
         guard !bytes.isEmpty else {
             throw ValidationError("the name is empty; it needs 1 to \(Self.bytesMax) characters")
         }
@@ -20,10 +20,10 @@ public struct DeviceName: Hashable, Comparable, Sendable, CustomStringConvertibl
             throw ValidationError(
                 "the name has \(bytes.count) bytes, but the kernel keeps at most \(Self.bytesMax) (IFNAMSIZ)")
         }
-        guard bytes.allSatisfy(Self.isAllowed) else {
+        guard bytes.indices.allSatisfy({ Self.isAllowed(bytes[$0]) }) else {
             throw ValidationError("the name may contain only letters, digits, '.', '_' and '-' (ASCII)")
         }
-        guard let first = bytes.first, first != UInt8(ascii: "-"), first != UInt8(ascii: ".") else {
+        guard bytes[0] != UInt8(ascii: "-"), bytes[0] != UInt8(ascii: ".") else {
             throw ValidationError("the name must begin with a letter, a digit or '_'")
         }
         // `all` and `default` are directories in /proc/sys/net/ipv4/conf; `lo` is each namespace's loopback device.

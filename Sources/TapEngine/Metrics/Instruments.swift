@@ -118,50 +118,58 @@ package final class Gauge: Instrument {
 }
 
 /// A distribution of durations, counted in buckets of seconds.
-package final class Histogram: Instrument {
-    private struct State {
-        var counts: [UInt64]
-        var sum = 0.0
+package struct Durations: Sendable {
+    private static let bounds = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10]
+    private static let limits: [Duration] = bounds.map { .seconds($0) }
+
+    private var counts = [UInt64](repeating: 0, count: bounds.count + 1)
+    private var sum = Duration.zero
+
+    /// No durations.
+    package init() {}
+
+    /// Counts a duration in its bucket.
+    package mutating func insert(_ duration: Duration) {
+        counts[Self.limits.firstIndex { duration <= $0 } ?? Self.limits.count] += 1
+        sum += duration
     }
 
+    /// Adds the durations of another distribution.
+    package mutating func add(_ other: Durations) {
+        for bucket in counts.indices { counts[bucket] += other.counts[bucket] }
+        sum += other.sum
+    }
+
+    /// Cumulative buckets, the sum in seconds, and the count.
+    package func family(name: String, help: String) -> MetricFamily {
+        var total: UInt64 = 0
+        var samples: [MetricFamily.Sample] = []
+        for (bound, count) in zip(Self.bounds.map { "\($0)" } + ["+Inf"], counts) {
+            total += count
+            samples.append(.init(suffix: "_bucket", labels: [("le", bound)], value: .integer(total)))
+        }
+        samples.append(.init(suffix: "_sum", value: .real(sum.inSeconds)))
+        samples.append(.init(suffix: "_count", value: .integer(total)))
+        return MetricFamily(name: name, help: help, kind: .histogram, samples: samples)
+    }
+}
+
+/// A distribution of durations that several threads observe.
+package final class Histogram: Instrument {
     /// The metric name.
     package let name: String
     /// The `# HELP` text.
     package let help: String
-    private let bounds: [Double]
-    private let state: Mutex<State>
+    private let durations = Mutex(Durations())
 
-    package init(
-        _ name: String, _ help: String,
-        bounds: [Double] = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10]
-    ) {
+    package init(_ name: String, _ help: String) {
         self.name = name
         self.help = help
-        self.bounds = bounds
-        state = Mutex(State(counts: Array(repeating: 0, count: bounds.count + 1)))
     }
 
     /// Counts a duration in its bucket.
-    package func observe(_ duration: Duration) {
-        let seconds = duration.inSeconds
-        let bucket = bounds.firstIndex { seconds <= $0 } ?? bounds.count
-        state.withLock { state in
-            state.counts[bucket] += 1
-            state.sum += seconds
-        }
-    }
+    package func observe(_ duration: Duration) { durations.withLock { $0.insert(duration) } }
 
-    /// Cumulative buckets, the sum in seconds, and the count.
-    package var family: MetricFamily {
-        let state = state.withLock { $0 }
-        var total: UInt64 = 0
-        var samples: [MetricFamily.Sample] = []
-        for (bound, count) in zip(bounds.map { "\($0)" } + ["+Inf"], state.counts) {
-            total += count
-            samples.append(.init(suffix: "_bucket", labels: [("le", bound)], value: .integer(total)))
-        }
-        samples.append(.init(suffix: "_sum", value: .real(state.sum)))
-        samples.append(.init(suffix: "_count", value: .integer(total)))
-        return MetricFamily(name: name, help: help, kind: .histogram, samples: samples)
-    }
+    /// The samples of a distribution.
+    package var family: MetricFamily { durations.withLock { $0 }.family(name: name, help: help) }
 }

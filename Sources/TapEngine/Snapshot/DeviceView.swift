@@ -1,4 +1,3 @@
-internal import Synchronization
 package import TapCore
 internal import TapDocument
 package import TapSystem
@@ -19,7 +18,7 @@ package final class DeviceView: Sendable {
     /// Whether its labels may have changed since its creation.
     let wasRelabelled: Bool
     /// Rendered on first use, since most versions are replaced before they are read.
-    private let rendered = Mutex<SharedBytes?>(nil)
+    private let rendered = LazyBytes()
 
     package init(
         record: DeviceRecord, status: DeviceStatus = DeviceStatus(), leases: [LeaseView] = [],
@@ -36,12 +35,7 @@ package final class DeviceView: Sendable {
 
     /// The device's JSON document.
     package var body: SharedBytes {
-        rendered.withLock { body in
-            if let body { return body }
-            let fresh = SharedBytes(DeviceDocument(self).bytes)
-            body = fresh
-            return fresh
-        }
+        rendered.bytes { SharedBytes(DeviceDocument(self).bytes) }
     }
 
     /// A new version with some parts replaced.
