@@ -73,10 +73,10 @@ final class ClientConnection: @unchecked Sendable {
         try exchange(&target, with: .failure(.malformedRequest)).get()
     }
 
-    /// The request is complete, and waits for its response without a deadline.
+    /// The request is complete, and waits for its response without a deadline. `isStopping` is called in the same step,
+    /// so that a server that stops, which first says so and then asks each client for its request, finds the request if
+    /// it is not refused here.
     ///
-    /// - Parameter isStopping: Called in the same step, so that a server that stops, which first says so and then asks
-    ///   each client for its request, finds the request if it is not refused here.
     /// - Returns: False if the server is stopping: a connection suspended from then on would never be resumed.
     func begin(_ request: any RequestInProgress, unless isStopping: () -> Bool) -> Bool {
         state.withLock { state in
