@@ -44,10 +44,15 @@ final class ClientConnection: @unchecked Sendable {
     var targetBytes = 0
     /// The client, without its certificate.
     private let peer: HTTPOrigin
+    private let onAuthentication: @Sendable (ClientConnection) -> Void
     private let state: Mutex<State>
 
-    init(socket: Int32, origin: HTTPOrigin, owner: ConnectionOwner, thread: Int) {
+    init(
+        socket: Int32, origin: HTTPOrigin, owner: ConnectionOwner, thread: Int,
+        onAuthentication: @escaping @Sendable (ClientConnection) -> Void
+    ) {
         self.socket = socket
+        self.onAuthentication = onAuthentication
         self.owner = owner
         self.thread = thread
         peer = origin
@@ -68,10 +73,10 @@ final class ClientConnection: @unchecked Sendable {
         try exchange(&target, with: .failure(.malformedRequest)).get()
     }
 
-    /// The request is complete, and waits for its response without a deadline.
+    /// The request is complete, and waits for its response without a deadline. `isStopping` is called in the same step,
+    /// so that a server that stops, which first says so and then asks each client for its request, finds the request if
+    /// it is not refused here.
     ///
-    /// - Parameter isStopping: Called in the same step, so that a server that stops, which first says so and then asks
-    ///   each client for its request, finds the request if it is not refused here.
     /// - Returns: False if the server is stopping: a connection suspended from then on would never be resumed.
     func begin(_ request: any RequestInProgress, unless isStopping: () -> Bool) -> Bool {
         state.withLock { state in
@@ -107,6 +112,9 @@ final class ClientConnection: @unchecked Sendable {
 
     /// Whether a request on this connection was authenticated; at once for root and the daemon's own user.
     var isAuthenticated: Bool { state.withLock { $0.isAuthenticated } }
+
+    /// A request on this connection was authenticated.
+    func authenticate() { if !isAuthenticated { onAuthentication(self) } }
 
     /// Called by `ClientConnections`, which counts them.
     func markAuthenticated() { state.withLock { $0.isAuthenticated = true } }

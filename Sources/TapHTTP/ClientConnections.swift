@@ -95,7 +95,6 @@ final class ClientConnections: @unchecked Sendable {
 
     /// The client of the connection has authenticated.
     func authenticate(_ connection: ClientConnection) {
-        if connection.isAuthenticated { return }
         condition.withLock {
             // Two requests of one connection do not overlap, but it may have been cut off.
             guard open[ObjectIdentifier(connection)] != nil else { return }

@@ -58,7 +58,7 @@ public import TapSystem
 
     /// Records that the client has authenticated: a connection on which that has never happened makes way when others
     /// need its place.
-    public func markAuthenticated() { server.authenticate(client) }
+    public func markAuthenticated() { client.authenticate() }
 
     /// Answers; only the first answer counts.
     public func respond(_ response: HTTPResponse) {

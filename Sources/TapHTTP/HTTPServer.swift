@@ -140,7 +140,9 @@ public final class HTTPServer: Sendable {
         if unsafe listener.tls?.clientAuthorities != nil, let session = unsafe tapster_mhd_tls_session(connection) {
             unsafe tapster_gnutls_verify_clients(OpaquePointer(session))
         }
-        let client = ClientConnection(socket: socket, origin: origin, owner: owner, thread: threadIndex())
+        let client = ClientConnection(
+            socket: socket, origin: origin, owner: owner, thread: threadIndex(),
+            onAuthentication: { [clients] in clients.authenticate($0) })
         client.expect(.slowHeaders, within: limits.headerSecondsMax, crowded: limits.crowdedSecondsMax)
         guard clients.insert(client) else {
             refuse(socket)
@@ -311,9 +313,6 @@ public final class HTTPServer: Sendable {
         case nil: return .YES
         }
     }
-
-    /// The client of an exchange has authenticated.
-    func authenticate(_ client: ClientConnection) { clients.authenticate(client) }
 
     func complete(_ exchange: HTTPExchange) {
         exchange.finish()

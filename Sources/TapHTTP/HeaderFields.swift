@@ -51,7 +51,7 @@ struct HeaderFields: Sendable {
         while start < end, unsafe Self.isBlank(value[start]) { start += 1 }
         while start < end, unsafe Self.isBlank(value[end - 1]) { end -= 1 }
         // Field names are ASCII and case-insensitive (RFC 9110, section 5.1).
-        for unsafe byte in unsafe name { text.append(asciiLowercase(byte)) }
+        for index in name.indices { text.append(asciiLowercase(unsafe name[index])) }
         text.append(Self.colon)
         unsafe text.append(contentsOf: value[start..<end])
         text.append(Self.lineFeed)

@@ -29,7 +29,8 @@ struct RequestTarget: Sendable {
     private init?(decoding text: UnsafeRawBufferPointer, parametersMax: Int) {
         // Nearly all targets are ASCII without percent signs.
         var isPlain = true
-        for unsafe byte in unsafe text {
+        for index in text.indices {
+            let byte = unsafe text[index]
             // A target has no blanks and no fragment.
             guard byte > 0x20, byte != 0x7F, byte != UInt8(ascii: "#") else { return nil }
             if byte >= 0x80 || byte == UInt8(ascii: "%") { isPlain = false }
@@ -66,7 +67,8 @@ struct RequestTarget: Sendable {
         self.query = query
     }
 
-    /// - Parameter isPlain: Whether the path is ASCII and has no percent signs.
+    /// The decoded segments, or `nil` if the path is malformed. `isPlain` says whether it is ASCII without percent
+    /// signs.
     private static func segments(_ path: Slice<UnsafeRawBufferPointer>, isPlain: Bool) -> [String]? {
         var segments: [String] = []
         segments.reserveCapacity(8)

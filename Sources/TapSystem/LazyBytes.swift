@@ -7,9 +7,7 @@ internal import Synchronization
 
     public init() {}
 
-    /// The bytes.
-    ///
-    /// - Parameter make: Makes them. If several threads do at the same time, all use the result of the first.
+    /// The bytes, which `make` makes. If several threads do at the same time, all use the result of the first.
     public func bytes(_ make: () -> SharedBytes) -> SharedBytes {
         if let bytes = unsafe made.load(ordering: .acquiring) { return unsafe bytes.takeUnretainedValue() }
         let fresh = unsafe Unmanaged.passRetained(make())

@@ -30,7 +30,7 @@ final class ResponseCounter: Sendable {
         self.route = route
     }
 
-    /// - Parameter duration: Zero is counted too; `nil` is not.
+    /// Counts a response, and its duration unless `nil`.
     func count(method: String, code: Int, duration: Duration?) {
         state.withLock { state in
             state.increment(method: method, code: code)
