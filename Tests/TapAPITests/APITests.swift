@@ -125,7 +125,10 @@ import Yams
         ("POST", "/v1/devices", #"{"metadata": {"name": "tap%d"}}"#, 422, "INVALID_DOCUMENT"),
         ("POST", "/v1/devices", #"{"metadata": {"name": "a b"}}"#, 422, "INVALID_DOCUMENT"),
         ("POST", "/v1/apply", #"{"devices": [{"metadata": {"name": "sixteen-bytes-xx"}}]}"#, 422, "INVALID_DOCUMENT"),
-        ("POST", "/v1/apply?dryRun=true", #"{"devices": [{"metadata": {"name": "default"}}]}"#, 422, "INVALID_DOCUMENT"),
+        (
+            "POST", "/v1/apply?dryRun=true", #"{"devices": [{"metadata": {"name": "default"}}]}"#, 422,
+            "INVALID_DOCUMENT"
+        ),
         ("DELETE", "/v1/devices/web0", nil, 404, "DEVICE_NOT_FOUND"),
         ("GET", "/v1/nothing", nil, 404, "ROUTE_NOT_FOUND"),
         ("BREW", "/v1/devices", nil, 405, "METHOD_NOT_ALLOWED"),

@@ -131,14 +131,16 @@ enum AnswerSamples {
             .create(flags), .attach(flags, carrier: false), .setOwner(1_000), .setGroup(12),
             .setVnetHeaderSize(.mergeable), .setOffloads([.checksum, .tso4]), .claim(DescriptorSettings(try spec())),
             .persist, .setQueueDiscipline(.noqueue), .setLink(change), .addAltNames([try AlternativeName("b")]),
-            .restorePort([.init(.isolated, 1), .init(.cost, 7)]), .removeAltNames(["c"]), .setIPv6(closed), .removeLearnedRoutes,
+            .restorePort([.init(.isolated, 1), .init(.cost, 7)]), .removeAltNames(["c"]), .setIPv6(closed),
+            .removeLearnedRoutes,
             .addAddress(address, detectsDuplicates: true),
             .removeAddress(address), .anchor, .setCarrier(true), .release, .delete, .forget,
         ]
     }
 
     static func plan() throws -> PlanDocument {
-        PlanDocument(device: try DeviceName("web0"), steps: try steps(), obstacle: "the name is taken",
+        PlanDocument(
+            device: try DeviceName("web0"), steps: try steps(), obstacle: "the name is taken",
             effects: ["the MTU of br0 falls from 9000 to 1500"])
     }
 

@@ -25,7 +25,8 @@ import Testing
             #expect(try daemon.create("web0", spec: spec).status == 201)
             #expect(try Interface("web0")?.controller == nil)
             for (words, controller) in [
-                (["master", "br0"], "br0"), (["master", "br1"], "br1"), (["nomaster"], nil), (["master", "br0"], "br0"),
+                (["master", "br0"], "br0"), (["master", "br1"], "br1"), (["nomaster"], nil),
+                (["master", "br0"], "br0"),
             ] {
                 try run("ip", ["link", "set", "web0"] + words)
                 try Self.expectUntouched(daemon, "web0", "\(words)")

@@ -20,7 +20,8 @@ extension DeviceSpec {
             } else if names.contains(where: { $0.utf8.count > Self.fileNameBytesMax }) {
                 found.append(
                     .init(
-                        .networkNamespace, "a name in the path has more than \(Self.fileNameBytesMax) bytes (NAME_MAX)"))
+                        .networkNamespace, "a name in the path has more than \(Self.fileNameBytesMax) bytes (NAME_MAX)")
+                )
             }
         }
         return found

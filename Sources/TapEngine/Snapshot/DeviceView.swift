@@ -49,7 +49,6 @@ package final class DeviceView: Sendable {
             wasRelabelled: wasRelabelled || record.map { $0.labels != self.record.labels } ?? false)
     }
 
-
     /// Whether its document equals that of another version.
     func hasSameDocument(as other: DeviceView) -> Bool {
         record.revision == other.record.revision && record.identifier == other.record.identifier

@@ -269,12 +269,13 @@ extension DeviceJob {
         }
         return changed
             + (restored.isEmpty
-            ? []
-            : [
-                event(
-                    .portRestored, .normal,
-                    "what other programs had set on the port was set again after joining the bridge: \(list(restored))")
-            ])
+                ? []
+                : [
+                    event(
+                        .portRestored, .normal,
+                        "what other programs had set on the port was set again after joining the bridge: \(list(restored))"
+                    )
+                ])
             + (lost.isEmpty
                 ? []
                 : [

@@ -33,7 +33,8 @@ extension LinuxNamespace {
     }
 
     func delete(movedTo place: LinkMove) throws(KernelError) {
-        guard let refusal = netlink.change([.delete(place.index, in: place.namespace)])[0], refusal.errno != .noDevice else { return }
+        guard let refusal = netlink.change([.delete(place.index, in: place.namespace)])[0], refusal.errno != .noDevice
+        else { return }
         throw KernelError(Step.delete.name, refusal)
     }
 
