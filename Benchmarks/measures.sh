@@ -8,6 +8,7 @@ hostile_clients=200
 hostile_seconds=3
 viewers=100
 unmanaged_taps=10
+viewed_leases=200
 idle_seconds=4
 wrk_seconds=3
 put_clients=32
@@ -418,9 +419,10 @@ measure_hostile() {
 
 # Repairs and leases beside viewers that ask the dearest question again as soon as they have the answer.
 measure_viewers() {
-    local run first taps=$((devices / runs / 2)) number p50 _
+    local run first taps=$((devices / runs / 2)) leased=$devices number p50 _
     local repairs=() repairs_alone=() leases_alone=() leases_beside=()
     ((taps <= repair_devices)) || taps=$repair_devices
+    ((leased <= viewed_leases)) || leased=$viewed_leases
     start_settled_daemon
     for ((number = 0; number < unmanaged_taps; number++)); do inside ip tuntap add dev "u$number" mode tap; done
     for ((run = 1; run <= runs; run++)); do
@@ -428,7 +430,7 @@ measure_viewers() {
         first=$(((run - 1) * 2 * taps))
         read -r p50 _ < <(inside "$build/repair" "$first" "$taps")
         repairs_alone+=("$p50")
-        read -r p50 _ < <("$build/lease_each" "$socket" "$taps" "$queues")
+        read -r p50 _ < <("$build/lease_each" "$socket" "$leased" "$queues")
         leases_alone+=("$p50")
         sleep "$settle_seconds"
         "$build/viewers" "$socket" /v1/unmanaged "$viewers" >"$dir/viewers" &
@@ -436,7 +438,7 @@ measure_viewers() {
         sleep "$settle_seconds"
         read -r p50 _ < <(inside "$build/repair" "$((first + taps))" "$taps")
         repairs+=("$p50")
-        read -r p50 _ < <("$build/lease_each" "$socket" "$taps" "$queues")
+        read -r p50 _ < <("$build/lease_each" "$socket" "$leased" "$queues")
         leases_beside+=("$p50")
         stop "$viewer"
         viewer=

@@ -13,8 +13,8 @@ import Testing
             try withTemporaryDirectory { directory in
                 let daemon = Daemon(stoppedIn: directory)
                 let words = [Daemon.binary, "serve", "--database", daemon.database, "--socket", daemon.socket]
-                let process = try ChildProcess(
-                    command[0], command.dropFirst() + words + ["--socket-group", "0"], output: directory + "/log")
+                let arguments = Array(command.dropFirst()) + words + ["--socket-group", "0"]
+                let process = try ChildProcess(command[0], arguments, output: directory + "/log")
                 defer {
                     process.signal(SIGKILL)
                     process.wait()

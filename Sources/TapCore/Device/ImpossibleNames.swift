@@ -6,14 +6,14 @@ extension DeviceSpec {
     /// are refused in requests; specs that were stored before may have them.
     public var impossibleNames: [SpecContradictions.Contradiction] {
         var found: [SpecContradictions.Contradiction] = []
-        if let controller = link.controller?.text, let reason = Self.reason(against: controller) {
+        if let controller = draft.link.controller?.text, let reason = Self.reason(against: controller) {
             found.append(.init(.controller, "no interface can be named '\(controller)': \(reason)"))
         }
-        for name in link.altNames.map(\.text) where name == "lo" || name == link.controller?.text {
+        for name in draft.link.altNames.map(\.text) where name == "lo" || name == draft.link.controller?.text {
             let other = name == "lo" ? "the loopback interface of each network namespace" : "the device's controller"
             found.append(.init(.altNames, "'\(name)' is the name of \(other), so no other interface can have it"))
         }
-        if let path = networkNamespace?.path {
+        if let path = draft.networkNamespace?.path {
             let names = path.split(separator: "/", omittingEmptySubsequences: true)
             if path.utf8.last == UInt8(ascii: "/") {
                 found.append(.init(.networkNamespace, "the path ends in '/'; it must be that of a namespace's file"))

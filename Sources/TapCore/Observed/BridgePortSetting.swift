@@ -69,11 +69,3 @@ public struct BridgePortSetting: Hashable, Sendable, CustomStringConvertible {
     /// For messages.
     public var description: String { kind.isFlag ? "\(kind) \(value == 1 ? "on" : "off")" : "\(kind) \(value)" }
 }
-
-/// What other programs had set on a device's port of a bridge when it was last seen there.
-public struct RememberedPort: Hashable, Sendable {
-    /// The bridge's name.
-    public let controller: String
-    /// All that differ from those of a new port.
-    public let settings: [BridgePortSetting]
-}

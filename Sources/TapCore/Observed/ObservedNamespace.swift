@@ -50,8 +50,8 @@ public struct ObservedNamespace: Sendable {
     public var owners: [LinkIndex: DeviceName] = [:]
     /// Devices whose last consumer has gone and may have changed settings of which the kernel sends no notification.
     public var unverified: Set<LinkIndex> = []
-    /// What other programs have set on devices' ports of bridges.
-    public private(set) var rememberedPorts: [DeviceName: RememberedPort] = [:]
+    /// What other programs had set on devices' ports when they were last seen there, by the name of the bridge.
+    public private(set) var rememberedPorts: [DeviceName: [String: [BridgePortSetting]]] = [:]
     private var byIndex: [LinkIndex: ObservedLink] = [:]
     private var indexByName: [String: LinkIndex] = [:]
     private var portsByController: [LinkIndex: Int] = [:]
@@ -86,12 +86,9 @@ public struct ObservedNamespace: Sendable {
         guard let owner = owners[index], let link = byIndex[index], let controller = link.controller,
             let bridge = byIndex[controller], bridge.kind == ObservedLink.bridgeKind
         else { return }
-        let port = RememberedPort(controller: bridge.name, settings: link.bridgePort)
-        if port.settings.isEmpty {
-            rememberedPorts[owner] = nil
-        } else if rememberedPorts[owner] != port {
-            rememberedPorts[owner] = port
-        }
+        let settings = link.bridgePort
+        guard rememberedPorts[owner]?[bridge.name] ?? [] != settings else { return }
+        rememberedPorts[owner, default: [:]][bridge.name] = settings.isEmpty ? nil : settings
     }
 
     /// Forgets the port of a device that is deleted.

@@ -22,9 +22,7 @@ public enum AddressUse: Hashable, Sendable {
 }
 
 extension WantedDevice {
-    /// - Parameters:
-    ///   - link: The device's interface; `nil` if there is none.
-    ///   - namespace: Where it is.
+    /// Whether programs can use the spec's addresses on `link`, the device's interface; `nil` if there is none.
     public func addressUse(of link: ObservedLink?, in namespace: ObservedNamespace) -> AddressUse {
         let wanted = spec.draft.link.addresses
         guard !wanted.isEmpty else { return .usable }
@@ -40,10 +38,8 @@ extension WantedDevice {
         return .usable
     }
 
-    /// Removes and adds addresses that cannot be used, so that the kernel begins anew with them.
-    ///
-    /// - Parameter retriesDuplicates: Whether to try those again that another host had.
-    /// - Returns: Empty if there is nothing to do.
+    /// Removes and adds addresses that cannot be used, so that the kernel begins anew with them: those that another
+    /// host had only if `retriesDuplicates`. Empty if there is nothing to do.
     func stepsToRenewAddresses(
         of link: ObservedLink, in namespace: ObservedNamespace, retriesDuplicates: Bool
     ) -> [Step] {

@@ -112,10 +112,8 @@ extension WantedDevice {
 
     /// What other programs had set on the port when it was last in the bridge that `change` joins.
     private func settingsToRestore(_ change: LinkChange, in namespace: ObservedNamespace) -> [BridgePortSetting] {
-        guard case .join(_, let controller)? = change.controller, let port = namespace.rememberedPorts[name],
-            port.controller == namespace[controller]?.name
-        else { return [] }
-        return port.settings
+        guard case .join(_, let controller)? = change.controller, let bridge = namespace[controller] else { return [] }
+        return namespace.rememberedPorts[name]?[bridge.name] ?? []
     }
 
     /// Comes after the settings, so that the kernel does not learn them again. Without IPv6 they go by themselves.

@@ -251,39 +251,28 @@ extension DeviceJob {
 
     /// What has changed for others that use the bridge; what has been set again on its port, and what could not be.
     private func portEvents(at now: Timestamp) -> [EventRecord] {
-        let changed = bridgeEffects.filter { effect in
-            namespace.map { effect.hasHappened(in: $0.observed) } ?? false
-        }.map { effect in
-            EventRecord(
-                at: now, device: view.record.name, severity: .warning, reason: .bridgeChanged,
-                message: "as the device joined or left: \(effect)")
+        var events: [EventRecord] = []
+        func add(_ reason: EventReason, _ severity: EventRecord.Severity, _ message: String) {
+            events.append(
+                EventRecord(
+                    at: now, device: view.record.name, severity: severity, reason: reason, message: message))
         }
-        guard let link, link.controller != nil, !portSettings.isEmpty else { return changed }
-        let restored = portSettings.filter { link.bridgePort.contains($0) }
-        let lost = portSettings.filter { !link.bridgePort.contains($0) }
-        func event(_ reason: EventReason, _ severity: EventRecord.Severity, _ message: String) -> EventRecord {
-            EventRecord(at: now, device: view.record.name, severity: severity, reason: reason, message: message)
+        if let namespace {
+            for effect in bridgeEffects where effect.hasHappened(in: namespace.observed) {
+                add(.bridgeChanged, .warning, "as the device joined or left: \(effect)")
+            }
         }
-        func list(_ settings: [BridgePortSetting]) -> String {
-            settings.map(\.description).joined(separator: ", ")
+        guard let link, link.controller != nil else { return events }
+        let others = "what other programs had set on the port"
+        let restored = portSettings.filter(link.bridgePort.contains).map(\.description)
+        if !restored.isEmpty {
+            add(.portRestored, .normal, "\(others) was set again: \(restored.joined(separator: ", "))")
         }
-        return changed
-            + (restored.isEmpty
-                ? []
-                : [
-                    event(
-                        .portRestored, .normal,
-                        "what other programs had set on the port was set again after joining the bridge: \(list(restored))"
-                    )
-                ])
-            + (lost.isEmpty
-                ? []
-                : [
-                    event(
-                        .portNotRestored, .warning,
-                        "what other programs had set on the port could not be set again after joining the bridge: "
-                            + list(lost))
-                ])
+        let lost = portSettings.filter { !link.bridgePort.contains($0) }.map(\.description)
+        if !lost.isEmpty {
+            add(.portNotRestored, .warning, "\(others) could not be set again: \(lost.joined(separator: ", "))")
+        }
+        return events
     }
 
     private func message(for difference: Difference) -> String {

@@ -64,16 +64,7 @@ extension Obstacle {
             return
                 "the bridge '\(controller)' has \(Obstacle.bridgePortsMax) ports, the kernel's limit; use another "
                 + "bridge"
-        case .controllerHeld(let controller, "openvswitch"):
-            return
-                "the interface is a port of Open vSwitch ('\(controller)'), and only Open vSwitch can remove it: "
-                + "'ovs-vsctl del-port \(name)'. To leave it there, set link.controllerPolicy to 'unmanaged' and "
-                + "link.controller to null"
-        case .controllerHeld(let controller, let kind):
-            return
-                "the interface belongs to '\(controller)' (\(kind ?? "no virtual interface")), which does not release "
-                + "it; remove it by that program's own means, or set link.controllerPolicy to 'unmanaged' and "
-                + "link.controller to null"
+        case .controllerHeld(let controller, let kind): return Self.held(by: controller, kind, name)
         case .unsupported(let fields):
             return
                 "the running kernel does not support \(list(fields)); set it to null, or run a kernel that supports "
@@ -90,5 +81,17 @@ extension Obstacle {
                 + "twice as long, up to \(RepairBudget.waitSecondsMax) s. Find what changes it, or change the spec to "
                 + "match"
         }
+    }
+
+    private static func held(by controller: String, _ kind: String?, _ name: DeviceName) -> String {
+        let unmanaged = "set link.controllerPolicy to 'unmanaged' and link.controller to null"
+        if kind == "openvswitch" {
+            return
+                "the interface is a port of Open vSwitch ('\(controller)'), and only Open vSwitch can remove it: "
+                + "'ovs-vsctl del-port \(name)'. To leave it there, \(unmanaged)"
+        }
+        return
+            "the interface belongs to '\(controller)' (\(kind ?? "no virtual interface")), which does not release it; "
+            + "remove it by that program's own means, or \(unmanaged)"
     }
 }

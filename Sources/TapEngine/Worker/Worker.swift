@@ -347,8 +347,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             noteStrayQueues(of: job)
             concludeReplacement(of: job)
             if job.isClosed || job.isUneventful { continue }
-            // The batch has read back the interface, and with it dropped the notifications about it: its consumers may
-            // have attached or detached queues meanwhile, or unnoticed before the batch brought it up.
+            // Consumers may have attached or detached queues unnoticed while it was down, or during the batch.
             leases.look(at: job.name)
             let report = JobReport(job, at: now)
             events += report.events

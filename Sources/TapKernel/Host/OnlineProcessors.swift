@@ -9,12 +9,16 @@ struct OnlineProcessors: ProcessorSource {
     private static let bytesMax = 32_768
 
     func online() -> Set<Int>? {
-        guard let file = try? FileDescriptor(opening: Self.path, flags: O_RDONLY) else { return nil }
-        var bytes = [UInt8](repeating: 0, count: Self.bytesMax)
-        let number = file.number
-        // SAFETY: the kernel writes at most the array's bytes, during the call.
-        guard let count = try? systemCall({ unsafe read(number, &bytes, Self.bytesMax) }) else { return nil }
-        return Self.parse(String(decoding: bytes[0..<count], as: UTF8.self))
+        do throws(Errno) {
+            let file = try FileDescriptor(opening: Self.path, flags: O_RDONLY)
+            var bytes = [UInt8](repeating: 0, count: Self.bytesMax)
+            let number = file.number
+            // SAFETY: the kernel writes at most the array's bytes, during the call.
+            let count = try systemCall { unsafe read(number, &bytes, Self.bytesMax) }
+            return Self.parse(String(decoding: bytes[0..<count], as: UTF8.self))
+        } catch {
+            return nil
+        }
     }
 
     /// Parses a list such as `0-3,7`; `nil` if it is none.

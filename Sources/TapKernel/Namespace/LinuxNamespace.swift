@@ -118,8 +118,8 @@ final class LinuxNamespace: KernelNamespace {
                 return KernelError("open_tun", error, advice: TunQueue.advice(error))
             }
         }
-        // A change of no interface. The kernel checks the capability first, over the user namespace that owns the network
-        // namespace (`rtnetlink_rcv_msg()`), and refuses the request itself only then, with EINVAL.
+        // A change of no interface. The kernel first checks the capability, over the user namespace that owns the
+        // network namespace (`rtnetlink_rcv_msg()`), and only then refuses the request itself, with EINVAL.
         let refusal = netlink.change([.change(LinkIndex(rawValue: 0), [])]).first ?? nil
         guard let refusal, refusal.errno == .noPermission else { return nil }
         return KernelError(

@@ -59,8 +59,7 @@ enum LinkRequest {
             writer.appendInterface(family: AF_BRIDGE, index: index.rawValue)
             BridgePortMessage.append(settings, &writer)
         case .setCarrier(let index, let on):
-            begin(&writer, type: RTM_SETLINK, sequence: sequence)
-            writer.appendInterface(index: index.rawValue)
+            beginLink(&writer, type: RTM_SETLINK, index, sequence: sequence)
             writer.attribute(Int(IFLA_CARRIER), bytes: [on ? 1 : 0])
         case .addAltNames(let index, let names):
             begin(&writer, type: RTM_NEWLINKPROP, flags: NLM_F_CREATE | NLM_F_EXCL, sequence: sequence)
@@ -87,8 +86,7 @@ enum LinkRequest {
             begin(&writer, type: RTM_DELROUTE, sequence: sequence)
             writer.append(body)
         case .setGroup(let index, let group):
-            begin(&writer, type: RTM_SETLINK, sequence: sequence)
-            writer.appendInterface(index: index.rawValue)
+            beginLink(&writer, type: RTM_SETLINK, index, sequence: sequence)
             writer.attribute(Int(IFLA_GROUP), group)
         case .deleteGroup(let group):
             begin(&writer, type: RTM_DELLINK, sequence: sequence)
@@ -127,6 +125,13 @@ enum LinkRequest {
         writer.appendInterface(index: index.rawValue)
         // Later headers also call it IFLA_TARGET_NETNSID.
         if let namespace { writer.attribute(Int(IFLA_IF_NETNSID), UInt32(bitPattern: namespace)) }
+    }
+
+    private func beginLink(
+        _ writer: inout NetlinkWriter, type: some BinaryInteger, _ index: LinkIndex, sequence: UInt32
+    ) {
+        begin(&writer, type: type, sequence: sequence)
+        writer.appendInterface(index: index.rawValue)
     }
 
     private func appendAltNames(_ writer: inout NetlinkWriter, _ index: LinkIndex, _ names: [String]) {
