@@ -434,13 +434,6 @@ import Yams
             #expect(try world.send("GET", "/openapi.json")["openapi"] as? String == "3.1.0")
         }
     }
-}
-
-extension World {
-    /// Every route, as `METHOD pattern`.
-    var routes: [String] {
-        (service.api as? RoutedHandler)?.router.routes.map { "\($0.method) \($0.pattern)" } ?? []
-    }
 
     /// Names that no interface and no namespace can have. The kernel's part is in `ImpossibleNameTests`.
     @Test(arguments: [
@@ -474,5 +467,12 @@ extension World {
             _ = try world.send("POST", "/v1/reconcile?wait=10s")
             #expect(try world.send("GET", "/readyz").status == 200)
         }
+    }
+}
+
+extension World {
+    /// Every route, as `METHOD pattern`.
+    var routes: [String] {
+        (service.api as? RoutedHandler)?.router.routes.map { "\($0.method) \($0.pattern)" } ?? []
     }
 }

@@ -12,7 +12,7 @@ import Testing
     }
 
     private static func revoke(_ reply: @escaping @Sendable (Refusal) -> Void) -> LeaseCommand {
-        .revoke(.random()) { result in
+        .revoke(.random(), Revocation()) { result in
             if case .failure(let refusal) = result { reply(refusal) }
         }
     }

@@ -102,28 +102,6 @@ public final class Consumer {
     /// Reads all waiting frames, without their vnet headers.
     public func frames() -> [[UInt8]] {
         let header = hasVnetHeader ? max(vnetHeaderSize, 0) : 0
-        var buffer = [UInt8](repeating: 0, count: 2_048)
-        var frames: [[UInt8]] = []
-        while true {
-            let count = read(descriptor, &buffer, buffer.count)
-            guard count > 0 else { return frames }
-            frames.append(Array(buffer[0..<count].dropFirst(header)))
-        }
-    }
-
-    /// Sends a frame to the host.
-    ///
-    /// - Throws: `TestFailure` if the device does not take it.
-    public func send(_ frame: [UInt8]) throws {
-        let bytes = [UInt8](repeating: 0, count: hasVnetHeader ? max(vnetHeaderSize, 0) : 0) + frame
-        guard write(descriptor, bytes, bytes.count) == bytes.count else {
-            throw TestFailure("send: \(String(cString: strerror(errno)))")
-        }
-    }
-
-    /// Reads all waiting frames.
-    public func frames() -> [[UInt8]] {
-        let header = hasVnetHeader ? max(vnetHeaderSize, 0) : 0
         var buffer = [UInt8](repeating: 0, count: 4_096)
         var frames: [[UInt8]] = []
         while true {
@@ -133,11 +111,11 @@ public final class Consumer {
         }
     }
 
-    /// Writes a frame, to be received by the host.
-    public func write(_ frame: [UInt8]) throws {
+    /// Sends a frame to the host.
+    public func send(_ frame: [UInt8]) throws {
         let bytes = [UInt8](repeating: 0, count: hasVnetHeader ? max(vnetHeaderSize, 0) : 0) + frame
         guard Glibc.write(descriptor, bytes, bytes.count) == bytes.count else {
-            throw TestFailure("write a frame: \(String(cString: strerror(errno)))")
+            throw TestFailure("send: \(String(cString: strerror(errno)))")
         }
     }
 

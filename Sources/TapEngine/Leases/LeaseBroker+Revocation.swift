@@ -26,7 +26,7 @@ extension LeaseBroker {
             return reply(.failure(.deviceLeased(LeaseView(other, order: device.order))))
         }
         replacements[device.name] = Replacement(index: lease.place.index, replies: [reply])
-        endAll(of: device.name)
+        for other in device.leases { end(other, other === lease ? .revoked : .recreated) }
         // The pass that follows plans for the device.
         readBack(device.name)
     }

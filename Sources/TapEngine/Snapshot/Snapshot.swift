@@ -1,5 +1,6 @@
 package import HashTreeCollections
 package import TapCore
+internal import TapStore
 
 /// The published state of all devices, as an immutable value.
 package struct Snapshot: Sendable {

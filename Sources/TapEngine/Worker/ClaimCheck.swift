@@ -73,7 +73,8 @@ struct ClaimCheck {
         // An account that no longer exists is reported when the device is reconciled.
         let wanted =
             (try? WantedDevice(
-                record, claim: record.claim, accounts: accounts, daemon: (kernel.daemonUser, kernel.daemonGroup)))
+                record, claim: record.claim, accounts: accounts, daemon: (kernel.daemonUser, kernel.daemonGroup),
+                replaced: nil))
             ?? WantedDevice(name: record.name, identifier: record.identifier, spec: record.spec, claim: record.claim)
         return wanted.isOwn(
             link, inode: inode, wasRemoved: namespace.wasRemoved(link.index),
