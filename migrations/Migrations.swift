@@ -14,7 +14,7 @@ public struct Migration: Sendable {
         Migration("m0006_ipv6", PackageResources.m0006_ipv6_sql),
         Migration("m0007_reached_spec", PackageResources.m0007_reached_spec_sql),
         Migration("m0008_claim_inode", PackageResources.m0008_claim_inode_sql),
-        Migration("m0010_event_lease", PackageResources.m0010_event_lease_sql),
+        Migration("m0009_event_lease", PackageResources.m0009_event_lease_sql),
     ]
 
     private init(_ identifier: String, _ bytes: [UInt8]) {

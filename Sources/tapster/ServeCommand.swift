@@ -42,14 +42,7 @@ struct ServeCommand: ParsableCommand {
         if DescriptorLimit.raise() == nil { log.warning("the limit of open files cannot be raised") }
         let manager = serviceManager(log, storing: Array(kept.keys))
 
-        let (access, unknownPrincipals) = try attempt { () throws(InvalidConfiguration) in
-            try configuration.policy(
-                accounts: SystemAccounts(), owners: [0, geteuid()], listen: configuration.listen)
-        }
-        for issue in unknownPrincipals {
-            log.warning("a rule names an unknown user or group", metadata: ["rule": "\(issue)"])
-        }
-
+        let access = try accessPolicy(configuration, log)
         try attempt { () throws(HTTPServerError) in try HTTPLibrary.check() }
         let store = try attempt { () throws(StoreError) in try Store(path: configuration.database) }
         let marks = interfaceMarks(configuration, log)
@@ -87,6 +80,17 @@ struct ServeCommand: ParsableCommand {
         for server in servers { server.stop() }
         service.stop()
         log.info("stopped; the devices stay")
+    }
+
+    private func accessPolicy(_ configuration: Configuration, _ log: Logger) throws -> AccessPolicy {
+        let (policy, unknownPrincipals) = try attempt { () throws(InvalidConfiguration) in
+            try configuration.policy(
+                accounts: SystemAccounts(), owners: [0, geteuid()], listen: configuration.listen)
+        }
+        for issue in unknownPrincipals {
+            log.warning("a rule names an unknown user or group", metadata: ["rule": "\(issue)"])
+        }
+        return policy
     }
 
     /// The server on the Unix socket, and those on TCP that the configuration asks for.

@@ -83,7 +83,8 @@ private struct OnlyRoot: Accounts {
             "/spec": "are kind, multiQueue, queues, access, packetInfo, vnetHeader, vnetHeaderSize, offloads, "
                 + "sendBufferBytes, owner, group, napi, napiFrags, networkNamespace, link, adoption, driftPolicy",
             "/spec/link": "are up, mtu, mtuPolicy, macAddress, txQueueLength, queueDiscipline, controller, "
-                + "controllerPolicy, alias, altNames, addresses, duplicateAddressDetection, ipv6, carrier, gsoMaxBytes, gsoIPv4MaxBytes",
+                + "controllerPolicy, alias, altNames, addresses, duplicateAddressDetection, ipv6, carrier, "
+                + "gsoMaxBytes, gsoIPv4MaxBytes",
         ]
         let expected = known.map {
             FieldIssue(pointer: $0.key + "/x", detail: "is not a field of this object; known \($0.value)")

@@ -65,16 +65,6 @@ import Testing
         INSERT INTO change VALUES (5, 1, 1, 'uid:0', 'pid 1', 'r', 1, 0);
         INSERT INTO device_version VALUES (5, 'web0', 3, '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{}', '{"queues":2}');
         """,
-        "m0010_event_lease": """
-        UPDATE revision SET current = 5;
-        INSERT INTO device VALUES ('web0', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{"vm":"web"}',
-            '{"queues":4}', 2, 5, 1, 2, NULL, 2, 2, NULL);
-        INSERT INTO claim VALUES ('web0', 'boot', 7, 'blue', 12, 12, NULL, 0, NULL);
-        INSERT INTO queue_assignment VALUES ('web0', 3, 'vm-42', '[2,3]', 1, NULL);
-        INSERT INTO disabled_queue VALUES ('web0', 1, NULL);
-        INSERT INTO event (id, at, device, type, reason, message, lease)
-            VALUES (41, 1, 'web0', 'Normal', 'LeaseGranted', 'x', '{}');
-        """,
         "m0006_ipv6": """
         UPDATE revision SET current = 5;
         INSERT INTO device VALUES ('web0', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{"vm":"web"}',
@@ -86,7 +76,7 @@ import Testing
         "m0007_reached_spec": """
         UPDATE revision SET current = 5;
         INSERT INTO device VALUES ('web0', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{"vm":"web"}',
-            '{"queues":4}', 2, 5, 1, 2, NULL, 2, 2, NULL);
+            '{"queues":4,"link":{"ipv6":"stated"}}', 2, 5, 1, 2, NULL, 2, 2, NULL);
         INSERT INTO claim VALUES ('web0', 'boot', 7, 'blue', 12, 12, NULL, 0, NULL);
         INSERT INTO queue_assignment VALUES ('web0', 3, 'vm-42', '[2,3]', 1, NULL);
         INSERT INTO disabled_queue VALUES ('web0', 1, NULL);
@@ -95,12 +85,22 @@ import Testing
         "m0008_claim_inode": """
         UPDATE revision SET current = 5;
         INSERT INTO device VALUES ('web0', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{"vm":"web"}',
-            '{"queues":4}', 2, 5, 1, 2, NULL, 2, 2, NULL);
+            '{"queues":4,"link":{"ipv6":"stated"}}', 2, 5, 1, 2, NULL, 2, 2, NULL);
         INSERT INTO claim VALUES ('web0', 'boot', 7, 'blue', 12, 12, NULL, 0, NULL, -1);
         INSERT INTO queue_assignment VALUES ('web0', 3, 'vm-42', '[2,3]', 1, NULL);
         INSERT INTO disabled_queue VALUES ('web0', 1, NULL);
         INSERT INTO change VALUES (5, 1, 1, 'uid:0', 'pid 1', 'r', 1, 0);
         INSERT INTO device_version VALUES (5, 'web0', 3, '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{}', '{"queues":2}');
+        """,
+        "m0009_event_lease": """
+        UPDATE revision SET current = 5;
+        INSERT INTO device VALUES ('web0', '0d4f6f27-1d16-4ac4-84c9-af479f79a629', '{"vm":"web"}',
+            '{"queues":4,"link":{"ipv6":"stated"}}', 2, 5, 1, 2, NULL, 2, 2, NULL);
+        INSERT INTO claim VALUES ('web0', 'boot', 7, 'blue', 12, 12, NULL, 0, NULL, -1);
+        INSERT INTO queue_assignment VALUES ('web0', 3, 'vm-42', '[2,3]', 1, NULL);
+        INSERT INTO disabled_queue VALUES ('web0', 1, NULL);
+        INSERT INTO event (id, at, device, type, reason, message, lease)
+            VALUES (41, 1, 'web0', 'Normal', 'LeaseGranted', 'x', '{}');
         """,
     ]
 

@@ -5,7 +5,8 @@ import Testing
 /// Ready means that programs can use the device's addresses.
 @Suite(.privileged) struct AddressUseTests {
     private static let address = "2001:db8::1"
-    private static let spec = #"{"link": {"addresses": ["192.0.2.1/24", "2001:db8::1/64"]}}"#
+    private static let open = #""access": "open", "multiQueue": true"#
+    private static let spec = #"{\#(open), "link": {"addresses": ["192.0.2.1/24", "2001:db8::1/64"]}}"#
 
     /// bind(2).
     private static var canBind: Bool {
@@ -45,7 +46,7 @@ import Testing
 
     @Test func aWaitEndsWhenTheAddressIsUsable() async throws {
         try await withDaemon { (daemon) throws in
-            _ = try daemon.create("web0")
+            _ = try daemon.create("web0", spec: "{\(Self.open)}")
             let consumer = try Consumer("web0")
             try eventually("the carrier is on") { try Interface("web0")?.hasCarrier == true }
             #expect(try daemon.patch("web0", spec: Self.spec, wait: "30s").status == 200)

@@ -25,6 +25,8 @@ import Testing
                     #expect(device["status", "vnetHeaderSize"] as? Int == 10)
                     #expect(device["status", "offloads"] as? [String] == [])
                     #expect(try daemon.drift(of: "open0") == [])
+                    // Otherwise the next daemon does not know that the spec was reached.
+                    try daemon.waitForHistory("Converged", of: "open0")
                     daemon.kill()
                     try daemon.start()
                     try daemon.waitUntilReady("open0")

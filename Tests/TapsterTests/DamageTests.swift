@@ -273,6 +273,8 @@ final class DamagedWorld {
     func restart() throws {
         daemon.kill()
         try daemon.start(environment: faults.environment)
+        // Otherwise its queues would be stray ones.
+        lease = nil
         lease = try LeaseHolder(daemon, "keep0")
         before = try CrashTests.bystanderState()
     }

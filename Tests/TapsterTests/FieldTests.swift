@@ -17,6 +17,8 @@ import Testing
         }
     }
 
+    private static let open = #"{"access": "open", "multiQueue": true}"#
+
     /// Applies the changes one after the other to the existing interface.
     private static func make(_ changes: [Change], of name: String, _ daemon: Daemon) throws {
         let before = try #require(try Interface(name))
@@ -36,7 +38,7 @@ import Testing
             // Debian's 6.1 and 6.12 of 2026 allow no more; other kernels allow the API's maximum.
             let isBounded = (try? run("unshare", "--net", "ip", "link", "set", "lo", "txqueuelen", "65536")) == nil
             let queueLengthMax = isBounded ? 32_767 : 65_536
-            let derived = try #require(try daemon.create("web0")["status", "macAddress"] as? String)
+            let derived = try #require(try daemon.create("web0", spec: Self.open)["status", "macAddress"] as? String)
             let consumer = try Consumer("web0")
             try eventually("the carrier is on") { try Interface("web0")?.hasCarrier == true }
             try Self.make(
@@ -78,7 +80,8 @@ import Testing
 
     @Test func addressesComeAndGo() async throws {
         try await withDaemon { (daemon) throws in
-            _ = try daemon.create("web0", spec: #"{"link": {"ipv6": "kernelDefault"}}"#)
+            _ = try daemon.create(
+                "web0", spec: #"{"access": "open", "multiQueue": true, "link": {"ipv6": "kernelDefault"}}"#)
             let consumer = try Consumer("web0")
             try eventually("the carrier is on") { try Interface("web0")?.linkLocalAddresses.count == 1 }
             try run("ip", "address", "add", "203.0.113.9/24", "dev", "web0")
@@ -139,7 +142,7 @@ import Testing
 
     @Test func theCarrierFollowsTheSpec() async throws {
         try await withDaemon { (daemon) throws in
-            _ = try daemon.create("web0", spec: #"{"queues": 2}"#)
+            _ = try daemon.create("web0", spec: #"{"access": "open", "queues": 2}"#)
             let before = try #require(try Interface("web0"))
             #expect(!before.hasCarrier)
             #expect(try daemon.patch("web0", spec: #"{"link": {"carrier": "on"}}"#).status == 200)
@@ -169,7 +172,7 @@ import Testing
     @Test func theControllerChangesUnderItsConsumer() async throws {
         try await withDaemon { (daemon) throws in
             for bridge in ["br0", "br1"] { try run("ip", "link", "add", bridge, "up", "type", "bridge") }
-            _ = try daemon.create("web0")
+            _ = try daemon.create("web0", spec: Self.open)
             let consumer = try Consumer("web0")
             try eventually("the carrier is on") { try Interface("web0")?.hasCarrier == true }
             try Self.make(

@@ -223,7 +223,7 @@ import Testing
 
     @Test func thePolicyChangesInPlace() async throws {
         try await withDaemon { (daemon) throws in
-            _ = try daemon.create("web0")
+            _ = try daemon.create("web0", spec: #"{"access": "open", "multiQueue": true}"#)
             let consumers = try Self.consumers(["web0"])
             try Self.expectClosed("web0", isDisabled: true)
             #expect(try daemon.patch("web0", spec: #"{"link": {"ipv6": "kernelDefault"}}"#).status == 200)

@@ -30,7 +30,9 @@ import Testing
     }
 
     /// It is made anew here, and deleted there, where it would have the same MAC address and be in no list.
-    @Test(arguments: [#"{}"#, #"{"access": "open", "link": {"carrier": "on"}}"#, #"{"kind": "tun"}"#])
+    @Test(arguments: [
+        #"{}"#, #"{"access": "open", "multiQueue": true, "link": {"carrier": "on"}}"#, #"{"kind": "tun"}"#,
+    ])
     func aMovedInterfaceIsReplaced(spec: String) async throws {
         try await Self.withElsewhere { (daemon, elsewhere) throws in
             _ = try daemon.create("mv1", spec: spec)

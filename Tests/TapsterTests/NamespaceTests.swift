@@ -182,7 +182,7 @@ import Testing
             for (number, place) in places.enumerated() {
                 try place.make()
                 for access in ["open", "brokered"] {
-                    let spec = Self.spec(place, #", "access": "\#(access)""#)
+                    let spec = Self.spec(place, #", "access": "\#(access)", "multiQueue": true"#)
                     #expect(try daemon.create("\(access)\(number)", spec: spec).status == 201)
                 }
             }

@@ -52,7 +52,7 @@ private struct Wanted: Equatable {
         func text(_ value: String?) -> String { value.map { "\"\($0)\"" } ?? "null" }
         func list(_ value: String?) -> String { value.map { "[\"\($0)\"]" } ?? "[]" }
         return """
-            {"kind": "\(kind)", "access": "\(access)", "queues": \(queues),
+            {"kind": "\(kind)", "access": "\(access)", "multiQueue": true, "queues": \(queues),
              "vnetHeader": \(vnetHeader), "offloads": \(vnetHeader ? "[\"checksum\"]" : "[]"),
              "owner": \(access == "open" ? "7" : "null"), "networkNamespace": \(text(namespace.map { namespaces[$0] })),
              "link": {"mtu": \(mtu), "up": \(up), "alias": \(text(alias)), "altNames": \(list(altName)),

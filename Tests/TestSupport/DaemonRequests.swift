@@ -94,7 +94,9 @@ extension Daemon {
 
     /// Waits until the device is Ready.
     public func waitUntilReady(_ name: String) throws {
-        try eventually("\(name) is ready") { try phase(name) == "Ready" }
+        do { try eventually("\(name) is ready") { try phase(name) == "Ready" } } catch {
+            throw TestFailure("\(error), but \(try send("GET", "/v1/devices/\(name)").text)")
+        }
     }
 
     /// The fields in `status.drift`.

@@ -291,7 +291,7 @@ public final class ModelNamespace: KernelNamespace, @unchecked Sendable {
         condition.withLock { devices[link.index].map { _ in inodes[link.index] ?? UInt64(link.index.rawValue) } }
     }
 
-    public func finishRemoval(of index: LinkIndex) {}
+    public func finishRemoval(of index: LinkIndex) throws(KernelError) {}
 
     public func link(movedTo place: LinkMove) throws(KernelError) -> ObservedLink? { nil }
 

@@ -205,8 +205,8 @@ extension DeviceSpec {
 
     /// Whether another process has caused the difference, if the spec had been reached.
     ///
-    /// False for a carrier that follows the consumers, an MTU that follows the bridge, what consumers negotiate, anchors,
-    /// which are closed with the daemon, and values that the kernel does not report.
+    /// False for a carrier that follows the consumers, an MTU that follows the bridge, what consumers negotiate,
+    /// anchors, which are closed with the daemon, and values that the kernel does not report.
     public func isExternalDrift(_ difference: Difference) -> Bool {
         switch difference.field {
         case .anchor, .offloads, .vnetHeaderSize: false

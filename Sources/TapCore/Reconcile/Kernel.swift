@@ -196,7 +196,9 @@ public protocol KernelNamespace: AnyObject {
 
     /// Waits until the kernel has removed a link that it does not list any more, and has sent the notifications about
     /// it: a link that is moved is no longer listed for some milliseconds before the kernel says where it went.
-    func finishRemoval(of index: LinkIndex)
+    ///
+    /// - Throws: `KernelError`; the notifications may still come.
+    func finishRemoval(of index: LinkIndex) throws(KernelError)
 
     /// A link that was moved from this namespace to another one, which need not be open.
     ///

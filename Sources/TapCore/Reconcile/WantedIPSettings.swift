@@ -28,6 +28,11 @@ extension WantedDevice {
     func ipDifference(of link: ObservedLink, in namespace: ObservedNamespace) -> Difference? {
         guard var observed = link.ip, var wanted = ipSettings(of: link, in: namespace) else { return nil }
         if observed.ipv6 == nil || wanted.ipv6 == nil { (observed.ipv6, wanted.ipv6) = (nil, nil) }
+        // Without IPv6 there is no link-local address. NetworkManager sets it for each interface that it sees, also for
+        // those that it does not manage.
+        if observed.ipv6?.isDisabled == 1, let mode = observed.ipv6?.addressGeneration, wanted.ipv6?.isDisabled == 1 {
+            wanted.ipv6?.addressGeneration = mode
+        }
         let learned = learnedAddresses(of: link, in: namespace)
         guard observed != wanted || !learned.isEmpty else { return nil }
         let pairs = zip(wanted.words, observed.words).filter { $0 != $1 }

@@ -129,9 +129,10 @@ struct SpecReading {
     ///   - value: The member `spec`.
     ///   - accounts: Looks up owner and group, which must exist.
     ///   - name: The device's name; `nil` if it is invalid or unknown.
-    ///   - existing: The device's spec, for omitted fields that are fixed at creation; `nil` if there is no device.
+    ///   - existing: The device's spec, for omitted fields that it keeps; `nil` if there is no device.
     ///   - isOpen: Whether to ignore unknown fields.
-    ///   - ipv6: The default of `link.ipv6`.
+    ///   - ipv6: The default of `link.ipv6` of a new device. An existing one keeps its own, so that a document of an
+    ///     earlier version, which does not have the field, cuts no connection.
     init(
         _ value: JSONValue?, accounts: some Accounts, name: DeviceName? = nil, existing: DeviceSpec? = nil,
         isOpen: Bool = false, ipv6: IPv6Policy = .stated
@@ -159,7 +160,7 @@ struct SpecReading {
         }
         if !keepsNamespace { draft.networkNamespace = namespace }
         var link = ObjectReader(reader.value("link"), at: "/spec/link", isOpen: isOpen)
-        draft.link = Self.link(&link, name: name, ipv6: ipv6)
+        draft.link = Self.link(&link, name: name, ipv6: existing?.link.ipv6 ?? ipv6)
         linkKeys = link.keys
         reader.note(link.finish())
         if let adoption = reader.word("adoption", AdoptionPolicy.self) { draft.adoption = adoption }

@@ -13,7 +13,8 @@ extension LeaseBroker {
         var kept = kernel.restoreKept()
         var broken: [Lease] = []
         for entry in journaled.leases.values {
-            let lease = Lease(entry.record, of: entry.queues.sorted())
+            // The journal may be damaged.
+            let lease = Lease(entry.record, of: Set(entry.queues).sorted())
             lease.keptQueues = entry.queues.count
             lease.isKept = true
             if let bundle = kept.bundles.removeValue(forKey: lease.keptName) {

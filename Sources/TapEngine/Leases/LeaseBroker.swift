@@ -283,7 +283,8 @@ final class LeaseBroker {
         // Recorded before anything is undone: a lease in the journal is complete. If the daemon ends here, the next
         // process finds descriptors without a lease, and closes them.
         remember { () throws(KernelError) in try journal.end(lease.id, of: lease.device) }
-        release(lease)
+        // What could not be restored is not proven to be the device's.
+        release(lease, restoresDevice: cause != .unrestored)
         if let device = devices[lease.device], !device.leases.isEmpty {
             remember { () throws(KernelError) in try journal.reorder(lease.device, device.order.known) }
         }
@@ -317,7 +318,7 @@ final class LeaseBroker {
 
     /// Detaches and closes the queues and the connection. Detached first, since other processes may hold copies; last
     /// queue first, so that the others stay in place.
-    private func release(_ lease: Lease) {
+    private func release(_ lease: Lease, restoresDevice: Bool = true) {
         // `nil` if opening the queues failed and the device has no other lease.
         let device = devices[lease.device]
         for index in lease.indexes(tailFirstIn: device?.order ?? QueueOrder()) {
@@ -326,10 +327,10 @@ final class LeaseBroker {
             device?.detach(index)
         }
         // Fails if the interface is gone. Without it, a consumer could have the interface removed with its last queue.
-        try? lease.queues.values.first?.restoreAccess(to: kernel.daemonUser)
+        if restoresDevice { try? lease.queues.values.first?.restoreAccess(to: kernel.daemonUser) }
         // A first lease resets the whole device. Those who stay keep the vnet header size, byte order and offloads,
         // which they have negotiated themselves.
-        if let device, device.leases.count > 1 {
+        if restoresDevice, let device, device.leases.count > 1 {
             try? lease.queues.values.first?.clearFilters(
                 sendBuffer: snapshots.current.devices[lease.device]?.record.spec.sendBuffer)
         }

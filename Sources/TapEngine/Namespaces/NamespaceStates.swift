@@ -51,7 +51,8 @@ final class NamespaceStates {
 
     /// Why the daemon can manage no interface in one of the namespaces; `nil` if it can in all.
     func missingAbility() -> KernelError? {
-        // EPERM: setns(2) needs CAP_SYS_ADMIN over the namespace. A file that cannot be opened concerns its device alone.
+        // EPERM: setns(2) needs CAP_SYS_ADMIN over the namespace. A file that cannot be opened concerns its device
+        // alone.
         all.values.lazy.compactMap { $0.kernel.missingAbility() }.first
             ?? failures.values.first { $0.errno == .noPermission }
     }

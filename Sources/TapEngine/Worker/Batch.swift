@@ -3,28 +3,6 @@ internal import TapDocument
 internal import TapStore
 internal import TapSystem
 
-/// What a batch needs from the worker. Used on the worker's thread.
-protocol BatchEnvironment: AnyObject {
-    var namespaces: NamespaceStates { get }
-    var kernel: any Kernel { get }
-    var store: Store { get }
-    var snapshots: SnapshotStore { get }
-    var accounts: AccountCache { get }
-    var metrics: EngineMetrics { get }
-
-    /// Fields of a device that are not repaired for now, since they keep being changed externally; with the interface
-    /// that its controller is now.
-    func contestedFields(of name: DeviceName, controller: LinkIndex?) -> Set<DeviceField>
-    /// The device's interface that is to be deleted, and made anew, whatever it is like; `nil`: none.
-    func replacedInterface(of record: DeviceRecord) -> LinkIndex?
-    /// Whether to add addresses again now that another host had.
-    func retriesDuplicates(of view: DeviceView, at link: ObservedLink?) -> Bool
-    /// Ends a device's leases, before its interface is deleted.
-    func endLeases(of name: DeviceName, _ cause: LeaseEnd)
-    /// Closes a namespace after an operation on the namespace, rather than on one device, has failed.
-    func abandon(_ location: NetworkNamespace?, _ error: KernelError)
-}
-
 /// Devices that are planned, changed and read back together.
 struct Batch {
     /// The most rounds of planning, changing and reading back. Some plans need a second, such as recreating a device
@@ -115,8 +93,8 @@ struct Batch {
             return job.fail(.invalid(error))
         }
         if wanted.replaced != nil { job.noteReplacement() }
-        // A failure to read notifications is reported by the next pass.
-        try? noteMove(of: job)
+        // What fails here fails again in the next pass, which reports it.
+        do throws(KernelError) { try noteMove(of: job) } catch { metrics.countRefusal(error) }
         do throws(NamespaceFailure) {
             if let (decision, namespace) = try decideOnLeaving(wanted, ignoring: gone) {
                 job.beginRound(
@@ -153,7 +131,7 @@ struct Batch {
             namespace.observed.host == claim.host
         else { return }
         if !claim.isLost, namespace.observed[claim.index] == nil {
-            namespace.kernel.finishRemoval(of: claim.index)
+            try namespace.kernel.finishRemoval(of: claim.index)
             namespace.receive(try namespace.kernel.signals())
         }
         if let place = namespace.move(of: claim.index) { job.setMove(DeviceJob.Move(place: place)) }

@@ -134,7 +134,12 @@ final class DeviceJob {
     }
 
     private func inode(of index: LinkIndex, at namespace: NamespaceState) -> UInt64? {
-        if let claim, !claim.isLost, claim.index == index, let inode = claim.inode { return inode }
+        // A new interface may get the number that an earlier one had in another namespace.
+        if !creates, let claim, !claim.isLost, claim.index == index, claim.host == namespace.observed.host,
+            let inode = claim.inode
+        {
+            return inode
+        }
         return namespace.kernel.inode(of: ObservedLink(index: index, name: name.text), expecting: nil)
     }
 

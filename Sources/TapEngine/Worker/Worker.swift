@@ -37,11 +37,11 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     let namespaces: NamespaceStates
     let leases: LeaseBroker
     let survey: HolderSurvey
-    private var retries: [DeviceName: Retry] = [:]
-    private var budgets: [DeviceName: RepairBudget] = [:]
-    private var duplicates = DuplicateRetries()
+    var retries: [DeviceName: Retry] = [:]
+    var budgets: [DeviceName: RepairBudget] = [:]
+    var duplicates = DuplicateRetries()
     /// Devices whose namespace does not exist.
-    private var waitingForNamespace: Set<DeviceName> = []
+    var waitingForNamespace: Set<DeviceName> = []
     var looks = RepeatedLooks()
     var strays = StrayWatch()
     private var nextResync = ContinuousClock.now
@@ -53,7 +53,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
     var history = History()
     private let ended = DispatchSemaphore(value: 0)
 
-    private struct Retry {
+    struct Retry {
         var backoff = Backoff()
         var due: ContinuousClock.Instant
     }
@@ -176,7 +176,6 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             hadWork = isFull
             var names = try isFull ? resync(atFailed: work.retriesFailed) : refreshPending()
             read = .now
-            if isFull || !retries.isEmpty { checkAbilities() }
             for name in names { leases.look(at: name) }
             for name in work.names { if let view = snapshots.current.devices[name] { leases.follow(view.record) } }
             if haveMountsChanged, namespaces.closeStale() || !waitingForNamespace.isEmpty {
@@ -191,6 +190,10 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             if !names.isEmpty {
                 hadWork = true
                 try reconcile(names)
+            }
+            // A missing one makes steps fail, so they need not be checked while none has.
+            if !snapshots.current.isReady || snapshots.current.missingAbility != nil || !retries.isEmpty {
+                checkAbilities()
             }
         } catch {
             // The questions must be answered even if the read fails.
@@ -289,10 +292,6 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
         snapshots.setMissingAbility(missing?.description)
     }
 
-    private func dueRetries(_ now: ContinuousClock.Instant) -> [DeviceName] {
-        retries.filter { $0.value.due <= now }.map(\.key)
-    }
-
     // MARK: Batches
 
     private func reconcile(_ names: Set<DeviceName>) throws(KernelError) {
@@ -367,40 +366,6 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
             budgets[job.name, default: RepairBudget()].note(
                 difference.field, controller: job.link?.controller, at: .now)
         }
-    }
-
-    /// Schedules the next decision on the device, in case no notification causes one.
-    private func schedule(_ job: DeviceJob) {
-        let name = job.name
-        if !waitingForNamespace.isEmpty { waitingForNamespace.remove(name) }
-        switch job.outcome {
-        case .failed: retryLater(name)
-        case .namespaceUnavailable(.unusable(let error)):
-            metrics.countRefusal(error)
-            retryLater(name)
-        case .blocked:
-            // Besides the obstacle, there may be a contested field, whose repair becomes possible later.
-            if let due = budgets[name]?.due(at: .now) {
-                retries[name] = Retry(due: due)
-            } else if !retries.isEmpty {
-                retries[name] = nil
-            }
-        case .namespaceUnavailable(.missing):
-            waitingForNamespace.insert(name)
-            retries[name] = nil
-        case .closed:
-            retries[name] = nil
-            budgets[name] = nil
-        case .open, .settled: if !retries.isEmpty { retries[name] = nil }
-        }
-        if let due = duplicates.note(job) { retries[name] = Retry(due: due) }
-    }
-
-    private func retryLater(_ name: DeviceName) {
-        var retry = retries[name] ?? Retry(due: .now)
-        var generator = SystemRandomNumberGenerator()
-        retry.due = .now + retry.backoff.next(using: &generator)
-        retries[name] = retry
     }
 
     private func writeHistory() {

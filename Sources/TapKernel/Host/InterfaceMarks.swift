@@ -3,9 +3,10 @@ internal import Glibc
 public import TapCore
 internal import TapSystem
 
-/// A folder with an empty file for each of Tapster's interfaces, named like the interface. udev's rules tell by it which
-/// interfaces are Tapster's (`deploy/70-tapster.rules`). The file exists before the interface, so that it is there when
-/// udev receives the interface's first event: at that time the kernel shows nothing else that distinguishes it.
+/// A folder with an empty file for each of Tapster's interfaces, named like the interface. udev's rules tell by it
+/// which interfaces are Tapster's (`deploy/70-tapster.rules`). The file exists before the interface, so that it is
+/// there when udev receives the interface's first event: at that time the kernel shows nothing else that distinguishes
+/// it.
 public final class InterfaceMarks {
     /// The folder that `deploy/70-tapster.rules` names.
     public static let defaultFolder = "/run/tapster/interfaces"

@@ -23,9 +23,10 @@ extension LinuxNamespace {
         }
     }
 
-    func finishRemoval(of index: LinkIndex) {
+    func finishRemoval(of index: LinkIndex) throws(KernelError) {
         // The kernel takes its lock for network configuration, also if there is no such link.
-        _ = netlink.change([.change(index, [])])
+        guard let refusal = netlink.change([.change(index, [])])[0], refusal.errno != .noDevice else { return }
+        throw KernelError("finish_removal", refusal)
     }
 
     func link(movedTo place: LinkMove) throws(KernelError) -> ObservedLink? {

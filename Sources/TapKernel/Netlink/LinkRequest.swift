@@ -93,8 +93,7 @@ enum LinkRequest {
             writer.appendInterface(index: 0)
             writer.attribute(Int(IFLA_GROUP), group)
         case .delete(let index, let namespace):
-            begin(&writer, type: RTM_DELLINK, sequence: sequence)
-            append(&writer, index, in: namespace)
+            beginLink(&writer, type: RTM_DELLINK, index, in: namespace, sequence: sequence)
         case .queueDiscipline(let index, let discipline): begin(&writer, discipline, of: index, sequence: sequence)
         }
         writer.end()
@@ -128,10 +127,11 @@ enum LinkRequest {
     }
 
     private func beginLink(
-        _ writer: inout NetlinkWriter, type: some BinaryInteger, _ index: LinkIndex, sequence: UInt32
+        _ writer: inout NetlinkWriter, type: some BinaryInteger, _ index: LinkIndex, in namespace: Int32? = nil,
+        sequence: UInt32
     ) {
         begin(&writer, type: type, sequence: sequence)
-        writer.appendInterface(index: index.rawValue)
+        append(&writer, index, in: namespace)
     }
 
     private func appendAltNames(_ writer: inout NetlinkWriter, _ index: LinkIndex, _ names: [String]) {
