@@ -171,7 +171,9 @@ public protocol KernelNamespace: AnyObject {
 
     /// Why the daemon can manage no interface in this namespace: a capability or `/dev/net/tun` is missing. `nil` if it
     /// can.
-    func missingAbility() -> KernelError?
+    ///
+    /// - Throws: `KernelError` if that cannot be told now.
+    func missingAbility() throws(KernelError) -> KernelError?
 
     /// The notifications since the last call. Does not wait.
     ///

@@ -50,11 +50,13 @@ final class NamespaceStates {
     }
 
     /// Why the daemon can manage no interface in one of the namespaces; `nil` if it can in all.
-    func missingAbility() -> KernelError? {
+    ///
+    /// - Throws: `KernelError` if that cannot be told now.
+    func missingAbility() throws(KernelError) -> KernelError? {
+        for namespace in all.values { if let missing = try namespace.kernel.missingAbility() { return missing } }
         // EPERM: setns(2) needs CAP_SYS_ADMIN over the namespace. A file that cannot be opened concerns its device
         // alone.
-        all.values.lazy.compactMap { $0.kernel.missingAbility() }.first
-            ?? failures.values.first { $0.errno == .noPermission }
+        return failures.values.first { $0.errno == .noPermission }
     }
 
     /// Closes a namespace. Our descriptors would keep a deleted namespace alive.

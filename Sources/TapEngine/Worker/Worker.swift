@@ -191,10 +191,7 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
                 hadWork = true
                 try reconcile(names)
             }
-            // A missing one makes steps fail, so they need not be checked while none has.
-            if !snapshots.current.isReady || snapshots.current.missingAbility != nil || !retries.isEmpty {
-                checkAbilities()
-            }
+            if isFull || snapshots.current.missingAbility != nil || !retries.isEmpty { checkAbilities() }
         } catch {
             // The questions must be answered even if the read fails.
             for question in work.questions { question(nil) }
@@ -285,7 +282,12 @@ final class Worker: BatchEnvironment, @unchecked Sendable {
 
     /// Publishes what keeps the daemon from managing interfaces, and looks again soon while there is something.
     private func checkAbilities() {
-        let missing = namespaces.missingAbility()
+        let missing: KernelError?
+        do throws(KernelError) {
+            missing = try namespaces.missingAbility()
+        } catch {
+            return metrics.countRefusal(error)
+        }
         if missing != nil { nextResync = min(nextResync, .now + .seconds(Self.missingAbilityRetrySeconds)) }
         guard missing?.description != snapshots.current.missingAbility else { return }
         if let missing { log.error("interfaces cannot be managed", metadata: ["error": "\(missing)"]) }

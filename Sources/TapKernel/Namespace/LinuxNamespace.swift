@@ -112,7 +112,7 @@ final class LinuxNamespace: KernelNamespace {
 
     var isCurrent: Bool { handle?.isCurrent ?? true }
 
-    func missingAbility() -> KernelError? {
+    func missingAbility() throws(KernelError) -> KernelError? {
         if handle == nil {
             do throws(Errno) { _ = try TunQueue.features() } catch {
                 return KernelError("open_tun", error, advice: TunQueue.advice(error))
@@ -121,7 +121,8 @@ final class LinuxNamespace: KernelNamespace {
         // A change of no interface. The kernel first checks the capability, over the user namespace that owns the
         // network namespace (`rtnetlink_rcv_msg()`), and only then refuses the request itself, with EINVAL.
         let refusal = netlink.change([.change(LinkIndex(rawValue: 0), [])]).first ?? nil
-        guard let refusal, refusal.errno == .noPermission else { return nil }
+        guard let refusal, refusal.errno != .invalid else { return nil }
+        guard refusal.errno == .noPermission else { throw KernelError("change_links", refusal) }
         return KernelError(
             "change_links", refusal.errno,
             advice: "the daemon lacks CAP_NET_ADMIN over \(handle == nil ? "its" : "a wanted") network namespace")
