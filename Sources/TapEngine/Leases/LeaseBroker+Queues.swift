@@ -24,29 +24,26 @@ extension LeaseBroker {
         return LeasedQueues(count: count, attached: device.order.attached.count)
     }
 
-    /// Checks that the kernel steers packets to no queue that is not leased. What was read at the last pass suffices
-    /// for an interface that is up, since the kernel reports each attach then.
+    /// Checks that the kernel steers packets to no queue that is not leased. Read anew, since the notification about a
+    /// queue that was attached just now may not have been read yet.
     ///
     /// - Throws: `Refusal.strayQueues`.
     func refuseBesideStrayQueues(
         of record: DeviceRecord, at namespace: NamespaceState, _ index: LinkIndex
     ) throws(Refusal) {
         // The kernel refuses a second queue of a single-queue device itself.
-        guard record.spec.queues.isMultiple, var link = namespace.observed[index] else { return }
-        func count() -> StrayQueues {
-            StrayQueues(
-                of: link, record.spec, leased: leasedQueues(of: record.name),
-                isAnchored: namespace.observed.anchored.contains(index))
-        }
-        guard !link.up || count().attached > 0 else { return }
+        guard record.spec.queues.isMultiple else { return }
+        var strays = StrayQueues()
         for _ in 1...LeasedDevice.looksMax {
             for lease in devices[record.name]?.refreshAttachedQueues() ?? [] { finish(lease, .lost) }
             try? namespace.refresh([index])
-            guard let fresh = namespace.observed[index] else { return }
-            link = fresh
-            if count().attached == 0 { return }
+            guard let link = namespace.observed[index] else { return }
+            strays = StrayQueues(
+                of: link, record.spec, leased: leasedQueues(of: record.name),
+                isAnchored: namespace.observed.anchored.contains(index))
+            if strays.attached == 0 { return }
         }
-        throw .strayQueues(record.name, record.spec, count())
+        throw .strayQueues(record.name, record.spec, strays)
     }
 
     /// Has the next pass read the device's interface from the kernel: a consumer may change its owner, its group, and
