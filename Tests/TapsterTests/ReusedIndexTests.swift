@@ -48,7 +48,7 @@ import Testing
             try daemon.waitUntilReady("d0")
             #expect(try Self.index(of: "d0") != nil)
             try stranger.expectUntouched()
-            // It is nobody's of ours: it is listed, and survives a deletion.
+            // It belongs to no device: it is listed, and survives a deletion.
             #expect(try daemon.send("GET", "/v1/unmanaged").text.contains("str0"))
             #expect(try daemon.delete("d0").status == 200)
             try stranger.expectUntouched()

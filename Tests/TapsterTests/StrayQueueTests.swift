@@ -73,7 +73,7 @@ import Testing
         }
     }
 
-    /// As root can, whoever is the owner; also of a device that is down, of which the kernel reports no attach.
+    /// As root can, whatever the owner is; also of a device that is down, of which the kernel reports no attach.
     /// The name is used by no other test, since the holders of interfaces of one name in all namespaces are listed.
     @Test(arguments: [true, false])
     func aProcessThatOpensABrokeredDeviceByNameIsTold(isUp: Bool) async throws {
